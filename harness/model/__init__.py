@@ -1,0 +1,13 @@
+"""Frozen values that every layer shares. Standard library only."""
+
+from harness.model.evidence import Evidence, GatewaySa, GatewaySession, GatewayView, Identity, Pair, Step
+from harness.model.observation import CaptureFacts, FrameKind, Inner, Mark, Observation, Side
+from harness.model.plan import ClientPlan
+from harness.model.record import Record, RecordKind, Stage
+from harness.model.secret import Secret
+from harness.model.verdict import Outcome, Verdict
+
+__all__ = [
+    "CaptureFacts", "ClientPlan", "Evidence", "FrameKind", "GatewaySa", "GatewaySession", "GatewayView", "Identity", "Inner", "Mark",
+    "Observation", "Outcome", "Pair", "Record", "RecordKind", "Secret", "Side", "Stage", "Step", "Verdict",
+]

@@ -1,0 +1,128 @@
+"""Evidence: all that a verdict may look at, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.model.observation import CaptureFacts, Observation, Side
+from harness.model.plan import ClientPlan
+from harness.model.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The same packet on both sides of the NAT, by frame numbers in the two captures."""
+
+    inside: int
+    outside: int
+    direction: str  # "up": client to gateway; "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a client is at every layer, from the captures; None or empty where the wire did not show it."""
+
+    client: str
+    inside: str  # address
+    inside_ike_port: int | None = None
+    inside_natt_port: int | None = None
+    outside: str | None = None
+    outside_ike_port: int | None = None  # the NAT's port for 500
+    outside_natt_port: int | None = None  # the NAT's port for 4500
+    cookies: tuple[tuple[str, str], ...] = ()  # (initiator, responder), oldest first
+    spis_in: tuple[str, ...] = ()  # towards the client, oldest first
+    spis_out: tuple[str, ...] = ()  # towards the gateway
+    gateway_port: int | None = None  # the port by which the gateway's L2TP knows this client (1024, 1025 … with demux)
+    tunnel_client: int | None = None  # tunnel ID the client assigned
+    tunnel_gateway: int | None = None
+    session_client: int | None = None
+    session_gateway: int | None = None
+    user: str | None = None
+    ppp_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySession:
+    """One L2TP tunnel as the gateway itself lists it. IDs are from the gateway's side of the table."""
+
+    peer_address: str
+    peer_port: int
+    tunnel_local: int
+    tunnel_remote: int
+    session_local: int | None = None
+    session_remote: int | None = None
+    interface: str | None = None
+    ppp_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySa:
+    """One ESP SA as the gateway lists it. `udp_port` is the peer's UDP port of the encapsulation, None without it."""
+
+    spi: str
+    inbound: bool
+    peer_address: str
+    udp_port: int | None
+    mark: int | None
+    translated_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayView:
+    """A gateway's own account at one moment. `texts` keeps the raw output of each command, by command."""
+
+    t: float
+    label: str
+    sessions: tuple[GatewaySession, ...] = ()
+    sas: tuple[GatewaySa, ...] = ()
+    ike_sas: tuple[tuple[str, str, str, int], ...] = ()  # icookie, rcookie, peer address, peer port
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a scenario that was carried out: its name, when it began and ended, and whom it concerned."""
+
+    name: str
+    began: float
+    ended: float
+    clients: tuple[str, ...] = ()
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything one scenario left behind.
+
+    `trouble` lists reasons why the evidence is not to be trusted at all; the verdict then is INCONCLUSIVE. `attachments` maps
+    a title to a file's path. `clear_expected` is true only where a behaviour declares unprotected L2TP on the wire.
+    """
+
+    scenario: str
+    testbed: str
+    variant: str
+    plans: tuple[ClientPlan, ...]
+    steps: tuple[Step, ...]
+    records: tuple[Record, ...]
+    observations: Mapping[Side, tuple[Observation, ...]]
+    captures: tuple[CaptureFacts, ...]
+    pairs: tuple[Pair, ...]
+    identities: tuple[Identity, ...]
+    gateway_address: str
+    nat_outside: str
+    gateway_views: tuple[GatewayView, ...] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
+    attachments: Mapping[str, str] = field(default_factory=dict)
+    trouble: tuple[str, ...] = ()
+    clear_expected: bool = False
+
+    def identity(self, client: str) -> Identity:
+        return next(i for i in self.identities if i.client == client)
+
+    def records_of(self, client: str) -> tuple[Record, ...]:
+        return tuple(r for r in self.records if r.client == client)
+
+    def step(self, name: str) -> Step:
+        return next(s for s in self.steps if s.name == name)

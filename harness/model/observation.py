@@ -1,0 +1,96 @@
+"""Observations: what an outsider saw on the wire, one frame each.
+
+An observation is filled in by `harness.probes` alone, from captures and the run's keys. Nothing of a client's own account
+enters it, so that the two can be compared in `harness.verdict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Side(StrEnum):
+    INSIDE = "inside"  # between the clients and the NAT
+    OUTSIDE = "outside"  # between the NAT and the gateway
+    FAR_END = "far-end"  # behind the gateway's decapsulation, where the end host's traffic is
+
+
+class FrameKind(StrEnum):
+    IKE = "ike"
+    ESP = "esp"  # UDP-encapsulated or protocol 50
+    KEEPALIVE = "keepalive"  # the single byte 0xff of RFC 3948
+    L2TP_CLEAR = "l2tp-clear"  # UDP 1701 that nothing protects
+    ICMP = "icmp"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marked packet's own words: whose it is, its number, and whether it is a question or the answer to one."""
+
+    owner: int
+    sequence: int
+    answer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """What one ESP packet held once decrypted with the run's keys (transport mode: a UDP datagram on 1701).
+
+    `udp_checksum` is the field as found; `checksum_fits` lists the (source, destination) address pairs, of those on
+    either side of the NAT, for which it is right. `l2tp` and `ppp` are None where the layer above was not reached.
+    """
+
+    sport: int
+    dport: int
+    udp_checksum: int
+    checksum_fits: tuple[tuple[str, str], ...]
+    l2tp: Mapping[str, Any] | None = None  # control: message, tunnel, session, ns, nr, avps {name: value}; data: tunnel, session
+    ppp: Mapping[str, Any] | None = None  # protocol, code, id, and for IP: src, dst
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One captured frame.
+
+    `frame` counts from 1 in its capture file, as Wireshark counts. `t` is seconds since the epoch. `payload_digest` is of the
+    UDP payload (or of the IP payload where there is no UDP), so that both sides of the NAT can be paired.
+    `ike` holds: icookie, rcookie, exchange ("main mode", "quick mode", "informational", …), message_id, encrypted,
+    decrypted (bool), payloads (list of names, decrypted where keys allow), vendor_ids, nat_d, nat_oa, proposals, ids,
+    notifies, deletes, message ("MM1"…"MM6", "QM1"…"QM3", "INFO"), retransmission (bool).
+    `esp` holds: spi, sequence, icv_ok (None where no key is known).
+    """
+
+    side: Side
+    frame: int
+    t: float
+    src: str
+    dst: str
+    sport: int | None
+    dport: int | None
+    ttl: int
+    kind: FrameKind
+    length: int
+    payload_digest: str
+    ike: Mapping[str, Any] | None = None
+    esp: Mapping[str, Any] | None = None
+    inner: Inner | None = None
+    mark: Mark | None = None
+    headers: Mapping[str, Any] = field(default_factory=dict)  # tos, ip_id, flags, fragment, ip_checksum, udp_checksum, …
+    problem: str | None = None  # why the frame could not be read to the end
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFacts:
+    """How far a capture is to be trusted. `dropped` counts what the kernel or the interface lost."""
+
+    side: Side
+    path: str
+    interface: str
+    frames: int
+    dropped: int
+    complete: bool  # the capturing process ran from before the first packet to the orderly end

@@ -1,0 +1,28 @@
+"""What a client is to do: the plan, made before the run and never changed by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPlan:
+    """One remote-access client: who it is, where it sits, whom it dials.
+
+    `number` counts from 1 and is the owner carried in every marked packet. `address` is the inside IPv4 address, before
+    the NAT; `gateway` the address dialled. `personality` names a file of `harness/clients/personalities`.
+    """
+
+    number: int
+    address: str
+    gateway: str
+    psk: Secret
+    user: str
+    password: Secret
+    personality: str = "windows7"
+
+    @property
+    def name(self) -> str:
+        return f"c{self.number}"
