@@ -8,6 +8,24 @@ from harness.model.secret import Secret
 from harness.model.verdict import Outcome, Verdict
 
 __all__ = [
-    "CaptureFacts", "ClientPlan", "Evidence", "FrameKind", "GatewaySa", "GatewaySession", "GatewayView", "Identity", "Inner", "Mark",
-    "Observation", "Outcome", "Pair", "Record", "RecordKind", "Secret", "Side", "Stage", "Step", "Verdict",
+    "CaptureFacts",
+    "ClientPlan",
+    "Evidence",
+    "FrameKind",
+    "GatewaySa",
+    "GatewaySession",
+    "GatewayView",
+    "Identity",
+    "Inner",
+    "Mark",
+    "Observation",
+    "Outcome",
+    "Pair",
+    "Record",
+    "RecordKind",
+    "Secret",
+    "Side",
+    "Stage",
+    "Step",
+    "Verdict",
 ]

@@ -55,7 +55,7 @@ class IkeConfig:
     keepalive_s: float = 20.0
     dpd_s: float | None = None  # idle seconds before an R-U-THERE; None answers only
     rekey_margin: float | None = 0.8
-    schedule: Schedule = Schedule((1.0, 2.0, 4.0, 8.0, 16.0))
+    schedule: Schedule = field(default=Schedule((1.0, 2.0, 4.0, 8.0, 16.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class L2tpConfig:
     bearer: int = 0
     hello_s: float = 40.0
     correlation_id: bytes | None = None
-    schedule: Schedule = Schedule((1.0, 2.0, 4.0, 8.0, 8.0))
+    schedule: Schedule = field(default=Schedule((1.0, 2.0, 4.0, 8.0, 8.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class PppConfig:
     echo_s: float | None = 10.0
     echo_misses: int = 4
     request_dns: bool = True
-    schedule: Schedule = Schedule((3.0,) * 10)
+    schedule: Schedule = field(default=Schedule((3.0,) * 10))
 
 
 @dataclass(frozen=True, slots=True)

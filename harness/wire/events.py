@@ -139,7 +139,7 @@ class IpPacket(Event):
 
 @dataclass(frozen=True, slots=True)
 class Strange(Event):
-    """Decrypted and authentic, but not ours: another tunnel's or session's data. `packet` is the inner IP packet if one was found."""
+    """Decrypted and authentic, but not ours: another tunnel's or session's data. `packet`: the inner IP packet, if any."""
 
     layer: str
     detail: str
