@@ -16,7 +16,7 @@ class Side(StrEnum):
     INSIDE = "inside"  # between the clients and the NAT
     OUTSIDE = "outside"  # between the NAT and the gateway
     FAR_END = "far-end"  # behind the gateway's decapsulation, where the end host's traffic is
-    TRANSLATED = "translated"  # inside the gateway, at the boundary of IPsec and L2TP: clear L2TP with translated ports is expected here
+    TRANSLATED = "translated"  # inside the gateway, between IPsec and L2TP: clear L2TP with translated ports is expected here
 
 
 class FrameKind(StrEnum):
@@ -43,9 +43,10 @@ class Inner:
 
     `udp_checksum` is the field as found; `checksum_fits` lists the (source, destination) address pairs, of those on
     either side of the NAT, for which it is right. `l2tp` and `ppp` are None where the layer above was not reached.
-    `l2tp["message"]` is the RFC 2661 name ("SCCRQ", "StopCCN", "CDN", "Hello", "ZLB", …) and absent in data messages; `tunnel` and
-    `session` are the header's, so the receiver's own numbers; `avps` maps the RFC's name ("Result Code", "Assigned Tunnel ID", …) to
-    its value, a Result Code being {"result": int, "error": int | None, "message": str}.
+    `l2tp["message"]` is the RFC 2661 name ("SCCRQ", "StopCCN", "CDN", "Hello", "ZLB", …) and absent in data messages; `tunnel`
+    and `session` are the header's, so the receiver's own numbers; `avps` maps the RFC's name ("Result Code", "Assigned Tunnel ID", …)
+    to its value, a Result Code being {"result": int, "error": int | None, "message": str}. On Side.TRANSLATED, where the frame is
+    clear L2TP, `inner` is filled in from the frame itself.
     `ppp["protocol"]` is "LCP", "CHAP", "IPCP", "CCP", "IP", … and `code` the RFC's name ("Configure-Ack", "Terminate-Request", …).
     """
 
@@ -66,12 +67,12 @@ class Observation:
     UDP payload (or of the IP payload where there is no UDP), so that both sides of the NAT can be paired.
     `ike` holds: icookie, rcookie, exchange ("main mode", "quick mode", "informational", …), message_id, encrypted,
     decrypted (bool), payloads (list of names, decrypted where keys allow), vendor_ids, nat_d, nat_oa, proposals, ids,
-    notifies, deletes, message ("MM1"…"MM6", "QM1"…"QM3", "INFO"), retransmission (bool), marker (bool: four zero bytes stood before it).
+    notifies, deletes, message ("MM1"…"MM6", "QM1"…"QM3", "INFO"), retransmission (bool), marker (bool: four zero bytes before it).
     In it: vendor_ids and nat_d are lists of hexadecimal strings in the order of the payloads; proposals a list of one mapping a
-    transform (protocol "IKE"/"ESP"/"AH", encapsulation: the number on the wire, encryption, hash, authentication, group, lifetime_s,
-    lifetime_kb, spi); ids a list of {"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": "10.0.0.2"}; notifies of
-    {"type": number, "name"}; deletes of {"protocol": "isakmp"/"esp", "spis": [hex]}.
-    `esp` holds: spi (8 hex digits), sequence, icv_ok (None where no key is known). UDP-encapsulated ESP has ports, protocol 50 has none.
+    transform (protocol "IKE"/"ESP"/"AH", encapsulation: the number on the wire, encryption, hash, authentication, group,
+    lifetime_s, lifetime_kb, spi); ids a list of {"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": "10.0.0.2"};
+    notifies of {"type": number, "name"}; deletes of {"protocol": "isakmp"/"esp", "spis": [hex]}.
+    `esp` holds: spi (8 hex digits), sequence, icv_ok (None: no key known). UDP-encapsulated ESP has ports, protocol 50 has none.
     `mark` is that of an unprotected ICMP packet (far end); a mark inside ESP stands in `inner.mark`.
     """
 
