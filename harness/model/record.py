@@ -26,6 +26,9 @@ class RecordKind(StrEnum):
     MARK_SENT = "mark-sent"  # sequence, size
     MARK_ANSWERED = "mark-answered"  # sequence, size, took: the answer to a mark of one's own
     MARK_STRANGE = "mark-strange"  # owner, sequence, via: a mark of somebody else's, or by way of a strange tunnel
+    MARK_DUPLICATE = "mark-duplicate"  # sequence: one more answer to a mark of one's own
+    MARK_DAMAGED = "mark-damaged"  # owner, sequence, detail: a mark whose bytes are not those that were sent
+    MARK_RECEIVED = "mark-received"  # sequence, size: a mark from the far end for this client, which answered it
     STRANGE_DATA = "strange-data"  # tunnel, session, detail: decrypted L2TP that belongs to no tunnel of this client
     PEER_DELETE = "peer-delete"  # protocol, spis: a delete payload came
     PEER_NOTIFY = "peer-notify"  # type, detail

@@ -34,6 +34,7 @@ class IkeUp(Event):
     nat_remote: bool
     encryption_key: bytes
     rekey: bool
+    iv: bytes = b""  # of phase 1 after the key exchange: hash(g^xi | g^xr) cut to the block (RFC 2409 Appendix B)
 
 
 @dataclass(frozen=True, slots=True)
