@@ -79,6 +79,14 @@ class Notified(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RekeyFailed(Event):
+    """A rekey ("main mode" or "quick mode") came to nothing; the SA it was to replace lives on until its own lifetime ends."""
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TunnelUp(Event):
     tunnel_local: int
     tunnel_remote: int

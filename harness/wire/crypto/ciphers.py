@@ -48,7 +48,7 @@ class CbcCipher:
         return Cipher(self._algorithm, CBC(iv)).encryptor().update(data)
 
     def decrypt(self, iv: bytes, data: bytes) -> bytes:
-        """The plain text, padding and all. Raises ProtocolError where `data` is not a whole number of blocks, since it came from a peer."""
+        """The plain text, padding and all. What is not a whole number of blocks came from a peer: ProtocolError."""
         if len(data) % self.block:
             raise ProtocolError("crypto", f"{len(data)} bytes of cipher text are not whole blocks of {self.block}")
         return Cipher(self._algorithm, CBC(iv)).decryptor().update(data)

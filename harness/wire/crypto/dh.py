@@ -79,7 +79,7 @@ class ModpGroup:
 
     @property
     def public_size(self) -> int:
-        return (self.prime.bit_length() + 7) // 8
+        return (int(self.prime.bit_length()) + 7) // 8
 
     def key_pair(self, entropy: Callable[[int], bytes]) -> ModpKeyPair:
         # The top bit is set so that the exponent never falls short of its length, the lowest so that it is never zero.
