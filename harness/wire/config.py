@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.wire.retransmit import Schedule
@@ -60,7 +60,8 @@ class IkeConfig:
 
 @dataclass(frozen=True, slots=True)
 class L2tpConfig:
-    """`hello_s`: seconds of silence before a Hello. `correlation_id`: 16 bytes for the Microsoft AVP of the ICRQ, or None."""
+    """`hello_s`: seconds of silence before a Hello, 0 for none. `correlation_id`: 16 bytes for the Microsoft AVP of the ICRQ, or
+    None. `header_bits`: the header bits taken from the peer; a Microsoft client drops packets with any but T, L and S."""
 
     host_name: str
     vendor_name: str = "Microsoft"
@@ -70,13 +71,18 @@ class L2tpConfig:
     bearer: int = 0
     hello_s: float = 40.0
     correlation_id: bytes | None = None
+    header_bits: int = 0xC800
     schedule: Schedule = field(default=Schedule((1.0, 2.0, 4.0, 8.0, 8.0)))
 
 
 @dataclass(frozen=True, slots=True)
 class PppConfig:
     """`echo_s`: seconds between LCP Echo-Requests, None to send none; `echo_misses` unanswered ones end the link.
-    `accept` are the authentication protocols taken, best first ("mschapv2", "chap-md5")."""
+    `accept` are the authentication protocols taken, best first ("mschapv2", "chap-md5").
+
+    The other role, which the same tables serve: `demand` is the authentication asked of the peer (None: none), `secrets` its
+    users and passwords, `name` the name in the challenge; `local_address` is one's own address (0.0.0.0: the peer assigns it),
+    `assign` the address the peer gets, `assign_dns` its name servers."""
 
     user: str
     password: str = field(repr=False)
@@ -85,6 +91,13 @@ class PppConfig:
     echo_s: float | None = 10.0
     echo_misses: int = 4
     request_dns: bool = True
+    compression: bool = True  # ask for PFC and ACFC (RFC 1661 §6.5, §6.6), as Windows and pppd do
+    demand: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
+    local_address: str = "0.0.0.0"
+    assign: str | None = None
+    assign_dns: tuple[str, ...] = ()
     schedule: Schedule = field(default=Schedule((3.0,) * 10))
 
 
