@@ -1,0 +1,53 @@
+"""Programs of the host that the lab runs: where they are, which Debian package brings them, and how their failure is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from harness.errors import LabError, MissingTool
+
+PACKAGES = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "ethtool": "ethtool",
+    "tcpdump": "tcpdump",
+    "nsenter": "util-linux",
+}
+"""Program and the Debian package that holds it, for the programs this package calls."""
+
+_SBIN = ("/usr/sbin", "/sbin", "/usr/local/sbin")  # an ordinary user's PATH lacks these on Debian
+TIMEOUT_S = 30.0
+
+
+def find(program: str) -> str:
+    """The program's full path; raises MissingTool with the package and the command that installs it."""
+    path = os.environ.get("PATH", os.defpath)
+    found = shutil.which(program, path=os.pathsep.join((path, *_SBIN)))
+    if found is None:
+        package = PACKAGES.get(program, program)
+        raise MissingTool(f"find {program}", f"not installed (Debian package {package})", f"sudo apt-get install {package}")
+    return found
+
+
+def run(
+    argv: Sequence[str], *, step: str, text: str | None = None, accept: Sequence[int] = (0,)
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end with `text` on its standard input; raises LabError(`step`) with what it said where it failed.
+
+    For calls that take milliseconds (ip, nft, conntrack): they hold up the event loop for that long and no longer.
+    """
+    command = [find(argv[0]), *argv[1:]]
+    try:
+        done = subprocess.run(
+            command, input=text or "", capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LabError(step, f"`{' '.join(argv)}` did not end within {TIMEOUT_S:g} s") from error
+    if done.returncode not in accept:
+        said = (done.stderr or done.stdout).strip() or "it said nothing"
+        raise LabError(step, f"`{' '.join(argv)}` ended with status {done.returncode}: {said}")
+    return done

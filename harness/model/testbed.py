@@ -1,0 +1,127 @@
+"""A testbed as the rest of the harness sees it: who the clients are, what the NAT does, which gateway is judged.
+
+Addresses are dotted quads; those of interfaces carry their prefix length ("192.0.2.2/30"). Times are seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from harness.model.plan import ClientPlan
+from harness.model.secret import Secret
+
+GATEWAY_VARIANTS = (
+    "plain-kernel",
+    "plain-user",
+    "connmark-kernel",
+    "connmark-user",
+    "demux-kernel",
+    "demux-user",
+)
+"""How the Linux gateway tells clients behind one address apart, and where its L2TP data runs (kernel or user space)."""
+
+TRANSPORTS = ("auto", "tap", "raw")
+"""How the gateway's guest is attached: by a tap (needs /dev/net/tun), by a raw socket on a veth, or as this machine allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    name: str
+    address: str  # with prefix length
+    link: str
+
+    @property
+    def host(self) -> str:
+        """The address alone."""
+        return self.address.split("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """The network it is on, "192.0.2.0/30"."""
+        return str(ipaddress.IPv4Interface(self.address).network)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSpec:
+    """Any number of clients on one node. Client 1 has the address `first`, client n the n-th from there.
+
+    `user` and `password` are patterns in which `{number}` stands for the client's number.
+    """
+
+    interface: Interface
+    prefix: str
+    first: str
+    psk: Secret
+    user: str
+    password: Secret
+    personality: str = "windows7"
+
+    @property
+    def capacity(self) -> int:
+        """How many clients the prefix has room for."""
+        return int(ipaddress.IPv4Network(self.prefix).broadcast_address) - int(ipaddress.IPv4Address(self.first))
+
+    def address(self, number: int) -> str:
+        """Client `number`'s address; `number` counts from 1 to `capacity`."""
+        if not 1 <= number <= self.capacity:
+            raise ValueError(f"client {number} does not fit: {self.prefix} has room for {self.capacity} from {self.first} on")
+        return str(ipaddress.IPv4Address(self.first) + number - 1)
+
+    def user_of(self, number: int) -> str:
+        return self.user.replace("{number}", str(number))
+
+    def password_of(self, number: int) -> Secret:
+        return Secret(self.password.reveal().replace("{number}", str(number)))
+
+    def plan(self, number: int, gateway: str) -> ClientPlan:
+        return ClientPlan(
+            number, self.address(number), gateway, self.psk, self.user_of(number), self.password_of(number), self.personality
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NatSpec:
+    """`first_port` to `last_port` are the outside ports it maps to. The time-outs are those of its UDP mappings, before and after
+    an answer was seen."""
+
+    inside: Interface
+    outside: Interface
+    first_port: int = 1024
+    last_port: int = 65535
+    udp_timeout_s: int = 30
+    udp_stream_timeout_s: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec:
+    """`users` is how many of the clients' users it knows, from number 1 on. `variants` has the default first."""
+
+    interface: Interface
+    variants: tuple[str, ...]
+    ppp_address: str
+    pool_first: str
+    pool_last: str
+    users: int = 100
+    transport: str = "auto"
+
+    @property
+    def address(self) -> str:
+        return self.interface.host
+
+
+@dataclass(frozen=True, slots=True)
+class Testbed:
+    """`file` is where it was read from."""
+
+    __test__ = False  # not one of pytest's classes, whatever its name
+
+    name: str
+    file: str
+    clients: ClientSpec
+    nat: NatSpec
+    gateway: GatewaySpec
+
+    def plans(self, count: int) -> tuple[ClientPlan, ...]:
+        """The plans of clients 1 to `count`."""
+        return tuple(self.clients.plan(number, self.gateway.address) for number in range(1, count + 1))
