@@ -51,3 +51,8 @@ def run(
         said = (done.stderr or done.stdout).strip() or "it said nothing"
         raise LabError(step, f"`{' '.join(argv)}` ended with status {done.returncode}: {said}")
     return done
+
+
+def unexpected(step: str, said: str) -> LabError:
+    """The error for a program that succeeded without saying what it always says."""
+    return LabError(step, f"unexpected words: {said.strip() or '(none)'}")
