@@ -1,0 +1,193 @@
+"""The configuration of a strongSwan + xl2tpd + pppd gateway: settings in, the text of every file out. Pure.
+
+The variants are rows of `linux/variants.yaml`; the files are the templates beside it, filled in by `string.Template`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import yaml
+
+from harness.errors import UsageError
+from harness.model import Secret
+
+TEMPLATES = Path(__file__).parent / "linux"
+DEMUX_FIRST_PORT = 1024
+AUTHENTICATIONS = {
+    "mschap-v2": "require-mschap-v2\nrefuse-chap",
+    "chap-md5": "require-chap\nrefuse-mschap-v2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """How the gateway tells clients behind one address apart (`ipsec`) and where its L2TP data runs (`l2tp`)."""
+
+    name: str
+    ipsec: str  # "plain", "connmark", "demux"
+    l2tp: str  # "kernel", "user"
+    title: str
+    child: str  # swanctl options of the child that make the difference
+    plugins: str
+    rules: str  # template of the iptables rules
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Every timer of the gateway that a scenario may want shorter; seconds, 0 = never. The defaults are what a gateway ships with.
+
+    `hello` of xl2tpd is not among them: 1.3.18 has its 60 s compiled in.
+    """
+
+    dpd_delay: float = 30.0
+    dpd_timeout: float = 150.0
+    ike_rekey: float = 0.0  # 0: left to the client
+    ike_life: float = 28800.0  # the longest the gateway grants
+    esp_rekey: float = 0.0
+    esp_life: float = 3600.0
+    lcp_echo_interval: int = 30
+    lcp_echo_failures: int = 4
+    ike_retransmit: float = 4.0  # first interval; grows by 1.8
+    ike_retransmit_tries: int = 5
+
+    def scaled(self, factor: float) -> Timers:
+        """The same gateway with time running `factor` times as fast. Counts stay; a timer that is on stays on."""
+        return replace(
+            self,
+            dpd_delay=self.dpd_delay / factor,
+            dpd_timeout=self.dpd_timeout / factor,
+            ike_rekey=self.ike_rekey / factor,
+            ike_life=self.ike_life / factor,
+            esp_rekey=self.esp_rekey / factor,
+            esp_life=self.esp_life / factor,
+            lcp_echo_interval=max(1, round(self.lcp_echo_interval / factor)) if self.lcp_echo_interval else 0,
+            ike_retransmit=self.ike_retransmit / factor,
+        )
+
+    def against(self, shipped: Timers) -> tuple[str, ...]:
+        """What a report says of scaled timers: one line for each that differs from `shipped`."""
+        return tuple(
+            f"{name}: {getattr(self, name):g} instead of {getattr(shipped, name):g}"
+            for name in self.__dataclass_fields__
+            if getattr(self, name) != getattr(shipped, name)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Everything the gateway is told. Addresses are dotted quads; `pool` is xl2tpd's "first-last"."""
+
+    variant: str = "plain-kernel"
+    address: str = "203.0.113.231"
+    interface: str = "vec0"
+    psk: Secret = field(default=Secret("sharedsecret"))
+    users: Mapping[str, Secret] = field(default_factory=lambda: {f"user{n}": Secret(f"pw{n}") for n in range(1, 101)})
+    authentication: str = "mschap-v2"
+    ppp_address: str = "172.16.1.1"
+    pool: str = "172.16.1.10-172.16.1.200"
+    mtu: int = 1280
+    ike_proposals: tuple[str, ...] = ()  # empty: those of variants.yaml
+    esp_proposals: tuple[str, ...] = ()
+    timers: Timers = field(default_factory=Timers)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = yaml.safe_load((TEMPLATES / "variants.yaml").read_text())
+    return table
+
+
+def variants() -> dict[str, Variant]:
+    """All variants by name, "plain-kernel" to "demux-user"."""
+    table = _table()
+    found = {}
+    for ipsec, row in table["ipsec"].items():
+        for l2tp, title in table["l2tp"].items():
+            child = "\n".join(f"{key} = {value}" for key, value in row["child"].items())
+            name = f"{ipsec}-{l2tp}"
+            found[name] = Variant(name, ipsec, l2tp, f"{row['title']}, {title}", child, row["plugins"], row["rules"])
+    return found
+
+
+def variant(name: str) -> Variant:
+    known = variants()
+    if name not in known:
+        raise UsageError(f"no gateway variant {name!r}", cure=f"one of {', '.join(known)}")
+    return known[name]
+
+
+def render(settings: GatewaySettings) -> dict[str, str]:
+    """Path in the gateway → contents. Files that hold secrets are those of `SECRET_FILES`; all are written 0600."""
+    chosen = variant(settings.variant)
+    table = _table()
+    timers = settings.timers
+    if settings.authentication not in AUTHENTICATIONS:
+        raise UsageError(f"no PPP authentication {settings.authentication!r}", cure=f"one of {', '.join(AUTHENTICATIONS)}")
+    words = {
+        "address": settings.address,
+        "interface": settings.interface,
+        "psk": _quoted(settings.psk.reveal()),
+        "ike_proposals": ",".join(settings.ike_proposals or table["ike_proposals"]),
+        "esp_proposals": ",".join(settings.esp_proposals or table["esp_proposals"]),
+        "plugins": f"{table['plugins']} {chosen.plugins}".strip(),
+        "child": _indented(chosen.child, 12),
+        "dpd_delay": _seconds(timers.dpd_delay),
+        "dpd_timeout": _seconds(timers.dpd_timeout),
+        "ike_rekey": _seconds(timers.ike_rekey),
+        "ike_over": _seconds(max(1.0, timers.ike_life - timers.ike_rekey) if timers.ike_rekey else 0),
+        "esp_rekey": _seconds(timers.esp_rekey),
+        "esp_life": _seconds(timers.esp_life),
+        "retransmit_timeout": f"{timers.ike_retransmit:g}",
+        "retransmit_tries": str(timers.ike_retransmit_tries),
+        "userspace": "yes" if chosen.l2tp == "user" else "no",
+        "pool": settings.pool,
+        "ppp_address": settings.ppp_address,
+        "mtu": str(settings.mtu),
+        "authentication": AUTHENTICATIONS[settings.authentication],
+        "lcp_echo": f"lcp-echo-interval {timers.lcp_echo_interval}\nlcp-echo-failure {timers.lcp_echo_failures}"
+        if timers.lcp_echo_interval
+        else "lcp-echo-interval 0",
+        "users": "".join(f"{_quoted(user)} lns {_quoted(password.reveal())} *\n" for user, password in settings.users.items()),
+        "first_port": str(DEMUX_FIRST_PORT),
+    }
+    files = {}
+    for path, template in {**table["files"], **({} if chosen.ipsec != "demux" else table["demux_files"])}.items():
+        files[path] = _fill(template, words)
+    files["/etc/natstorm/rules"] = _fill(chosen.rules, words)
+    return files
+
+
+SECRET_FILES = ("/etc/swanctl/swanctl.conf", "/etc/ppp/chap-secrets")
+
+
+def _fill(template: str, words: Mapping[str, str]) -> str:
+    return _Placeholders((TEMPLATES / template).read_text()).substitute(words)
+
+
+class _Placeholders(Template):
+    """`@{name}`: the daemons' own files are full of dollars and percents."""
+
+    delimiter = "@"
+    idpattern = r"(?!)"  # only the braced form
+    braceidpattern = r"[a-z_]+"
+
+
+def _seconds(value: float) -> str:
+    return f"{round(value)}s"
+
+
+def _quoted(text: str) -> str:
+    """A word in double quotes, as swanctl.conf and pppd's secrets files read it."""
+    if any(c in text for c in '"\\\n'):
+        raise UsageError("a secret or user name with a quote, backslash or line break cannot be written to the gateway's files")
+    return f'"{text}"'
+
+
+def _indented(text: str, columns: int) -> str:
+    return text.replace("\n", "\n" + " " * columns)

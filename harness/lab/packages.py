@@ -1,0 +1,284 @@
+"""Debian packages: the host's tools, installed with apt; the guest's daemons, unpacked into a cache and never installed.
+
+Installing strongSwan or xl2tpd would start them on the host. Their packages and all they depend on that the host lacks are fetched and
+unpacked into `<project>/.cache/guest/<hash of names and versions>/`, which a guest lays over the host's own files.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import LabError, MissingTool
+
+Say = Callable[[str], None]
+
+PROJECT = Path(__file__).resolve().parents[2]
+DPKG_STATUS = Path("/var/lib/dpkg/status")
+APT_LISTS = Path("/var/lib/apt/lists")
+POLICY = Path("/usr/sbin/policy-rc.d")
+POLICY_TEXT = "#!/bin/sh\n# natstorm setup: no daemon is started while it installs tools\nexit 101\n"
+SETUP_COMMAND = "natstorm setup"
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where tools live that an ordinary user's PATH leaves out
+UNPACK_LAYOUT = "1"  # part of the cache's hash: raised when what is done to the unpacked files changes
+
+
+@dataclass(frozen=True, slots=True)
+class HostTool:
+    """A program the harness calls on the host, the package that holds it, and what for."""
+
+    program: str
+    package: str
+    purpose: str
+
+
+# None of these packages holds a daemon.
+HOST_TOOLS = (
+    HostTool("linux.uml", "user-mode-linux", "the gateway's kernel"),
+    HostTool("modprobe", "kmod", "kernel modules that the guest asks for by itself"),
+    HostTool("ip", "iproute2", "namespaces, links and routes"),
+    HostTool("nft", "nftables", "the kernel's NAT"),
+    HostTool("conntrack", "conntrack", "the NAT's mappings"),
+    HostTool("ethtool", "ethtool", "checksums as a wire carries them"),
+    HostTool("tcpdump", "tcpdump", "captures"),
+    HostTool("tshark", "tshark", "the second reader of every capture"),
+    HostTool("ps", "procps", "processes"),
+    HostTool("nsenter", "util-linux", "starting the guest in its namespace"),
+)
+
+# What runs in the guest.
+GUEST_PACKAGES = (
+    "strongswan-charon",
+    "strongswan-swanctl",
+    "libcharon-extra-plugins",
+    "libstrongswan-standard-plugins",
+    "xl2tpd",
+    "ppp",
+    "iptables",
+    "iputils-ping",
+)
+
+
+# --- what is there ---
+
+
+def find_program(name: str) -> str | None:
+    """Full path of a program, looking where root's tools live too."""
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_PATH)))
+
+
+def missing_tools() -> list[HostTool]:
+    return [tool for tool in HOST_TOOLS if find_program(tool.program) is None]
+
+
+def install_command(tools: Sequence[HostTool]) -> str:
+    """The command to type where `natstorm setup` has no right to install."""
+    return "sudo apt-get install --no-install-recommends " + " ".join(dict.fromkeys(tool.package for tool in tools))
+
+
+def cache_directory() -> Path:
+    return PROJECT / ".cache" / "guest"
+
+
+def guest_directory() -> Path:
+    """The unpacked guest packages. MissingTool if they are not there, or the host's packages have changed since."""
+    found = _recorded(cache_directory())
+    if found is None:
+        raise MissingTool("guest packages", f"not unpacked, or not for the packages this host now has, in {cache_directory()}", SETUP_COMMAND)
+    return found
+
+
+def _recorded(cache: Path) -> Path | None:
+    try:
+        record = json.loads((cache / "current.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    directory = cache / str(record.get("directory"))
+    if record.get("wanted") != list(GUEST_PACKAGES) or record.get("host") != _host_state() or not directory.is_dir():
+        return None
+    return directory
+
+
+def _host_state() -> list[int]:
+    """Changes whenever dpkg installs or removes anything."""
+    try:
+        status = DPKG_STATUS.stat()
+    except FileNotFoundError:
+        return []
+    return [status.st_mtime_ns, status.st_size]
+
+
+# --- setup ---
+
+
+def setup(say: Say = print) -> None:
+    """Bring in all that is missing. Quick when nothing is; safe to run twice at once. MissingTool names what this user cannot do."""
+    if not missing_tools() and _recorded(cache_directory()) is not None:
+        return
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with (cache_directory() / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _require_debian()
+        if missing := missing_tools():
+            _install(missing, say)
+        _fetch_guest_packages(cache_directory(), say)
+
+
+def _require_debian() -> None:
+    for program in ("apt-get", "dpkg-deb"):
+        if find_program(program) is None:
+            names = " ".join(tool.package for tool in HOST_TOOLS)
+            raise MissingTool("Debian packages", f"no program {program}: this is not a Debian system", f"install by hand: {names}")
+
+
+def _install(tools: Sequence[HostTool], say: Say) -> None:
+    if os.geteuid() != 0:
+        names = ", ".join(tool.program for tool in tools)
+        raise MissingTool("tools of the host", f"missing: {names}", install_command(tools))
+    packages = list(dict.fromkeys(tool.package for tool in tools))
+    say(f"installing {' '.join(packages)}")
+    _update_lists_if_missing(say)
+    with daemons_held_back():
+        _apt("install", "-y", "--no-install-recommends", *packages, say=say)
+    if still := missing_tools():
+        raise MissingTool("tools of the host", "still missing: " + ", ".join(t.program for t in still), install_command(still))
+
+
+@contextmanager
+def daemons_held_back(policy: Path = POLICY) -> Iterator[None]:
+    """While inside, Debian's maintainer scripts start no daemon. A policy of the host's own is put back afterwards, also after a run
+    that was killed: the next one finds the file that was set aside."""
+    aside = policy.with_name(policy.name + ".natstorm-saved")
+    _restore_policy(policy, aside)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        if policy.exists():
+            policy.rename(aside)
+        policy.write_text(POLICY_TEXT)
+        policy.chmod(0o755)
+        yield
+    finally:
+        _restore_policy(policy, aside)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _restore_policy(policy: Path, aside: Path) -> None:
+    if policy.exists() and policy.read_text() == POLICY_TEXT:
+        policy.unlink()
+    if aside.exists():
+        aside.rename(policy)
+
+
+# --- the guest's packages ---
+
+
+def _fetch_guest_packages(cache: Path, say: Say) -> None:
+    if _recorded(cache) is not None:
+        return
+    closure = _closure(say)
+    digest = hashlib.sha256("\n".join([UNPACK_LAYOUT, *closure]).encode()).hexdigest()[:16]
+    directory = cache / digest
+    if not directory.is_dir():
+        say(f"fetching {len(closure)} packages for the guest (not installed on this host)")
+        with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as scratch:
+            root = Path(scratch) / "root"
+            root.mkdir()
+            _apt("download", *closure, cwd=Path(scratch), say=say)
+            for package in sorted(Path(scratch).glob("*.deb")):
+                _call(["dpkg-deb", "-x", str(package), str(root)])
+            tidy_root(root)
+            (root / ".packages").write_text("\n".join(closure) + "\n")
+            try:
+                root.rename(directory)
+            except OSError:
+                if not directory.is_dir():  # another process was quicker with the very same files
+                    raise
+    record = {"wanted": list(GUEST_PACKAGES), "host": _host_state(), "directory": digest}
+    fresh = cache / f"current.json.{os.getpid()}"
+    fresh.write_text(json.dumps(record))
+    fresh.rename(cache / "current.json")
+    say(f"guest packages ready in {directory}")
+
+
+def _closure(say: Say) -> list[str]:
+    """`name=version` of the guest's packages and of all they need that the host has not installed."""
+    _update_lists_if_missing(say)
+    arguments = ["--simulate", "--no-install-recommends", "-o", "Debug::NoLocking=1", "install", *GUEST_PACKAGES]
+    try:
+        return parse_closure(_apt(*arguments))
+    except LabError:
+        if os.geteuid() != 0:
+            raise
+        say("the package lists do not serve: apt-get update")
+        _apt("update", say=say)
+        return parse_closure(_apt(*arguments))
+
+
+def parse_closure(text: str) -> list[str]:
+    """From `apt-get --simulate install`: `Inst name [old] (version release [arch])` lines to sorted name=version."""
+    found = [f"{m[1]}={m[2]}" for m in re.finditer(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) ", text, re.MULTILINE)]
+    if text.count("\nInst ") + text.startswith("Inst ") != len(found):
+        raise LabError("guest packages", "apt-get's plan has lines that could not be read:\n" + text)
+    return sorted(found)
+
+
+def tidy_root(root: Path) -> None:
+    """Make unpacked packages fit a merged /usr, and readable: the guest of an ordinary user reads them with that user's rights."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        old = root / name
+        if old.is_dir() and not old.is_symlink():
+            shutil.copytree(old, root / "usr" / name, symlinks=True, dirs_exist_ok=True)
+            shutil.rmtree(old)
+    for path in [root, *root.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+
+
+def _update_lists_if_missing(say: Say) -> None:
+    if any(APT_LISTS.glob("*_Packages*")):
+        return
+    if os.geteuid() != 0:
+        raise MissingTool("Debian packages", f"no package lists in {APT_LISTS}", "sudo apt-get update")
+    say("no package lists yet: apt-get update")
+    _apt("update", say=say)
+
+
+def _apt(*arguments: str, cwd: Path | None = None, say: Say | None = None) -> str:
+    # noninteractive: every question is answered with its default (wireshark-common's is: no capturing for ordinary users)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
+    command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Sandbox::User=root", *arguments]
+    return _call(command, cwd=cwd, env=environment, say=say)
+
+
+def _call(command: list[str], say: Say | None = None, **options: Any) -> str:
+    """Run to the end and return the output; with `say`, tell what it fetches and unpacks as it goes."""
+    program = find_program(command[0]) or command[0]
+    lines = []
+    with subprocess.Popen([program, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            lines.append(line)
+            if say is not None and line.startswith(("Get:", "Setting up ", "Err:")):
+                say("  " + line.rstrip())
+    output = "".join(lines)
+    if run.returncode != 0:
+        shown = " ".join(command[:2] + [word for word in command[2:] if not word.startswith("-")][:4])
+        raise LabError(f"{shown} …", "\n".join(output.strip().splitlines()[-6:]) or f"exit status {run.returncode}", "see the message above; is a Debian mirror in reach?")
+    return output
