@@ -1,0 +1,312 @@
+"""One run of quick mode without PFS, in either role: carries out the actions of `quick_mode_table`.
+
+As in main mode, a message that fails a check leaves the run as it was. The responder, whose QM2 nobody but the initiator's QM3
+answers, runs a timer of its own (RFC 2409 leaves that open; a lost QM3 is else never noticed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import ProtocolError
+from harness.wire.buffer import Reader
+from harness.wire.config import Entropy, EspProposal, IkeConfig
+from harness.wire.events import EspUp
+from harness.wire.ike import registry
+from harness.wire.ike.attributes import PHASE_2, lifetimes, read_attributes
+from harness.wire.ike.informational import behind_hash, report_notifications, unseal
+from harness.wire.ike.keys import esp_keys, message_hash, same, third_hash
+from harness.wire.ike.message import HEADER_SIZE, Header, Payload, every, only, read_payloads, write_message, write_payloads
+from harness.wire.ike.payloads import Identification, Notification, read_nat_oa, write_nat_oa
+from harness.wire.ike.proposals import esp_choice, esp_offer, read_sa, shortened, write_sa
+from harness.wire.ike.quick_mode_table import TABLE, Action, Event, State
+from harness.wire.ike.sa import EspPair, IkeSa, Outbox
+from harness.wire.machine import Machine
+from harness.wire.retransmit import Retransmit
+
+NONCE_SIZE = 32
+UDP = 17
+
+
+class QuickMode:
+    """`pair` is there once the state is INSTALLED, `failure` once the run has ended of itself. `spi_in` is our own choice."""
+
+    def __init__(
+        self,
+        config: IkeConfig,
+        entropy: Entropy,
+        outbox: Outbox,
+        sa: IkeSa,
+        *,
+        initiator: bool,
+        message_id: int,
+        spi_in: bytes,
+        rekey: bool,
+    ) -> None:
+        self.config = config
+        self.initiator = initiator
+        self.message_id = message_id
+        self.spi_in = spi_in
+        self.rekey = rekey
+        self.sa = sa
+        self.pair: EspPair | None = None
+        self.adopted = False  # the core has taken the pair over
+        self.failure: str | None = None
+        self.refusal: int | None = None  # the notification with which we refuse the peer's QM1
+        self.facts: dict[str, object] = {}
+        self.symptom: str | None = None
+        self.retransmit = Retransmit(config.schedule)
+        self.peer_nat_oa: tuple[str, ...] = ()
+        self._outbox = outbox
+        self._machine = Machine(TABLE)
+        self._nonce = entropy(NONCE_SIZE)
+        self._peer_nonce = b""
+        self._spi_out = b""
+        self._proposal: EspProposal | None = None
+        self._choice = b""
+        self._ids = b""
+        self._iv = sa.keys.message_iv(sa.last_block, message_id)
+        self._seen: list[bytes] = []
+        self._reply = b""
+        self._sent = ""
+        self._payloads: list[Payload] = []
+        udp = sa.nat_local or sa.nat_remote
+        # Without a NAT the plain mode is the only one allowed (RFC 3947 §5.1).
+        self._dialect = sa.dialect if udp else None
+        self._encapsulation = "transport" if self._dialect is None else self._dialect.encapsulation
+
+    @property
+    def state(self) -> State:
+        return self._machine.state
+
+    @property
+    def deadline(self) -> float | None:
+        return self.retransmit.deadline
+
+    def start(self, now: float) -> None:
+        self._run(now, Event.START)
+
+    def receive(self, now: float, header: Header, data: bytes) -> None:
+        if data in self._seen:
+            if data == self._seen[-1] and self._reply and self.retransmit.deadline is None:
+                self._outbox.send(now, self._reply, self.sa.floated)
+            return
+        before = self._machine.state
+        event = _EXPECTED.get(before, Event.QM1)
+        if (before, event) not in TABLE.rows:
+            raise ProtocolError("ike", f"a quick-mode message is not expected while {before.value}")
+        try:
+            last_block = self._open(event, header, data)
+            kept, self._iv = self._iv, last_block
+            try:
+                self._run(now, event)
+            except ProtocolError:
+                self._iv = kept
+                raise
+        except ProtocolError as error:
+            self._machine.state = before
+            self.symptom = f"{event.value} was refused: {error.reason}"
+            raise
+        self._seen.append(data)
+        self.symptom = None
+
+    def refuse(self, now: float, notification: Notification) -> None:
+        """An authenticated error notification that concerns this run."""
+        self.facts = {"notify": notification.name}
+        self.failure = f"{notification.name} from the peer"
+        self._run(now, Event.REFUSAL)
+
+    def close(self, now: float) -> None:
+        self._run(now, Event.CLOSE)
+        self.retransmit.stop()
+
+    def tick(self, now: float) -> None:
+        again = self.retransmit.expire(now)
+        if again is None:
+            self._run(now, Event.SILENCE)
+        elif again:
+            self._outbox.send(now, self._reply, self.sa.floated)
+
+    def _run(self, now: float, event: Event) -> None:
+        for action in self._machine.fire(event):
+            _ACTIONS[action](self, now)
+
+    def _open(self, event: Event, header: Header, data: bytes) -> bytes:
+        """Decrypts and authenticates; returns the last cipher block."""
+        keys = self.sa.keys
+        if event is Event.QM3:
+            cipher = data[HEADER_SIZE:]
+            self._payloads = read_payloads(header.first, keys.cipher.decrypt(self._iv, cipher))
+            return cipher[-keys.cipher.block :]
+        before = (self._nonce,) if event is Event.QM2 else ()
+        self._payloads, last_block = unseal(keys, self._iv, header, data, *before)
+        return last_block
+
+    def _send(self, now: float, name: str, payloads: Sequence[tuple[int, bytes]], *before: bytes, timer: bool = True) -> None:
+        """A message that begins with HASH(1) or HASH(2) over `before` and the payloads."""
+        first, chain = write_payloads(payloads)
+        proof = message_hash(self.sa.keys, self.message_id, *before, chain)
+        self._post(now, name, behind_hash(proof, first, chain), timer)
+
+    def _post(self, now: float, name: str, plain: bytes, timer: bool) -> None:
+        cipher = self.sa.keys.encrypt(self._iv, plain)
+        self._iv = cipher[-self.sa.keys.cipher.block :]
+        flags = registry.FLAG_ENCRYPTION
+        header = Header(self.sa.icookie, self.sa.rcookie, registry.HASH, registry.EXCHANGE_QUICK, flags, self.message_id)
+        self._reply = write_message(header, cipher)
+        self._sent = name
+        self._outbox.send(now, self._reply, self.sa.floated)
+        if timer:
+            self.retransmit.start(now, self._reply)
+        else:
+            self.retransmit.stop()
+
+    @property
+    def _agreed(self) -> EspProposal:
+        if self._proposal is None:
+            raise AssertionError("the table lets nothing be installed before a proposal is agreed")
+        return self._proposal
+
+    def _send_offer(self, now: float) -> None:
+        config = self.config
+        own = Identification.of_address(config.address, UDP, config.l2tp_port).write()
+        peer = Identification.of_address(config.peer_address, UDP, config.l2tp_port).write()
+        offer = esp_offer(config.esp_proposals, self.spi_in, self._encapsulation)
+        payloads = [(registry.SA, offer), (registry.NONCE, self._nonce), (registry.ID, own), (registry.ID, peer)]
+        self._send(now, "QM1", payloads + self._nat_oa(config.address, config.peer_address))
+
+    def _nat_oa(self, initiator: str, responder: str) -> list[tuple[int, bytes]]:
+        """The original addresses as we see them, the initiator's first (RFC 3947 §5.2); nothing without UDP encapsulation."""
+        if self._dialect is None:
+            return []
+        return [(self._dialect.nat_oa, write_nat_oa(address)) for address in (initiator, responder)]
+
+    def _take_common(self, name: str) -> tuple[list[Identification], bytes]:
+        payloads = self._payloads
+        nonce = only(payloads, registry.NONCE, name)
+        if not 8 <= len(nonce) <= 256:
+            raise ProtocolError("ike", f"{name} with a nonce of {len(nonce)} bytes")
+        if every(payloads, registry.KE):
+            raise ProtocolError("ike", f"{name} with a KE payload: PFS was not offered")
+        ids = [Identification.read(body) for body in every(payloads, registry.ID)]
+        if len(ids) not in (0, 2):
+            raise ProtocolError("ike", f"{name} with {len(ids)} payloads ID")
+        return ids, nonce
+
+    def _take_addresses(self) -> None:
+        found = every(self._payloads, registry.NAT_OA, registry.NAT_OA_DRAFT)
+        self.peer_nat_oa = tuple(read_nat_oa(body) for body in found[:2])
+
+    def _take_offer(self, now: float) -> None:
+        self.refusal = None
+        ids, nonce = self._take_common("QM1")
+        for identity in ids:
+            self._check_selector(identity, "QM1")
+        offered = read_sa(PHASE_2, only(self._payloads, registry.SA, "QM1"))
+        choice = esp_choice(offered, self.config.esp_proposals, self._encapsulation)
+        if choice is None:
+            self.refusal = registry.NO_PROPOSAL_CHOSEN
+            raise ProtocolError("ike", f"no transform in QM1 is acceptable ({self._encapsulation}): NO_PROPOSAL_CHOSEN sent")
+        self._take_addresses()
+        proposal, self._proposal = choice
+        self._spi_out = proposal.spi
+        self._peer_nonce = nonce
+        mine = type(proposal)(proposal.number, proposal.protocol, self.spi_in, proposal.transforms)
+        self._choice = write_sa(PHASE_2, [mine])
+
+    def _send_choice(self, now: float) -> None:
+        ids = [(registry.ID, body) for body in every(self._payloads, registry.ID)]
+        payloads = [(registry.SA, self._choice), (registry.NONCE, self._nonce), *ids]
+        payloads += self._nat_oa(self.config.peer_address, self.config.address)
+        self._send(now, "QM2", payloads, self._peer_nonce)
+
+    def _take_choice(self, now: float) -> None:
+        ids, nonce = self._take_common("QM2")
+        proposals = read_sa(PHASE_2, only(self._payloads, registry.SA, "QM2"))
+        if len(proposals) != 1 or len(proposals[0].transforms) != 1:
+            raise ProtocolError("ike", "QM2 holds more than the one transform chosen")
+        choice = esp_choice(proposals, self.config.esp_proposals, self._encapsulation)
+        if choice is None:
+            raise ProtocolError("ike", f"the peer chose what was not offered: {proposals[0].transforms[0]}")
+        for identity in ids:
+            self._check_selector(identity, "QM2")
+        notifications = [Notification.read(body) for body in every(self._payloads, registry.NOTIFY)]
+        proposal, agreed = choice
+        for notification in notifications:
+            if notification.type == registry.RESPONDER_LIFETIME:
+                agreed = shortened(agreed, lifetimes(read_attributes(PHASE_2, Reader("ike", notification.data))))
+        self._take_addresses()
+        self._proposal = agreed
+        self._spi_out = proposal.spi
+        self._peer_nonce = nonce
+        report_notifications(self._outbox, notifications, protected=True)
+
+    def _check_selector(self, identity: Identification, message: str) -> None:
+        """Protocol and port have to be L2TP's, or any. Addresses are those before some NAT, and prove nothing (RFC 3947 §6)."""
+        if identity.protocol not in (0, UDP) or identity.port not in (0, self.config.l2tp_port):
+            self.refusal = registry.INVALID_ID_INFORMATION
+            raise ProtocolError("ike", f"{message} with the ID {identity}: not UDP port {self.config.l2tp_port}")
+
+    def _nonces(self) -> tuple[bytes, bytes]:
+        return (self._nonce, self._peer_nonce) if self.initiator else (self._peer_nonce, self._nonce)
+
+    def _send_proof(self, now: float) -> None:
+        proof = third_hash(self.sa.keys, self.message_id, *self._nonces())
+        self._post(now, "QM3", behind_hash(proof, 0, b""), timer=False)
+
+    def _take_proof(self, now: float) -> None:
+        proof = only(self._payloads, registry.HASH, "QM3")
+        if not same(proof, third_hash(self.sa.keys, self.message_id, *self._nonces())):
+            raise ProtocolError("ike", "HASH(3) of QM3 does not match")
+        self.retransmit.stop()
+        self._reply = b""
+
+    def _install(self, now: float) -> None:
+        agreed, margin = self._agreed, self.config.rekey_margin
+        algorithms = agreed.encryption, agreed.authentication
+        key_in, auth_in = esp_keys(self.sa.keys, registry.PROTO_ESP, self.spi_in, self._nonces(), *algorithms)
+        key_out, auth_out = esp_keys(self.sa.keys, registry.PROTO_ESP, self._spi_out, self._nonces(), *algorithms)
+        # Only who began a quick mode rekeys it of itself, so that the two sides do not both.
+        rekey_at = now + margin * agreed.lifetime_s if margin is not None and self.initiator else None
+        self.pair = EspPair(self.spi_in, self._spi_out, agreed, now + agreed.lifetime_s, rekey_at)
+        self._outbox.event(
+            EspUp(
+                spi_in=int.from_bytes(self.spi_in),
+                spi_out=int.from_bytes(self._spi_out),
+                encapsulation="transport" if self._dialect is None else "udp-transport",
+                encryption=agreed.encryption,
+                authentication=agreed.authentication,
+                lifetime_s=agreed.lifetime_s,
+                lifetime_kb=agreed.lifetime_kb,
+                key_in=key_in,
+                auth_key_in=auth_in,
+                key_out=key_out,
+                auth_key_out=auth_out,
+                rekey=self.rekey,
+            )
+        )
+
+    def _fail_silence(self, now: float) -> None:
+        tries = self.retransmit.tries
+        self.failure = f"no answer to {self._sent} after {tries} tries"
+        self.facts = {"message": self._sent, "tries": tries}
+        if self.symptom is not None:
+            self.failure += f"; {self.symptom}"
+            self.facts["symptom"] = self.symptom
+
+    def _fail_refused(self, now: float) -> None:
+        self.retransmit.stop()
+
+
+_EXPECTED = {State.IDLE: Event.QM1, State.WAIT_QM2: Event.QM2, State.WAIT_QM3: Event.QM3}
+_ACTIONS = {
+    Action.SEND_OFFER: QuickMode._send_offer,
+    Action.TAKE_OFFER: QuickMode._take_offer,
+    Action.SEND_CHOICE: QuickMode._send_choice,
+    Action.TAKE_CHOICE: QuickMode._take_choice,
+    Action.SEND_PROOF: QuickMode._send_proof,
+    Action.TAKE_PROOF: QuickMode._take_proof,
+    Action.INSTALL: QuickMode._install,
+    Action.FAIL_SILENCE: QuickMode._fail_silence,
+    Action.FAIL_REFUSED: QuickMode._fail_refused,
+}

@@ -1,0 +1,70 @@
+"""What stays once an exchange is done: ISAKMP SAs and pairs of ESP SAs; and the tray on which a core lays what goes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.wire.config import EspProposal, IkeProposal
+from harness.wire.events import Datagram, Event
+from harness.wire.ike import registry
+from harness.wire.ike.keys import Phase1Keys
+from harness.wire.ike.natt import Dialect
+
+
+class Outbox:
+    """Datagrams and events in the order of their making. `sent_at` is the time of the newest datagram, for keepalives."""
+
+    __slots__ = ("datagrams", "events", "sent_at")
+
+    def __init__(self) -> None:
+        self.datagrams: list[Datagram] = []
+        self.events: list[Event] = []
+        self.sent_at = 0.0
+
+    def send(self, now: float, message: bytes, floated: bool) -> None:
+        """`floated`: from port 4500 to 4500 behind a non-ESP marker, else from 500 to 500."""
+        if floated:
+            self.datagrams.append(Datagram(registry.PORT_NATT, registry.PORT_NATT, registry.NON_ESP_MARKER + message))
+        else:
+            self.datagrams.append(Datagram(registry.PORT, registry.PORT, message))
+        self.sent_at = now
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@dataclass(slots=True, eq=False)
+class IkeSa:
+    """An established ISAKMP SA. Times are on the clock of `now`; `rekey_at` None: not ours to rekey."""
+
+    initiator: bool
+    icookie: bytes
+    rcookie: bytes
+    keys: Phase1Keys
+    last_block: bytes  # phase 1's last cipher block: the root of all later IVs
+    proposal: IkeProposal
+    dialect: Dialect | None
+    floated: bool
+    nat_local: bool
+    nat_remote: bool
+    peer_dpd: bool
+    expires_at: float
+    rekey_at: float | None
+    delete_at: float | None = None  # replaced by a newer one; deleted then
+    answered: dict[int, tuple[bytes, bytes | None]] = field(default_factory=dict)  # informational message ID → message, reply
+
+    @property
+    def cookies(self) -> bytes:
+        return self.icookie + self.rcookie
+
+
+@dataclass(slots=True, eq=False)
+class EspPair:
+    """The two ESP SAs of one quick mode."""
+
+    spi_in: bytes
+    spi_out: bytes
+    proposal: EspProposal
+    expires_at: float
+    rekey_at: float | None
+    delete_at: float | None = None
