@@ -1,0 +1,161 @@
+"""LCP's options (RFC 1661 §6; RFC 1994 §3 for CHAP, RFC 2759 §3 for MS-CHAPv2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from harness.errors import ProtocolError
+from harness.wire.config import Entropy, PppConfig
+from harness.wire.ppp.frame import Protocol
+from harness.wire.ppp.packet import Code, Option
+
+DEFAULT_MRU = 1500
+SMALLEST_MRU = 128
+LARGEST_MRU = 1500  # what this side is ready to receive
+LOOPS = 5  # own magic numbers seen in the peer's requests before the link counts as looped back
+
+
+class Kind(IntEnum):
+    MRU = 1
+    ACCM = 2
+    AUTHENTICATION = 3
+    QUALITY = 4
+    MAGIC = 5
+    PFC = 7
+    ACFC = 8
+
+
+AUTHENTICATIONS: Mapping[str, bytes] = {
+    "mschapv2": b"\xc2\x23\x81",
+    "chap-md5": b"\xc2\x23\x05",
+}
+"""Value of the authentication option for each method there is code for."""
+
+SIZES: Mapping[int, int] = {Kind.MRU: 2, Kind.ACCM: 4, Kind.MAGIC: 4, Kind.PFC: 0, Kind.ACFC: 0}
+
+
+def authentication_name(value: bytes) -> str:
+    """The value of an authentication option in the words of the field: "PAP", "MS-CHAPv1", "c22399"."""
+    names = {
+        b"\xc0\x23": "PAP",
+        b"\xc2\x23\x05": "CHAP-MD5",
+        b"\xc2\x23\x80": "MS-CHAPv1",
+        b"\xc2\x23\x81": "MS-CHAPv2",
+        b"\xc2\x27": "EAP",
+    }
+    return names.get(value, value.hex())
+
+
+class LcpOptions:
+    """Our wishes and the peer's. What the peer asked of us counts from `agree` on."""
+
+    name = "lcp"
+
+    def __init__(self, config: PppConfig, entropy: Entropy) -> None:
+        self._config = config
+        self._entropy = entropy
+        self._ours: dict[int, bytes] = {}
+        if config.demand is not None:
+            self._ours[Kind.AUTHENTICATION] = AUTHENTICATIONS[config.demand]
+        self._ours[Kind.MRU] = config.mru.to_bytes(2)
+        self._ours[Kind.MAGIC] = entropy(4)
+        if config.compression:
+            self._ours |= {Kind.PFC: b"", Kind.ACFC: b""}
+        self.loops = 0
+        self.refused_authentication = ""  # the last method the peer asked for that is not in `accept`
+        self.peer_mru = DEFAULT_MRU
+        self.peer_pfc = False
+        self.peer_acfc = False
+        self.peer_demands: str | None = None  # the method by which the peer wants us to say who we are
+        self.authentication_rejected = False  # the peer will not say who it is
+
+    @property
+    def magic(self) -> bytes:
+        """Our magic number, or zeros where the peer would have none (§6.4)."""
+        return self._ours.get(Kind.MAGIC, bytes(4))
+
+    @property
+    def looped(self) -> bool:
+        return self.loops >= LOOPS
+
+    def request(self) -> tuple[Option, ...]:
+        return tuple(Option(kind, value) for kind, value in self._ours.items())
+
+    def judge(self, options: tuple[Option, ...]) -> tuple[Code, tuple[Option, ...]]:
+        rejected: list[Option] = []
+        better: list[Option] = []
+        for option in options:
+            if option.type != Kind.AUTHENTICATION and (SIZES.get(option.type) != len(option.value)):
+                rejected.append(option)  # unknown, or of a size that its row does not give
+            elif option.type == Kind.AUTHENTICATION:
+                self._judge_authentication(option, rejected, better)
+            elif option.type == Kind.MRU and int.from_bytes(option.value) < SMALLEST_MRU:
+                better.append(Option(Kind.MRU, SMALLEST_MRU.to_bytes(2)))
+            elif option.type == Kind.MAGIC:
+                self._judge_magic(option, better)
+        if rejected:
+            return Code.CONFIGURE_REJECT, tuple(rejected)
+        if better:
+            return Code.CONFIGURE_NAK, tuple(better)
+        return Code.CONFIGURE_ACK, options
+
+    def agree(self, options: tuple[Option, ...]) -> None:
+        asked = dict(options)
+        self.peer_mru = int.from_bytes(asked.get(Kind.MRU, DEFAULT_MRU.to_bytes(2)))
+        self.peer_pfc = Kind.PFC in asked
+        self.peer_acfc = Kind.ACFC in asked
+        demanded = asked.get(Kind.AUTHENTICATION)
+        self.peer_demands = next((name for name, value in AUTHENTICATIONS.items() if value == demanded), None)
+
+    def nak(self, options: tuple[Option, ...]) -> None:
+        for option in options:
+            if option.type == Kind.MRU and len(option.value) == 2:
+                wanted = int.from_bytes(option.value)
+                self._ours[Kind.MRU] = min(max(wanted, SMALLEST_MRU), LARGEST_MRU).to_bytes(2)
+            elif option.type == Kind.MAGIC and Kind.MAGIC in self._ours:
+                self._ours[Kind.MAGIC] = self._entropy(4)
+            elif option.type == Kind.AUTHENTICATION and option.value != self._ours.get(Kind.AUTHENTICATION):
+                self.authentication_rejected = self._config.demand is not None
+
+    def reject(self, options: tuple[Option, ...]) -> None:
+        for option in options:
+            if option.type == Kind.AUTHENTICATION:
+                self.authentication_rejected = True
+            self._ours.pop(option.type, None)
+
+    def saw_magic(self, value: bytes) -> None:
+        """Counts our own number in an echo from the peer (§6.4)."""
+        if value == self.magic != bytes(4):
+            self.loops = LOOPS
+
+    def _judge_authentication(self, option: Option, rejected: list[Option], better: list[Option]) -> None:
+        """Nak with the best that is accepted; Reject where nothing is (then no authentication is taken at all)."""
+        if any(option.value == AUTHENTICATIONS[name] for name in self._config.accept):
+            return
+        self.refused_authentication = authentication_name(option.value)
+        if self._config.accept:
+            better.append(Option(Kind.AUTHENTICATION, AUTHENTICATIONS[self._config.accept[0]]))
+        else:
+            rejected.append(option)
+
+    def _judge_magic(self, option: Option, better: list[Option]) -> None:
+        if option.value not in (self.magic, bytes(4)):
+            self.loops = 0
+            return
+        if option.value != bytes(4):
+            self.loops += 1
+        fresh = self._entropy(4)
+        better.append(Option(Kind.MAGIC, fresh if any(fresh) else b"\0\0\0\1"))
+
+
+def lcp_options(config: PppConfig, entropy: Entropy) -> LcpOptions:
+    """ProtocolError where the configuration names an authentication there is no code for."""
+    for name in (*config.accept, *([config.demand] if config.demand else [])):
+        if name not in AUTHENTICATIONS:
+            raise ProtocolError("lcp", f"no authentication is named {name}")
+    return LcpOptions(config, entropy)
+
+
+def is_authentication(protocol: int) -> bool:
+    return protocol in (Protocol.CHAP, Protocol.PAP, Protocol.EAP)
