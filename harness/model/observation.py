@@ -30,11 +30,16 @@ class FrameKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A marked packet's own words: whose it is, its number, and whether it is a question or the answer to one."""
+    """A marked packet's own words: whose it is, its number, and whether it is a question or the answer to one.
+
+    `size` is that of its IPv4 packet in bytes, `nonce` the run's (hexadecimal); both stay out of comparisons.
+    """
 
     owner: int
     sequence: int
     answer: bool
+    size: int = field(default=0, compare=False)
+    nonce: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,13 @@ class Observation:
     transform (protocol "IKE"/"ESP"/"AH", encapsulation: the number on the wire, encryption, hash, authentication, group,
     lifetime_s, lifetime_kb, spi); ids a list of {"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": "10.0.0.2"};
     notifies of {"type": number, "name"}; deletes of {"protocol": "isakmp"/"esp", "spis": [hex]}.
+    Beyond that: version ("1.0"), flags, from_initiator (bool), vendors (names of the vendor IDs, "" for unknown ones); `message` is
+    None where the exchange has no such names; an encrypted message that no key opens has decrypted False and empty lists.
+    `headers` holds: protocol, tos, dscp, ecn, ip_id, df, mf, flags, fragment_offset, ip_options, ip_length, ip_checksum,
+    ip_checksum_ok; with UDP: udp_checksum, udp_checksum_ok (None where none was sent), udp_length; with ESP: encapsulation ("udp",
+    "none"); with ICMP: icmp_type, icmp_code, for errors quoted {protocol, src, dst, sport, dport}; of a fragment: fragment ("part",
+    "last"); looks_like, where the bytes resemble L2TP in a place that is not L2TP's. Opened ESP adds encryption, authentication,
+    direction and next_header to `esp`.
     `esp` holds: spi (8 hex digits), sequence, icv_ok (None: no key known). UDP-encapsulated ESP has ports, protocol 50 has none.
     `mark` is that of an unprotected ICMP packet (far end); a mark inside ESP stands in `inner.mark`.
     """
@@ -91,7 +103,7 @@ class Observation:
     esp: Mapping[str, Any] | None = None
     inner: Inner | None = None
     mark: Mark | None = None
-    headers: Mapping[str, Any] = field(default_factory=dict)  # tos, ip_id, flags, fragment, ip_checksum, udp_checksum, …
+    headers: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None  # why the frame could not be read to the end
 
 
