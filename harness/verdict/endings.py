@@ -1,0 +1,209 @@
+"""How a connection ends, and that its end is nobody else's: IPsec closed, gateway closed, client closed, client lost."""
+
+from __future__ import annotations
+
+from harness.model import GatewayView, Observation, Side, Step, Verdict
+from harness.verdict.findings import Findings, require
+from harness.verdict.ports import ports_by_client
+from harness.verdict.reading import Reading, deletes, l2tp_message, ppp, result_code
+from harness.verdict.survival import ANSWER_WITHIN_S, Life, trusted_lives
+from harness.verdict.survivors import LOSS_BUDGET
+from harness.verdict.trust import TRAFFIC, Need, check
+
+CDN_BY_CLIENT = 3
+"""CDN result 3, "administrative reasons" (RFC 2661 section 4.4.2): what a Windows client sends when its user hangs up."""
+
+STOP_CCN_BY_CLIENT = 1
+"""StopCCN result 1, "general request to clear control connection" (RFC 2661 section 4.4.2)."""
+
+
+@check(*TRAFFIC, Need.VIEWS)
+def ipsec_delete_ends_only_its_client(reading: Reading) -> Verdict:
+    """Deleting one client's SAs, from either end, ends that client, frees its SA and port, and touches nobody else."""
+    f = Findings()
+    step, client = _step(reading, "delete-ipsec")
+    found = trusted_lives(reading)
+    _require_worked(found[client], step)
+    told = [o for o in _frames_of(reading, client, step.began) if deletes(o)]
+    f.expect(bool(told), f"no Delete payload for {client}'s SAs was seen")
+    f.point(*told[:3])
+    _expect_over(f, found[client], step)
+    view = _view_after(reading, step)
+    _expect_released(f, reading, view, client, found, step, sessions=False)
+    _expect_untouched(f, reading, found, client, step)
+    return f.verdict(f"{client}'s SAs were deleted, {client} ended, its SA and port are free; the others noticed nothing")
+
+
+@check(*TRAFFIC)
+def gateway_close_ends_only_its_client(reading: Reading) -> Verdict:
+    """When the gateway clears one client, StopCCN or CDN goes to that one alone."""
+    f = Findings()
+    step, client = _step(reading, "gateway-close")
+    found = trusted_lives(reading)
+    _require_worked(found[client], step)
+    told = [
+        o
+        for o in _frames_of(reading, client, step.began)
+        if reading.direction(o) == "down" and l2tp_message(o) in ("StopCCN", "CDN")
+    ]
+    f.expect(bool(told), f"the gateway sent {client} neither StopCCN nor CDN")
+    f.point(*told[:3])
+    _expect_over(f, found[client], step)
+    _expect_untouched(f, reading, found, client, step)
+    return f.verdict(f"the gateway closed {client} with {l2tp_message(told[0]) if told else 'nothing'}; the others noticed nothing")
+
+
+@check(*TRAFFIC)
+def client_close_ends_only_itself(reading: Reading) -> Verdict:
+    """A client that hangs up says CDN with result 3, then StopCCN with result 1, then deletes its SAs; nobody else is touched."""
+    f = Findings()
+    step, client = _step(reading, "client-close")
+    found = trusted_lives(reading)
+    _require_worked(found[client], step)
+    said = [o for o in _frames_of(reading, client, step.began) if reading.direction(o) == "up"]
+    cdn = next((o for o in said if l2tp_message(o) == "CDN"), None)
+    stop = next((o for o in said if l2tp_message(o) == "StopCCN"), None)
+    gone = next((o for o in said if deletes(o)), None)
+    f.point(cdn, stop, gone)
+    if f.expect(cdn is not None, f"{client} sent no CDN"):
+        assert cdn is not None
+        f.expect(result_code(cdn) == CDN_BY_CLIENT, f"{client}'s CDN has result {result_code(cdn)}, not {CDN_BY_CLIENT}", cdn)
+    if f.expect(stop is not None, f"{client} sent no StopCCN"):
+        assert stop is not None
+        f.expect(
+            result_code(stop) == STOP_CCN_BY_CLIENT,
+            f"{client}'s StopCCN has result {result_code(stop)}, not {STOP_CCN_BY_CLIENT}",
+            stop,
+        )
+    f.expect(gone is not None, f"{client} did not delete its SAs")
+    if cdn is not None and stop is not None:
+        f.expect(_before(cdn, stop), f"{client}'s StopCCN went before its CDN", cdn, stop)
+    if stop is not None and gone is not None:
+        f.expect(_before(stop, gone), f"{client} deleted its SAs before it closed the tunnel", stop, gone)
+    _expect_over(f, found[client], step)
+    _expect_untouched(f, reading, found, client, step)
+    return f.verdict(f"{client} closed with CDN, StopCCN and Delete; the others noticed nothing")
+
+
+@check(*TRAFFIC, Need.VIEWS)
+def lost_client_is_cleared_away(reading: Reading) -> Verdict:
+    """A client that vanishes without a word loses its session, SA and port at the gateway once that notices; no one else is hurt."""
+    f = Findings()
+    step, client = _step(reading, "vanish")
+    found = trusted_lives(reading)
+    _require_worked(found[client], step)
+    after = [o for o in _frames_of(reading, client, step.ended) if reading.direction(o) == "up"]
+    require(not after, f"{client} did not vanish: it still sent packets after the step")
+    view = _view_after(reading, step, label="end")
+    _expect_released(f, reading, view, client, found, step, sessions=True)
+    tried = [o for o in reading.way(Side.OUTSIDE, "down") if o.t > step.ended and reading.flow_owner(o) == client]
+    f.facts["gateway_tried_for_s"] = round(tried[-1].t - step.ended, 1) if tried else 0.0
+    f.expect(
+        not tried or tried[-1].t < view.t, f"the gateway still sends to {client} when it says that it has forgotten it", *tried[-1:]
+    )
+    _expect_untouched(f, reading, found, client, step)
+    return f.verdict(f"the gateway forgot {client} after trying for {f.facts['gateway_tried_for_s']} s; the others noticed nothing")
+
+
+def _step(reading: Reading, kind: str) -> tuple[Step, str]:
+    step = next((s for s in reading.evidence.steps if s.name.startswith(f"{kind}:")), None)
+    require(step is not None, f"the run holds no {kind} step")
+    assert step is not None
+    client = step.name.partition(":")[2]
+    require(client in reading.clients, f"{step.name} concerns no client of this run")
+    return step, client
+
+
+def _require_worked(life: Life, step: Step) -> None:
+    """Whoever is to end must have been alive until then."""
+    require(life.up is not None and life.up.t < step.began, f"{life.client} was not up when {step.name} began")
+    require(not life.died, f"{life.client} had died before {step.name}: {life.end.cause.value}")
+    require(any(a.answer is not None and a.question.t < step.began for a in life.asked), f"{life.client} was never answered")
+
+
+def _frames_of(reading: Reading, client: str, since: float) -> list[Observation]:
+    """Frames inside the NAT, to or from a client, of its own SA or main mode, from `since` on."""
+    return [
+        o
+        for o in reading.frames(Side.INSIDE)
+        if o.t >= since and client in (reading.at_address(o.src), reading.at_address(o.dst)) and reading.flow_owner(o) == client
+    ]
+
+
+def _before(one: Observation, other: Observation) -> bool:
+    return (one.t, one.frame) < (other.t, other.frame)
+
+
+def _expect_over(f: Findings, life: Life, step: Step) -> None:
+    later = life.answered_after(step.ended + ANSWER_WITHIN_S)
+    f.expect(not later, f"{life.client} was still answered after {step.name}", *(a.answer for a in later[:3]))
+
+
+def _expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], ended: str, step: Step) -> None:
+    """Everyone else who was up goes on being answered, without loss beyond the budget and without a farewell from the gateway."""
+    judged = []
+    for client, life in found.items():
+        if client == ended or life.up is None or life.up.t >= step.began or (life.end.t < step.began and life.planned):
+            continue
+        own = reading.closing_step(client)
+        until = own.began if own is not None and own.began > step.began else float("inf")
+        asked = [a for a in life.asked if step.began <= a.question.t < until]
+        if life.died:
+            f.expect(False, f"{client} died too: {life.end.cause.value}", life.end.frame)
+            continue
+        require(bool([a for a in asked if a.question.t > step.ended]), f"{client} sent no marked traffic after {step.name}")
+        lost = [a.question for a in asked if a.answer is None]
+        f.expect(
+            len(lost) <= LOSS_BUDGET * len(asked), f"{client} lost {len(lost)} of {len(asked)} marks after {step.name}", *lost[:5]
+        )
+        farewells = [o for o in _frames_of(reading, client, step.began) if o.t < until and _farewell_down(reading, o)]
+        closing = [o for o in farewells if not reading.replaced(o)] if not life.run_closed else _early(farewells, life)
+        f.expect(not closing, f"the gateway said farewell to {client} too", *closing[:3])
+        judged.append(client)
+    require(bool(judged) or bool(f.faults), f"nobody else was up during {step.name}, so nobody could have been touched")
+    f.facts["untouched"] = judged
+
+
+def _early(farewells: list[Observation], life: Life) -> list[Observation]:
+    """Farewells before the client closed because the run was over: what comes after that answers it."""
+    return [o for o in farewells if o.t < life.end.t]
+
+
+def _farewell_down(reading: Reading, o: Observation) -> bool:
+    if reading.direction(o) != "down":
+        return False
+    return bool(deletes(o)) or l2tp_message(o) in ("StopCCN", "CDN") or ppp(o) == ("LCP", "Terminate-Request")
+
+
+def _view_after(reading: Reading, step: Step, label: str | None = None) -> GatewayView:
+    """The gateway's account after a step: the one with `label` or named after the step, else the last one taken after it."""
+    later = [v for v in reading.evidence.gateway_views if v.t >= step.ended]
+    require(bool(later), f"the gateway was not asked for its account after {step.name}")
+    wanted = (label,) if label is not None else (f"after-{step.name}", step.name)
+    return next((v for v in later if v.label in wanted), max(later, key=lambda v: v.t))
+
+
+def _expect_released(
+    f: Findings, reading: Reading, view: GatewayView, client: str, found: dict[str, Life], step: Step, *, sessions: bool
+) -> None:
+    """Neither SA nor port (nor session) of a client is left; an account that lists no one else either shows nothing."""
+    f.facts["view"] = view.label
+    others = [
+        reading.identities[c]
+        for c, life in found.items()
+        if c != client and life.up is not None and life.up.t < view.t <= life.end.t
+    ]
+    spis = {sa.spi for sa in view.sas}
+    require(
+        any(spis & {*i.spis_in, *i.spis_out} for i in others), f"the account {view.label!r} lists no SA of anybody who is still up"
+    )
+    own = reading.identities[client]
+    left = spis & {*own.spis_in, *own.spis_out}
+    f.expect(not left, f"the gateway still holds {client}'s SAs {sorted(left)} ({view.label})")
+    ports = ports_by_client(reading).get(client, set())
+    taken = {sa.translated_port for sa in view.sas if sa.translated_port is not None}
+    f.expect(not ports & taken, f"the gateway still holds {client}'s port {sorted(ports & taken)} ({view.label})")
+    if sessions:
+        listed = {s.tunnel_local for s in view.sessions}
+        require(any(i.tunnel_gateway in listed for i in others), f"the account {view.label!r} lists no session of anybody still up")
+        f.expect(own.tunnel_gateway not in listed, f"the gateway still holds {client}'s session ({view.label})")

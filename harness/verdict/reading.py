@@ -1,0 +1,264 @@
+"""Look-ups over one Evidence: whose SPI, whose address, whose packet, which way, in the order of time.
+
+A Reading holds no opinion. Directions are "up" (client to gateway) and "down". Clients go by their plan's name ("c1").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.model import CaptureFacts, Evidence, FrameKind, Identity, Mark, Observation, Pair, Record, RecordKind, Side, Step
+
+CLOSING_STEPS = ("delete-ipsec", "gateway-close", "client-close", "vanish")
+"""The steps that end a client on purpose; `<step>:<client>` names one."""
+
+UNTRACEABLE = "nobody"
+"""Stands for a receiver or owner that is none of the run's clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One packet seen before and behind the NAT, in the order in which it travelled."""
+
+    direction: str
+    before: Observation
+    behind: Observation
+
+    @property
+    def inside(self) -> Observation:
+        return self.before if self.direction == "up" else self.behind
+
+    @property
+    def outside(self) -> Observation:
+        return self.behind if self.direction == "up" else self.before
+
+
+def spi_of(o: Observation) -> str | None:
+    return None if o.esp is None else str(o.esp["spi"])
+
+
+def mark_of(o: Observation) -> Mark | None:
+    """The mark a frame carries, in clear or decrypted."""
+    if o.mark is not None:
+        return o.mark
+    return None if o.inner is None else o.inner.mark
+
+
+def ike(o: Observation, key: str) -> Any:
+    return None if o.ike is None else o.ike.get(key)
+
+
+def l2tp_message(o: Observation) -> str | None:
+    """The control message's name, None for data and for what is not L2TP."""
+    if o.inner is None or o.inner.l2tp is None:
+        return None
+    message = o.inner.l2tp.get("message")
+    return None if message is None else str(message)
+
+
+def ppp(o: Observation) -> tuple[str, str] | None:
+    """(protocol, code) of the PPP frame inside, the code "" where the protocol has none."""
+    if o.inner is None or o.inner.ppp is None:
+        return None
+    return str(o.inner.ppp.get("protocol", "")), str(o.inner.ppp.get("code", ""))
+
+
+def deleted(o: Observation, protocol: str) -> tuple[str, ...]:
+    """The SPIs that the Delete payloads of a decrypted IKE message name for `protocol` ("esp" or "isakmp")."""
+    return tuple(str(spi) for d in ike(o, "deletes") or () if d["protocol"] == protocol for spi in d["spis"])
+
+
+def deletes(o: Observation) -> tuple[str, ...]:
+    """The protocols ("esp", "isakmp") named by the Delete payloads of a decrypted IKE message."""
+    return tuple(str(d["protocol"]) for d in ike(o, "deletes") or ())
+
+
+def result_code(o: Observation) -> int | None:
+    """The result of a CDN's or StopCCN's Result Code AVP."""
+    if o.inner is None or o.inner.l2tp is None:
+        return None
+    value = (o.inner.l2tp.get("avps") or {}).get("Result Code")
+    if isinstance(value, dict):
+        value = value.get("result")
+    return value if isinstance(value, int) else None
+
+
+class Reading:
+    """One Evidence, indexed."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.clients: tuple[str, ...] = tuple(p.name for p in sorted(evidence.plans, key=lambda p: p.number))
+        self._by_number = {p.number: p.name for p in evidence.plans}
+        self.identities: dict[str, Identity] = {i.client: i for i in evidence.identities}
+        self._address = {p.address: p.name for p in evidence.plans}
+        self.spi_in: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_in}
+        self.spi_out: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_out}
+        self._cookie = {pair[0]: i.client for i in evidence.identities for pair in i.cookies}
+        self._tunnel = _unique((i.tunnel_client, i.client) for i in evidence.identities)
+        self._outer = _unique((p, i.client) for i in evidence.identities for p in {i.outside_ike_port, i.outside_natt_port})
+        self._ppp = _unique((i.ppp_address, i.client) for i in evidence.identities)
+        self._frames: dict[Side, tuple[Observation, ...]] = {
+            side: tuple(sorted(found, key=lambda o: (o.t, o.frame))) for side, found in evidence.observations.items()
+        }
+        self._by_frame = {(o.side, o.frame): o for found in self._frames.values() for o in found}
+
+    # -- frames ---------------------------------------------------------------------------------------------------------------
+
+    def frames(self, side: Side) -> tuple[Observation, ...]:
+        """All frames of one side by time."""
+        return self._frames.get(side, ())
+
+    def capture(self, side: Side) -> CaptureFacts | None:
+        return next((c for c in self.evidence.captures if c.side is side), None)
+
+    def direction(self, o: Observation) -> str | None:
+        """ "up" towards the gateway, "down" from it, None for traffic that is not the gateway's."""
+        if o.dst == self.evidence.gateway_address:
+            return "up"
+        return "down" if o.src == self.evidence.gateway_address else None
+
+    def way(self, side: Side, direction: str, kind: FrameKind | None = None) -> Iterator[Observation]:
+        for o in self.frames(side):
+            if self.direction(o) == direction and (kind is None or o.kind is kind):
+                yield o
+
+    def crossings(self) -> tuple[Crossing, ...]:
+        """Every pair whose two frames are there, in the order of the outside capture."""
+        found = []
+        for pair in sorted(self.evidence.pairs, key=lambda p: p.outside):
+            crossing = self._crossing(pair)
+            if crossing is not None:
+                found.append(crossing)
+        return tuple(found)
+
+    def _crossing(self, pair: Pair) -> Crossing | None:
+        inside = self._by_frame.get((Side.INSIDE, pair.inside))
+        outside = self._by_frame.get((Side.OUTSIDE, pair.outside))
+        if inside is None or outside is None:
+            return None
+        return Crossing(pair.direction, *((inside, outside) if pair.direction == "up" else (outside, inside)))
+
+    # -- owners ---------------------------------------------------------------------------------------------------------------
+
+    def at_address(self, address: str) -> str | None:
+        """The client whose inside address this is."""
+        return self._address.get(address)
+
+    def at_port(self, port: int | None) -> str | None:
+        """The client whose mapping at the NAT, for 500 or 4500, is this outside port."""
+        return None if port is None else self._outer.get(port)
+
+    def numbered(self, owner: int) -> str:
+        return self._by_number.get(owner, UNTRACEABLE)
+
+    def ppp_owners(self, address: str) -> frozenset[str]:
+        """The clients that ever had this PPP address; more than one where it was given out again."""
+        return frozenset(i.client for i in self.evidence.identities if i.ppp_address == address)
+
+    def sa_owner(self, o: Observation) -> str | None:
+        """The client whose SA protects an ESP frame."""
+        spi = spi_of(o)
+        if spi is None:
+            return None
+        return self.spi_in.get(spi) if self.direction(o) == "down" else self.spi_out.get(spi)
+
+    def ike_owner(self, o: Observation) -> str | None:
+        """The client whose main mode an IKE message belongs to, by the initiator's cookie."""
+        return None if o.ike is None else self._cookie.get(str(o.ike["icookie"]))
+
+    def flow_owner(self, o: Observation) -> str | None:
+        """The client to whose SA or main mode a frame belongs, whatever addresses it bears."""
+        return self.ike_owner(o) if o.kind is FrameKind.IKE else self.sa_owner(o)
+
+    def content_owner(self, o: Observation) -> str | None:
+        """Whose words a decrypted frame from the gateway carries: by its mark, its inner destination, or its tunnel."""
+        mark = mark_of(o)
+        if mark is not None:
+            return self.numbered(mark.owner)
+        if o.inner is None:
+            return None
+        if o.inner.ppp is not None and "dst" in o.inner.ppp:
+            owner = self._ppp.get(str(o.inner.ppp["dst"]))
+            if owner is not None:
+                return owner
+        return self._tunnel.get(o.inner.l2tp.get("tunnel")) if o.inner.l2tp is not None else None
+
+    def replaced(self, o: Observation) -> bool:
+        """Whether a Delete concerns only what a rekey had already replaced: a newer SA of the same client was at work before it."""
+        client = self.ike_owner(o)
+        if client is None:
+            return False
+        identity = self.identities[client]
+        if deleted(o, "isakmp") or "isakmp" in deletes(o):
+            older = [c for c, _ in identity.cookies]
+            return any(c in older[older.index(str(ike(o, "icookie"))) + 1 :] for c in self._seen_before(o, FrameKind.IKE))
+        at_work = self._seen_before(o, FrameKind.ESP)
+        gone = set(deleted(o, "esp"))
+        return all(
+            not gone & set(spis) or any(s in at_work for s in spis[max(spis.index(g) for g in gone if g in spis) + 1 :])
+            for spis in (identity.spis_in, identity.spis_out)
+        )
+
+    def _seen_before(self, o: Observation, kind: FrameKind) -> set[str]:
+        """Cookies or SPIs at work in frames before this one."""
+        found = set()
+        for other in self.frames(o.side):
+            if other.t >= o.t:
+                break
+            if other.kind is kind:
+                found.add(str(ike(other, "icookie")) if kind is FrameKind.IKE else str(spi_of(other)))
+        return found
+
+    # -- records, steps --------------------------------------------------------------------------------------------------------
+
+    def records(self, client: str, kind: RecordKind) -> tuple[Record, ...]:
+        return tuple(r for r in self.evidence.records if r.client == client and r.kind is kind)
+
+    def step(self, name: str) -> Step | None:
+        return next((s for s in self.evidence.steps if s.name == name), None)
+
+    def closing_step(self, client: str) -> Step | None:
+        """The step, if any, that ends this client on purpose."""
+        return next((s for s in self.evidence.steps if s.name in {f"{kind}:{client}" for kind in CLOSING_STEPS}), None)
+
+    # -- messages of a client ----------------------------------------------------------------------------------------------------
+
+    def ike_messages(self, client: str, message: str, side: Side = Side.OUTSIDE) -> tuple[Observation, ...]:
+        """The first sendings of one message of one client's IKE, by time."""
+        return tuple(
+            o
+            for o in self.frames(side)
+            if o.kind is FrameKind.IKE
+            and ike(o, "message") == message
+            and not ike(o, "retransmission")
+            and self.ike_owner(o) == client
+        )
+
+    def first_ike(self, client: str, message: str, side: Side = Side.OUTSIDE) -> Observation | None:
+        return next(iter(self.ike_messages(client, message, side)), None)
+
+    def arrivals(self) -> tuple[str, ...]:
+        """The clients in the order in which their first ESP SAs were agreed (QM3 on the outside); those without are left out."""
+        agreed = [(o.t, o.frame, c) for c in self.clients if (o := self.first_ike(c, "QM3")) is not None]
+        return tuple(c for _, _, c in sorted(agreed))
+
+    def end_of_capture(self, side: Side) -> float:
+        """The time of a side's last frame; of an empty side, minus infinity."""
+        found = self.frames(side)
+        return found[-1].t if found else float("-inf")
+
+
+def _unique(rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
+    """key → client for the keys that one client alone has; a key shared by two identifies nobody."""
+    found: dict[Any, str] = {}
+    shared = set()
+    for key, client in rows:
+        if key is None:
+            continue
+        if key in found:
+            shared.add(key)
+        found[key] = client
+    return {key: client for key, client in found.items() if key not in shared}

@@ -1,0 +1,119 @@
+"""The result in sentences, as they stand in the report and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from harness.errors import Inconclusive
+from harness.model import Evidence, Observation
+from harness.verdict.killer import Death, Strength, deaths
+from harness.verdict.ports import ports_by_client
+from harness.verdict.reading import Reading
+from harness.verdict.survival import Cause, Life, trusted_lives
+from harness.verdict.trust import TRAFFIC, doubts
+
+
+def tell(evidence: Evidence) -> tuple[str, ...]:
+    """What happened in one scenario, the deaths first; on evidence that is not to be trusted only why it isn't."""
+    reading = Reading(evidence)
+    found = doubts(reading, TRAFFIC)
+    if found:
+        return (f"With the {evidence.variant} gateway, nothing can be said: {'; '.join(found[:3])}.",)
+    try:
+        clients = trusted_lives(reading)
+    except Inconclusive as doubt:
+        return (f"With the {evidence.variant} gateway, nothing can be said: {doubt}.",)
+    dead = deaths(reading, clients)
+    lines = [_death(evidence, d) for d in dead]
+    lines += [_never_up(evidence, life) for life in clients.values() if life.end.cause is Cause.NEVER_UP]
+    living = tuple(life for life in clients.values() if life.up is not None and not life.died)
+    if living:
+        lines.append(_living(reading, living, alone=len(living) == len(clients)))
+    return tuple(lines)
+
+
+def spoken(client: str) -> str:
+    """ "client 2" for "c2"."""
+    return f"client {client[1:]}" if client[:1] == "c" and client[1:].isdigit() else client
+
+
+def at(frame: Observation) -> str:
+    """Where a reader finds a frame: the capture's file and the number in it."""
+    return f"{frame.side.value}.pcap frame {frame.frame}"
+
+
+def clock(t: float) -> str:
+    """UTC time of day with milliseconds."""
+    return datetime.fromtimestamp(t, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def _death(evidence: Evidence, death: Death) -> str:
+    victim, gateway = spoken(death.victim), f"With the {evidence.variant} gateway"
+    if death.killer is None and death.strength is Strength.SUSPECTED:
+        who = ", ".join(spoken(c) for c in death.suspects)
+        return (
+            f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}); {who} all acted at that moment."
+        )
+    if death.killer is None:
+        return (
+            f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}), "
+            f"and no other client did anything between its last answered mark and its first unanswered one.{_blame(death)}"
+        )
+    verb = "killed" if death.strength is Strength.CERTAIN else "probably killed"
+    where = ""
+    if death.blow is not None:
+        where = f" at {at(death.blow)} ({death.name} of {_inside(evidence, death.killer)}, {clock(death.blow.t)})"
+    return f"{gateway}, {spoken(death.killer)} {verb} {victim}{where}: {_marks(death.life)}{_proof(death)}.{_blame(death)}"
+
+
+def _inside(evidence: Evidence, client: str) -> str:
+    return next((p.address for p in evidence.plans if p.name == client), client)
+
+
+def _marks(life: Life) -> str:
+    last, first = life.last_answered, life.first_unanswered
+    before = "no mark was ever answered" if last is None else f"mark {last.sequence} was the last answered"
+    if first is None:
+        return f"{before}; {life.end.cause.value}"
+    unanswered = sum(a.question.t >= first.question.t for a in life.asked)
+    return f"{before}, none of the {unanswered} from mark {first.sequence} on was"
+
+
+def _proof(death: Death) -> str:
+    if not death.proof:
+        return ""
+    thief = spoken(death.killer or "")
+    return f"; {len(death.proof)} of its packets left on SPI {death.spi} of {thief}, the first at {at(death.proof[0])}"
+
+
+def _blame(death: Death) -> str:
+    return "" if death.blame.box is None else f" To blame: the {death.blame.box} ({death.blame.why})."
+
+
+def _never_up(evidence: Evidence, life: Life) -> str:
+    stage = "set-up" if life.end.stage is None else life.end.stage.value
+    why = "" if life.end.reason is None else f" ({life.end.reason})"
+    return f"With the {evidence.variant} gateway, {spoken(life.client)} never came up: {stage} did not complete{why}."
+
+
+def _living(reading: Reading, living: tuple[Life, ...], *, alone: bool) -> str:
+    names = [spoken(life.client) for life in living]
+    who = {1: f"{names[0]} lives"}.get(
+        len(names), f"both live ({' and '.join(names)})" if len(names) == 2 else f"{len(names)} live"
+    )
+    if len(names) == 2 and alone:
+        who = "both live"
+    if len(names) > 2 and alone:
+        who = f"all {len(names)} live"
+    lost, sent = sum(life.lost for life in living), sum(life.sent for life in living)
+    return f"With the {reading.evidence.variant} gateway, {who}{_ports(reading, living)}; {lost} of {sent} marks lost."
+
+
+def _ports(reading: Reading, living: tuple[Life, ...]) -> str:
+    known: Mapping[str, set[int]] = ports_by_client(reading)
+    ports = [sorted(known[life.client])[0] for life in living if len(known.get(life.client, ())) == 1]
+    if len(ports) != len(living) or len(set(ports)) != len(ports):
+        return ""
+    words = [str(p) for p in ports]
+    return f", on port {words[0]}" if len(words) == 1 else f", on ports {', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,289 @@
+"""Survival: what became of each client, judged from the wire and compared with the client's own account.
+
+Marked packets are the pulse: a question that went up on the client's own SA is answered when the answer came down to the
+client's own address on the client's own SA. What the client says of itself never decides anything here; where it differs from the
+wire, the difference is a finding of its own (`Life.disagreements`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from harness.model import FrameKind, Observation, RecordKind, Side, Stage
+from harness.verdict.findings import require
+from harness.verdict.reading import Reading, deletes, l2tp_message, mark_of, ppp
+from harness.verdict.stages import progress
+
+ANSWER_WITHIN_S = 2.0
+"""A question asked less than this before its client's end, or the capture's, may still be on its way: it is not judged."""
+
+SILENCE_MARKS = 3
+"""That many questions in a row without an answer, up to the end, are silence rather than loss."""
+
+ACCOUNT_BOUND_S = 1.0
+"""Greatest distance between the moment a client says it was up and the moment the wire shows it."""
+
+
+class Cause(StrEnum):
+    """Why a client's connection ended, in the words of the field."""
+
+    RUN_OVER = "still up when the run was over"
+    NEVER_UP = "never came up"
+    CLIENT_CLOSED = "the client closed"
+    CLIENT_DELETE = "IKE Delete from the client"
+    GATEWAY_DELETE = "IKE Delete from the gateway"
+    STOP_CCN = "StopCCN from the gateway"
+    CDN = "CDN from the gateway"
+    LCP_TERMINATE = "LCP Terminate-Request from the gateway"
+    SILENCE = "the gateway fell silent"
+    VANISHED = "the client vanished without a word"
+
+
+GATEWAY_ENDS = (Cause.GATEWAY_DELETE, Cause.STOP_CCN, Cause.CDN, Cause.LCP_TERMINATE, Cause.SILENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    cause: Cause
+    t: float
+    frame: Observation | None = None
+    stage: Stage | None = None  # where set-up stopped, for NEVER_UP
+    reason: str | None = None  # why, in the client's words
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question on the wire (inside), and its answer there, if it came."""
+
+    sequence: int
+    question: Observation
+    answer: Observation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One client from its first packet to its end. `asked` are the judged questions by time; loss is counted among them."""
+
+    client: str
+    up: Observation | None
+    asked: tuple[Asked, ...]
+    end: End
+    planned: bool  # a step of the scenario ended this client, and not before that step began
+    run_closed: bool  # the client was told to close because the run was over
+    disagreements: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def sent(self) -> int:
+        return len(self.asked)
+
+    @property
+    def answered(self) -> int:
+        return sum(a.answer is not None for a in self.asked)
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.answered
+
+    @property
+    def last_answered(self) -> Asked | None:
+        return next((a for a in reversed(self.asked) if a.answer is not None), None)
+
+    @property
+    def first_unanswered(self) -> Asked | None:
+        """The question with which the silence at the end began; None where the last question was answered."""
+        found = None
+        for a in reversed(self.asked):
+            if a.answer is not None:
+                break
+            found = a
+        return found
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds between two neighbouring answered questions, at most; losses at the very end don't count."""
+        times = [a.question.t for a in self.asked if a.answer is not None]
+        return max((b - a for a, b in pairwise(times)), default=0.0)
+
+    @property
+    def left_by_itself(self) -> bool:
+        """Closed by the client though neither a step nor the end of the run asked for it."""
+        return self.end.cause in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE) and not self.planned and not self.run_closed
+
+    @property
+    def died(self) -> bool:
+        """Lost while up, by nothing the scenario did to it on purpose."""
+        return self.up is not None and self.end.cause in GATEWAY_ENDS and not self.planned
+
+    def lost_between(self, began: float, ended: float) -> tuple[Asked, ...]:
+        return tuple(a for a in self.asked if began <= a.question.t <= ended and a.answer is None)
+
+    def answered_after(self, t: float) -> tuple[Asked, ...]:
+        return tuple(a for a in self.asked if a.question.t > t and a.answer is not None)
+
+    def facts(self) -> dict[str, object]:
+        first = self.first_unanswered
+        last = self.last_answered
+        return {
+            "up": None if self.up is None else self.up.t,
+            "sent": self.sent,
+            "answered": self.answered,
+            "lost": self.lost,
+            "longest_gap_s": round(self.longest_gap, 3),
+            "last_answered": None if last is None else last.sequence,
+            "first_unanswered": None if first is None else first.sequence,
+            "end": self.end.cause.value,
+            "end_t": self.end.t,
+            "end_frame": None if self.end.frame is None else [self.end.frame.side.value, self.end.frame.frame],
+            "stage": None if self.end.stage is None else self.end.stage.value,
+            "reason": self.end.reason,
+            "planned": self.planned,
+            "disagreements": list(self.disagreements),
+            "remarks": list(self.remarks),
+        }
+
+
+def lives(reading: Reading) -> dict[str, Life]:
+    return {client: life_of(reading, client) for client in reading.clients}
+
+
+def trusted_lives(reading: Reading) -> dict[str, Life]:
+    """As `lives`; raises Inconclusive where a client's account contradicts the wire."""
+    found = lives(reading)
+    contradictions = [d for life in found.values() for d in life.disagreements]
+    require(not contradictions, "; ".join(contradictions[:4]))
+    return found
+
+
+def life_of(reading: Reading, client: str) -> Life:
+    came = progress(reading, client)
+    everything = tuple(_asked(reading, client))
+    if came.up is None:
+        end = End(Cause.NEVER_UP, reading.end_of_capture(Side.INSIDE), None, came.stopped_at, _reason(reading, client))
+        contradictions = tuple(_disagreements(reading, client, None, everything))
+        return Life(client, None, (), end, False, False, contradictions, _remarks(reading, client, end))
+    closing = next(_closings(reading, client, came.up.t), None)
+    over = closing.t if closing is not None else reading.end_of_capture(Side.INSIDE)
+    asked = tuple(a for a in everything if a.answer is not None or a.question.t <= over - ANSWER_WITHIN_S)
+    silent = _silence(asked)
+    end = _end(reading, client, closing, silent, over)
+    step = reading.closing_step(client)
+    planned = step is not None and end.t >= step.began
+    run_closed = any(r.data.get("by") == "run" for r in reading.records(client, RecordKind.ENDED))
+    contradictions = tuple(_disagreements(reading, client, came.up, everything))
+    return Life(client, came.up, asked, end, planned, run_closed, contradictions, _remarks(reading, client, end))
+
+
+def _end(reading: Reading, client: str, closing: End | None, silent: Asked | None, over: float) -> End:
+    """Silence before a farewell is the end; the farewell only says that somebody noticed."""
+    if silent is not None and (closing is None or closing.t - silent.question.t >= ANSWER_WITHIN_S):
+        return End(Cause.SILENCE, silent.question.t, silent.question)
+    if closing is not None:
+        return closing
+    step = reading.step(f"vanish:{client}")
+    if step is not None:
+        return End(Cause.VANISHED, step.began)
+    return End(Cause.RUN_OVER, over)
+
+
+def _silence(asked: tuple[Asked, ...]) -> Asked | None:
+    """The first of the unanswered questions at the end, where there are enough of them to call it silence."""
+    tail: list[Asked] = []
+    for a in reversed(asked):
+        if a.answer is not None:
+            break
+        tail.append(a)
+    return tail[-1] if len(tail) >= SILENCE_MARKS else None
+
+
+def _asked(reading: Reading, client: str) -> Iterator[Asked]:
+    """Each question once, by its first sending, with the first answer that reached its owner."""
+    answers: dict[int, Observation] = {}
+    for o in reading.way(Side.INSIDE, "down", FrameKind.ESP):
+        mark = mark_of(o)
+        if mark is None or not mark.answer or reading.numbered(mark.owner) != client:
+            continue
+        if reading.at_address(o.dst) == client and reading.sa_owner(o) == client:
+            answers.setdefault(mark.sequence, o)
+    seen = set()
+    for o in reading.way(Side.INSIDE, "up", FrameKind.ESP):
+        mark = mark_of(o)
+        if mark is None or mark.answer or reading.numbered(mark.owner) != client or mark.sequence in seen:
+            continue
+        if reading.sa_owner(o) == client:
+            seen.add(mark.sequence)
+            yield Asked(mark.sequence, o, answers.get(mark.sequence))
+
+
+def _closings(reading: Reading, client: str, after: float) -> Iterator[End]:
+    """Every farewell, by time, that reached or left this client once it was up."""
+    for o in reading.frames(Side.INSIDE):
+        direction = reading.direction(o)
+        if o.t <= after or direction is None or reading.at_address(o.src if direction == "up" else o.dst) != client:
+            continue
+        if reading.flow_owner(o) != client:
+            continue
+        cause = _farewell(o, direction)
+        if cause is not None and not (deletes(o) and reading.replaced(o)):
+            yield End(cause, o.t, o)
+
+
+def _farewell(o: Observation, direction: str) -> Cause | None:
+    up = direction == "up"
+    if deletes(o):
+        return Cause.CLIENT_DELETE if up else Cause.GATEWAY_DELETE
+    message = l2tp_message(o)
+    if message == "StopCCN":
+        return Cause.CLIENT_CLOSED if up else Cause.STOP_CCN
+    if message == "CDN":
+        return Cause.CLIENT_CLOSED if up else Cause.CDN
+    if ppp(o) == ("LCP", "Terminate-Request"):
+        return Cause.CLIENT_CLOSED if up else Cause.LCP_TERMINATE
+    return None
+
+
+def _reason(reading: Reading, client: str) -> str | None:
+    failed = reading.records(client, RecordKind.FAILED)
+    return None if not failed else str(failed[-1].data.get("reason"))
+
+
+def _disagreements(reading: Reading, client: str, up: Observation | None, asked: tuple[Asked, ...]) -> Iterator[str]:
+    """What the client says against what the wire shows."""
+    said_up = reading.records(client, RecordKind.PPP_UP)
+    if said_up and up is None:
+        yield f"{client} says it came up, the wire shows that it did not"
+    elif up is not None and not said_up:
+        yield f"the wire shows {client} come up, its own account does not"
+    elif up is not None and abs(said_up[0].t - up.t) > ACCOUNT_BOUND_S:
+        yield f"{client} says it was up at {said_up[0].t:.3f}, the wire says {up.t:.3f}"
+    said = {int(r.data["sequence"]) for r in reading.records(client, RecordKind.MARK_ANSWERED)}
+    sent = {int(r.data["sequence"]) for r in reading.records(client, RecordKind.MARK_SENT)} - {a.sequence for a in asked}
+    if sent:
+        yield f"{client} says it sent marks {_some(sent)}, the wire does not show them"
+    seen = {a.sequence for a in asked if a.answer is not None}
+    if said - seen:
+        yield f"{client} says marks {_some(said - seen)} were answered, the wire shows no answer that reached it"
+    if seen - said:
+        yield f"answers to marks {_some(seen - said)} reached {client} on the wire, and it has no record of them"
+
+
+def _remarks(reading: Reading, client: str, end: End) -> tuple[str, ...]:
+    """Differences that contradict nothing the verdict rests on, but that a reader wants to know."""
+    remarks = []
+    failed = reading.records(client, RecordKind.FAILED)
+    if end.stage is not None and failed and str(failed[-1].data.get("stage")) != end.stage.value:
+        remarks.append(f"{client} says it failed at {failed[-1].data.get('stage')}, the wire shows {end.stage.value} incomplete")
+    ended = reading.records(client, RecordKind.ENDED)
+    if ended and end.cause in GATEWAY_ENDS and ended[0].data.get("by") == "client":
+        remarks.append(f"{client} says it closed of its own will, the wire says: {end.cause.value}")
+    if ended and end.cause in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE) and ended[0].data.get("by") == "gateway":
+        remarks.append(f"{client} says the gateway closed, the wire says: {end.cause.value}")
+    return tuple(remarks)
+
+
+def _some(numbers: set[int]) -> str:
+    ordered = sorted(numbers)
+    return ", ".join(map(str, ordered[:5])) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")

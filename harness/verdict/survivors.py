@@ -1,0 +1,144 @@
+"""Do the clients survive one another, without loss and with every word at its owner?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.model import RecordKind, Side, Verdict
+from harness.verdict.confusion import Confusion, towards_clients, towards_far_end
+from harness.verdict.findings import Findings, require
+from harness.verdict.killer import deaths, matrix
+from harness.verdict.ports import FIRST_PORT, expect_own_ports, ports_by_client
+from harness.verdict.reading import UNTRACEABLE, Reading
+from harness.verdict.survival import SILENCE_MARKS, Cause, Life, trusted_lives
+from harness.verdict.trust import TRAFFIC, Need, check
+
+LOSS_BUDGET = 0.01
+"""Share of marked questions that may go unanswered while a client is up: below it, loss is the lab's, not the gateway's. In a short
+run it allows none."""
+
+START_WITHIN_S = 0.05
+"""Clients whose first datagrams lie within this have started together: main mode alone takes longer."""
+
+
+@check(*TRAFFIC, Need.FAR_END)
+def all_survive_every_newcomer(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
+    """Everyone comes up and stays up while others come; both confusion matrices are the identity; loss is within the budget."""
+    f = Findings()
+    found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
+    _expect_own_words(f, reading, towards_far_end(reading), found)
+    _expect_own_words(f, reading, towards_clients(reading), found)
+    return f.verdict(f"{len(found)} clients came up and all stayed up; {_lost(found)}; no mark reached anyone but its owner")
+
+
+@check(*TRAFFIC)
+def clients_live_together(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
+    """Two or more clients behind one NAT are up at the same time and answered at the same time."""
+    f = Findings()
+    found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
+    return f.verdict(f"{len(found)} clients live behind one NAT address; {_lost(found)}")
+
+
+@check(*TRAFFIC)
+def lone_client_works(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
+    """Demultiplexing does not harm a client that is alone; it too has the first translated port."""
+    require(len(reading.clients) == 1, "more than one client was planned")
+    f = Findings()
+    found = expect_alive(f, reading, at_least=1, loss_budget=loss_budget)
+    ports = ports_by_client(reading)
+    f.facts["ports"] = {c: sorted(p) for c, p in ports.items()}
+    client = reading.clients[0]
+    if found[client].up is not None:
+        require(client in ports, f"nothing shows the port by which the gateway knows {client}")
+        f.expect(ports[client] == {FIRST_PORT}, f"{client} has port {sorted(ports[client])}, not {FIRST_PORT}")
+    return f.verdict(f"{client} works alone, on port {FIRST_PORT}; {_lost(found)}")
+
+
+@check(*TRAFFIC)
+def simultaneous_start_succeeds(reading: Reading, *, loss_budget: float = LOSS_BUDGET, within_s: float = START_WITHIN_S) -> Verdict:
+    """Clients that start at the same moment all come up, each with a port of its own."""
+    began = [o.t for c in reading.clients if (o := reading.first_ike(c, "MM1", Side.INSIDE)) is not None]
+    require(len(began) == len(reading.clients) >= 2, "not every client sent its first message")
+    spread = max(began) - min(began)
+    require(spread <= within_s, f"the clients started {spread * 1000:.0f} ms apart, so not together")
+    f = Findings(spread_ms=round(spread * 1000, 3))
+    found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
+    if all(life.up is not None for life in found.values()):
+        expect_own_ports(f, reading)
+    return f.verdict(f"{len(found)} clients started within {spread * 1000:.1f} ms and all came up, each on a port of its own")
+
+
+@check(*TRAFFIC, Need.FAR_END)
+def no_cross_delivery(reading: Reading, *, smallest: int = 64, largest: int = 1200) -> Verdict:
+    """Marked payloads of all sizes, both ways, arrive at their owners only. Sizes in bytes, as the clients journal them."""
+    sizes = {int(r.data["size"]) for r in reading.evidence.records if r.kind is RecordKind.MARK_SENT}
+    require(bool(sizes), "no marked traffic was sent")
+    require(min(sizes) <= smallest, f"the smallest marked packet had {min(sizes)} bytes: small ones were not tried")
+    require(max(sizes) >= largest, f"the largest marked packet had {max(sizes)} bytes: large ones were not tried")
+    found = trusted_lives(reading)
+    require(sum(life.up is not None for life in found.values()) >= 2, "fewer than two clients were up: nothing could be crossed")
+    f = Findings(sizes=[min(sizes), max(sizes)])
+    _expect_own_words(f, reading, towards_far_end(reading), found)
+    _expect_own_words(f, reading, towards_clients(reading), found)
+    for client in reading.clients:
+        for r in reading.records(client, RecordKind.MARK_STRANGE):
+            f.expect(False, f"{client} received a mark of client {r.data.get('owner')}")
+        for r in reading.records(client, RecordKind.MARK_DAMAGED):
+            f.expect(False, f"{client} received mark {r.data.get('sequence')} damaged")
+        for r in reading.records(client, RecordKind.STRANGE_DATA):
+            f.expect(False, f"{client} received data for tunnel {r.data.get('tunnel')}, which is not its own")
+    return f.verdict(f"every marked payload from {min(sizes)} to {max(sizes)} bytes reached its owner only")
+
+
+def expect_alive(f: Findings, reading: Reading, *, at_least: int, loss_budget: float) -> dict[str, Life]:
+    """All clients up, none killed, all asked and answered after the last newcomer, loss within the budget."""
+    require(len(reading.clients) >= at_least, f"{len(reading.clients)} clients were planned, {at_least} are needed")
+    found = trusted_lives(reading)
+    killed = deaths(reading, found)
+    f.facts.update(
+        clients={c: life.facts() for c, life in found.items()},
+        deaths=[d.facts() for d in killed],
+        matrix=matrix(reading.clients, killed),
+    )
+    came = [life.up.t for life in found.values() if life.up is not None]
+    settled = max(came, default=0.0)
+    for client, life in found.items():
+        require(not life.left_by_itself, f"{client} ended its own connection unasked, so its survival cannot be judged")
+        if not f.expect(life.up is not None, f"{client} never came up: {life.end.stage} incomplete ({life.end.reason})"):
+            continue
+        death = next((d for d in killed if d.victim == client), None)
+        if death is not None:
+            f.expect(False, f"{client} died: {life.end.cause.value}; killer: {death.killer or 'nobody'} ({death.strength.value})")
+            f.point(death.blow, life.end.frame, *death.proof[:3])
+            continue
+        require(life.end.cause is not Cause.NEVER_UP and life.sent > 0, f"{client} was up but sent no marked traffic")
+        after = [a for a in life.asked if a.question.t > settled]
+        require(len(after) >= SILENCE_MARKS or life.planned, f"{client} sent too little once the last client was up")
+        unanswered = [a.question for a in life.asked if a.answer is None]
+        f.expect(
+            life.lost <= loss_budget * life.sent,
+            f"{client} lost {life.lost} of {life.sent} marks, longest gap {life.longest_gap:.1f} s",
+            *unanswered[:5],
+        )
+    return found
+
+
+def _expect_own_words(f: Findings, reading: Reading, found: Confusion, clients: Mapping[str, Life]) -> None:
+    key = "to_far_end" if found.towards == "the far end" else "to_clients"
+    f.facts[key] = found.facts()
+    for client, life in clients.items():
+        if life.up is not None:
+            require(sum(found.cells[client].values()) > 0, f"no marked traffic of {client} was seen towards {found.towards}")
+    names = (*reading.clients, UNTRACEABLE)
+    for owner in names:
+        for receiver in names:
+            count = found.cells[owner][receiver]
+            if count:
+                own = owner == receiver and owner != UNTRACEABLE
+                f.expect(
+                    own, f"{count} marks of {owner} reached {receiver} towards {found.towards}", *(() if own else found.strays[:5])
+                )
+
+
+def _lost(found: Mapping[str, Life]) -> str:
+    return f"{sum(life.lost for life in found.values())} of {sum(life.sent for life in found.values())} marks lost"

@@ -1,0 +1,211 @@
+"""Is the evidence to be trusted? If not, the verdict is INCONCLUSIVE: neither a pass nor a failure of the device.
+
+Every check is wrapped by `check(...)`, which names what the check rests on; only that can make it inconclusive. What always
+counts: trouble that the run itself reported, and a client that was planned but never told to connect.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol
+
+from harness.errors import Inconclusive
+from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
+from harness.verdict.altered import altered
+from harness.verdict.reading import Reading, ike, mark_of, spi_of
+
+CLOCK_BOUND_S = 0.1
+"""Greatest median distance between what a client says it sent and the frame that carries it, and between two captures."""
+
+P = ParamSpec("P")
+
+
+class Need(StrEnum):
+    """What a check may rest on."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+    FAR_END = "far-end"
+    TRANSLATED = "translated"
+    CLOCKS = "clocks"
+    GENERATOR = "generator"
+    MARKS = "marks"
+    DECRYPTED = "decrypted"
+    PAIRED = "paired"
+    VIEWS = "views"
+
+
+SIDES = {Need.INSIDE: Side.INSIDE, Need.OUTSIDE: Side.OUTSIDE, Need.FAR_END: Side.FAR_END, Need.TRANSLATED: Side.TRANSLATED}
+WIRE = (Need.INSIDE, Need.OUTSIDE)
+TRAFFIC = (Need.INSIDE, Need.OUTSIDE, Need.DECRYPTED, Need.PAIRED, Need.GENERATOR, Need.CLOCKS, Need.MARKS)
+"""What every judgement on survival rests on."""
+
+
+class Check(Protocol):
+    """A check as the suites see it: Evidence in, Verdict out."""
+
+    __name__: str
+    __doc__: str | None
+    needs: tuple[Need, ...]
+
+    def __call__(self, evidence: Evidence) -> Verdict: ...
+
+
+def check(*needs: Need) -> Callable[[Callable[Concatenate[Reading, P], Verdict]], Callable[Concatenate[Evidence, P], Verdict]]:
+    """The gate before a check: doubts about what it `needs` make it INCONCLUSIVE before it looks at anything.
+
+    The check itself takes a Reading, and may raise Inconclusive where what it judges did not happen.
+    """
+
+    def wrap(judge: Callable[Concatenate[Reading, P], Verdict]) -> Callable[Concatenate[Evidence, P], Verdict]:
+        @wraps(judge)
+        def gated(evidence: Evidence, *args: P.args, **kwargs: P.kwargs) -> Verdict:
+            reading = Reading(evidence)
+            found = doubts(reading, needs)
+            if found:
+                return Verdict(Outcome.INCONCLUSIVE, "; ".join(found[:6]), {"doubts": list(found)})
+            try:
+                return judge(reading, *args, **kwargs)
+            except Inconclusive as doubt:
+                return Verdict(Outcome.INCONCLUSIVE, str(doubt), {"doubts": [str(doubt)]})
+
+        gated.needs = needs  # type: ignore[attr-defined]
+        return gated  # type: ignore[return-value]
+
+    return wrap
+
+
+def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
+    """Every reason, as a sentence, why what a check needs is not to be trusted; () where all is well."""
+    sides = tuple(SIDES[n] for n in needs if n in SIDES)
+    found = [*reading.evidence.trouble, *_half_up(reading)]
+    for side in sides:
+        found += _capture(reading, side)
+    if Need.DECRYPTED in needs:
+        for side in (s for s in sides if s in (Side.INSIDE, Side.OUTSIDE)):
+            found += _unreadable(reading, side)
+    if Need.PAIRED in needs:
+        found += _unpaired(reading)
+    if Need.GENERATOR in needs:
+        found += _generator(reading)
+    if Need.CLOCKS in needs:
+        found += _clocks(reading)
+    if Need.MARKS in needs:
+        found += _marks(reading)
+    if Need.VIEWS in needs and not reading.evidence.gateway_views:
+        found.append("the gateway's own account (sessions, SAs) is missing")
+    return tuple(dict.fromkeys(found))
+
+
+def _half_up(reading: Reading) -> Iterator[str]:
+    if not reading.clients:
+        yield "no client was planned"
+    for client in reading.clients:
+        if reading.step(f"connect:{client}") is None:
+            yield f"the lab was half up: {client} was planned but never told to connect"
+
+
+def _capture(reading: Reading, side: Side) -> Iterator[str]:
+    facts = reading.capture(side)
+    if facts is None:
+        yield f"there is no capture of the {side.value} side"
+        return
+    if facts.dropped:
+        yield f"the {side.value} capture lost {facts.dropped} frames"
+    if not facts.complete:
+        yield f"the {side.value} capture does not cover the run from before its first packet to its orderly end"
+    if not reading.frames(side):
+        yield f"the {side.value} capture is empty"
+
+
+def _unreadable(reading: Reading, side: Side) -> Iterator[str]:
+    """IKE and ESP that the run's keys should open and did not."""
+    for client in reading.clients:
+        if client not in reading.identities:
+            yield f"the captures do not show who {client} is"
+    keyed = {str(r.data["icookie"]) for r in reading.evidence.records if r.kind is RecordKind.IKE_UP}
+    damaged = {id(a.behind) for a in altered(reading)}
+    for o in reading.frames(side):
+        if id(o) in damaged or o.kind not in (FrameKind.IKE, FrameKind.ESP):
+            continue
+        reason = _why_unreadable(reading, o, keyed)
+        if reason:
+            yield f"{side.value} frame {o.frame}: {reason}"
+
+
+def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | None:
+    if o.kind is FrameKind.IKE:
+        lost = ike(o, "encrypted") and not ike(o, "decrypted") and not ike(o, "retransmission")
+        if lost and str(ike(o, "icookie")) in keyed:
+            return "an IKE message could not be decrypted though its key is known"
+        return None if o.problem is None else o.problem
+    if reading.sa_owner(o) is None:
+        return f"ESP with SPI {spi_of(o)}, which no client agreed"
+    if o.problem is not None:
+        return o.problem
+    return "an ESP packet could not be decrypted though its key is known" if o.inner is None else None
+
+
+def _unpaired(reading: Reading) -> Iterator[str]:
+    """A frame can vanish in the NAT, or be altered by it, but cannot be born there: one that was must have been missed before."""
+    paired = {(Side.INSIDE, p.inside) for p in reading.evidence.pairs} | {(Side.OUTSIDE, p.outside) for p in reading.evidence.pairs}
+    explained = {id(a.behind) for a in altered(reading)}
+    for side, direction in ((Side.OUTSIDE, "up"), (Side.INSIDE, "down")):
+        for o in reading.way(side, direction):
+            if o.kind in (FrameKind.ICMP, FrameKind.OTHER) or (side, o.frame) in paired or id(o) in explained:
+                continue
+            yield f"{side.value} frame {o.frame} came out of the NAT, and nothing like it was captured going in"
+
+
+def _generator(reading: Reading) -> Iterator[str]:
+    for r in reading.evidence.records:
+        if r.kind is RecordKind.IMPAIRED:
+            yield f"the traffic generator fell behind: {r.data.get('reason', 'no reason given')}"
+
+
+def _clocks(reading: Reading) -> Iterator[str]:
+    distances = list(_record_distances(reading))
+    if not distances:
+        yield "no client record could be matched with a frame, so the clocks cannot be compared"
+    elif abs(statistics.median(distances)) > CLOCK_BOUND_S:
+        yield f"the clients' clock is {statistics.median(distances):+.3f} s off the capture's"
+    crossings = reading.crossings()
+    if crossings:
+        apart = statistics.median(c.behind.t - c.before.t for c in crossings)
+        if abs(apart) > CLOCK_BOUND_S:
+            yield f"the clocks of the two captures are {apart:+.3f} s apart"
+
+
+def _record_distances(reading: Reading) -> Iterator[float]:
+    """Frame time minus record time, for every first datagram and every marked packet that both accounts hold."""
+    asked: dict[tuple[str, int], float] = {}
+    first: dict[str, float] = {}
+    for o in reading.way(Side.INSIDE, "up"):
+        client = reading.at_address(o.src)
+        if client is None:
+            continue
+        first.setdefault(client, o.t)
+        mark = mark_of(o)
+        if mark is not None and not mark.answer:
+            asked.setdefault((client, mark.sequence), o.t)
+    for r in reading.evidence.records:
+        if r.kind is RecordKind.STARTED and r.client in first:
+            yield first[r.client] - r.t
+        elif r.kind is RecordKind.MARK_SENT and (r.client, r.data["sequence"]) in asked:
+            yield asked[r.client, r.data["sequence"]] - r.t
+
+
+def _marks(reading: Reading) -> Iterator[str]:
+    """A client that came up and sent no marked packet was not exercised."""
+    senders = {
+        reading.at_address(o.src) for o in reading.way(Side.INSIDE, "up") if (mark := mark_of(o)) is not None and not mark.answer
+    }
+    if not senders:
+        yield "no marked traffic was sent at all"
+        return
+    for client in reading.clients:
+        if client not in senders and reading.records(client, RecordKind.PPP_UP):
+            yield f"{client} came up but sent no marked traffic"
