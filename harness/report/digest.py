@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.model import Evidence, Identity, Outcome, Record, RecordKind, Verdict
-from harness.report.blame import headline
+from harness.report.blame import deciding, headline
 from harness.report.matrices import matrices
 from harness.report.redact import Redactor
 from harness.report.sequence import sequence
@@ -64,8 +64,7 @@ def tell(
     `head` overrides the headline, which otherwise is drawn from the verdicts. `steps` is the tree that the bus gave; without
     it, the evidence's own steps are told, with the clients' records nested in them.
     """
-    wanted = [frame for verdict in verdicts.values() for frame in verdict.frames]
-    rows, omitted = sequence(evidence, wanted)
+    rows, omitted = sequence(evidence, deciding(verdicts))
     nodes = tuple(steps)
     story = Story(
         scenario=evidence.scenario,

@@ -18,7 +18,7 @@ class Markup(str):
 Child = str | int | float | None | Iterable["Child"]
 
 
-def tag(name: str, *children: Child, **attributes: str | int | float | None | bool) -> Markup:
+def tag(name: str, /, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
     """<name attribute="…">children</name>. Children that are not Markup are escaped; None is left out.
 
     An attribute's trailing underscore goes, an inner one becomes a hyphen (class_, stroke_width); None and False leave it out.

@@ -97,13 +97,12 @@ class Run:
         self._lines.flush()
 
     def finish(self, state: State, *, now: datetime | None = None, why: str = "") -> None:
-        """Write the end into run.json, let go of the lock, and point `latest` here. A second call changes nothing."""
+        """Write the end into run.json and let go of the lock. A second call changes nothing."""
         if self._lock is None:
             return
         self.state = state
         self._write_state((now or datetime.now(UTC)).astimezone(UTC), why)
         self._lines.close()
-        point_latest(self.folder)
         os.close(self._lock)
         self._lock = None
 

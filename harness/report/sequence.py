@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from harness.model import Evidence, FrameKind, Observation, Side
 from harness.report.story import Row
 
-MAX_ROWS = 64
-MAX_DECIDING = 12
+MAX_ROWS = 48
+MAX_DECIDING = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""The headline of a scenario, drawn from its verdicts: who lost, to whom, at which packet, and which box is to blame.
+
+It reads the facts that `verdict` gives of a death: `victim`, `killer`, `strength`, `frame` ([side, number]), `t`, `message`, and
+`blame` with its `box` ("gateway", "nat", "client" or None). They may lie at any depth; all are optional but `victim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.model import Evidence, Outcome, Side, Verdict
+from harness.report.sequence import exact
+from harness.report.story import Headline, Tone
+
+
+def headline(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> Headline:
+    """The first verdict that knows of a death decides; else the first that is inconclusive, or failed; else all survived."""
+    if evidence.trouble:
+        return Headline(Tone.UNTRUSTED, "; ".join(evidence.trouble))
+    said = tuple(verdicts.values())
+    for verdict in said:
+        deaths = tuple(_deaths(verdict.facts))
+        if deaths and verdict.outcome is not Outcome.INCONCLUSIVE:
+            return _lost(evidence, verdict, deaths)
+    for outcome, tone in ((Outcome.INCONCLUSIVE, Tone.UNTRUSTED), (Outcome.FAIL, Tone.LOST)):
+        chosen = next((verdict for verdict in said if verdict.outcome is outcome), None)
+        if chosen is not None:
+            where, t = _where(evidence, chosen.frames[0] if chosen.frames else None)
+            return Headline(tone, chosen.because, where=where, t=t)
+    return Headline(Tone.SURVIVED, said[0].because) if said else Headline(Tone.UNTRUSTED, "no verdict was reached")
+
+
+def deciding(verdicts: Mapping[str, Verdict]) -> tuple[tuple[str, int], ...]:
+    """The frames that the diagram is about, the deadly ones first."""
+    found: dict[tuple[str, int], None] = {}
+    for verdict in verdicts.values():
+        for death in _deaths(verdict.facts):
+            for frame in (death.get("frame"), *list(death.get("proof") or ())[:1]):
+                if frame:
+                    found.setdefault((str(frame[0]), int(frame[1])))
+    for verdict in verdicts.values():
+        for frame in verdict.frames:
+            found.setdefault(frame)
+    return tuple(found)
+
+
+def _lost(evidence: Evidence, verdict: Verdict, deaths: tuple[Mapping[str, Any], ...]) -> Headline:
+    first = deaths[0]
+    frame = first.get("frame")
+    where, t = _where(evidence, None if not frame else (str(frame[0]), int(frame[1])), str(first.get("message") or ""))
+    blame = first.get("blame")
+    box = blame.get("box") if isinstance(blame, Mapping) else blame
+    return Headline(
+        Tone.LOST,
+        verdict.because,
+        tuple(dict.fromkeys(str(death["victim"]) for death in deaths)),
+        str(first.get("killer") or ""),
+        str(box or ""),
+        where,
+        first.get("t", t),
+    )
+
+
+def _deaths(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        if value.get("victim"):
+            yield value
+            return
+        for item in value.values():
+            yield from _deaths(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _deaths(item)
+
+
+def _where(evidence: Evidence, frame: tuple[str, int] | None, message: str = "") -> tuple[str, float | None]:
+    """A frame in words, and its time (None where the evidence does not hold it)."""
+    if frame is None:
+        return message, None
+    side, number = frame
+    observations = evidence.observations.get(Side(side), ()) if side in tuple(Side) else ()
+    seen = next((o for o in observations if o.frame == number), None)
+    said = message or ("" if seen is None else exact(seen, evidence))
+    return f"{side} frame {number}" + (f" ({said})" if said else ""), None if seen is None else seen.t
