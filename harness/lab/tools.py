@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 
 from harness.errors import LabError, MissingTool
+from harness.lab import packages
 
-PACKAGES = {
-    "ip": "iproute2",
-    "nft": "nftables",
-    "conntrack": "conntrack",
-    "ethtool": "ethtool",
-    "tcpdump": "tcpdump",
-    "nsenter": "util-linux",
-}
-"""Program and the Debian package that holds it, for the programs this package calls."""
-
-_SBIN = ("/usr/sbin", "/sbin", "/usr/local/sbin")  # an ordinary user's PATH lacks these on Debian
 TIMEOUT_S = 30.0
 
 
 def find(program: str) -> str:
     """The program's full path; raises MissingTool with the package and the command that installs it."""
-    path = os.environ.get("PATH", os.defpath)
-    found = shutil.which(program, path=os.pathsep.join((path, *_SBIN)))
+    found = packages.find_program(program)
     if found is None:
-        package = PACKAGES.get(program, program)
-        raise MissingTool(f"find {program}", f"not installed (Debian package {package})", f"sudo apt-get install {package}")
+        tool = next((t for t in packages.HOST_TOOLS if t.program == program), packages.HostTool(program, program, ""))
+        raise MissingTool(f"find {program}", f"not installed (Debian package {tool.package})", packages.install_command([tool]))
     return found
 
 

@@ -1,0 +1,36 @@
+"""The `natstorm` command. Each group of sub-commands lives with what it commands; this file only mounts them.
+
+Exit status: 0 all passed, 1 a failure, 2 a mistake in the usage or the testbed, 3 inconclusive (a lab that did not come up, too).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from harness.errors import NatstormError, UsageError
+
+GROUPS = ("harness.lab.commands",)
+"""Modules with `add_commands(sub_parsers)`. Every command sets `run`: a function of the parsed arguments, returning the status."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="natstorm", description="Interop tests for L2TP/IPsec gateways behind one NAT.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in GROUPS:
+        importlib.import_module(group).add_commands(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except NatstormError as error:
+        print(f"natstorm: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 3
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""`natstorm lab up|status|shell|down`: a lab to explore by hand, held by a keeper in an enclosure of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from harness.errors import LabError, UsageError
+from harness.lab import control, enclosure, enter
+
+DEFAULT_TESTBED = "testbeds/linux.yaml"
+NODES = ("clients", "nat", "wan", "gateway")
+DOWN_S = 20.0
+"""How long `down` gives the keeper before it ends the lab by force."""
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Mounts `lab` and what is below it. Every command's function takes the parsed arguments and returns an exit status."""
+    lab = commands.add_parser("lab", help="a lab to explore by hand", description="Bring a lab up, look into it, take it down.")
+    verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|shell|down")
+    up = verbs.add_parser("up", help="bring the testbed's lab up and leave it up")
+    up.add_argument("--testbed", default=None, metavar="FILE", help=f"testbed file (default: {DEFAULT_TESTBED} of the project)")
+    up.add_argument("--variant", default=None, metavar="NAME", help="gateway variant (default: the testbed's first)")
+    up.set_defaults(run=lab_up)
+    status = verbs.add_parser("status", help="nodes, addresses, gateway variant, the NAT's mappings")
+    status.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    status.set_defaults(run=lab_status)
+    shell = verbs.add_parser("shell", help="a shell in a node, or a command there")
+    shell.add_argument("node", choices=NODES)
+    shell.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="run this instead of a shell")
+    shell.set_defaults(run=lab_shell)
+    down = verbs.add_parser("down", help="take the lab down")
+    down.set_defaults(run=lab_down)
+
+
+def lab_up(arguments: argparse.Namespace) -> int:
+    """Starts a keeper and returns once the lab is up. Where it does not come up: the reason on stderr, 3, and nothing left."""
+    from harness.testbed import check
+
+    file = Path(arguments.testbed) if arguments.testbed else _default_testbed()
+    testbed = check(file)
+    if arguments.variant and arguments.variant not in testbed.gateway.variants:
+        cure = f"one of {', '.join(testbed.gateway.variants)}"
+        raise UsageError(f"no gateway variant {arguments.variant!r} in this testbed", file=str(file), cure=cure)
+    with control.listen() as listener:
+        enclosure.rehearse([str(file)])
+        report_read, report_write = os.pipe()
+        keep = enclosure.python(
+            "harness.lab.keeper", str(file.absolute()), arguments.variant or "", str(listener.fileno()), str(report_write)
+        )
+        keeper = subprocess.Popen(
+            enclosure.command(keep),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=(listener.fileno(), report_write),
+            start_new_session=True,
+        )
+        os.close(report_write)
+    try:
+        with os.fdopen(report_read, encoding="utf-8") as report:
+            ready = _follow(report)
+        if ready is None:
+            assert keeper.stderr is not None
+            said = keeper.communicate()[1].decode(errors="replace").strip()
+            raise LabError("bring the lab up", said or "the keeper ended without a word", "natstorm doctor")
+    except BaseException:
+        # The launcher is asked, not killed: it takes the keeper, and that the lab, down in order. If this process is killed
+        # instead, the keeper finds nobody to report to and ends by itself.
+        if keeper.poll() is None:
+            keeper.send_signal(signal.SIGTERM)
+        _await(keeper)
+        raise
+    if "failed" in ready:
+        _await(keeper)
+        print(f"natstorm: {ready['failed']}", file=sys.stderr)
+        return 3
+    _show(ready["ready"])
+    print("\nenter a node:  natstorm lab shell clients|nat|wan|gateway\nend it:        natstorm lab down")
+    return 0
+
+
+def lab_status(arguments: argparse.Namespace) -> int:
+    """0 where a lab is up, 1 where none is."""
+    lab = control.connect()
+    if lab is None:
+        print("{}" if arguments.json else "no lab is up")
+        return 1
+    status = lab.ask({"do": "status"})
+    lab.close()
+    if arguments.json:
+        print(json.dumps(status, indent=1))
+    else:
+        _show(status)
+    return 0
+
+
+def lab_shell(arguments: argparse.Namespace) -> int:
+    """The exit status of the shell, or of the command."""
+    lab = control.connect()
+    if lab is None:
+        raise UsageError("no lab is up", cure="natstorm lab up")
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    if arguments.node != "gateway":
+        return enter.enter_node(lab, arguments.node, command)
+    return enter.run_on_gateway(lab, shlex.join(command)) if command else enter.gateway_shell(lab)
+
+
+def lab_down(_arguments: argparse.Namespace) -> int:
+    """0 once nothing of the lab is there any more, whether or not one was."""
+    lab = control.connect()
+    if lab is None:
+        print("no lab is up")
+        return 0
+    launcher = None
+    try:
+        launcher = lab.ask({"do": "status"})["launcher"]
+        lab.ask({"do": "down"})
+    except LabError as error:
+        if launcher is None:
+            raise LabError("take the lab down", str(error), "kill the process natstorm-launch: the rest goes with it") from error
+    finally:
+        lab.close()
+    if not control.await_end(DOWN_S):
+        # The kernel takes everything else away with it.
+        os.kill(launcher, signal.SIGKILL)
+        print(f"the keeper did not end within {DOWN_S:g} s and was killed", file=sys.stderr)
+        if not control.await_end(DOWN_S):
+            raise LabError("take the lab down", f"process {launcher} does not die", "look at it with ps")
+    print("the lab is down")
+    return 0
+
+
+def _default_testbed() -> Path:
+    here = Path(DEFAULT_TESTBED)
+    return here if here.exists() else enclosure.ROOT / DEFAULT_TESTBED
+
+
+def _follow(report: IO[str]) -> dict[str, Any] | None:
+    """Prints the steps as they begin; the last word of the keeper, or None where it ended without one."""
+    began = time.monotonic()
+    for line in report:
+        message: dict[str, Any] = json.loads(line)
+        if "step" not in message:
+            return message
+        print(f"{time.monotonic() - began:5.1f} s  {message['step']}", flush=True)
+    return None
+
+
+def _await(keeper: subprocess.Popen[bytes]) -> None:
+    """Until the keeper's launcher is gone, and the lab with it."""
+    try:
+        keeper.wait(DOWN_S)
+    except subprocess.TimeoutExpired:
+        keeper.kill()
+        keeper.wait()
+
+
+def _show(status: dict[str, Any]) -> None:
+    since = time.strftime("%H:%M:%S", time.localtime(status["since"]))
+    print(f"lab {status['testbed']}, gateway {status['variant']}, up since {since} (process {status['launcher']})")
+    for node in status["nodes"]:
+        first, *others = node["addresses"] or [""]
+        print(f"  {node['node']:8} {first:28} {node['about']}".rstrip())
+        for address in others:
+            print(f"  {'':8} {address}")
+    mappings = status["mappings"]
+    print(f"  {len(mappings)} UDP mapping{'' if len(mappings) == 1 else 's'} in the NAT")
+    for m in mappings:
+        inside, outside = f"{m['inside_address']}:{m['inside_port']}", f"{m['outside_address']}:{m['outside_port']}"
+        answered = "" if m["answered"] else ", unanswered"
+        print(f"    {inside:21} → {outside:21} to {m['remote_address']}:{m['remote_port']} ({m['expires_s']} s left{answered})")

@@ -1,0 +1,76 @@
+"""The gateways that a lab can start, made from what the testbed says of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness.devices.linux_config import GatewaySettings, Timers
+from harness.devices.linux_gateway import LinuxGateway
+from harness.lab import packages
+from harness.lab.guest_link import Job, Result
+from harness.lab.topology import Attachment
+from harness.lab.uml import GuestPlan, UmlGuest
+from harness.model.testbed import Testbed
+
+
+class UmlGateway:
+    """strongSwan, xl2tpd and pppd in a User Mode Linux guest: `guest` is the machine, `driver` the device on it."""
+
+    def __init__(self, guest: UmlGuest, settings: GatewaySettings, clock: Callable[[], float] = time.time) -> None:
+        self.guest = guest
+        self.settings = settings
+        self.driver = LinuxGateway(guest.execute, settings, clock=clock)
+
+    @property
+    def running(self) -> bool:
+        return self.guest.running
+
+    async def start(self) -> None:
+        """Boots the guest and starts the daemons; on failure the guest is gone again."""
+        await self.guest.start()
+        try:
+            await self.driver.start()
+        except BaseException:
+            await self.guest.kill()
+            raise
+
+    async def stop(self) -> None:
+        await self.guest.stop()
+
+    async def execute(self, command: str, timeout: float = 30.0) -> Result:
+        return await self.guest.execute(command, timeout)
+
+    def shell(self, rows: int = 24, columns: int = 80) -> Job:
+        return self.guest.shell(rows, columns)
+
+
+def settings_of(testbed: Testbed, variant: str) -> GatewaySettings:
+    """What the gateway is told, from the testbed: the clients' secrets are the gateway's, too."""
+    clients, gateway = testbed.clients, testbed.gateway
+    return GatewaySettings(
+        variant=variant,
+        address=gateway.address,
+        interface=gateway.interface.name,
+        psk=clients.psk,
+        users={clients.user_of(number): clients.password_of(number) for number in range(1, gateway.users + 1)},
+        ppp_address=gateway.ppp_address,
+        pool=f"{gateway.pool_first}-{gateway.pool_last}",
+    )
+
+
+def linux_gateway(
+    testbed: Testbed, variant: str, attachment: Attachment, scratch: Path, *, timers: Timers | None = None
+) -> UmlGateway:
+    """A gateway of `variant`, not yet started. MissingTool where its daemons are not unpacked on this machine."""
+    plan = GuestPlan(
+        "gateway",
+        attachment,
+        scratch,
+        addresses=[testbed.gateway.interface.address],
+        packages=packages.guest_directory(),
+    )
+    settings = settings_of(testbed, variant)
+    return UmlGateway(UmlGuest(plan), settings if timers is None else replace(settings, timers=timers))

@@ -1,0 +1,234 @@
+"""The keeper: the process inside an enclosure that holds a lab up for `natstorm lab`, and answers the commands about it.
+
+Requests, one JSON object a line: {"do": "status"}, {"do": "down"}, {"do": "enter", "node"} (answered with file descriptors of the
+namespaces), {"do": "execute", "command"} and {"do": "shell", "rows", "columns"} for the gateway. A shell's connection carries on
+with {"type": base64}, {"rows", "columns"} from the command, {"output"} and {"status"} from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.errors import LabError, NatstormError
+from harness.lab import control, launcher
+from harness.lab.gateways import linux_gateway
+from harness.lab.namespaces import NETNS_DIRECTORY
+from harness.lab.software import Lab
+from harness.lab.topology import NODES
+
+SCRATCH = Path("/tmp/natstorm-lab")
+LOG = Path("/tmp/natstorm-lab.log")
+NAMESPACES = ("user", "mnt", "pid")
+"""What a shell enters besides its node's network namespace, in this order."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`arguments`: the testbed file, the variant ("" for the default), the listening socket's and the report pipe's descriptors."""
+    file, variant, listener, report = arguments
+    sys.exit(asyncio.run(Keeper(int(listener), int(report)).run(file, variant or None)))
+
+
+class Keeper:
+    def __init__(self, listener: int, report: int) -> None:
+        self._listener = socket.socket(fileno=listener)
+        self._report = os.fdopen(report, "w", encoding="utf-8")
+        self._lab: Lab | None = None
+        self._since = time.time()
+        self._over = asyncio.Event()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def run(self, file: str, variant: str | None) -> int:
+        """Brings the lab up, holds it until told otherwise, takes it down; 0, or 3 where it did not come up."""
+        _to_log()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._over.set)
+        try:
+            lab = await self._bring_up(file, variant)
+        except NatstormError as error:
+            self._tell({"failed": str(error)})
+            return 3
+        self._lab = lab
+        serving = asyncio.create_task(self._serve())
+        try:
+            self._tell({"ready": self.status()})
+            self._report.close()
+            await self._over.wait()
+        except BrokenPipeError:
+            print("the command that asked for this lab is gone", file=sys.stderr, flush=True)
+            return 3
+        finally:
+            serving.cancel()
+            await lab.down()
+        return 0
+
+    async def _bring_up(self, file: str, variant: str | None) -> Lab:
+        from harness.testbed import load
+
+        lab = Lab(load(file), SCRATCH, linux_gateway, tell=lambda step: self._tell({"step": step}))
+        coming = asyncio.create_task(lab.up(variant))
+        stopped = asyncio.create_task(self._over.wait())
+        await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
+            raise LabError("bring the lab up", "told to stop")
+        coming.result()
+        return lab
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self._report.write(json.dumps(message) + "\n")
+            self._report.flush()
+        except (BrokenPipeError, ValueError):
+            # Nobody listens any more: the command was killed. A lab that nobody asked for must not stay.
+            self._over.set()
+
+    # --- requests ---
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._listener.setblocking(False)
+        while True:
+            connection, _ = await loop.sock_accept(self._listener)
+            if control.peer_uid(connection) != os.geteuid():
+                connection.close()
+                continue
+            task = asyncio.create_task(self._answer(connection))
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
+        try:
+            while line := await reader.readline():
+                request = json.loads(line)
+                try:
+                    if request["do"] == "enter":
+                        self._hand_over(request["node"], connection)
+                    else:
+                        await self._carry_out(request, reader, writer)
+                except NatstormError as error:
+                    known = error if isinstance(error, LabError) else LabError(request["do"], str(error))
+                    _send(writer, {"error": {"step": known.step, "seen": known.seen, "cure": known.cure}})
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the command went away in the middle; nothing here depends on it
+        finally:
+            writer.close()
+
+    async def _carry_out(self, request: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        match request["do"]:
+            case "status":
+                _send(writer, self.status())
+            case "down":
+                _send(writer, {"going": True})
+                self._over.set()
+            case "execute":
+                result = await self._held().gateway.execute(request["command"], timeout=600.0)
+                _send(writer, {"output": result.output, "status": result.status})
+            case "shell":
+                await self._shell(request["rows"], request["columns"], reader, writer)
+            case other:
+                cure = "the keeper is of another version: natstorm lab down"
+                raise LabError("answer a request", f"unknown request {other!r}", cure)
+
+    def _held(self) -> Lab:
+        if self._lab is None:
+            raise LabError("answer a request", "the lab is still coming up", "wait for `natstorm lab up` to end")
+        return self._lab
+
+    def status(self) -> dict[str, Any]:
+        lab = self._held()
+        testbed = lab.testbed
+        attachment = lab.topology.attachment
+        return {
+            "testbed": testbed.name,
+            "file": testbed.file,
+            "variant": lab.variant,
+            "since": self._since,
+            "launcher": int(os.environ[launcher.LAUNCHER]),
+            "nodes": [
+                {
+                    "node": "clients",
+                    "addresses": [f"{testbed.clients.interface.name} {testbed.clients.interface.address}"],
+                    "about": f"clients {testbed.clients.prefix} from {testbed.clients.first}",
+                },
+                {
+                    "node": "nat",
+                    "addresses": [f"{port.name} {port.address}" for port in (testbed.nat.inside, testbed.nat.outside)],
+                    "about": f"masquerade to ports {testbed.nat.first_port}-{testbed.nat.last_port}",
+                },
+                {
+                    "node": "wan",
+                    "addresses": [],
+                    "about": "" if attachment is None else f"a switch; the gateway is on {attachment.kind} {attachment.interface}",
+                },
+                {
+                    "node": "gateway",
+                    "addresses": [f"{testbed.gateway.interface.name} {testbed.gateway.interface.address}"],
+                    "about": f"{lab.variant}, {'running' if lab.gateway.running else 'DEAD'}",
+                },
+            ],
+            "mappings": [asdict(mapping) for mapping in lab.nat.mappings()],
+            "took": {step: round(seconds, 3) for step, seconds in lab.took.items()},
+        }
+
+    def _hand_over(self, node: str, connection: socket.socket) -> None:
+        if node not in NODES:
+            raise LabError(f"enter {node}", "there is no node of that name", f"one of {', '.join((*NODES, 'gateway'))}")
+        paths = [Path("/proc/self/ns", kind) for kind in NAMESPACES] + [NETNS_DIRECTORY / node]
+        handles = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in paths]
+        try:
+            # Past the writer, which knows no descriptors; whatever went through it before has been drained.
+            control.send_with_fds(connection, {"mark": os.environ[launcher.MARK]}, handles)
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+    async def _shell(self, rows: int, columns: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        job = self._held().gateway.shell(rows, columns)
+        job.on_output = lambda text: _send(writer, {"output": text})
+        ended = asyncio.create_task(job.wait())
+        line = asyncio.create_task(reader.readline())
+        try:
+            while not ended.done():
+                await asyncio.wait({ended, line}, return_when=asyncio.FIRST_COMPLETED)
+                if line.done():
+                    said = line.result()
+                    if not said:
+                        job.signal(signal.SIGHUP)
+                        return
+                    message = json.loads(said)
+                    if "type" in message:
+                        job.type(base64.b64decode(message["type"]))
+                    else:
+                        job.resize(message["rows"], message["columns"])
+                    line = asyncio.create_task(reader.readline())
+            _send(writer, {"status": ended.result().status})
+        finally:
+            line.cancel()
+            ended.cancel()
+
+
+def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    writer.write(json.dumps(message).encode() + b"\n")
+
+
+def _to_log() -> None:
+    """The caller's terminal is not ours to keep: output goes to a file on the enclosure's tmpfs."""
+    log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
