@@ -1,4 +1,4 @@
-"""One clock a run: the cores live on a monotonic clock, records and captures on the epoch, and the offset between them is fixed once."""
+"""One clock a run: cores live on a monotonic clock, records and captures on the epoch; the offset between them is fixed once."""
 
 from __future__ import annotations
 

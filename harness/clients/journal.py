@@ -1,4 +1,4 @@
-"""The run's diary: every Record as one JSON line, on disk before the next one is made, and the keys by which the run can be decrypted.
+"""The run's diary: every Record as a JSON line, on disk before the next one is made, and the keys that decrypt the run.
 
 A line is written by a single write() to a file opened with O_APPEND, so that a killed writer leaves whole lines, and at most one
 torn line at the end (when the disk is full); `read` says so instead of passing over it.
@@ -124,6 +124,6 @@ def read(path: Path) -> Reading:
     for number, line in enumerate(lines, 1):
         try:
             records.append(Record.from_json(line))
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CaptureError(f"{path}:{number}: not a record: {error!r}") from error
     return Reading(tuple(records), torn)

@@ -4,8 +4,9 @@ The echo's payload, in requests and answers alike, big-endian:
 
     "NSTM" | version u8 = 1 | run nonce, 8 bytes | owner u32 | sequence u32 | size u16 | pattern
 
-`size` is the length of the whole IPv4 packet in bytes, its header (20, no options) included. The pattern fills it up: the first bytes of SHA-256(nonce, owner, sequence,
-0) | SHA-256(nonce, owner, sequence, 1) | …, with each number as u32, so that any byte changed, cut or taken from another mark shows.
+`size` is the length of the whole IPv4 packet in bytes, its header (20, no options) included. The pattern fills it up: the first
+bytes of SHA-256(nonce, owner, sequence, 0) | SHA-256(nonce, owner, sequence, 1) | …, with each number as u32, so that any byte
+changed, cut or taken from another mark shows.
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ class Counters:
 
 
 def open_ports(
-    ports: Iterable[int] = (IKE_PORT, NATT_PORT), enter: Callable[[], AbstractContextManager[object]] = nullcontext, address: str = "0.0.0.0"
+    ports: Iterable[int] = (IKE_PORT, NATT_PORT),
+    enter: Callable[[], AbstractContextManager[object]] = nullcontext,
+    address: str = "0.0.0.0",
 ) -> dict[int, socket.socket]:
     """Opens the shared sockets, each in the namespace that `enter()` enters. `address` is what they are bound to.
 
@@ -127,7 +129,7 @@ class _Port:
 
 
 class Transport:
-    """The sockets on one event loop. `now` is the clock for waiting times, `realtime` that of the kernel's time stamps, in seconds."""
+    """The sockets on one event loop. `now` is the clock for waiting times, `realtime` that of the kernel's stamps (seconds)."""
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ class RecordKind(StrEnum):
     MARK_DAMAGED = "mark-damaged"  # owner, sequence, detail: a mark whose bytes are not those that were sent
     MARK_RECEIVED = "mark-received"  # sequence, size: a mark from the far end for this client, which answered it
     STRANGE_DATA = "strange-data"  # tunnel, session, detail: decrypted L2TP that belongs to no tunnel of this client
+    PPP_DOWN = "ppp-down"  # reason, by_peer: an established link is negotiated anew; ENDED follows where that comes to nothing
+    REKEY_FAILED = "rekey-failed"  # stage, reason: the SA that was to be replaced lives on
     PEER_DELETE = "peer-delete"  # protocol, spis: a delete payload came
     PEER_NOTIFY = "peer-notify"  # type, detail
     GARBAGE = "garbage"  # layer, reason: a datagram that was refused

@@ -1,0 +1,261 @@
+"""Any number of simulated clients on shared sockets, one heap of deadlines and one loop timer.
+
+    async with Fleet(sockets=open_ports(enter=namespace), journal=journal) as fleet:
+        first = fleet.add(plan)
+        first.connect()
+        if await first.until_up(timeout=20):
+            first.send_marks(rate=5)
+
+The fleet watches itself as well. When this machine falls behind (a timer fires late, a socket overflows, the clock is stepped, a
+stack has a defect), an IMPAIRED record says so, and the run's verdict must not blame the device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from harness.clients import personality
+from harness.clients.client import Client, Stack
+from harness.clients.deadlines import Deadlines
+from harness.clients.journal import Journal
+from harness.clients.marks import NONCE
+from harness.clients.transport import Arrival, Transport
+from harness.clients.waiting import Waiters
+from harness.errors import NatstormError, UsageError
+from harness.model import ClientPlan, Record, RecordKind
+from harness.wire import events as wire
+from harness.wire.config import Entropy, StackConfig
+
+FLEET = "fleet"  # the client named in records that concern no single one
+LATE_S = 0.5  # half the shortest retransmission wait: a delay beyond it may look like a silent gateway
+DRIFT_S = 0.05  # captures and records are compared to the millisecond; a stepped clock parts them
+REPEAT_S = 1.0  # the same complaint at most so often; what comes in between is summed up
+
+BuildStack = Callable[[StackConfig, Entropy], Stack]
+
+
+def simulated(config: StackConfig, entropy: Entropy) -> Stack:
+    """The protocol cores of this project."""
+    from harness.wire.stack import ClientStack
+
+    return ClientStack(config, entropy)
+
+
+class Fleet:
+    """`sockets` are already open, by port, in the clients' namespace (`transport.open_ports`); the fleet closes them.
+
+    `nonce` marks this run's marks (8 bytes, drawn from `entropy` if none is given). `late_s` is the delay in seconds beyond which
+    this machine counts as behind.
+    """
+
+    def __init__(
+        self,
+        *,
+        sockets: dict[int, socket.socket],
+        journal: Journal,
+        nonce: bytes | None = None,
+        entropy: Entropy = os.urandom,
+        build: BuildStack = simulated,
+        late_s: float = LATE_S,
+    ) -> None:
+        self.nonce = entropy(NONCE) if nonce is None else nonce
+        self.journal = journal
+        self.clients: dict[str, Client] = {}
+        self.strays: Counter[str] = Counter()  # datagrams for addresses that no client has, by address
+        self.unheard = 0  # datagrams for clients that are not connected (any more)
+        self.impaired: list[Record] = []
+        self._clock = journal.clock
+        self._sockets = sockets
+        self._entropy = entropy
+        self._build = build
+        self._late_s = late_s
+        self._by_address: dict[bytes, Client] = {}
+        self._waiters = Waiters()
+        self._complaints: dict[str, _Complaint] = {}
+        self._fault: Exception | None = None
+        self._transport: Transport | None = None
+        self._deadlines: Deadlines[Client] | None = None
+
+    # For the scenario
+
+    async def __aenter__(self) -> Fleet:
+        loop = asyncio.get_running_loop()
+        self._transport = Transport(loop, self._sockets, self, self.now, self._clock.realtime)
+        self._deadlines = Deadlines(loop, self.now, self._due)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+        if error is None:
+            self.check()
+
+    def __getitem__(self, name: str) -> Client:
+        return self.clients[name]
+
+    def add(self, plan: ClientPlan) -> Client:
+        """A client for this plan, not connected yet. Raises UsageError where the name or address is taken."""
+        looks = personality.load(plan.personality)
+        client = Client(plan, self.nonce, self, looks.mru)
+        if plan.name in self.clients or client.packed in self._by_address:
+            raise UsageError(f"two clients are called {plan.name} or have the address {plan.address}")
+        self.clients[plan.name] = client
+        self._by_address[client.packed] = client
+        data = {"address": plan.address, "gateway": plan.gateway, "user": plan.user, "personality": plan.personality}
+        self.write(self.now(), plan.name, RecordKind.PLANNED, data)
+        return client
+
+    async def until(self, test: Callable[[Fleet], bool], timeout: float | None) -> bool:
+        """Whether `test(fleet)` came true within `timeout` seconds; it is asked anew after every record."""
+        self.check()
+        return await self._waiters.until(lambda: test(self), timeout)
+
+    def facts(self) -> dict[str, Any]:
+        """Counters of the generator itself, for the report."""
+        assert self._transport is not None
+        counted = self._transport.counters
+        return {
+            "received": counted.received,
+            "sent": counted.sent,
+            "sent late": counted.queued,
+            "not sent": counted.unsent,
+            "dropped by the kernel": counted.overflowed,
+            "for unknown addresses": dict(self.strays),
+            "for clients not connected": self.unheard,
+            "impaired": len(self.impaired),
+        }
+
+    def close(self) -> None:
+        """Ends what still runs, without a word on the wire, and closes the sockets."""
+        if self._transport is None or self._deadlines is None:
+            for one in self._sockets.values():
+                one.close()
+            return
+        for client in self.clients.values():
+            client.end_of_run()
+        drift = self._clock.drift()
+        if abs(drift) > DRIFT_S:
+            self._complain("the clock was stepped during the run", f"{drift:+.3f} s", 1)
+        self._deadlines.close()
+        self._transport.close()
+        for about in list(self._complaints):
+            self._flush(about)
+
+    def check(self) -> None:
+        """Raises what made the fleet itself fail, if anything has."""
+        if self._fault is not None:
+            raise NatstormError(f"the clients' fleet failed: {self._fault}") from self._fault
+
+    # For its clients (client.Keeper)
+
+    def now(self) -> float:
+        return self._clock.monotonic()
+
+    def build(self, plan: ClientPlan) -> Stack:
+        return self._build(personality.load(plan.personality).stack_config(plan, self._entropy), self._entropy)
+
+    def send(self, client: Client, datagram: wire.Datagram) -> None:
+        assert self._transport is not None
+        self._transport.send(datagram.sport, client.source, (client.plan.gateway, datagram.dport), datagram.payload)
+
+    def write(self, now: float, client: str, kind: RecordKind, data: Mapping[str, Any]) -> None:
+        """A journal that cannot be written is nobody's defect but the run's: it ends all waiting, not a client."""
+        try:
+            record = self.journal.write(now, client, kind, data)
+        except OSError as error:
+            self._fail(error)
+            return
+        if kind is RecordKind.IMPAIRED:
+            self.impaired.append(record)
+        known = self.clients.get(client)
+        if known is not None:
+            known.noted(record)
+        self._waiters.stir()
+
+    def keys(self, now: float, plan: ClientPlan, event: wire.IkeUp | wire.EspUp) -> None:
+        try:
+            if isinstance(event, wire.IkeUp):
+                self.journal.ike_keys(now, plan.name, event)
+            else:
+                self.journal.esp_keys(now, plan, event)
+        except OSError as error:
+            self._fail(error)
+
+    def wants(self, client: Client, deadline: float | None) -> None:
+        assert self._deadlines is not None
+        self._deadlines.set(client, deadline)
+
+    def stir(self) -> None:
+        self._waiters.stir()
+
+    # For its sockets (transport.Owner)
+
+    def arrived(self, arrival: Arrival) -> None:
+        now = self.now()
+        if arrival.waited > self._late_s:
+            self.delayed("a datagram was read late", arrival.waited)
+        client = self._by_address.get(arrival.to)
+        if client is None:
+            self.strays[".".join(map(str, arrival.to))] += 1
+        elif not client.connected:
+            self.unheard += 1
+        elif arrival.source != client.plan.gateway:
+            client.garbage(now, "udp", f"from {arrival.source}:{arrival.sport}, which is not the gateway")
+        else:
+            client.receive(now, arrival.port, arrival.payload)
+
+    def lost(self, reason: str, count: int) -> None:
+        self._complain("datagrams were lost on this machine", reason, count)
+
+    def delayed(self, what: str, seconds: float) -> None:
+        if seconds > self._late_s:
+            self._complain("this machine fell behind", what, 1, seconds)
+
+    # Within
+
+    def _due(self, client: Client, deadline: float) -> None:
+        now = self.now()
+        self.delayed("a timer fired late", now - deadline)
+        client.due(now)
+
+    def _complain(self, about: str, detail: str, count: int, seconds: float = 0.0) -> None:
+        now = self.now()
+        key = f"{about}: {detail}"
+        complaint = self._complaints.setdefault(key, _Complaint())
+        complaint.count += count
+        complaint.worst = max(complaint.worst, seconds)
+        if now - complaint.told >= REPEAT_S:
+            complaint.told = now
+            self._flush(key)
+
+    def _flush(self, about: str) -> None:
+        complaint = self._complaints[about]
+        if complaint.count:
+            data: dict[str, Any] = {"reason": about, "count": complaint.count}
+            if complaint.worst:
+                data["seconds"] = round(complaint.worst, 3)
+            complaint.count, complaint.worst = 0, 0.0
+            self.write(self.now(), FLEET, RecordKind.IMPAIRED, data)
+
+    def _fail(self, error: Exception) -> None:
+        if self._fault is None:
+            self._fault = error
+        self._waiters.fail(error)
+        for client in self.clients.values():
+            client.wake(error)
+
+
+class _Complaint:
+    """What one kind of trouble has amounted to since it was last told."""
+
+    __slots__ = ("count", "told", "worst")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.worst = 0.0
+        self.told = float("-inf")
