@@ -207,5 +207,5 @@ def shortened(row: EspProposal, lives: dict[str, int]) -> EspProposal:
 
 
 def _essence(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
-    """What of a transform has to be equal on both sides: all but lifetimes. Sorted, since peers write attributes in their own order."""
+    """What of a transform has to be equal on both sides: all but lifetimes. Sorted, since each peer has an order of its own."""
     return tuple(sorted(((name, value) for name, value in attributes if not name.startswith("life ")), key=str))
