@@ -22,6 +22,15 @@ End: TypeAlias = tuple[bool, Result, str]
 _TUNNEL_MESSAGES = frozenset((Type.SCCRQ, Type.SCCRP, Type.SCCCN, Type.STOPCCN, Type.HELLO))
 
 
+def inner_packet(payload: bytes) -> bytes | None:
+    """The IP packet in somebody's L2TP data message, if there is one. Takes any bytes."""
+    try:
+        message = header.parse(payload)
+    except ProtocolError:
+        return None
+    return None if message.control else inner_ip(message.body)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame(events.Event):
     """A PPP frame that came out of the session. Internal to the stack."""
@@ -102,6 +111,11 @@ class L2tpCore:
         return self._tunnel.state is tunnel.State.CLEARED
 
     @property
+    def sending(self) -> bool:
+        """Whether there are packets to take."""
+        return bool(self._packets)
+
+    @property
     def established(self) -> bool:
         return self._session.state is session.State.ESTABLISHED
 
@@ -169,11 +183,11 @@ class L2tpCore:
             message = parse(arrived.body)
         except UnknownMandatory as error:
             if arrived.session:
-                self._give_up(f"the peer's message breaks the call: {error.reason}", offer.UNKNOWN_AVP)
+                self._give_up("client", f"the peer's message breaks the call: {error.reason}", offer.UNKNOWN_AVP)
                 self._fire_session(session.Event.BROKEN, offer.UNKNOWN_AVP)
                 self._after_call()
             else:
-                self._give_up(f"the peer's message breaks the tunnel: {error.reason}", offer.UNKNOWN_AVP)
+                self._give_up("client", f"the peer's message breaks the tunnel: {error.reason}", offer.UNKNOWN_AVP)
                 self._fire_tunnel(tunnel.Event.BROKEN, (False, offer.UNKNOWN_AVP, error.reason))
             raise
         if message is None:
@@ -205,7 +219,7 @@ class L2tpCore:
             end = (False, result, f"{message.type.name} not acceptable: {describe(Type.STOPCCN, result)}")
         self._fire_tunnel(event, end)
         if end is not None and self._tunnel.state is tunnel.State.WAIT_CLEAR is not before:
-            self._give_up(end[2], end[1])
+            self._give_up("client", end[2], end[1])
 
     def _learn_tunnel(self, message: Message) -> None:
         self.tunnel_remote = self._channel.tunnel = message.number("assigned-tunnel-id")
@@ -223,7 +237,7 @@ class L2tpCore:
         if self._tunnel.state is tunnel.State.WAIT_CLEAR:  # both sides stop at once: the end is ours
             self._fire_tunnel(tunnel.Event.STOPCCN)
             return
-        self._give_up(reason, message.result)
+        self._give_up("gateway", reason, message.result)
         self._fire_tunnel(tunnel.Event.STOPCCN, (True, message.result, reason))
 
     def _session_message(self, message: Message) -> None:
@@ -234,7 +248,7 @@ class L2tpCore:
                 self._events.append(events.CallDown(True, message.result.result, reason))
             self._fire_session(session.Event.CDN)
             if live:
-                self._give_up(reason, message.result)
+                self._give_up("gateway", reason, message.result)
                 self._after_call()
             return
         if message.type.name not in session.Event.__members__:
@@ -249,7 +263,7 @@ class L2tpCore:
         before = self._session.state
         self._fire_session(event, offer.OUT_OF_RANGE)
         if before is not session.State.IDLE and self._session.state is session.State.IDLE:
-            self._give_up(f"{message.type.name} not acceptable in call state {before.value}", offer.OUT_OF_RANGE)
+            self._give_up("client", f"{message.type.name} not acceptable in call state {before.value}", offer.OUT_OF_RANGE)
             self._after_call()
 
     # Tables at work
@@ -312,16 +326,17 @@ class L2tpCore:
         if self._tunnel.state is tunnel.State.WAIT_CLEAR:
             self._fire_tunnel(tunnel.Event.SILENCE)
             return
-        self._give_up(reason, None, {"message": name, "transmissions": tries})
+        self._give_up("silence", reason, None, {"message": name, "transmissions": tries})
         self._fire_tunnel(tunnel.Event.SILENCE, (False, Result(0), reason))
 
-    def _give_up(self, reason: str, result: Result | None, facts: dict[str, object] | None = None) -> None:
+    def _give_up(self, by: str, reason: str, result: Result | None, facts: dict[str, object] | None = None) -> None:
+        """`by` is who ended it: "gateway", "client", "silence"."""
         if self._failed or self._closing:
             return
         self._failed = True
         stage = "L2TP session" if self._was_up and self._tunnel.state is tunnel.State.ESTABLISHED else "L2TP tunnel"
         known: dict[str, object] = {} if result is None else {"result": result.result, "error": result.error}
-        self._events.append(events.Failed(stage, reason, {**known, **(facts or {})}))
+        self._events.append(events.Failed(stage, reason, {"by": by, **known, **(facts or {})}))
 
     def _settle(self) -> None:
         if self._tunnel.state is tunnel.State.WAIT_CLEAR and self._channel.idle:

@@ -109,12 +109,14 @@ TABLE: Table[State, Event, Action] = Table("chap", State, Event, State.CLOSED, _
 
 
 class Chap:
-    """One direction of authentication. `outcome` is None until it is decided, then True or False with `message` in words."""
+    """One direction of authentication. `outcome` is None until it is decided, then True or False with `message` in words and,
+    where it is False, `ended_by`: "gateway" (the other side said no), "client" (this side did), "silence"."""
 
     def __init__(self, config: PppConfig, method: str, entropy: Entropy, send: Callable[[bytes], None]) -> None:
         self.method = method
         self.outcome: bool | None = None
         self.message = ""
+        self.ended_by = "client"
         self.facts: dict[str, str] = {}
         self._config = config
         self._entropy = entropy
@@ -149,7 +151,8 @@ class Chap:
     def tick(self, now: float) -> None:
         again = self._timer.expire(now)
         if again is None:
-            self.message = f"no answer after {self._timer.tries} transmissions"
+            what = "Challenge" if self._machine.state is State.WAIT_RESPONSE else "Response"
+            self.message, self.ended_by = f"no answer to {self._timer.tries} transmissions of the {what}", "silence"
             self._fire(now, Event.GIVE_UP)
         elif again:
             self._fire(now, Event.TIMEOUT)
@@ -215,6 +218,7 @@ class Chap:
 
     def _failed(self, now: float, text: str) -> None:
         self.facts = {"message": text}
+        self.ended_by = "gateway"
         if self.method == "mschapv2":
             fields = dict(word.partition("=")[::2] for word in text.split(" M=")[0].split())
             number = fields.get("E", "")

@@ -87,7 +87,7 @@ class PppCore:
                 chap.tick(now)
         if self._echo.due(now):
             if self._echo.exhausted:
-                self._fail(now, "LCP", f"no answer to {self._config.echo_misses} LCP Echo-Requests", by_peer=False)
+                self._fail(now, "LCP", f"no answer to {self._config.echo_misses} LCP Echo-Requests", by="silence")
             else:
                 self._echo.sent(now, self._lcp.send(Code.ECHO_REQUEST, self._lcp_options.magic))
         self._settle(now)
@@ -178,7 +178,7 @@ class PppCore:
             raise ProtocolError("lcp", f"Protocol-Reject while LCP is {self._lcp.state.name}")
         self._lcp.rejected(now, fatal=protocol == Protocol.LCP)
         if protocol == Protocol.IPCP or (protocol == Protocol.CHAP and self._phase is Phase.AUTHENTICATE):
-            self._fail(now, self._phase.stage, f"the peer rejects {protocol_name(protocol)}", by_peer=True)
+            self._fail(now, self._phase.stage, f"the peer rejects {protocol_name(protocol)}", by="gateway")
 
     # What follows from it
 
@@ -204,7 +204,8 @@ class PppCore:
             self._lcp_down(now)
         else:
             if not self._closing and not self._failed:
-                self._fail(now, self._phase.stage, self._why_finished(), by_peer=self._lcp.closed_by_peer is not None)
+                by = "silence" if self._lcp.closed_by_peer is None else "gateway"
+                self._fail(now, self._phase.stage, self._why_finished(), by=by)
             self._phase = Phase.DEAD
             self.finished = True
 
@@ -222,14 +223,14 @@ class PppCore:
         self._link_down(ended_by_peer is not None or not (self._closing or self._failed), reason)
         self._phase = Phase.ESTABLISH
         if ended_by_peer is not None:
-            self._fail(now, stage, reason, by_peer=True)
+            self._fail(now, stage, reason, by="gateway")
             self._phase = Phase.TERMINATE
 
     def _begin_authentication(self, now: float) -> None:
         self._phase = Phase.AUTHENTICATE
         method = self._lcp_options.peer_demands
         if self._config.demand is not None and self._lcp_options.authentication_rejected:
-            self._fail(now, Phase.AUTHENTICATE.stage, f"the peer refuses {self._config.demand}", by_peer=True)
+            self._fail(now, Phase.AUTHENTICATE.stage, f"the peer refuses {self._config.demand}", by="gateway")
             return
         if method is not None:
             self._peer_role = Chap(self._config, method, self._entropy, self._send_chap)
@@ -246,11 +247,10 @@ class PppCore:
         chaps = [chap for chap in (self._peer_role, self._authenticator) if chap is not None]
         for chap in chaps:
             if chap.outcome is False:
-                by_peer = chap is self._peer_role
-                self._fail(now, Phase.AUTHENTICATE.stage, chap.message, by_peer=by_peer, facts=chap.facts)
+                self._fail(now, Phase.AUTHENTICATE.stage, chap.message, by=chap.ended_by, facts=chap.facts)
                 return True
         if self._lcp_options.looped:
-            self._fail(now, "LCP", "the link is looped back: our own magic number came in", by_peer=False)
+            self._fail(now, "LCP", "the link is looped back: our own magic number came in", by="client")
             return True
         if self._phase is not Phase.AUTHENTICATE or not all(chap.outcome for chap in chaps):
             return False
@@ -265,7 +265,7 @@ class PppCore:
         options = self._ipcp_options
         if signal is Signal.UP:
             if options.address is None:
-                self._fail(now, "IPCP", "the peer gives us no address", by_peer=True)
+                self._fail(now, "IPCP", "the peer gives us no address", by="gateway")
                 return
             self._up = True
             self._events.append(events.PppUp(options.address, options.peer, options.dns))
@@ -275,7 +275,7 @@ class PppCore:
         elif self._phase is Phase.NETWORK and not self._closing:
             ended = self._ipcp.closed_by_peer
             reason = self._unanswered("IPCP", self._ipcp) if ended is None else self._terminated("IPCP", ended)
-            self._fail(now, "IPCP", reason, by_peer=ended is not None)
+            self._fail(now, "IPCP", reason, by="silence" if ended is None else "gateway")
 
     # Ends
 
@@ -301,16 +301,17 @@ class PppCore:
             self._up = False
             self._events.append(events.PppDown(by_peer, reason))
 
-    def _fail(self, now: float, stage: str, reason: str, *, by_peer: bool, facts: dict[str, str] | None = None) -> None:
+    def _fail(self, now: float, stage: str, reason: str, *, by: str, facts: dict[str, str] | None = None) -> None:
+        """`by` is who ended it: "gateway", "client", "silence"."""
         was_up = self._up
-        self._link_down(by_peer, reason)
+        self._link_down(by == "gateway", reason)
         if self._failed or self._closing:
             return
         refused = self._lcp_options.refused_authentication
         if refused and self._lcp_options.peer_demands is None and not was_up:
             stage, reason = Phase.AUTHENTICATE.stage, f"{reason}; the peer asked for {refused}, which is not accepted"
         self._failed = True
-        self._events.append(events.Failed(stage, reason, dict(facts or {})))
+        self._events.append(events.Failed(stage, reason, {"by": by, **(facts or {})}))
         self._terminate(now)
 
     def _terminate(self, now: float) -> None:
