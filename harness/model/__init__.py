@@ -1,5 +1,6 @@
 """Frozen values that every layer shares. Standard library only."""
 
+from harness.model.behaviour import Behaviour
 from harness.model.evidence import Evidence, GatewaySa, GatewaySession, GatewayView, Identity, Pair, Step
 from harness.model.observation import CaptureFacts, FrameKind, Inner, Mark, Observation, Side
 from harness.model.plan import ClientPlan
@@ -8,6 +9,7 @@ from harness.model.secret import Secret
 from harness.model.verdict import Outcome, Verdict
 
 __all__ = [
+    "Behaviour",
     "CaptureFacts",
     "ClientPlan",
     "Evidence",

@@ -87,7 +87,7 @@ def client_close_ends_only_itself(reading: Reading) -> Verdict:
 
 @check(*TRAFFIC, Need.VIEWS)
 def lost_client_is_cleared_away(reading: Reading) -> Verdict:
-    """A client that vanishes without a word loses its session, SA and port at the gateway once that notices; no one else is hurt."""
+    """A client that vanishes loses its session, SA and port at the gateway once that notices; nobody else is touched."""
     f = Findings()
     step, client = _step(reading, "vanish")
     found = trusted_lives(reading)
