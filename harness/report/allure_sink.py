@@ -106,7 +106,8 @@ class AllureSink:
 
         case = done.case
         where = f" [{case.variant}]" if case.variant else ""
-        result.name = f"{case.id} {case.title}".strip() + where if case.title else result.name
+        what = case.title or ("" if case.id == result.name else result.name or "")
+        result.name = f"{case.id} {what}".strip() + where
         result.labels.extend(Label(name=name, value=value) for name, value in case.properties())
         result.labels.append(Label(name="outcome", value=done.outcome.value))
         result.links.extend(Link(type="link", url=url, name=title) for title, url in case.links)

@@ -17,15 +17,19 @@ from harness.report.summary import Summary
 FIRST = (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE, CaseOutcome.PASSED, CaseOutcome.RECORDED, CaseOutcome.SKIPPED)
 """The order of the table: what needs a reader comes first."""
 
+ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.SURVIVED)
+"""The order of the answers; within a tone, the order in which the scenarios began."""
+
 
 def page(archive: Archive, summary: Summary, stories: Sequence[Story], *, allure: str = "", cure: str = "") -> str:
     """`allure` is the path of the Allure report relative to the page, empty where there is none; then `cure` says how to get it."""
+    answers = sorted(stories, key=lambda story: ANSWERS.index(story.headline.tone))
     body = [
         _head(archive, summary, allure, cure),
         tag(
             "main",
             tag("h2", "Who lost the session?"),
-            tag("section", [_answer(story) for story in stories], class_="answers")
+            tag("section", [_answer(story) for story in answers], class_="answers")
             if stories
             else tag("p", "No scenario was played.", class_="quiet"),
             _behaviours(archive, summary),
@@ -77,7 +81,7 @@ def _head(archive: Archive, summary: Summary, allure: str, cure: str) -> Markup:
         tag("div", f"{began}, {summary.duration_s:.1f} s, run {archive.id} · ", links, class_="quiet"),
         _banner(archive),
         tag("p", f"There is no Allure report for this run. {cure}", class_="banner") if cure else None,
-        tag("ul", [tag("li", tag("b", n), name, class_=name if n else None) for name, n in counts], class_="counts"),
+        tag("ul", [tag("li", tag("b", n), name, class_=name if n else "none") for name, n in counts], class_="counts"),
     )
 
 
@@ -115,9 +119,10 @@ def short_answer(story: Story) -> str:
     if head.tone is Tone.UNTRUSTED:
         return "Inconclusive: the evidence is not to be trusted"
     if head.tone is Tone.SURVIVED:
-        return {0: "All is well", 1: f"{story.clients[0]} lives" if story.clients else ""}.get(
-            len(story.clients), f"All {len(story.clients)} clients keep their sessions"
-        )
+        count = len(story.clients)
+        if count < 2:
+            return f"{story.clients[0]} keeps its session" if count else "All is well"
+        return f"{'Both' if count == 2 else f'All {count}'} clients keep their sessions"
     blame = {"gateway": " To blame: the gateway.", "nat": " To blame: the NAT.", "client": " To blame: the client itself."}.get(
         head.blame, ""
     )

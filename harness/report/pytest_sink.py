@@ -126,6 +126,7 @@ class Sink:
         self._generated = Generated(None)
         self._current: CaseResult | None = None
         self._why = ""
+        self._logging = False
         self._screen = Screen(config)
         self._results = Path(config.option.allure_report_dir).resolve()
         self._results.mkdir(parents=True, exist_ok=True)
@@ -224,24 +225,26 @@ class Sink:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, None, None]:
         """Terminal and JUnit call it an error where the phase is not "call"; for this moment they are told so."""
-        if not getattr(report, NOT_OF_THE_DEVICE, False) or report.when != "call":
-            return (yield)
-        report.when = "setup"
+        error_in_call = getattr(report, NOT_OF_THE_DEVICE, False) and report.when == "call"
+        self._logging = True
+        if error_in_call:
+            report.when = "setup"
         try:
             return (yield)
         finally:
-            report.when = "call"
+            self._logging = False
+            if error_in_call:
+                report.when = "call"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_report_teststatus(self) -> Generator[None, Any, Any]:
         """The progress lines of this sink take the place of pytest's dots, unless -v asks for pytest's own."""
         status = yield
-        if self._screen.own and status and isinstance(status[1], str):
-            return status[0], "", ""
-        return status
+        return (status[0], "", "") if self._logging and self._screen.own and status else status
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self._why = "Ctrl-C"
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """pytest calls this for its own reasons to stop as well, such as errors in collection."""
+        self._why = "Ctrl-C" if excinfo.type is KeyboardInterrupt else self._why or str(excinfo.value)
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         self._why = f"an internal error: {self.redactor.text(str(excrepr).strip().splitlines()[-1])}"

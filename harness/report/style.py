@@ -23,7 +23,8 @@ SVG_STYLE = """
 .deciding{fill:#fde7e7}
 .arrow{stroke:#4a5768;stroke-width:1.4}.arrow-decides{stroke:#8e1b1b;stroke-width:2.4}.arrow-wrong{stroke:#c62828;stroke-width:2}
 .tip{fill:#4a5768}.tip-decides{fill:#8e1b1b}.tip-wrong{fill:#c62828}
-.drawing .says{font-size:12px}.drawing .says-decides{fill:#8e1b1b;font-weight:600}.drawing .says-wrong{fill:#c62828;font-weight:600}
+.drawing .says{font-size:12px;paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}
+.drawing .says-decides{fill:#8e1b1b;font-weight:600;stroke:#fde7e7}.drawing .says-wrong{fill:#c62828;font-weight:600}
 """
 
 PAGE_STYLE = """
@@ -41,7 +42,8 @@ code,.mono{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:.88em
 .quiet{color:var(--quiet)}
 .banner{margin:14px 0 0;padding:10px 14px;border-left:5px solid var(--amber);background:#fff4d6}
 .counts{display:flex;flex-wrap:wrap;gap:8px;margin:14px 0 0;padding:0;list-style:none}
-.counts li{background:var(--paper);border:1px solid var(--line);border-radius:6px;padding:4px 12px}
+.counts li{border:1px solid var(--line);border-radius:6px;padding:4px 12px}
+.counts .none{background:var(--paper);color:var(--quiet)}
 .counts b{font-size:17px;margin-right:6px}
 .answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(540px,1fr));gap:16px}
 .answer{background:var(--paper);border:1px solid var(--line);border-left:8px solid var(--line);border-radius:8px;padding:14px 20px}

@@ -54,7 +54,9 @@ def matrix(drawn: Matrix) -> Markup:
             parts.append(tag("rect", x=left + c * width, y=y, width=width - 3, height=37, rx=4, class_=f"cell-{kind}"))
             shown = "" if item is None else str(item)
             parts.append(_label(left + c * width + (width - 3) / 2, y + 24, shown, f"on-{kind}", "middle"))
-    return _svg(left + len(drawn.columns) * width + 8, top + len(drawn.rows) * 40 + 8, drawn.title, *parts)
+    return _svg(
+        max(left + len(drawn.columns) * width + 8, 8 * len(drawn.title)), top + len(drawn.rows) * 40 + 8, drawn.title, *parts
+    )
 
 
 def topology(story: Story) -> Markup:
@@ -104,7 +106,11 @@ def diagram(story: Story) -> Markup:
     nat = left + 50 + len(lanes) * gap + 40
     gateway = nat + 230
     height = top + 20 + step * len(story.sequence)
-    parts = []
+    parts = [
+        tag("rect", x=0, y=top - 5 + number * step, width=gateway + 120, height=step - 2, class_="deciding")
+        for number, row in enumerate(story.sequence)
+        if row.deciding
+    ]
     for name, at in [*((lane, x[lane]) for lane in lanes), ("NAT", nat), ("gateway", gateway)]:
         lost = name in story.headline.victims
         parts.append(tag("line", x1=at, y1=top - 16, x2=at, y2=height - 8, class_="lane lane-lost" if lost else "lane"))
@@ -112,8 +118,6 @@ def diagram(story: Story) -> Markup:
     start = story.sequence[0].t if story.sequence else 0.0
     for number, row in enumerate(story.sequence):
         y = top + 16 + number * step
-        if row.deciding:
-            parts.append(tag("rect", x=0, y=y - 21, width=gateway + 120, height=step - 2, class_="deciding"))
         parts.append(_label(left - 14, y, f"{row.t - start:+.3f} s", "time", "end"))
         parts += _arrow(row, y, x.get(row.client, x.get("others", left)), nat, gateway)
     return _svg(gateway + 130, height, "the deciding packets", *parts)

@@ -41,7 +41,9 @@ class Wire:
         self.pairs: list[Pair] = []
         self.t = T0
 
-    def packet(self, client: int, direction: str, *, ike: str = "", message: str = "", ppp: str = "", mark: Mark | None = None) -> None:
+    def packet(
+        self, client: int, direction: str, *, ike: str = "", message: str = "", ppp: str = "", mark: Mark | None = None
+    ) -> None:
         self.t += 0.05
         inner = None
         if not ike:
@@ -158,7 +160,11 @@ def evidence(variant: str, folder: Path, *, kill: bool, trouble: tuple[str, ...]
         Record(T0 + 2.4, "c2", RecordKind.STAGE, {"stage": "main mode", "took": 0.3}),
         Record(T0 + 2.9, "c2", RecordKind.FAILED, {"stage": "LCP", "reason": "no answer"}),
     )
-    cells = {"c1": {"c1": 8, "c2": 11, "nobody": 0}, "c2": {"c1": 0, "c2": 20, "nobody": 0}, "nobody": {"c1": 0, "c2": 0, "nobody": 0}}
+    cells = {
+        "c1": {"c1": 8, "c2": 11, "nobody": 0},
+        "c2": {"c1": 0, "c2": 20, "nobody": 0},
+        "nobody": {"c1": 0, "c2": 0, "nobody": 0},
+    }
     if not kill:
         cells["c1"] = {"c1": 29, "c2": 0, "nobody": 0}
     death = {
@@ -182,7 +188,10 @@ def evidence(variant: str, folder: Path, *, kill: bool, trouble: tuple[str, ...]
         if kill
         else Verdict(Outcome.PASS, "both clients live on, at the gateway's ports 1024 and 1025", {"deaths": [], "matrix": kills})
     )
-    verdicts = {"who killed whom": first, "confusion": Verdict(Outcome.PASS, "counted", {"confusion": {"towards": "the clients", "cells": cells}})}
+    verdicts = {
+        "who killed whom": first,
+        "confusion": Verdict(Outcome.PASS, "counted", {"confusion": {"towards": "the clients", "cells": cells}}),
+    }
     captures = tuple(
         CaptureFacts(side, str(folder / f"{side.value}.pcap"), f"nat-{side.value}", len(seen), 0, True)
         for side, seen in ((Side.INSIDE, wire.inside), (Side.OUTSIDE, wire.outside))
