@@ -44,7 +44,7 @@ class IkeConfig:
 
     address: str
     peer_address: str
-    psk: bytes
+    psk: bytes = field(repr=False)
     proposals: tuple[IkeProposal, ...]
     esp_proposals: tuple[EspProposal, ...]
     vendor_ids: tuple[bytes, ...]

@@ -37,6 +37,7 @@ class Association:
         self.pairs: list[EspPair] = []
         self.gone: deque[bytes] = deque(maxlen=MAX_GONE)
         self.liveness = dpd.Liveness(config.dpd_s, config.schedule, int.from_bytes(entropy(4)) >> 1)
+        self.behind_nat = False  # we are, by the newest SA, and so have a mapping to keep open
         self.want_pair = False  # a quick mode is to follow as soon as there is an ISAKMP SA
         self._ever_up = False
 
@@ -120,6 +121,7 @@ class Association:
         self.sas.append(sa)
         self.done = [*self.done[-1:], run]
         self._ever_up = True
+        self.behind_nat = sa.nat_local and sa.floated
         self.liveness.heard(now)
         if self.want_pair and run.initiator:
             self.begin_quick(now)
@@ -180,7 +182,9 @@ class Association:
         """The ISAKMP SA and the exchanges under it; ESP SAs live on by themselves (RFC 2408 §4.3)."""
         self.sas.remove(sa)
         self.gone.append(sa.cookies)
-        self.done = [run for run in self.done if run.sa is not sa]
+        for main in [run for run in self.done if run.sa is sa]:
+            self.done.remove(main)
+            main.end(now, by_peer=by_peer)
         for run in self.quick:
             if run.sa is sa and run.state is not QuickState.ENDED:
                 if run.initiator and run.state is QuickState.WAIT_QM2:
@@ -190,9 +194,6 @@ class Association:
 
     def peer_dead(self, now: float, reason: str) -> None:
         """Nobody there to delete anything with."""
-        for run in self.runs():
-            if run.deadline is not None:
-                run.close(now)
         self.main, self.quick = [], []
         for pair in list(self.pairs):
             self.drop_pair(pair, by_peer=False, reason=reason)

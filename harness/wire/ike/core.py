@@ -73,7 +73,7 @@ class IkeCore:
         self._all.want_pair = False
         self.delete_ipsec(now)
         for run in self._all.main:
-            run.close(now)
+            run.end(now, by_peer=False)
         for sa in list(self._all.sas):
             self._all.delete_sa(now, sa, "closed")
         self._all.main, self._all.quick = [], []
@@ -106,6 +106,7 @@ class IkeCore:
         self._tick_sas(now)
         self._tick_pairs(now)
         self._tick_liveness(now)
+        self._all.sweep(now)
         keepalive = self._keepalive_at()
         if keepalive is not None and keepalive <= now:
             outbox = self._all.outbox
@@ -147,8 +148,9 @@ class IkeCore:
 
     def _keepalive_at(self) -> float | None:
         """Only the side behind the NAT keeps the mapping open, and only once floated (RFC 3948 §4)."""
-        sa = self._all.sas[-1] if self._all.sas else None
-        return self._all.outbox.sent_at + self.config.keepalive_s if sa is not None and sa.nat_local and sa.floated else None
+        if not self._all.behind_nat or not (self._all.sas or self._all.pairs):
+            return None
+        return self._all.outbox.sent_at + self.config.keepalive_s
 
     def _dpd_at(self) -> float | None:
         return self._all.liveness.deadline if self._all.sas and self._all.sas[-1].peer_dpd else None

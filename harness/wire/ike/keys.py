@@ -97,13 +97,17 @@ def esp_keys(
 ) -> tuple[bytes, bytes]:
     """KEYMAT for the SA that its receiver knows by `spi`: (encryption key, authentication key). Without PFS (RFC 2409 §5.5)."""
     sizes = CIPHERS[encryption].key_size, INTEGRITY[authentication].key_size
-    seed = bytes((protocol,)) + spi + nonces[0] + nonces[1]
-    block = b""
-    material = b""
-    while len(material) < sum(sizes):
-        block = keys.hash.prf(keys.d, block + seed)
+    material = keymat(keys.hash, keys.d, bytes((protocol,)) + spi + nonces[0] + nonces[1], sum(sizes))
+    return material[: sizes[0]], material[sizes[0] :]
+
+
+def keymat(algorithm: Hash, skeyid_d: bytes, seed: bytes, size: int) -> bytes:
+    """K1 | K2 | … of RFC 2409 §5.5, cut to `size`: each block is keyed over the one before it and the seed."""
+    block = material = b""
+    while len(material) < size:
+        block = algorithm.prf(skeyid_d, block + seed)
         material += block
-    return material[: sizes[0]], material[sizes[0] : sum(sizes)]
+    return material[:size]
 
 
 def same(one: bytes, other: bytes) -> bool:

@@ -119,8 +119,9 @@ class MainMode:
         self.failure = f"{notification.name} from the peer"
         self._run(now, Event.REFUSAL)
 
-    def close(self, now: float) -> None:
-        self._run(now, Event.CLOSE)
+    def end(self, now: float, *, by_peer: bool) -> None:
+        """The SA is deleted, or given up before it was there."""
+        self._run(now, Event.DELETED if by_peer else Event.CLOSE)
 
     def tick(self, now: float) -> None:
         if self.give_up_at is not None and now >= self.give_up_at:

@@ -151,8 +151,8 @@ def ike_choice(offered: Sequence[Proposal], rows: Iterable[IkeProposal]) -> tupl
         for transform in proposal.transforms:
             row = known.get(_essence(transform.attributes)) if transform.id == KEY_IKE else None
             if row is not None:
-                seconds = lifetimes(transform.attributes).get("seconds", row.lifetime_s)
-                return replace(proposal, transforms=(transform,)), replace(row, lifetime_s=min(seconds, row.lifetime_s))
+                seconds = shorter(row.lifetime_s, lifetimes(transform.attributes).get("seconds", 0))
+                return replace(proposal, transforms=(transform,)), replace(row, lifetime_s=seconds)
     return None
 
 
@@ -197,13 +197,17 @@ def esp_choice(offered: Sequence[Proposal], rows: Iterable[EspProposal], encapsu
 
 
 def shortened(row: EspProposal, lives: dict[str, int]) -> EspProposal:
-    """`row` with lifetimes no longer than the peer's. Zero kilobytes stand for no limit."""
-    kilobytes = [value for value in (row.lifetime_kb, lives.get("kilobytes", 0)) if value]
+    """`row` with lifetimes no longer than the peer's."""
     return replace(
         row,
-        lifetime_s=min(row.lifetime_s, lives.get("seconds", row.lifetime_s)),
-        lifetime_kb=min(kilobytes, default=0),
+        lifetime_s=shorter(row.lifetime_s, lives.get("seconds", 0)),
+        lifetime_kb=shorter(row.lifetime_kb, lives.get("kilobytes", 0)),
     )
+
+
+def shorter(ours: int, theirs: int) -> int:
+    """Zero stands for no limit on either side; strongSwan says it outright where it does not rekey."""
+    return min((life for life in (ours, theirs) if life), default=0)
 
 
 def _essence(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
