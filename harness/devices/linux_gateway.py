@@ -28,10 +28,9 @@ Execute = Callable[[str, float], Awaitable[CommandResult]]
 
 LOGS = {"charon": "/var/log/charon.log", "xl2tpd": "/var/log/xl2tpd.log", "pppd": "/var/log/pppd.log", "demux": "/var/log/demux.log"}
 
-# A bounded wait in bash that starts no process: `until_true SECONDS command…` looks every 20 ms.
+# A bounded wait: `until_true SECONDS command…` looks until the command succeeds. The daemons tell nobody that they are ready.
 WAIT_FUNCTION = """
-exec {natstorm_clock}<> <(:)
-until_true() { local tries=$(($1 * 50)); shift; until "$@"; do ((tries-- > 0)) || return 1; read -t 0.02 -u $natstorm_clock; done; }
+until_true() { local end=$((SECONDS + $1)); shift; until "$@"; do ((SECONDS <= end)) || return 1; sleep 0.03; done; }
 """
 
 START_CHARON = """

@@ -17,13 +17,14 @@ ROOT_MODULES = ("overlay",)
 
 # ESP in transport mode with every algorithm the variants offer, and PPP over L2TP in kernel and in user space.
 GATEWAY_MODULES = (
-    "xfrm_user", "esp4", "authenc", "echainiv", "cbc", "des_generic", "hmac", "sha512_generic",
+    "xfrm_user", "esp4", "authenc", "echainiv", "cbc", "des_generic", "hmac",
+    "sha512_generic", "jitterentropy_rng", "drbg",  # the random numbers that echainiv starts from
     "ppp_generic", "ppp_async", "pppox", "l2tp_ppp", "udp_diag",
-    "iptable_raw", "iptable_mangle", "iptable_filter", "xt_policy", "xt_mark",
+    "iptable_raw", "iptable_mangle", "iptable_filter", "xt_tcpudp", "xt_policy", "xt_mark",
 )  # fmt: skip
 
 # strongSwan's connmark plugin: the SA's mark is kept on the connection.
-CONNMARK_MODULES = ("nf_conntrack", "xt_conntrack", "xt_connmark", "xt_esp", "xt_tcpudp", "nf_conntrack_netlink")
+CONNMARK_MODULES = ("nf_conntrack", "xt_conntrack", "xt_connmark", "xt_esp", "nf_conntrack_netlink")
 
 # The translator: a dummy interface whose egress rewrites ports.
 DEMUX_MODULES = (
@@ -47,8 +48,8 @@ def load_order(root: Path, wanted: Iterable[str]) -> list[str]:
     """
     known: dict[str, tuple[str, list[str]]] = {}
     for line in (root / "modules.dep").read_text().splitlines():
-        path, _, needs = line.partition(":")
-        known[_name(path)] = (path, needs.split())
+        module, _, listed = line.partition(":")
+        known[_name(module)] = (module, listed.split())
     built_in = {_name(line) for line in (root / "modules.builtin").read_text().split()}
     order: dict[str, None] = {}
     for name in wanted:

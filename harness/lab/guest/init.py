@@ -92,15 +92,17 @@ def configure(settings: dict[str, object]) -> None:
     import socket
 
     release = os.uname().release
-    module_root = str(settings["module_root"])
-    if not os.path.exists(f"/lib/modules/{release}"):
-        # what we did not think of the kernel loads by itself, with the host's modprobe
+    if not os.path.exists(f"/lib/modules/{release}"):  # for a person at the guest's shell
         os.makedirs("/lib/modules", exist_ok=True)
-        os.symlink(module_root, f"/lib/modules/{release}")
+        os.symlink(str(settings["module_root"]), f"/lib/modules/{release}")
     modules = settings["modules"]
     assert isinstance(modules, list)
     for module in modules:
         load_module(module)
+    # The kernel asks modprobe about every algorithm and match it meets for the first time, also where it has all it needs: a second or
+    # two, spent while the first client waits for its SA. All modules are loaded; let it ask nobody.
+    with open("/proc/sys/kernel/modprobe", "w") as knob:
+        knob.write("\n")
     if not os.path.exists("/dev/ppp"):
         os.mknod("/dev/ppp", 0o600 | 0o020000, os.makedev(108, 0))
     socket.sethostname(str(settings["name"]))
