@@ -25,6 +25,7 @@ from harness.probes.dissector.scapy_guard import Item, read, whole
 
 HEADER = 28
 _PAYLOADS_AT_MOST = 64
+_LISTS = ("vendor_ids", "vendors", "nat_d", "nat_oa", "proposals", "ids", "notifies", "deletes")
 
 
 class Header(Packet):
@@ -163,7 +164,7 @@ def payload_names(payloads: list[Payload]) -> list[str]:
 
 def describe(payloads: list[Payload]) -> dict[str, Any]:
     """What Observation.ike wants of the payloads, decoded: lists under the names that the model gives."""
-    lists: dict[str, list[Any]] = {k: [] for k in ("vendor_ids", "vendors", "nat_d", "nat_oa", "proposals", "ids", "notifies", "deletes")}
+    lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
     for payload in payloads:
         body = payload.body
         if payload.kind == names.VID:
@@ -238,7 +239,8 @@ def _proposals(body: bytes) -> list[dict[str, Any]]:
     """One mapping a transform, with its proposal's number, protocol and SPI."""
     _need(body, 8, "SA")
     sa = read("ike", SecurityAssociation, body)
-    found, at = [], 8
+    found: list[dict[str, Any]] = []
+    at = 8
     for proposal in whole("ike", Proposal, sa.proposals):
         at += proposal.size
         if proposal.size < 8 or len(proposal.spi) != proposal.spi_size or at > len(body):

@@ -1,7 +1,7 @@
 """Marks: the words that the harness writes into ICMP echo payloads, read back and checked byte by byte.
 
 Layout, big-endian: "NSTM", version (1 byte, 1), run nonce (8 bytes), owner (u32), sequence (u32), size of the whole IPv4 packet
-(u16), pattern. The pattern is SHA-256(nonce ‖ owner ‖ sequence ‖ counter) for counter 0, 1, 2 …, numbers as u32, cut to what is left.
+(u16), pattern. The pattern is SHA-256(nonce ‖ owner ‖ sequence ‖ counter) for counter 0, 1, 2 …, numbers as u32, cut off.
 The sender has code of its own for this; the two are kept apart on purpose.
 """
 
