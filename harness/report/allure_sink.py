@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import allure_commons
 
 from harness.report.markup import tag
 from harness.report.outcome import compact
-from harness.report.page import identity_page, matrix_page
+from harness.report.page import identity_page, matrix_page, most_telling, short_answer
 from harness.report.redact import Redactor
 from harness.report.result import CaseOutcome, CaseResult
 from harness.report.run import write_whole
@@ -27,7 +27,7 @@ from harness.report.story import Story, Tone
 from harness.report.svg import diagram, matrix, standing_alone
 
 if TYPE_CHECKING:
-    from allure_commons.model2 import TestResult
+    from allure_commons.model2 import TestResult, TestResultContainer
 
 ATTACH_LIMIT = 4 * 2**20
 """Files above this many bytes are named by their path instead of being attached: the report is one file that a browser opens."""
@@ -57,9 +57,14 @@ MIME = {
 }
 
 
-def write_surroundings(results: Path, environment: Mapping[str, str], run_id: str) -> None:
-    """environment.properties, categories.json and executor.json, which the generator reads beside the results."""
-    lines = "".join(f"{_property(name, name=True)}={_property(value)}\n" for name, value in environment.items() if value)
+def write_surroundings(results: Path, environment: Mapping[str, str], told: Iterable[Story], run_id: str) -> None:
+    """environment.properties, categories.json and executor.json, which the generator reads beside the results.
+
+    The answers come first: what stands in the environment, Allure shows above all tests.
+    """
+    answers = {f"{story.variant or story.testbed} · {story.scenario}": short_answer(story) for story in most_telling(told)}
+    named = {**answers, "run": run_id, **environment}
+    lines = "".join(f"{_property(name, name=True)}={_property(value)}\n" for name, value in named.items() if value)
     write_whole(results / "environment.properties", lines)
     write_whole(results / "categories.json", json.dumps(CATEGORIES, indent=2) + "\n")
     write_whole(results / "executor.json", json.dumps({"name": "natstorm", "type": "natstorm", "buildName": run_id}) + "\n")
@@ -101,6 +106,14 @@ class AllureSink:
                 self._write(container)
         self._clean(result)
 
+    @allure_commons.hookimpl(tryfirst=True)
+    def report_container(self, container: TestResultContainer) -> None:
+        """allure-pytest is about to write a fixture's container: what went well and says nothing more is only noise."""
+        for kept in (container.befores, container.afters):
+            kept[:] = [fixture for fixture in kept if fixture.status != "passed" or fixture.steps or fixture.attachments]
+            for fixture in kept:
+                self._clean_item(fixture)
+
     def _dress(self, result: TestResult, done: CaseResult) -> None:
         from allure_commons.model2 import Label, Link, Parameter, StatusDetails
 
@@ -124,11 +137,15 @@ class AllureSink:
         if result.descriptionHtml:
             result.descriptionHtml = clean(result.descriptionHtml)
         for item in (result, *_all_steps(result)):
-            if item.statusDetails is not None:
-                item.statusDetails.message = clean(item.statusDetails.message or "")
-                item.statusDetails.trace = clean(item.statusDetails.trace or "")
-            for parameter in item.parameters:
-                parameter.value = clean(str(parameter.value))
+            self._clean_item(item)
+
+    def _clean_item(self, item: Any) -> None:
+        clean = self._redactor.text
+        if item.statusDetails is not None:
+            item.statusDetails.message = clean(item.statusDetails.message or "")
+            item.statusDetails.trace = clean(item.statusDetails.trace or "")
+        for parameter in item.parameters:
+            parameter.value = clean(str(parameter.value))
 
     def _set_up(self, story: Story, run_folder: Path) -> dict[str, Any]:
         flat: list[dict[str, Any]] = [

@@ -179,7 +179,7 @@ def _files(evidence: Evidence, run_folder: Path, scenario_folder: Path) -> Itera
         named.append((title, scenario_folder / name, note))
     seen: set[Path] = set()
     for title, path, note in named:
-        whole = path if path.is_absolute() else scenario_folder / path
+        whole = path if path.is_absolute() or path.exists() else scenario_folder / path
         resolved = whole.resolve()
         if resolved in seen or resolved.name == "keys.jsonl" or (not whole.exists() and path.parent == scenario_folder):
             continue

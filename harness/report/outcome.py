@@ -9,6 +9,9 @@ from typing import Any
 from harness.errors import Inconclusive
 from harness.model import Outcome, Verdict
 
+FACT_LIMIT = 300
+"""Characters of a fact in a message of pytest's."""
+
 
 class VerdictFailed(AssertionError):
     """A verdict FAIL on its way through pytest. str() is the sentence, the facts and the deciding frames."""
@@ -38,10 +41,15 @@ def enforce(verdict: Verdict) -> None:
 def explain(verdict: Verdict) -> str:
     """The sentence, then one line a fact, then where to look in the captures."""
     lines = [verdict.because]
-    lines += [f"  {name}: {compact(value)}" for name, value in verdict.facts.items()]
+    lines += [f"  {name}: {_cut(compact(value))}" for name, value in verdict.facts.items()]
     if verdict.frames:
         lines.append("  deciding frames: " + ", ".join(f"{side} {number}" for side, number in verdict.frames))
     return "\n".join(lines)
+
+
+def _cut(text: str) -> str:
+    """As much of a fact as a message can bear; results.jsonl keeps the whole."""
+    return text if len(text) <= FACT_LIMIT else f"{text[:FACT_LIMIT]} … ({len(text)} characters)"
 
 
 def compact(value: Any) -> str:

@@ -18,18 +18,16 @@ FIRST = (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE, CaseOutcome.PASSED, CaseO
 """The order of the table: what needs a reader comes first."""
 
 ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.SURVIVED)
-"""The order of the answers; within a tone, the order in which the scenarios began."""
 
 
 def page(archive: Archive, summary: Summary, stories: Sequence[Story], *, allure: str = "", cure: str = "") -> str:
     """`allure` is the path of the Allure report relative to the page, empty where there is none; then `cure` says how to get it."""
-    answers = sorted(stories, key=lambda story: ANSWERS.index(story.headline.tone))
     body = [
         _head(archive, summary, allure, cure),
         tag(
             "main",
             tag("h2", "Who lost the session?"),
-            tag("section", [_answer(story) for story in answers], class_="answers")
+            tag("section", [_answer(story) for story in most_telling(stories)], class_="answers")
             if stories
             else tag("p", "No scenario was played.", class_="quiet"),
             _behaviours(archive, summary),
@@ -111,6 +109,11 @@ def _answer(story: Story) -> Markup:
         tag("a", "captures, matrices, packet diagram", href=f"#{_anchor(story)}"),
         class_=f"answer {head.tone.value}",
     )
+
+
+def most_telling(told: Iterable[Story]) -> list[Story]:
+    """Lost sessions first; within a tone, the order in which the scenarios began."""
+    return sorted(told, key=lambda story: ANSWERS.index(story.headline.tone))
 
 
 def short_answer(story: Story) -> str:

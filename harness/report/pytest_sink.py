@@ -39,7 +39,7 @@ from harness.report.result import Case, CaseResult
 from harness.report.run import Run, State
 from harness.report.screen import Screen
 from harness.report.steps import StepRecorder
-from harness.report.story import Headline, Story, save
+from harness.report.story import Headline, Story, save, stories
 
 SINK = pytest.StashKey["Sink"]()
 CASE = pytest.StashKey[Case]()
@@ -237,9 +237,11 @@ class Sink:
                 report.when = "call"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_report_teststatus(self) -> Generator[None, Any, Any]:
-        """The progress lines of this sink take the place of pytest's dots, unless -v asks for pytest's own."""
+    def pytest_report_teststatus(self, report: Any) -> Generator[None, Any, Any]:
+        """While tests run, the progress lines of this sink take the place of pytest's dots, unless -v asks for pytest's own."""
         status = yield
+        if getattr(report, NOT_OF_THE_DEVICE, False):
+            status = ("error", "E", "ERROR")
         return (status[0], "", "") if self._logging and self._screen.own and status else status
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
@@ -291,7 +293,7 @@ class Sink:
             or any(item.nodeid not in done for item in getattr(session, "items", ()))
         )
         why = self._why or (str(stopped) if stopped else "")
-        write_surroundings(self._results, {"run": self.run.id, **self._environment}, self.run.id)
+        write_surroundings(self._results, self._environment, stories(self.run.folder), self.run.id)
         plain_errors(Path(self._config.option.xmlpath))
         self.run.finish(State.INTERRUPTED if cut_short else State.FINISHED, why=why)
         self.told, self._generated = write_reports(self.run.folder, allure=self._allure_html, allure_results=self._results)

@@ -58,7 +58,7 @@ class Run:
         UsageError where the folder cannot be made.
         """
         began = (now or datetime.now(UTC)).astimezone(UTC)
-        folder = _make_folder(root, began)
+        folder = _make_folder(root.resolve(), began)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
         run = cls(folder, began, about or {}, lock)

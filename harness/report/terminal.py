@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.report.markup import visible
-from harness.report.page import short_answer
+from harness.report.page import most_telling, short_answer
 from harness.report.result import CaseOutcome, CaseResult
 from harness.report.story import Story, Tone
 from harness.report.summary import Summary, sentence
@@ -96,7 +96,7 @@ def closing(
 ) -> str:
     """The last words: a sentence a scenario, the cases that did not pass, remarks, the counts, and last the report's path."""
     lines = [""]
-    for story in stories:
+    for story in most_telling(stories):
         answer = paint(short_answer(story), TONE[story.headline.tone], colour)
         lines.append(f"{story.variant or story.testbed} · {story.scenario}: {answer}")
         lines.append(f"    {visible(story.headline.sentence)}")

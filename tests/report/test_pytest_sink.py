@@ -127,6 +127,7 @@ def test_an_inconclusive_verdict_is_an_error_everywhere(play: Play) -> None:
     assert session.allure("DMX-25")["status"] == "broken"
     assert session.outcome("DMX-25") == "inconclusive"
     session.result.stdout.fnmatch_lines(["*= ERRORS =*", "*ERROR at call of test_doubt*", "*1 error*"])
+    session.result.stdout.fnmatch_lines(["ERROR test_it.py::test_doubt - *"])
     session.result.stdout.no_fnmatch_line("*1 failed*")
     assert exit_status(session.told.summary) == 3
 
