@@ -6,7 +6,7 @@ from harness.model import GatewayView, Observation, Side, Step, Verdict
 from harness.verdict.findings import Findings, require
 from harness.verdict.ports import ports_by_client
 from harness.verdict.reading import Reading, deletes, l2tp_message, ppp, result_code
-from harness.verdict.survival import ANSWER_WITHIN_S, Life, trusted_lives
+from harness.verdict.survival import ANSWER_WITHIN_S, Cause, Life, trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET
 from harness.verdict.trust import TRAFFIC, Need, check
 
@@ -94,7 +94,7 @@ def lost_client_is_cleared_away(reading: Reading) -> Verdict:
     _require_worked(found[client], step)
     after = [o for o in _frames_of(reading, client, step.ended) if reading.direction(o) == "up"]
     require(not after, f"{client} did not vanish: it still sent packets after the step")
-    view = _view_after(reading, step, label="end")
+    view = _view_after(reading, step)
     _expect_released(f, reading, view, client, found, step, sessions=True)
     tried = [o for o in reading.way(Side.OUTSIDE, "down") if o.t > step.ended and reading.flow_owner(o) == client]
     f.facts["gateway_tried_for_s"] = round(tried[-1].t - step.ended, 1) if tried else 0.0
@@ -109,6 +109,7 @@ def _step(reading: Reading, kind: str) -> tuple[Step, str]:
     step = next((s for s in reading.evidence.steps if s.name.startswith(f"{kind}:")), None)
     require(step is not None, f"the run holds no {kind} step")
     assert step is not None
+    require(bool(step.detail.get("carried_out", True)), f"{step.name} was not carried out: the client was no longer up")
     client = step.name.partition(":")[2]
     require(client in reading.clients, f"{step.name} concerns no client of this run")
     return step, client
@@ -151,7 +152,6 @@ def _expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], end
         if life.died:
             f.expect(False, f"{client} died too: {life.end.cause.value}", life.end.frame)
             continue
-        require(bool([a for a in asked if a.question.t > step.ended]), f"{client} sent no marked traffic after {step.name}")
         lost = [a.question for a in asked if a.answer is None]
         f.expect(
             len(lost) <= LOSS_BUDGET * len(asked), f"{client} lost {len(lost)} of {len(asked)} marks after {step.name}", *lost[:5]
@@ -159,8 +159,9 @@ def _expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], end
         farewells = [o for o in _frames_of(reading, client, step.began) if o.t < until and _farewell_down(reading, o)]
         closing = [o for o in farewells if not reading.replaced(o)] if not life.run_closed else _early(farewells, life)
         f.expect(not closing, f"the gateway said farewell to {client} too", *closing[:3])
-        judged.append(client)
-    require(bool(judged) or bool(f.faults), f"nobody else was up during {step.name}, so nobody could have been touched")
+        if any(a.question.t > step.ended for a in asked):
+            judged.append(client)
+    require(bool(judged) or bool(f.faults), f"nobody else carried traffic after {step.name}, so nobody could have been touched")
     f.facts["untouched"] = judged
 
 
@@ -175,12 +176,11 @@ def _farewell_down(reading: Reading, o: Observation) -> bool:
     return bool(deletes(o)) or l2tp_message(o) in ("StopCCN", "CDN") or ppp(o) == ("LCP", "Terminate-Request")
 
 
-def _view_after(reading: Reading, step: Step, label: str | None = None) -> GatewayView:
-    """The gateway's account after a step: the one with `label` or named after the step, else the last one taken after it."""
+def _view_after(reading: Reading, step: Step) -> GatewayView:
+    """The gateway's account after a step: the one named after it, else the last one taken after it."""
     later = [v for v in reading.evidence.gateway_views if v.t >= step.ended]
     require(bool(later), f"the gateway was not asked for its account after {step.name}")
-    wanted = (label,) if label is not None else (f"after-{step.name}", step.name)
-    return next((v for v in later if v.label in wanted), max(later, key=lambda v: v.t))
+    return next((v for v in later if v.label == f"after-{step.name}"), max(later, key=lambda v: v.t))
 
 
 def _expect_released(
@@ -191,7 +191,7 @@ def _expect_released(
     others = [
         reading.identities[c]
         for c, life in found.items()
-        if c != client and life.up is not None and life.up.t < view.t <= life.end.t
+        if c != client and life.up is not None and life.up.t < view.t and (view.t <= life.end.t or life.end.cause is Cause.RUN_OVER)
     ]
     spis = {sa.spi for sa in view.sas}
     require(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from harness.model import FrameKind, GatewayView, Side, Verdict
 from harness.verdict.findings import Findings, require
 from harness.verdict.killer import REACTION_S, Death, Strength, deaths, matrix
-from harness.verdict.reading import Reading
+from harness.verdict.reading import Reading, deletes
 from harness.verdict.survival import SILENCE_MARKS, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, WIRE, Need, check
 
@@ -40,7 +40,7 @@ def newcomer_evicts_established(reading: Reading, *, newcomer_up: bool | None = 
         ):
             assert death is not None
             _expect_named(f, reading, death, _after(order, client))
-            _expect_nothing_received(f, reading, death)
+            _expect_nothing_received(f, reading, death, _sa_ended(reading, death.killer))
     if newcomer_up is not None:
         f.expect(
             (found[last].up is not None) is newcomer_up, f"{last} came up: {found[last].up is not None}, expected: {newcomer_up}"
@@ -67,7 +67,7 @@ def only_the_last_comer_receives(reading: Reading) -> Verdict:
             _expect_named(f, reading, killed[client], _after(order, client))
     agreed = [m.t for c in order if (m := reading.first_ike(c, "QM3")) is not None]
     for i, client in enumerate(order[1:], start=1):
-        began, ended = agreed[i] + REACTION_S, agreed[i + 1] if i + 1 < len(order) else float("inf")
+        began, ended = agreed[i] + REACTION_S, agreed[i + 1] if i + 1 < len(order) else _sa_ended(reading, client)
         sent = [o for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP) if began < o.t < ended]
         if client == order[-1]:
             require(bool(sent), f"the gateway sent nothing to anybody after {client} came, so nothing shows who receives")
@@ -141,7 +141,13 @@ def _expect_named(f: Findings, reading: Reading, death: Death, later: tuple[str,
         f.expect(len(death.suspects) == 1, f"{death.victim} died, and {', '.join(death.suspects)} all acted at that moment")
 
 
-def _expect_nothing_received(f: Findings, reading: Reading, death: Death) -> None:
+def _sa_ended(reading: Reading, client: str | None) -> float:
+    """When a client's SAs were given up, by either end; infinity where they never were."""
+    return min((o.t for o in reading.frames(Side.OUTSIDE) if deletes(o) and reading.ike_owner(o) == client), default=float("inf"))
+
+
+def _expect_nothing_received(f: Findings, reading: Reading, death: Death, until: float) -> None:
+    """As long as the killer's SA is there; once that is gone the gateway may find its way back to the victim's."""
     for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
-        if o.t > death.life.end.t + REACTION_S:
+        if death.life.end.t + REACTION_S < o.t < until:
             f.expect(reading.sa_owner(o) != death.victim, f"the gateway still sent to {death.victim} after its death", o)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from harness.errors import Inconclusive
 from harness.model import Evidence, Observation
 from harness.verdict.killer import Death, Strength, deaths
-from harness.verdict.ports import ports_by_client
+from harness.verdict.ports import L2TP_PORT, ports_by_client
 from harness.verdict.reading import Reading
 from harness.verdict.survival import Cause, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, doubts
@@ -76,7 +76,7 @@ def _marks(life: Life) -> str:
     before = "no mark was ever answered" if last is None else f"mark {last.sequence} was the last answered"
     if first is None:
         return f"{before}; {life.end.cause.value}"
-    unanswered = sum(a.question.t >= first.question.t for a in life.asked)
+    unanswered = len(life.silence) or sum(a.question.t >= first.question.t for a in life.asked)
     return f"{before}, none of the {unanswered} from mark {first.sequence} on was"
 
 
@@ -112,8 +112,8 @@ def _living(reading: Reading, living: tuple[Life, ...], *, alone: bool) -> str:
 
 def _ports(reading: Reading, living: tuple[Life, ...]) -> str:
     known: Mapping[str, set[int]] = ports_by_client(reading)
-    ports = [sorted(known[life.client])[0] for life in living if len(known.get(life.client, ())) == 1]
-    if len(ports) != len(living) or len(set(ports)) != len(ports):
+    ports = sorted(min(known[life.client]) for life in living if len(known.get(life.client, ())) == 1)
+    if len(ports) != len(living) or len(set(ports)) != len(ports) or L2TP_PORT in ports:
         return ""
     words = [str(p) for p in ports]
     return f", on port {words[0]}" if len(words) == 1 else f", on ports {', '.join(words[:-1])} and {words[-1]}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from harness.model import FrameKind, Observation, RecordKind, Side, Stage
 from harness.verdict.findings import require
@@ -22,6 +22,10 @@ ANSWER_WITHIN_S = 2.0
 
 SILENCE_MARKS = 3
 """That many questions in a row without an answer, up to the end, are silence rather than loss."""
+
+OUTAGE_S = 3.0
+"""So long without any answer is the end of a connection even if answers come again later: when the one that took its place leaves,
+a gateway may find its way back to the first. Three times the slowest answer, and longer than any loss of the lab's."""
 
 ACCOUNT_BOUND_S = 1.0
 """Greatest distance between the moment a client says it was up and the moment the wire shows it."""
@@ -75,6 +79,7 @@ class Life:
     run_closed: bool  # the client was told to close because the run was over
     disagreements: tuple[str, ...]
     remarks: tuple[str, ...]
+    silence: tuple[Asked, ...] = ()  # the questions in a row that make up the silence, where that was the end
 
     @property
     def sent(self) -> int:
@@ -90,11 +95,15 @@ class Life:
 
     @property
     def last_answered(self) -> Asked | None:
-        return next((a for a in reversed(self.asked) if a.answer is not None), None)
+        """The last one before the silence; without one, the last of all."""
+        before = self.asked[: self.asked.index(self.silence[0])] if self.silence else self.asked
+        return next((a for a in reversed(before) if a.answer is not None), None)
 
     @property
     def first_unanswered(self) -> Asked | None:
-        """The question with which the silence at the end began; None where the last question was answered."""
+        """The question with which the silence began; without one, the first of those at the end that were not answered, if any."""
+        if self.silence:
+            return self.silence[0]
         found = None
         for a in reversed(self.asked):
             if a.answer is not None:
@@ -174,13 +183,14 @@ def life_of(reading: Reading, client: str) -> Life:
     planned = step is not None and end.t >= step.began
     run_closed = any(r.data.get("by") == "run" for r in reading.records(client, RecordKind.ENDED))
     contradictions = tuple(_disagreements(reading, client, came.up, everything))
-    return Life(client, came.up, asked, end, planned, run_closed, contradictions, _remarks(reading, client, end))
+    silence = silent if end.cause is Cause.SILENCE else ()
+    return Life(client, came.up, asked, end, planned, run_closed, contradictions, _remarks(reading, client, end), silence)
 
 
-def _end(reading: Reading, client: str, closing: End | None, silent: Asked | None, over: float) -> End:
+def _end(reading: Reading, client: str, closing: End | None, silent: tuple[Asked, ...], over: float) -> End:
     """Silence before a farewell is the end; the farewell only says that somebody noticed."""
-    if silent is not None and (closing is None or closing.t - silent.question.t >= ANSWER_WITHIN_S):
-        return End(Cause.SILENCE, silent.question.t, silent.question)
+    if silent:
+        return End(Cause.SILENCE, silent[0].question.t, silent[0].question)
     if closing is not None:
         return closing
     step = reading.step(f"vanish:{client}")
@@ -189,14 +199,14 @@ def _end(reading: Reading, client: str, closing: End | None, silent: Asked | Non
     return End(Cause.RUN_OVER, over)
 
 
-def _silence(asked: tuple[Asked, ...]) -> Asked | None:
-    """The first of the unanswered questions at the end, where there are enough of them to call it silence."""
-    tail: list[Asked] = []
-    for a in reversed(asked):
-        if a.answer is not None:
-            break
-        tail.append(a)
-    return tail[-1] if len(tail) >= SILENCE_MARKS else None
+def _silence(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    """The first run of unanswered questions that is long enough to call it silence: to the end of the traffic, or an outage."""
+    for answered, group in groupby(asked, key=lambda a: a.answer is not None):
+        run = tuple(group)
+        outage = run[-1].question.t - run[0].question.t >= OUTAGE_S
+        if not answered and len(run) >= SILENCE_MARKS and (outage or run[-1] is asked[-1]):
+            return run
+    return ()
 
 
 def _asked(reading: Reading, client: str) -> Iterator[Asked]:
