@@ -73,7 +73,7 @@ def lab_up(arguments: argparse.Namespace) -> int:
             said = keeper.communicate()[1].decode(errors="replace").strip()
             raise LabError("bring the lab up", said or "the keeper ended without a word", "natstorm doctor")
     except BaseException:
-        # The launcher is asked, not killed: it takes the keeper, and that the lab, down in order. If this process is killed
+        # The launcher is asked, not killed: it ends the keeper, and that the lab, in order. If this process is killed
         # instead, the keeper finds nobody to report to and ends by itself.
         if keeper.poll() is None:
             keeper.send_signal(signal.SIGTERM)
@@ -111,7 +111,10 @@ def lab_shell(arguments: argparse.Namespace) -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if arguments.node != "gateway":
         return enter.enter_node(lab, arguments.node, command)
-    return enter.run_on_gateway(lab, shlex.join(command)) if command else enter.gateway_shell(lab)
+    if not command:
+        return enter.gateway_shell(lab)
+    # One word is a whole command line for the guest's shell, several are a program and its arguments.
+    return enter.run_on_gateway(lab, command[0] if len(command) == 1 else shlex.join(command))
 
 
 def lab_down(_arguments: argparse.Namespace) -> int:
