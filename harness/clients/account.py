@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.clients.flow import Entry
@@ -41,13 +42,13 @@ class Account:
         """The client itself has begun to hang up: what comes down from now on is its own doing."""
         self._closing = True
 
-    def end(self, cause: str, by: str, **detail: Any) -> list[Entry]:
+    def end(self, cause: str, by: str, detail: Mapping[str, Any] | None = None) -> list[Entry]:
         """The end, if it has not come yet."""
         if self.over:
             return []
         self.over, self.up = True, False
         stage = None if self.stage is None else self.stage.value
-        return [(RecordKind.ENDED, {"cause": cause, "by": by, "detail": {"stage": stage, **self._hints(), **detail}})]
+        return [(RecordKind.ENDED, {"cause": cause, "by": by, "detail": {"stage": stage, **self._hints(), **(detail or {})}})]
 
     def hear(self, now: float, event: wire.Event) -> list[Entry]:
         """The entries that one event amounts to, in order. IpPacket and Strange are the marks' business, not this one's.
@@ -114,12 +115,12 @@ class Account:
         if self.over:
             return []
         if self._closing:
-            return self.end(event.reason, "client", **event.facts)
+            return self.end(event.reason, "client", event.facts)
         if self.up:
             self._failure = self._failure or event
             return []
         self.over = True
-        return [(RecordKind.FAILED, {"stage": event.stage, "reason": event.reason, **self._hints(), **event.facts})]
+        return [(RecordKind.FAILED, {**event.facts, **self._hints(), "stage": event.stage, "reason": event.reason})]
 
     def settle(self) -> list[Entry]:
         """To be called when all events that one cause gave rise to have been heard: the end they amount to, if they do."""
@@ -129,17 +130,21 @@ class Account:
             return []
         layers = [down for down in downs if not isinstance(down, wire.PppDown)]
         if failure is None and not layers:
+            if self._closing:
+                return []  # the first of its own steps; the tunnel's end is the last
             return [(RecordKind.PPP_DOWN, {"reason": down.reason, "by_peer": down.by_peer}) for down in downs]
         if self._closing:
             by = "client"
+        elif failure is not None and "by" in failure.facts:
+            by = failure.facts["by"]
         elif downs:
             by = "gateway" if any(down.by_peer for down in downs) else "silence"
         else:
             by = "silence"  # a peer that had said something would have taken a layer down
         if failure is not None:
-            return self.end(f"{failure.stage}: {failure.reason}", by, **failure.facts)
+            return self.end(f"{failure.stage}: {failure.reason}", by, failure.facts)
         first = layers[0]
-        return self.end(f"{_LAYERS[type(first)]}: {first.reason}", by, result=first.result)
+        return self.end(f"{_LAYERS[type(first)]}: {first.reason}", by, {"result": first.result})
 
 
 def _ike(event: wire.IkeUp) -> dict[str, Any]:

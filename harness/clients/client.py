@@ -330,12 +330,12 @@ class Client:
     def _write(self, now: float, kind: RecordKind, data: Mapping[str, Any]) -> None:
         self._keeper.write(now, self.name, kind, data)
 
-    def _gone(self, cause: str, by: str, **detail: Any) -> None:
+    def _gone(self, cause: str, by: str, detail: Mapping[str, Any] | None = None) -> None:
         now = self._keeper.now()
         self.flow.stop()
         self._stack, self.state = None, State.IDLE
         self._keeper.wants(self, None)
-        for kind, data in self.account.end(cause, by, **detail):
+        for kind, data in self.account.end(cause, by, detail):
             self._write(now, kind, data)
         self._changed()
 
@@ -345,7 +345,7 @@ class Client:
         reason = f"a defect of the harness ended {self.name}: {type(error).__name__}: {error}{where}"
         text = "".join(traceback.format_exception(error))
         self._write(now, RecordKind.IMPAIRED, {"reason": reason, "traceback": text})
-        self._gone("a defect of the harness", "run", error=f"{type(error).__name__}: {error}")
+        self._gone("a defect of the harness", "run", {"error": f"{type(error).__name__}: {error}"})
 
     def _rearm(self) -> None:
         stack = self._stack

@@ -31,6 +31,7 @@ from harness.errors import NatstormError, UsageError
 from harness.model import ClientPlan, Record, RecordKind
 from harness.wire import events as wire
 from harness.wire.config import Entropy, StackConfig
+from harness.wire.stack import ClientStack
 
 FLEET = "fleet"  # the client named in records that concern no single one
 LATE_S = 0.5  # half the shortest retransmission wait: a delay beyond it may look like a silent gateway
@@ -42,8 +43,6 @@ BuildStack = Callable[[StackConfig, Entropy], Stack]
 
 def simulated(config: StackConfig, entropy: Entropy) -> Stack:
     """The protocol cores of this project."""
-    from harness.wire.stack import ClientStack
-
     return ClientStack(config, entropy)
 
 

@@ -32,7 +32,8 @@ IKE_KEYS = (
 )  # fmt: skip
 ESP_KEYS = ("lifetime_s", "lifetime_kb", "proposals")
 L2TP_KEYS = (
-    "host_name", "vendor_name", "firmware", "receive_window", "framing", "bearer", "hello_s", "correlation_id", "retransmit_s",
+    "host_name", "vendor_name", "firmware", "receive_window", "framing", "bearer", "hello_s", "correlation_id",
+    "header_bits", "start_delay_s", "retransmit_s",
 )  # fmt: skip
 PPP_KEYS = ("mru", "accept", "echo_s", "echo_misses", "request_dns", "retransmit_s")
 
@@ -64,6 +65,8 @@ class Personality:
     bearer: int
     hello_s: float
     correlation_id: bool
+    header_bits: int
+    start_delay_s: float
     l2tp_schedule: Schedule
     mru: int
     accept: tuple[str, ...]
@@ -99,6 +102,8 @@ class Personality:
                 bearer=self.bearer,
                 hello_s=self.hello_s,
                 correlation_id=entropy(16) if self.correlation_id else None,
+                header_bits=self.header_bits,
+                start_delay_s=self.start_delay_s,
                 schedule=self.l2tp_schedule,
             ),
             ppp=PppConfig(
@@ -165,6 +170,8 @@ def read(path: Path) -> Personality:
         bearer=l2tp["bearer"].integer(0, 3),
         hello_s=l2tp["hello_s"].seconds(),
         correlation_id=l2tp["correlation_id"].boolean(),
+        header_bits=l2tp["header_bits"].integer(0, 65535),
+        start_delay_s=l2tp["start_delay_s"].seconds(least=0.0),
         l2tp_schedule=l2tp["retransmit_s"].schedule(),
         mru=ppp["mru"].integer(128, 65535),
         accept=ppp["accept"].items(lambda at: at.one_of(AUTHENTICATIONS)),
@@ -241,9 +248,10 @@ class _At:
             raise self.wrong(f"{value} is out of range ({low} to {'…' if high is None else high})")
         return value
 
-    def seconds(self) -> float:
+    def seconds(self, least: float | None = None) -> float:
+        """`least` allows that very value too; without it the seconds must be above zero."""
         value = float(self.scalar("int", "float"))
-        if not 0 < value < float("inf"):
+        if not 0 < value < float("inf") and value != least:
             raise self.wrong("seconds above zero are wanted here")
         return value
 

@@ -61,7 +61,9 @@ class IkeConfig:
 @dataclass(frozen=True, slots=True)
 class L2tpConfig:
     """`hello_s`: seconds of silence before a Hello, 0 for none. `correlation_id`: 16 bytes for the Microsoft AVP of the ICRQ, or
-    None. `header_bits`: the header bits taken from the peer; a Microsoft client drops packets with any but T, L and S."""
+    None. `header_bits`: the header bits taken from the peer; a Microsoft client drops packets with any but T, L and S.
+    `start_delay_s`: seconds between the first pair of ESP SAs and the SCCRQ; a real system needs some to install them, and a
+    gateway whose own are not there yet drops what comes too early."""
 
     host_name: str
     vendor_name: str = "Microsoft"
@@ -72,6 +74,7 @@ class L2tpConfig:
     hello_s: float = 40.0
     correlation_id: bytes | None = None
     header_bits: int = 0xC800
+    start_delay_s: float = 0.0
     schedule: Schedule = field(default=Schedule((1.0, 2.0, 4.0, 8.0, 8.0)))
 
 

@@ -74,6 +74,9 @@ class ClientStack:
         self._deleting = False  # the owner ordered the ESP SAs away, and the layers above are to find out by themselves
         self._lost: events.EspDown | None = None  # the last pair went, in the batch of events at hand
         self._close_by = 0.0
+        self._start_delay = config.l2tp.start_delay_s
+        self._l2tp_at: float | None = None  # when the SCCRQ is to go out
+        self._ppp_waits = False  # the ICCN is out, and LCP begins once it is acknowledged or the peer's own LCP is here
         self.state = State.IDLE
 
     # What the owner asks
@@ -87,7 +90,7 @@ class ClientStack:
     def deadline(self) -> float | None:
         if self.state in _OVER:
             return None
-        times = [self._ike.deadline, self._l2tp.deadline]
+        times = [self._ike.deadline, self._l2tp.deadline, self._l2tp_at]
         if self._l2tp.established:
             times.append(self._ppp.deadline)
         if self.state is State.CLOSING:
@@ -178,6 +181,8 @@ class ClientStack:
         if self.state in _OVER:
             return
         self._ike.tick(now)
+        if self._l2tp_at is not None and now >= self._l2tp_at:
+            self._start_l2tp(now)
         self._l2tp.tick(now)
         if self._l2tp.established:
             self._ppp.tick(now)
@@ -216,6 +221,8 @@ class ClientStack:
             self._judge_loss(now)
             for event in heard:
                 self._l2tp_event(now, event)
+            if self._ppp_waits and self._l2tp.acknowledged:
+                self._open_ppp(now)
             for packet in packets:
                 self._send(now, packet)
             for event in said:
@@ -264,7 +271,14 @@ class ClientStack:
         self._lost = None
         self._deleting = False
         if not event.rekey and self.state is State.L2TP_TUNNEL:
-            self._l2tp.start(now)
+            if self._start_delay > 0:
+                self._l2tp_at = now + self._start_delay
+            else:
+                self._start_l2tp(now)
+
+    def _start_l2tp(self, now: float) -> None:
+        self._l2tp_at = None
+        self._l2tp.start(now)
 
     def _judge_loss(self, now: float) -> None:
         """The last pair of ESP SAs went, and the events that came with it brought no new one: L2TP has nothing to run over."""
@@ -277,11 +291,19 @@ class ClientStack:
 
     def _l2tp_event(self, now: float, event: events.Event) -> None:
         if isinstance(event, Frame):
+            if self._ppp_waits:
+                self._open_ppp(now)
             self._ppp.receive(now, event.frame)
             return
         self._tell(now, event)
         if isinstance(event, events.CallUp):
-            self._ppp.open(now)
+            # An LNS sets its end of the session up when the ICCN comes and drops PPP frames that outrun it: LCP's first request
+            # would be lost, and its Restart timer be waited for, every time.
+            self._ppp_waits = True
+
+    def _open_ppp(self, now: float) -> None:
+        self._ppp_waits = False
+        self._ppp.open(now)
 
     def _tell(self, now: float, event: events.Event) -> None:
         """Passes an event up, and moves `state` as it says."""
@@ -312,6 +334,7 @@ class ClientStack:
 
     def _begin_end(self, now: float) -> None:
         self.state = State.CLOSING
+        self._l2tp_at, self._ppp_waits = None, False
         self._close_by = now + CLOSE_S
         if self._pairs and self._l2tp.established:
             self._ppp.close(now)

@@ -75,6 +75,7 @@ def test_who_ended_an_established_connection() -> None:
         ([wire.Failed("L2TP tunnel", "stopped", {}), wire.TunnelDown(True, 6, "stopped")], "gateway", "L2TP tunnel: stopped"),
         ([wire.PppDown(False, "no echo"), wire.Failed("LCP", "no echo", {})], "silence", "LCP: no echo"),
         ([wire.TunnelDown(False, 0, "no answer to Hello")], "silence", "L2TP tunnel: no answer to Hello"),
+        ([wire.Failed("up", "ESP gone", {"by": "gateway"}), wire.PppDown(False, "closed")], "gateway", "up: ESP gone"),
         ([wire.Failed("up", "no answer to R-U-THERE", {"tries": 5})], "silence", "up: no answer to R-U-THERE"),
     ]
     for events, by, cause in cases:

@@ -111,6 +111,11 @@ class L2tpCore:
         return self._tunnel.state is tunnel.State.CLEARED
 
     @property
+    def acknowledged(self) -> bool:
+        """Whether the peer has acknowledged every control message sent so far."""
+        return self._channel.idle
+
+    @property
     def sending(self) -> bool:
         """Whether there are packets to take."""
         return bool(self._packets)
