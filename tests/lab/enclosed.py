@@ -1,7 +1,8 @@
 """`@enclosed`: a test that runs inside an enclosure of its own, which it may treat as a whole machine.
 
 The body runs in a new process; a failed assertion there fails the test with what that process said. `unprivileged=True` runs it as
-user nobody, with everything that Python needs bound to where that user can read it.
+user nobody of that machine, with everything that Python needs bound to where that user can read it; `rootless=True` in an enclosure
+that this user has made.
 """
 
 from __future__ import annotations
@@ -26,21 +27,33 @@ spec = importlib.util.spec_from_file_location("enclosed_test", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules["enclosed_test"] = module
 spec.loader.exec_module(module)
-if sys.argv[3] == "nobody":
-    module.enclosed.rerun_as_nobody(sys.argv[1], sys.argv[2])
-else:
+if sys.argv[3] == "here":
     getattr(module, sys.argv[2]).inside()
+else:
+    module.enclosed.rerun_as_nobody(*sys.argv[1:4])
 """
 
 
-def enclosed(function: Callable[[], None] | None = None, *, unprivileged: bool = False, timeout: float = 90.0):
+_ENCLOSE = """
+import os, sys
+from harness.lab import enclosure
+command = enclosure.command([sys.executable, *sys.argv[1:]])
+os.execv(command[0], command)
+"""
+
+
+def enclosed(
+    function: Callable[[], None] | None = None, *, unprivileged: bool = False, rootless: bool = False, timeout: float = 90.0
+):
     """The test as pytest calls it, from outside; the body is its attribute `inside`."""
 
     def decorate(body: Callable[[], None]) -> Callable[[], None]:
         file = inspect.getsourcefile(body)
 
         def test() -> None:
-            who = "nobody" if unprivileged and os.geteuid() == 0 else "same"
+            who = "here"
+            if os.geteuid() == 0 and (unprivileged or rootless):
+                who = "rootless" if rootless else "nobody"
             done = subprocess.run(
                 enclosure.command([sys.executable, "-c", _RUN, str(file), body.__name__, who, str(HERE), str(enclosure.ROOT)]),
                 capture_output=True,
@@ -60,10 +73,11 @@ def enclosed(function: Callable[[], None] | None = None, *, unprivileged: bool =
     return decorate if function is None else decorate(function)
 
 
-def _rerun_as_nobody(file: str, name: str) -> None:
+def _rerun_as_nobody(file: str, name: str, who: str) -> None:
     project = Path("/tmp/project")
-    inside = [str(project / Path(path).relative_to(enclosure.ROOT)) for path in (file, str(HERE))]
-    os.execvp("setpriv", [*as_nobody(), "-c", _RUN, inside[0], name, "same", inside[1], str(project)])
+    bound = [str(project / Path(path).relative_to(enclosure.ROOT)) for path in (file, str(HERE))]
+    first = ["-c", _ENCLOSE] if who == "rootless" else []
+    os.execvp("setpriv", [*as_nobody(), *first, "-c", _RUN, bound[0], name, "here", bound[1], str(project)])
 
 
 enclosed.rerun_as_nobody = _rerun_as_nobody  # type: ignore[attr-defined]

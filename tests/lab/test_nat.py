@@ -1,0 +1,168 @@
+"""The kernel's NAT, as the lab sets it up: it translates, it can be read, it can be made to forget."""
+
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+from enclosed import enclosed
+
+from harness.lab import enclosure
+from harness.lab.nat import Mapping, parse
+from harness.lab.topology import Topology
+from harness.testbed import check
+
+lab = pytest.mark.lab
+GATEWAY = "203.0.113.231"
+NAT = "203.0.113.232"
+
+
+def test_a_line_of_conntrack():
+    line = (
+        "udp      17 28 src=10.0.0.2 dst=203.0.113.231 sport=500 dport=500 packets=3 bytes=204 [UNREPLIED] "
+        "src=203.0.113.231 dst=203.0.113.232 sport=500 dport=1024 packets=0 bytes=0 mark=0 use=1"
+    )
+    assert parse(line) == Mapping("udp", "10.0.0.2", 500, NAT, 1024, GATEWAY, 500, False, 28, 3, 0)
+
+
+def test_a_line_without_counters():
+    line = (
+        "udp      17 118 src=10.0.0.3 dst=203.0.113.231 sport=4500 dport=4500 src=203.0.113.231 dst=203.0.113.232 "
+        "sport=4500 dport=61000 [ASSURED] mark=0 use=1"
+    )
+    assert parse(line) == Mapping("udp", "10.0.0.3", 4500, NAT, 61000, GATEWAY, 4500, True, 118, None, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "conntrack v1.4.7 (conntrack-tools): 0 flow entries have been shown.",
+        "icmp     1 29 src=10.0.0.2 dst=203.0.113.231 type=8 code=0 id=1 src=203.0.113.231 dst=203.0.113.232 type=0 code=0 id=1",
+        "unknown  50 599 src=10.0.0.2 dst=203.0.113.231 src=203.0.113.231 dst=203.0.113.232 mark=0",
+    ],
+)
+def test_a_line_without_ports_is_no_mapping(line):
+    assert parse(line) is None
+
+
+class Play:
+    """The lab's nodes, and in the gateway's place a socket that answers what it is told to."""
+
+    def __init__(self, prefix="10.0.0.0/24"):
+        testbed = check(enclosure.ROOT / "testbeds/linux.yaml")
+        self.testbed = replace(testbed, clients=replace(testbed.clients, prefix=prefix))
+        self.nodes = Topology(self.testbed)
+        self.nodes.up()
+        self.nodes.wan.ip("address", "add", f"{GATEWAY}/24", "dev", "switch0")
+        self.nat = self.nodes.nat
+        with self.nodes.wan.entered():
+            self.gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.gateway.bind((GATEWAY, 500))
+        self.gateway.settimeout(5)
+
+    def client(self, address, port):
+        with self.nodes.clients.entered():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address, port))
+        sock.settimeout(5)
+        return sock
+
+    def ask(self, sock, text):
+        """Sends `text` and returns the address it arrived from at the gateway."""
+        sock.sendto(text, (GATEWAY, 500))
+        heard, seen_as = self.gateway.recvfrom(2048)
+        assert heard == text
+        return seen_as
+
+    def answer(self, sock, seen_as, text):
+        self.gateway.sendto(text, seen_as)
+        heard, source = sock.recvfrom(2048)
+        assert (heard, source) == (text, (GATEWAY, 500))
+
+
+def translate_and_forget():
+    play = Play()
+    first, second = play.client("10.0.0.2", 500), play.client("10.0.0.3", 500)
+    seen = [play.ask(first, b"one"), play.ask(second, b"two")]
+    assert {address for address, _ in seen} == {NAT}
+    assert seen[0] != seen[1]
+    assert all(port >= 1024 for _, port in seen)
+    assert [m.answered for m in play.nat.mappings()] == [False, False]
+    play.answer(first, seen[0], b"back to one")
+    play.answer(second, seen[1], b"back to two")
+    assert [(m.inside_address, m.inside_port, m.outside_address, m.outside_port) for m in play.nat.mappings()] == [
+        ("10.0.0.2", 500, *seen[0]),
+        ("10.0.0.3", 500, *seen[1]),
+    ]
+    assert [(m.answered, m.packets_up, m.packets_down) for m in play.nat.mappings()] == [(True, 1, 1)] * 2
+
+    # A NAT that forgets one client: the gateway's words for it reach nobody, the other's still do.
+    assert play.nat.forget("10.0.0.2") == 1
+    play.gateway.sendto(b"lost", seen[0])
+    play.answer(second, seen[1], b"still here")
+    first.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        first.recv(100)
+    first.settimeout(5)
+    # The next packet from inside makes a new mapping, on a port of the range that is now wanted.
+    play.nat.set_ports(50000, 50000)
+    assert play.ask(first, b"again") == (NAT, 50000)
+    assert [m.outside_port for m in play.nat.mappings()] == [50000, seen[1][1]]
+    assert play.nat.forget() == 2
+    assert play.nat.forget() == 0
+    assert play.nat.mappings() == ()
+
+
+@lab
+@enclosed
+def test_it_translates_and_forgets():
+    translate_and_forget()
+
+
+@lab
+@enclosed(rootless=True)
+def test_it_translates_and_forgets_without_root():
+    translate_and_forget()
+
+
+@lab
+@enclosed
+def test_the_time_outs_of_the_testbed_hold_and_can_be_changed():
+    play = Play()
+    read = play.nat.netns.read_sysctl
+    name = "net/netfilter/nf_conntrack_udp_timeout"
+    assert [read(name), read(f"{name}_stream")] == ["30", "120"]
+    play.nat.set_udp_timeout(1)
+    assert [read(name), read(f"{name}_stream")] == ["1", "1"]
+    sock = play.client("10.0.0.2", 500)
+    play.answer(sock, play.ask(sock, b"one"), b"back")
+    (mapping,) = play.nat.mappings()
+    assert mapping.expires_s <= 1
+    deadline = time.monotonic() + 10
+    while play.nat.mappings():
+        assert time.monotonic() < deadline, "the mapping outlives its time-out"
+        time.sleep(0.1)
+
+
+@lab
+@enclosed
+def test_two_thousand_clients_from_port_500_get_two_thousand_mappings():
+    """Plain `masquerade` gives 511 of them a port (below 512, since 500 is) and drops the rest."""
+    play = Play("10.0.0.0/20")
+    with play.nodes.clients.entered():
+        shared = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    shared.setsockopt(socket.SOL_IP, 8, 1)  # IP_PKTINFO
+    shared.bind(("0.0.0.0", 500))
+    seen = {}
+    for number in range(2000):
+        source = socket.inet_aton(play.testbed.clients.address(number + 1))
+        information = bytes(4) + source + bytes(4)  # struct in_pktinfo: interface, local address, destination
+        shared.sendmsg([source], [(socket.IPPROTO_IP, 8, information)], 0, (GATEWAY, 500))
+        heard, seen_as = play.gateway.recvfrom(64)
+        assert heard == source
+        seen[seen_as] = source
+    assert len(seen) == 2000
+    assert all(address == NAT and port >= 1024 for address, port in seen)
+    mappings = play.nat.mappings()
+    assert {(m.outside_address, m.outside_port): socket.inet_aton(m.inside_address) for m in mappings} == seen
