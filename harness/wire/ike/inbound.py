@@ -166,7 +166,8 @@ class Inbound:
 
     def _refuse_quick(self, now: float, sa: IkeSa, notification: Notification) -> None:
         """Names the run by its SPI; where that is missing or the peer's own, it is the oldest that waits."""
-        waiting = [run for run in self._all.quick if run.sa is sa and run.initiator and run.state is QuickState.WAIT_QM2]
+        unanswered = (QuickState.WAIT_QM2, QuickState.WAIT_QM3)
+        waiting = [run for run in self._all.quick if run.sa is sa and run.state in unanswered]
         named = [run for run in waiting if run.spi_in == notification.spi]
         for run in (named or waiting)[:1]:
             run.refuse(now, notification)
