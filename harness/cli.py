@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from harness.errors import NatstormError, UsageError
 
-GROUPS = ("harness.lab.commands",)
+GROUPS = ("harness.qualify", "harness.lab.commands")
 """Modules with `add_commands(sub_parsers)`. Every command sets `run`: a function of the parsed arguments, returning the status."""
 
 

@@ -1,1 +1,272 @@
-"""The pytest plugin."""
+"""The pytest plugin, where all rooms meet: which behaviours run on which gateway variants, and from evidence to outcome.
+
+A suite's test says what it needs and asks for judgement:
+
+    @pytest.mark.behaviour("DMX-10")
+    @pytest.mark.plays("pair", on=["demux-kernel", "demux-user"])
+    def test_first_client_gets_1024(judge):
+        judge()
+
+It becomes one case for each scenario and each variant that the testbed has. A scenario is played once and serves all its tests.
+Collection reads the testbed and the catalogue, and loads nothing heavy (pyATS, scapy): see tests/test_collection.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from harness.errors import NatstormError, UsageError
+
+if TYPE_CHECKING:
+    from harness.model import Evidence
+    from harness.model.behaviour import Behaviour
+    from harness.model.testbed import Testbed
+    from harness.report.pytest_sink import Sink
+    from harness.scenario.runner import Runner
+
+ROOT = Path(__file__).resolve().parents[1]
+SUITES = ROOT / "suites"
+DEFAULT_TESTBED = ROOT / "testbeds" / "linux.yaml"
+QUALIFIED = ("plain-kernel", "plain-user", "demux-kernel")
+"""The variants of an ordinary qualification; --all-variants takes all that the testbed has."""
+
+SESSION = pytest.StashKey["Session"]()
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Which scenario on which variant with how many clients: what one piece of evidence is known by."""
+
+    scenario: str
+    variant: str
+    clients: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}-{self.scenario}-{self.clients}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("natstorm")
+    group.addoption("--testbed", type=Path, default=DEFAULT_TESTBED, metavar="FILE", help="the testbed (testbeds/linux.yaml)")
+    group.addoption("--all-variants", action="store_true", help="every gateway variant of the testbed, not the usual ones alone")
+    group.addoption("--variant", action="append", default=[], metavar="NAME", help="this gateway variant only (may be repeated)")
+    group.addoption("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
+    group.addoption("--clients", type=int, metavar="N", help="as many clients where a scenario can have any number (together)")
+    group.addoption("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="where the run's folder goes (reports/)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A session of suites lives in an enclosure: unless it already does, this call starts it again within one."""
+    if not _runs_suites(config):
+        return
+    try:
+        config.stash[SESSION] = session = Session(config)
+        if config.option.collectonly or config.option.help or config.option.markers or config.option.showfixtures:
+            return
+        from harness.lab import enclosure
+
+        enclosure.ensure_for_pytest(config)
+        session.begin()
+    except NatstormError as error:
+        refuse(error)
+
+
+def refuse(error: NatstormError) -> NoReturn:
+    """A mistake of the user's, or a machine that cannot: said in one sentence, without a trace."""
+    status = pytest.ExitCode.USAGE_ERROR if isinstance(error, UsageError) else pytest.ExitCode.INTERNAL_ERROR
+    pytest.exit(f"natstorm: {error}", returncode=status)
+
+
+def _runs_suites(config: pytest.Config) -> bool:
+    """Whether the command line names suites: whoever runs the harness's own tests gets no lab."""
+    named = [Path(str(argument).split("::")[0]) for argument in config.args]
+    here = Path(config.invocation_params.dir)
+    return any((here / path).resolve().is_relative_to(SUITES) for path in named)
+
+
+class Session:
+    """What one pytest session of suites knows and holds. Everything heavy begins with the first scenario."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from harness.catalogue import load_catalogue
+        from harness.testbed.load import check
+
+        self.config = config
+        self.behaviours: dict[str, Behaviour] = load_catalogue(SUITES / "behaviours")
+        self.testbed: Testbed = check(config.option.testbed)
+        self.sink: Sink | None = None
+        self._played: dict[Cast, Evidence | BaseException] = {}
+
+    def begin(self) -> None:
+        """The run's folder is made, and everything from now on is kept in it."""
+        from harness.report.pytest_sink import install
+
+        clients = self.testbed.clients
+        self.sink = install(
+            self.config,
+            root=self.config.option.reports,
+            testbeds=[self.testbed.name],
+            secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))],
+        )
+
+    def variants(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
+        """The testbed's variants that a test can run on and the command line wants."""
+        chosen = self.config.option.variant
+        strange = set(chosen) - set(self.testbed.gateway.variants)
+        if strange:
+            raise UsageError(
+                f"{self.testbed.file} has no gateway variant {', '.join(sorted(strange))}",
+                cure=f"one of {', '.join(self.testbed.gateway.variants)}",
+            )
+        if not chosen:
+            chosen = self.testbed.gateway.variants if self.config.option.all_variants else QUALIFIED
+        return tuple(v for v in self.testbed.gateway.variants if v in chosen and (wanted is None or v in wanted))
+
+    def evidence(self, cast: Cast) -> Evidence:
+        """Played at the first call. A scenario that could not be played raises the same error at every call."""
+        if cast not in self._played:
+            try:
+                self._played[cast] = self._play(cast)
+            except NatstormError as error:
+                self._played[cast] = error
+        found = self._played[cast]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def close(self) -> None:
+        if "runner" in vars(self):
+            self.runner.close()
+
+    @cached_property
+    def runner(self) -> Runner:
+        import tempfile
+
+        from harness.scenario.runner import Runner
+        from harness.testbed.load import load
+
+        assert self.sink is not None
+        with self.sink.bus.step("load the testbed"):
+            testbed = load(self.config.option.testbed)
+        return Runner(testbed, Path(tempfile.mkdtemp(prefix="natstorm-")), self.sink.bus)
+
+    def _play(self, cast: Cast) -> Evidence:
+        from harness.scenario.outcome import sum_up
+
+        assert self.sink is not None
+        with self.sink.playing(cast.scenario, testbed=self.testbed.name, variant=cast.variant) as playing:
+            evidence = self.runner.play(cast.scenario, cast.variant, folder=playing.folder, clients=cast.clients)
+            playing.played(evidence, *sum_up(evidence))
+            return evidence
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One case for each scenario and variant."""
+    marker = metafunc.definition.get_closest_marker("plays")
+    if marker is None or "cast" not in metafunc.fixturenames:
+        return
+    from harness.scenario.scripts import script
+
+    session = metafunc.config.stash[SESSION]
+    try:
+        casts = [
+            Cast(name, variant, script(name).number_of(session.config.option.clients))
+            for variant in session.variants(marker.kwargs.get("on"))
+            for name in marker.args
+        ]
+    except NatstormError as error:
+        refuse(error)
+    metafunc.parametrize("cast", casts, ids=[cast.name for cast in casts], scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Cases of one scenario run one after another, so that its verdicts come out together; the order of suites decides the rest."""
+    if SESSION not in config.stash:
+        return
+    session = config.stash[SESSION]
+    for item in items:
+        describe(session, item)
+    select(config, session, items)
+    order: dict[Any, int] = {}
+    for item in items:
+        order.setdefault(_cast(item), len(order))
+    items.sort(key=lambda item: order[_cast(item)])
+
+
+def select(config: pytest.Config, session: Session, items: list[pytest.Item]) -> None:
+    """--behaviour ID: only these rows."""
+    wanted = set(config.option.behaviour)
+    strange = wanted - set(session.behaviours)
+    if strange:
+        refuse(UsageError(f"the catalogue has no behaviour {', '.join(sorted(strange))}", cure="see suites/behaviours/"))
+    if wanted:
+        left = [item for item in items if (marker := item.get_closest_marker("behaviour")) is None or marker.args[0] not in wanted]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def _cast(item: pytest.Item) -> Cast | None:
+    found: Cast | None = getattr(item, "callspec", None) and item.callspec.params.get("cast")  # type: ignore[attr-defined]
+    return found
+
+
+def describe(session: Session, item: pytest.Item) -> None:
+    """What the report is to know of a case: the catalogue's row, and what it runs on."""
+    from harness.report.pytest_sink import CASE
+    from harness.report.result import Case
+
+    marker = item.get_closest_marker("behaviour")
+    cast = _cast(item)
+    if marker is None:
+        return
+    if marker.args[0] not in session.behaviours:
+        refuse(UsageError(f"{item.nodeid} names the behaviour {marker.args[0]}, which the catalogue does not have"))
+    row = session.behaviours[marker.args[0]]
+    item.stash[CASE] = Case(
+        id=row.id,
+        nodeid=item.nodeid,
+        title=row.title,
+        source=row.source,
+        kind="/".join(row.kinds),
+        testbed=session.testbed.name,
+        variant="" if cast is None else cast.variant,
+        scenario="" if cast is None else cast.scenario,
+        time_base=row.time,
+    )
+
+
+@pytest.fixture(scope="session")
+def natstorm(request: pytest.FixtureRequest) -> Iterator[Session]:
+    session = request.config.stash[SESSION]
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def evidence(natstorm: Session, cast: Cast) -> Evidence:
+    """What the scenario of this case left behind; played now, if it was not before."""
+    return natstorm.evidence(cast)
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest, natstorm: Session, evidence: Evidence) -> Any:
+    """`judge(**options)` puts the evidence to the check of this test's behaviour: FAIL fails the test, INCONCLUSIVE is an error."""
+    from harness.verdict.checks import CHECKS
+
+    marker = request.node.get_closest_marker("behaviour")
+    check = CHECKS[marker.args[0]]
+    assert natstorm.sink is not None
+    sink = natstorm.sink
+
+    def put(**options: Any) -> None:
+        __tracebackhide__ = True
+        sink.conclude(request.node, check(evidence, **options))
+
+    return put

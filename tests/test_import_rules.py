@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scenario": ALL,
     "plugin": ALL,
     "cli": ALL,
+    "qualify": ALL,
     "__init__": set(),
 }
 """Each room of harness/, and the other rooms it may look into."""

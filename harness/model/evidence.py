@@ -117,6 +117,7 @@ class Evidence:
     attachments: Mapping[str, str] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
     clear_expected: bool = False
+    exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
 
     def identity(self, client: str) -> Identity:
         return next(i for i in self.identities if i.client == client)

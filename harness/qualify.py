@@ -1,0 +1,90 @@
+"""`natstorm qualify`: the suites on a testbed, inside an enclosure, and the run's outcome as exit status."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+
+DESCRIPTION = """\
+Plays the scenarios of the suites on the testbed, judges every behaviour from what crossed the wire, and writes a report.
+The report's path is the last line. Exit status: 0 all passed, 1 a failure, 2 a mistake in the usage or the testbed, 3 inconclusive.
+"""
+
+
+def add_commands(commands: Any) -> None:
+    command = commands.add_parser("qualify", help="the suites on a testbed, and the report", description=DESCRIPTION)
+    add = command.add_argument
+    add("--testbed", type=Path, metavar="FILE", help="testbed file (default: testbeds/linux.yaml)")
+    add("--clients", type=int, metavar="N", help="as many clients where a scenario can have any number (default 6)")
+    add("-k", dest="expression", metavar="EXPR", help="only cases whose name matches, as pytest's -k: 'plain and pair'")
+    add("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
+    add("--variant", action="append", default=[], metavar="NAME", help="only this gateway variant (may be repeated)")
+    add("--all-variants", action="store_true", help="every gateway variant of the testbed")
+    add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: reports/)")
+    add("--json", action="store_true", help="print summary.json instead of progress")
+    command.set_defaults(run=qualify)
+
+
+def qualify(arguments: argparse.Namespace) -> int:
+    from harness.lab import enclosure
+
+    words = pytest_words(arguments)
+    enclosure.ensure()
+    import pytest
+
+    grab = _Grab()
+    status = pytest.main(words, plugins=[grab])
+    if grab.config is None or status == pytest.ExitCode.USAGE_ERROR:
+        return 2
+    return grab.outcome(as_json=arguments.json)
+
+
+def pytest_words(arguments: argparse.Namespace) -> list[str]:
+    """The command line for pytest. UsageError for what can be seen to be wrong beforehand."""
+    from harness.plugin import SUITES
+
+    if not SUITES.is_dir():
+        raise UsageError(f"there are no suites at {SUITES}", cure="run natstorm from a checkout: pip install -e .")
+    words = [str(SUITES), f"--rootdir={SUITES.parent}", f"--confcutdir={SUITES.parent}", "-p", "no:cacheprovider"]
+    for option in ("testbed", "reports"):
+        value = getattr(arguments, option)
+        if value is not None:
+            words.append(f"--{option}={value}")
+    if arguments.clients is not None:
+        if arguments.clients < 2:
+            raise UsageError("--clients must be 2 at least: the question is who loses when the next one comes")
+        words.append(f"--clients={arguments.clients}")
+    if arguments.expression:
+        words += ["-k", arguments.expression]
+    words += [f"--variant={name}" for name in arguments.variant]
+    words += [f"--behaviour={name}" for name in arguments.behaviour]
+    if arguments.all_variants:
+        words.append("--all-variants")
+    if arguments.json:
+        words += ["-q", "--no-summary", "--no-header", "-p", "no:terminal"]
+    return words
+
+
+class _Grab:
+    """A plugin that keeps hold of the session's configuration: its sink knows the outcome."""
+
+    def __init__(self) -> None:
+        self.config: Any = None
+
+    def pytest_configure(self, config: Any) -> None:
+        self.config = config
+
+    def outcome(self, *, as_json: bool) -> int:
+        from harness.plugin import SESSION
+        from harness.report.summary import exit_status
+
+        session = self.config.stash.get(SESSION, None)
+        if session is None or session.sink is None or session.sink.told is None:
+            return 2
+        summary = session.sink.told.summary
+        if as_json:
+            print(summary.to_json(), end="")
+        return exit_status(summary)

@@ -1,0 +1,91 @@
+"""From what one played scenario left behind to its `Evidence`: captures dissected, sides paired, clients identified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CaptureError
+from harness.model import CaptureFacts, ClientPlan, Evidence, GatewayView, Record, Side, Step
+from harness.model.testbed import Testbed
+from harness.probes.dissect import Addresses, Dissection, Dissector
+from harness.probes.identity import identities, translated_ports, with_gateway_ports
+from harness.probes.keyring import read_keys
+from harness.probes.pairing import pair
+from harness.probes.sentinel import watch
+from harness.probes.tshark import write_keys
+
+TITLES = {
+    "inside.pcap": "capture inside the NAT",
+    "outside.pcap": "capture outside the NAT",
+    "decrypted.pcap": "capture, decrypted",
+    "far-end.pcap": "capture at the far end",
+    "translated.pcap": "capture inside the gateway, between IPsec and L2TP",
+    "records.jsonl": "what the clients say",
+}
+"""Attachments of every scenario, in the order in which a reader wants them."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What the run of a scenario collects while it goes on. `records` is the journal's own list."""
+
+    records: Sequence[Record]
+    steps: list[Step] = field(default_factory=list)
+    views: list[GatewayView] = field(default_factory=list)
+    captures: list[CaptureFacts] = field(default_factory=list)
+    logs: dict[str, str] = field(default_factory=dict)
+    trouble: list[str] = field(default_factory=list)
+    generator: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def gather(
+    gathered: Gathered,
+    dissector: Dissector,
+    testbed: Testbed,
+    scenario: str,
+    variant: str,
+    plans: Sequence[ClientPlan],
+    folder: Path,
+) -> Evidence:
+    """The evidence of one scenario. A capture that cannot be read is trouble, not an error: the verdict is INCONCLUSIVE then."""
+    clients = {plan.name: plan.address for plan in plans}
+    gateway, nat_outside = testbed.gateway.address, testbed.nat.outside.host
+    trouble = list(gathered.trouble)
+    keys = folder / "keys.jsonl"
+    try:
+        seen = await dissector.dissect_async(
+            {facts.side: facts.path for facts in gathered.captures},
+            keys=keys,
+            addresses=Addresses(gateway, nat_outside, clients),
+            decrypted=folder / "decrypted.pcap",
+        )
+    except CaptureError as error:
+        trouble.append(str(error))
+        seen = Dissection()
+    trouble += [f"the {side.value} capture is damaged: {why}" for side, why in seen.damaged.items()]
+    write_keys(read_keys(keys), folder / "tshark-keys")
+    paired = pair(seen.get(Side.INSIDE, ()), seen.get(Side.OUTSIDE, ()), gateway)
+    found = identities(seen, paired.pairs, clients, gateway)
+    exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in watch(seen))
+    return Evidence(
+        scenario=scenario,
+        testbed=testbed.name,
+        variant=variant,
+        plans=tuple(plans),
+        steps=tuple(gathered.steps),
+        records=tuple(gathered.records),
+        observations=seen,
+        captures=tuple(gathered.captures),
+        pairs=paired.pairs,
+        identities=with_gateway_ports(found, translated_ports(seen.get(Side.TRANSLATED, ()))),
+        gateway_address=gateway,
+        nat_outside=nat_outside,
+        gateway_views=tuple(gathered.views),
+        logs=gathered.logs,
+        attachments={title: str(folder / name) for name, title in TITLES.items() if (folder / name).exists()},
+        trouble=tuple(trouble),
+        exposures=exposures,
+    )

@@ -1,0 +1,148 @@
+"""One scenario, played: the steps a script may take, and everything they leave behind gathered as `Evidence`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.clients.clock import RunClock
+from harness.clients.fleet import Fleet
+from harness.devices.linux_gateway import LinuxGateway
+from harness.model import ClientPlan, GatewayView, RecordKind, Step
+from harness.model.steps import StepBus
+from harness.scenario.scripts import Script
+
+MARKS_PER_S = 5.0
+LEAVE_S = 10.0
+"""How long an orderly good-bye may take: the retransmissions of StopCCN and Delete included."""
+
+SETTLE_S = 60.0
+"""How long a gateway with scaled timers may take to notice that a client has gone."""
+
+
+@dataclass(slots=True)
+class Play:
+    """What a script is given. Every step is told to `bus`, and kept in `steps` for the verdicts."""
+
+    script: Script
+    plans: Sequence[ClientPlan]
+    fleet: Fleet
+    gateway: LinuxGateway
+    clock: RunClock
+    bus: StepBus
+    steps: list[Step] = field(default_factory=list)
+    views: list[GatewayView] = field(default_factory=list)
+
+    async def perform(self) -> None:
+        await self.view("before")
+        await self.script.run(self)
+        await self.view("end")
+
+    # Steps
+
+    async def connect(self, name: str) -> None:
+        """The client dials; the step ends when it is up (its marked traffic then flows), has failed, or patience is over."""
+        await self._dial(name)
+        await self.view(f"after-connect:{name}")
+
+    async def connect_together(self, names: Sequence[str]) -> None:
+        """All of them send their first datagram at once, in the order given."""
+        await asyncio.gather(*map(self._dial, names))
+        for name in names:
+            await self.view(f"after-connect:{name}")
+
+    async def hold(self, seconds: float) -> None:
+        """Marked traffic flows, and nothing else happens."""
+        async with self._step("hold", seconds=seconds):
+            await self.fleet.until(lambda fleet: False, seconds)
+
+    async def client_close(self, name: str) -> None:
+        """The client hangs up as Windows does. A client that is gone already has nothing to close: the step says so."""
+        client = self.fleet[name]
+        async with self._step(f"client-close:{name}", name) as detail:
+            detail["carried_out"] = client.up
+            if client.up:
+                client.disconnect()
+                await self.fleet.until(lambda fleet: not client.connected, LEAVE_S)
+
+    async def delete_ipsec(self, name: str) -> None:
+        """The gateway deletes the client's SAs and tells it so (Delete payloads)."""
+        client = self.fleet[name]
+        async with self._step(f"delete-ipsec:{name}", name, by="gateway") as detail:
+            sa = client.last.get(RecordKind.ESP_UP)
+            detail["carried_out"] = sa is not None
+            if sa is not None:
+                await self.gateway.delete_ipsec(str(sa.data["spi_in"]))
+                await client.until(RecordKind.ENDED, LEAVE_S)
+
+    async def gateway_close(self, name: str) -> None:
+        """The LNS closes the client's tunnel (StopCCN)."""
+        client = self.fleet[name]
+        async with self._step(f"gateway-close:{name}", name) as detail:
+            tunnel = client.last.get(RecordKind.L2TP_UP)
+            detail["carried_out"] = tunnel is not None
+            if tunnel is not None:
+                await self.gateway.close_l2tp(int(tunnel.data["tunnel_remote"]))
+                await client.until(RecordKind.ENDED, LEAVE_S)
+
+    async def vanish(self, name: str) -> None:
+        """The client is gone from one moment to the next. `settle` waits for the gateway to notice."""
+        async with self._step(f"vanish:{name}", name) as detail:
+            detail["carried_out"] = self.fleet[name].up
+            if self.fleet[name].up:
+                self.fleet[name].vanish()
+
+    async def settle(self, name: str) -> None:
+        """Until the gateway has neither session nor SA of the client any more, or SETTLE_S are over."""
+        tunnel = self.fleet[name].last.get(RecordKind.L2TP_UP)
+        sa = self.fleet[name].last.get(RecordKind.ESP_UP)
+        async with self._step("settle", name) as detail:
+            detail["freed"] = await self._freed(
+                None if tunnel is None else int(tunnel.data["tunnel_remote"]), None if sa is None else str(sa.data["spi_out"])
+            )
+        await self.view(f"after-vanish:{name}")
+
+    async def view(self, label: str) -> GatewayView:
+        """The gateway's own account at this moment."""
+        view = await self.gateway.view(label)
+        self.views.append(view)
+        return view
+
+    # Within
+
+    async def _dial(self, name: str) -> None:
+        client = self.fleet[name]
+        async with self._step(f"connect:{name}", name) as detail:
+            client.connect()
+            detail["up"] = await client.until_up(self.script.patience_s)
+            if detail["up"]:
+                client.send_marks(MARKS_PER_S)
+                self.bus.note(f"{name} is up with {client.address}")
+            else:
+                failed = client.last.get(RecordKind.FAILED)
+                why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {self.script.patience_s:g} s"
+                self.bus.note(f"{name} is not up: {why}")
+
+    async def _freed(self, tunnel: int | None, spi: str | None) -> bool:
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                while True:
+                    view = await self.gateway.view("settle")
+                    if all(s.tunnel_local != tunnel for s in view.sessions) and all(s.spi != spi for s in view.sas):
+                        return True
+                    await self.fleet.until(lambda fleet: False, 1.0)
+        except TimeoutError:
+            return False
+
+    @asynccontextmanager
+    async def _step(self, name: str, *clients: str, **detail: Any) -> AsyncIterator[dict[str, Any]]:
+        began = self.clock.epoch(self.clock.monotonic())
+        with self.bus.step(name, **detail):
+            try:
+                yield detail
+            finally:
+                ended = self.clock.epoch(self.clock.monotonic())
+                self.steps.append(Step(name, began, ended, clients, detail))

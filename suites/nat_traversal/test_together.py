@@ -1,0 +1,9 @@
+"""Two clients behind one NAT live at the same time, where the gateway tells them apart."""
+
+import pytest
+
+
+@pytest.mark.behaviour("NTT-28")
+@pytest.mark.plays("pair", on=["demux-kernel", "demux-user"])
+def test_clients_live_together(judge):
+    judge()
