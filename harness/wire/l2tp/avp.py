@@ -157,9 +157,9 @@ def _pack(row: Row, value: Value) -> bytes:
         case Kind.TEXT, str():
             return value.encode("latin-1", "replace")
         case Kind.RESULT, Result(result, error, message):
-            if error is None:
+            if error is None and not message:
                 return result.to_bytes(2)
-            return result.to_bytes(2) + error.to_bytes(2) + message.encode("utf-8")
+            return result.to_bytes(2) + (error or 0).to_bytes(2) + message.encode("utf-8")
     raise ProtocolError("l2tp", f"AVP {row.name} cannot carry {value!r}")
 
 

@@ -170,7 +170,8 @@ class L2tpCore:
             self._events.append(Frame(message.body))
 
     def _control(self, now: float, message: header.Header) -> None:
-        opens = message.tunnel == 0 and not self._opener and self._tunnel.state is tunnel.State.IDLE
+        # An SCCRQ comes to tunnel 0, and comes again to 0 when our answer was lost.
+        opens = message.tunnel == 0 and not self._opener and (message.ns == 0 or self._tunnel.state is tunnel.State.IDLE)
         if message.tunnel != self.tunnel_local and not opens:
             self._strange("control message", message)
             return

@@ -249,6 +249,10 @@ class PppCore:
             if chap.outcome is False:
                 self._fail(now, Phase.AUTHENTICATE.stage, chap.message, by=chap.ended_by, facts=chap.facts)
                 return True
+        for name, layer in (("LCP", self._lcp), ("IPCP", self._ipcp)):
+            if layer.hopeless:
+                self._fail(now, name, f"{name} found no agreement in {layer.disagreements} Naks and Rejects", by="client")
+                return True
         if self._lcp_options.looped:
             self._fail(now, "LCP", "the link is looped back: our own magic number came in", by="client")
             return True
@@ -288,7 +292,7 @@ class PppCore:
     @staticmethod
     def _unanswered(name: str, layer: Negotiation) -> str:
         if layer.heard:
-            return f"{name} found no agreement in {layer.sent} Configure-Requests"
+            return f"{name} found no agreement: {layer.sent} Configure-Requests in a row without a usable answer"
         return f"no answer to {layer.sent} {name} Configure-Requests"
 
     @staticmethod

@@ -13,7 +13,7 @@ from harness.wire.ppp.packet import Code, Option
 DEFAULT_MRU = 1500
 SMALLEST_MRU = 128
 LARGEST_MRU = 1500  # what this side is ready to receive
-LOOPS = 5  # own magic numbers seen in the peer's requests before the link counts as looped back
+LOOPS = 5  # own magic numbers seen in the peer's packets, with no agreement between, before the link counts as looped back
 
 
 class Kind(IntEnum):
@@ -63,6 +63,7 @@ class LcpOptions:
         if config.compression:
             self._ours |= {Kind.PFC: b"", Kind.ACFC: b""}
         self.loops = 0
+        self._suggested = b""  # the magic number in our last Configure-Nak
         self.refused_authentication = ""  # the last method the peer asked for that is not in `accept`
         self.peer_mru = DEFAULT_MRU
         self.peer_pfc = False
@@ -101,6 +102,7 @@ class LcpOptions:
         return Code.CONFIGURE_ACK, options
 
     def agree(self, options: tuple[Option, ...]) -> None:
+        self.loops = 0
         asked = dict(options)
         self.peer_mru = int.from_bytes(asked.get(Kind.MRU, DEFAULT_MRU.to_bytes(2)))
         self.peer_pfc = Kind.PFC in asked
@@ -114,6 +116,7 @@ class LcpOptions:
                 wanted = int.from_bytes(option.value)
                 self._ours[Kind.MRU] = min(max(wanted, SMALLEST_MRU), LARGEST_MRU).to_bytes(2)
             elif option.type == Kind.MAGIC and Kind.MAGIC in self._ours:
+                self.loops += option.value == self._suggested  # §6.4: our own Nak has come back
                 self._ours[Kind.MAGIC] = self._entropy(4)
             elif option.type == Kind.AUTHENTICATION and option.value != self._ours.get(Kind.AUTHENTICATION):
                 self.authentication_rejected = self._config.demand is not None
@@ -141,12 +144,12 @@ class LcpOptions:
 
     def _judge_magic(self, option: Option, better: list[Option]) -> None:
         if option.value not in (self.magic, bytes(4)):
-            self.loops = 0
             return
         if option.value != bytes(4):
             self.loops += 1
         fresh = self._entropy(4)
-        better.append(Option(Kind.MAGIC, fresh if any(fresh) else b"\0\0\0\1"))
+        self._suggested = fresh if any(fresh) else b"\0\0\0\1"
+        better.append(Option(Kind.MAGIC, self._suggested))
 
 
 def lcp_options(config: PppConfig, entropy: Entropy) -> LcpOptions:

@@ -17,6 +17,9 @@ from harness.wire.retransmit import Schedule
 
 MAX_TERMINATE = 2  # RFC 1661 §4.6
 MAX_FAILURE = 5  # Naks before a Reject (§4.6)
+MAX_DISAGREEMENTS = 20
+"""Naks and Rejects, of either side, without this layer coming up. The RFC's automaton resets its counter on every answer, so two
+sides that answer each other but never agree would go on for ever."""
 
 _BASIC = frozenset(code for code in Code if code <= Code.CODE_REJECT)
 
@@ -63,6 +66,7 @@ class Negotiation:
     ) -> None:
         self.options = options
         self.deadline: float | None = None
+        self.disagreements = 0
         self.heard = False  # any well-formed packet since the last Up
         self.closed_by_peer: bytes | None = None  # data of the peer's Terminate-Request
         self._schedule = schedule
@@ -91,6 +95,10 @@ class Negotiation:
         """How many requests went out since the counter was last set."""
         return self._sent
 
+    @property
+    def hopeless(self) -> bool:
+        return self.disagreements >= MAX_DISAGREEMENTS
+
     def take_signals(self) -> list[Signal]:
         signals, self._signals = self._signals, []
         return signals
@@ -100,6 +108,7 @@ class Negotiation:
     def up(self, now: float) -> None:
         self.heard = False
         self.closed_by_peer = None
+        self.disagreements = 0
         self._naks = 0
         self._fire(now, Event.UP)
 
@@ -172,6 +181,7 @@ class Negotiation:
                 self.options.agree(wanted)
             self._fire(now, Event.REQUEST_GOOD, answer)
         else:
+            self.disagreements += 1
             self._fire(now, Event.REQUEST_BAD, answer)
 
     def _configure_nak(self, now: float, packet: Packet) -> None:
@@ -184,6 +194,7 @@ class Negotiation:
             self.options.reject(options)
         else:
             self.options.nak(options)
+        self.disagreements += 1
         self._reply(now, Event.NAK)
 
     def _match(self, packet: Packet) -> None:
@@ -207,6 +218,7 @@ class Negotiation:
     def _act(self, now: float, action: Action, packet: Packet | None) -> None:
         match action:
             case Action.LAYER_UP:
+                self.disagreements = 0
                 self._signals.append(Signal.UP)
             case Action.LAYER_DOWN:
                 self._signals.append(Signal.DOWN)
