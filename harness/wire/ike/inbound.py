@@ -41,6 +41,8 @@ class Inbound:
         # A responder that cannot read MM5 has no reason to follow it to port 4500: its complaint comes from 500.
         floated = sa.floated if sa is not None else run is not None and run.floated and not informational
         if floated and local_port != registry.PORT_NATT:
+            if run is not None and run.has_seen(data):
+                return
             raise ProtocolError("ike", f"a message of an SA that has moved to port {registry.PORT_NATT} came in on {local_port}")
         if header.exchange == registry.EXCHANGE_MAIN:
             self._main(now, header, data, local_port, run)

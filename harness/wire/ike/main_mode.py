@@ -95,7 +95,7 @@ class MainMode:
         self._run(now, Event.START)
 
     def receive(self, now: float, header: Header, data: bytes, local_port: int) -> None:
-        if data in self._seen:
+        if self.has_seen(data):
             if data == self._seen[-1] and self._reply is not None and self.retransmit.deadline is None:
                 self._outbox.send(now, *self._reply)
             return
@@ -112,6 +112,10 @@ class MainMode:
             raise
         self._seen.append(data)
         self.symptom = None
+
+    def has_seen(self, data: bytes) -> bool:
+        """Whether this is a duplicate of a message already taken."""
+        return data in self._seen
 
     def refuse(self, now: float, notification: Notification) -> None:
         """An error notification that is to be believed."""
@@ -311,6 +315,8 @@ class MainMode:
     def _announce(self, now: float) -> None:
         self.retransmit.stop()
         self.give_up_at = None
+        if self.initiator:
+            self._reply = None  # nothing answers MM6: were a second MM6 answered with MM5, the two would go on for ever
         keys, agreed, margin = self._agreed_keys, self._agreed, self.config.rekey_margin
         self.sa = IkeSa(
             initiator=self.initiator,
