@@ -2,6 +2,13 @@
 // Used by harness/report/allure_html.py: allure generate --config allurerc.mjs … reports/<run>/allure-results
 export default {
   name: `Natstorm ${process.env.NATSTORM_RUN ?? ""}`.trim(),
+  categories: {
+    rules: [
+      { name: "The device failed", matchers: { statuses: ["failed"] } },
+      { name: "Inconclusive: nothing is known of the device", matchers: { statuses: ["broken"] } },
+      { name: "Skipped, with the reason", matchers: { statuses: ["skipped"] } },
+    ],
+  },
   plugins: {
     awesome: {
       options: {

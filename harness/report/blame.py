@@ -11,7 +11,9 @@ from typing import Any
 
 from harness.model import Evidence, Outcome, Side, Verdict
 from harness.report.sequence import exact
-from harness.report.story import Headline, Tone
+from harness.report.story import Headline, Kill, Tone
+
+CERTAIN = "certain"
 
 
 def headline(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> Headline:
@@ -49,17 +51,19 @@ def _lost(evidence: Evidence, verdict: Verdict, deaths: tuple[Mapping[str, Any],
     first = deaths[0]
     frame = first.get("frame")
     where, t = _where(evidence, None if not frame else (str(frame[0]), int(frame[1])), str(first.get("message") or ""))
-    blame = first.get("blame")
-    box = blame.get("box") if isinstance(blame, Mapping) else blame
-    return Headline(
-        Tone.LOST,
-        verdict.because,
-        tuple(dict.fromkeys(str(death["victim"]) for death in deaths)),
-        str(first.get("killer") or ""),
-        str(box or ""),
-        where,
-        first.get("t", t),
-    )
+    taken: dict[tuple[str, bool], list[str]] = {}
+    for death in deaths:
+        whose = taken.setdefault((str(death.get("killer") or ""), death.get("strength", CERTAIN) == CERTAIN), [])
+        if str(death["victim"]) not in whose:
+            whose.append(str(death["victim"]))
+    kills = tuple(Kill(killer, tuple(victims), certain) for (killer, certain), victims in taken.items())
+    boxes = dict.fromkeys(box for box in map(_box, deaths) if box)
+    return Headline(Tone.LOST, verdict.because, kills, tuple(boxes), where, first.get("t") or t)
+
+
+def _box(death: Mapping[str, Any]) -> str:
+    blame = death.get("blame")
+    return str((blame.get("box") if isinstance(blame, Mapping) else blame) or "")
 
 
 def _deaths(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -56,13 +56,13 @@ def tell(
     run_folder: Path,
     scenario_folder: Path,
     redactor: Redactor,
-    head: Headline | None = None,
+    head: Headline | Iterable[str] | None = None,
     steps: Iterable[StepNode] = (),
 ) -> Story:
     """`verdicts` by subject ("survival", "who killed whom", "confusion" …), the one that matters most first.
 
-    `head` overrides the headline, which otherwise is drawn from the verdicts. `steps` is the tree that the bus gave; without
-    it, the evidence's own steps are told, with the clients' records nested in them.
+    `head` takes the place of the headline that is drawn from the verdicts, or as a string or strings that of its sentence. `steps`
+    is the tree that the bus gave; without it, the evidence's own steps are told, with the clients' records nested in them.
     """
     rows, omitted = sequence(evidence, deciding(verdicts))
     nodes = tuple(steps)
@@ -71,7 +71,7 @@ def tell(
         testbed=evidence.testbed,
         variant=evidence.variant,
         began=_began(evidence),
-        headline=head or headline(evidence, verdicts),
+        headline=_headline(evidence, verdicts, head),
         clients=tuple(plan.name for plan in evidence.plans),
         sentences=tuple((subject, v.outcome.value, v.because) for subject, v in verdicts.items()),
         trouble=evidence.trouble,
@@ -84,6 +84,14 @@ def tell(
         gateway=tuple(_gateway(evidence)),
     )
     return _redacted(story, redactor)
+
+
+def _headline(evidence: Evidence, verdicts: Mapping[str, Verdict], head: Headline | Iterable[str] | None) -> Headline:
+    if isinstance(head, Headline):
+        return head
+    drawn = headline(evidence, verdicts)
+    said = head if isinstance(head, str) else " ".join(head or ())
+    return replace(drawn, sentence=said) if said else drawn
 
 
 def broken(

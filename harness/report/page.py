@@ -10,12 +10,14 @@ from harness.report.markup import Child, Markup, join, tag
 from harness.report.outcome import compact
 from harness.report.result import CaseOutcome, CaseResult
 from harness.report.run import Archive, State
-from harness.report.story import FileLink, Matrix, Story, Tone
+from harness.report.story import FileLink, Kill, Matrix, Story, Tone
 from harness.report.style import PAGE_STYLE, SVG_STYLE
 from harness.report.summary import Summary
 
 FIRST = (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE, CaseOutcome.PASSED, CaseOutcome.RECORDED, CaseOutcome.SKIPPED)
 """The order of the table: what needs a reader comes first."""
+
+BOXES = {"gateway": "the gateway", "nat": "the NAT", "client": "the client itself"}
 
 ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.SURVIVED)
 
@@ -126,15 +128,17 @@ def short_answer(story: Story) -> str:
         if count < 2:
             return f"{story.clients[0]} keeps its session" if count else "All is well"
         return f"{'Both' if count == 2 else f'All {count}'} clients keep their sessions"
-    blame = {"gateway": " To blame: the gateway.", "nat": " To blame: the NAT.", "client": " To blame: the client itself."}.get(
-        head.blame, ""
-    )
-    if not head.victims:
+    blame = f" To blame: {_listed([BOXES.get(box, box) for box in head.blame])}." if head.blame else ""
+    if not head.kills:
         return f"Not as it must be.{blame}"
-    lost = _listed(head.victims)
-    if head.killer:
-        return f"{head.killer} killed {lost}.{blame}"
-    return f"{lost} lost {'its session' if len(head.victims) == 1 else 'their sessions'}.{blame}"
+    return "; ".join(_killed(kill) for kill in head.kills) + f".{blame}"
+
+
+def _killed(kill: Kill) -> str:
+    lost = _listed(kill.victims)
+    if kill.killer:
+        return f"{kill.killer} {'killed' if kill.certain else 'probably killed'} {lost}"
+    return f"{lost} lost {'its session' if len(kill.victims) == 1 else 'their sessions'}"
 
 
 def _behaviours(archive: Archive, summary: Summary) -> Markup:

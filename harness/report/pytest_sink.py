@@ -93,10 +93,10 @@ class Playing:
 
     folder: Path
     steps: StepRecorder
-    story: Callable[[Evidence, Mapping[str, Verdict], Headline | None], Story]
+    story: Callable[[Evidence, Mapping[str, Verdict], Headline | Iterable[str] | None], Story]
     told: Story | None = field(default=None)
 
-    def played(self, evidence: Evidence, verdicts: Mapping[str, Verdict], head: Headline | None = None) -> Story:
+    def played(self, evidence: Evidence, verdicts: Mapping[str, Verdict], head: Headline | Iterable[str] | None = None) -> Story:
         """The scenario is over and judged. `verdicts` by subject, the telling one first."""
         self.told = self.story(evidence, verdicts, head)
         return self.told
@@ -158,7 +158,7 @@ class Sink:
         recorder = StepRecorder(self.redactor, folder / "steps.jsonl")
         began = time.time()
 
-        def story(evidence: Evidence, verdicts: Mapping[str, Verdict], head: Headline | None) -> Story:
+        def story(evidence: Evidence, verdicts: Mapping[str, Verdict], head: Headline | Iterable[str] | None) -> Story:
             return tell(
                 evidence,
                 verdicts,

@@ -24,20 +24,36 @@ class Tone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Headline:
-    """The answer to "who lost their session, and which box is to blame?" in one sentence and its parts.
+class Kill:
+    """Who took whose session. `killer` is "" where nobody can be named; `certain` where the captures prove it."""
 
-    `victims` and `killer` are client names; `blame` is "gateway", "nat", "client" or "" where nobody is. `where` is the
-    deciding packet in words ("outside frame 143, quick mode 3"), `t` its time in seconds since the epoch.
+    killer: str
+    victims: tuple[str, ...]
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The answer to "who lost their session, and which box is to blame?" in sentences and in parts.
+
+    `blame` lists "gateway", "nat" or "client", empty where nobody is. `where` is the first deciding packet in words ("outside
+    frame 143 (QM3)"), `t` its time in seconds since the epoch.
     """
 
     tone: Tone
     sentence: str
-    victims: tuple[str, ...] = ()
-    killer: str = ""
-    blame: str = ""
+    kills: tuple[Kill, ...] = ()
+    blame: tuple[str, ...] = ()
     where: str = ""
     t: float | None = None
+
+    @property
+    def victims(self) -> tuple[str, ...]:
+        return tuple(victim for kill in self.kills for victim in kill.victims)
+
+    @property
+    def killers(self) -> tuple[str, ...]:
+        return tuple(kill.killer for kill in self.kills if kill.killer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +150,9 @@ def stories(run_folder: Path) -> tuple[Story, ...]:
 def from_json(content: str) -> Story:
     data: dict[str, Any] = _frozen(json.loads(content))
     headline = data.pop("headline")
+    kills = tuple(Kill(**item) for item in headline.pop("kills"))
     return Story(
-        headline=Headline(tone=Tone(headline.pop("tone")), **headline),
+        headline=Headline(tone=Tone(headline.pop("tone")), kills=kills, **headline),
         matrices=tuple(Matrix(**item) for item in data.pop("matrices")),
         sequence=tuple(Row(**item) for item in data.pop("sequence")),
         steps=tuple(StepLine(**item) for item in data.pop("steps")),

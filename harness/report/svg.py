@@ -69,7 +69,7 @@ def topology(story: Story) -> Markup:
     parts = []
     for number, client in enumerate(shown):
         y = 8 + number * 44
-        lost, killer = client in head.victims, client == head.killer
+        lost, killer = client in head.victims, client in head.killers
         kind = "lost" if lost else "doubt" if head.tone is Tone.UNTRUSTED else "alive"
         parts.append(tag("path", d=f"M150 {y + 18} C190 {y + 18} 190 {middle:g} 230 {middle:g}", class_=f"link link-{kind}"))
         parts.append(tag("rect", x=10, y=y, width=140, height=36, rx=6, class_=f"box box-{kind}"))
@@ -87,7 +87,7 @@ def topology(story: Story) -> Markup:
 
 
 def _device(x: float, middle: float, name: str, head: Headline, key: str) -> list[Markup]:
-    blamed = head.blame == key
+    blamed = key in head.blame
     parts = [tag("rect", x=x, y=middle - 24, width=100, height=48, rx=6, class_="box box-blamed" if blamed else "box box-device")]
     parts.append(_label(x + 50, middle + (-2 if blamed else 5), name, "strong on-blamed" if blamed else "strong", "middle"))
     if blamed:
@@ -145,7 +145,7 @@ def _lanes(story: Story) -> tuple[str, ...]:
     """At most MAX_LANES clients: those that lost, their killer and those in the diagram come before the rest."""
     told = {row.client for row in story.sequence if row.deciding or row.wrong}
     weight = {
-        client: (client not in story.headline.victims, client != story.headline.killer, client not in told)
+        client: (client not in story.headline.victims, client not in story.headline.killers, client not in told)
         for client in story.clients
     }
     chosen = sorted(story.clients, key=lambda client: (weight[client], story.clients.index(client)))[:MAX_LANES]
