@@ -194,7 +194,10 @@ class _Builder:
         try:
             return judge(value)
         except values.BadValue as bad:
-            raise self._error(f"{path[-1]}: {bad.problem}", path, bad.cure) from bad
+            at = self.file.find(*path)
+            if bad.item is not None and isinstance(at.value, list):
+                at = at.value[bad.item]
+            raise self.file.error(f"{path[-1]}: {bad.problem}", at.line, bad.cure) from bad
 
     def _error(self, problem: str, path: tuple[str, ...], cure: str) -> UsageError:
         return self.file.error(problem, self.file.find(*path).line, cure)

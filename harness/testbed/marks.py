@@ -49,7 +49,7 @@ class MarkedFile:
         return at
 
     def mapping(self, *path: str) -> dict[str, Marked]:
-        """The mapping at `path`; an empty one for an empty value. Raises UsageError for anything else, and where it is missing."""
+        """The mapping at `path`. Raises UsageError for anything else, and where it is missing."""
         at = self.root
         for depth, key in enumerate(path):
             children = self._children(at, path[:depth])
@@ -59,10 +59,9 @@ class MarkedFile:
         return self._children(at, path)
 
     def _children(self, at: Marked, path: Iterable[str]) -> dict[str, Marked]:
-        if at.value is None:
-            return {}
         if not isinstance(at.value, dict):
-            raise self.error(f"a mapping was expected{_below(path)}", at.line, "write `key: value` lines below it")
+            cure = "write `key: value` lines below it, or `{}` where there is nothing to say"
+            raise self.error(f"a mapping was expected{_below(path)}", at.line, cure)
         return at.value
 
     def only(self, path: tuple[str, ...], known: Iterable[str], required: Iterable[str] = ()) -> dict[str, Marked]:

@@ -14,10 +14,13 @@ _MAX_PORT = 65535
 
 
 class BadValue(Exception):
-    def __init__(self, problem: str, cure: str) -> None:
+    """`item` is the position in a list of what is wrong; None where it is the value as a whole."""
+
+    def __init__(self, problem: str, cure: str, item: int | None = None) -> None:
         super().__init__(problem)
         self.problem = problem
         self.cure = cure
+        self.item = item
 
 
 def text(value: Any) -> str:
@@ -90,9 +93,10 @@ def choices(value: Any, known: tuple[str, ...]) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise BadValue(f"{value!r} is not a list", f"one or more of {', '.join(known)}")
     for number, item in enumerate(value):
-        choice(item, known)
+        if item not in known:
+            raise BadValue(f"{item!r} is not known", f"one of {', '.join(known)}", number)
         if item in value[:number]:
-            raise BadValue(f"{item!r} is listed twice", "remove one")
+            raise BadValue(f"{item!r} is listed twice", "remove one", number)
     return tuple(value)
 
 
