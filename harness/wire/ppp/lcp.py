@@ -13,7 +13,7 @@ from harness.wire.ppp.packet import Code, Option
 DEFAULT_MRU = 1500
 SMALLEST_MRU = 128
 LARGEST_MRU = 1500  # what this side is ready to receive
-LOOPS = 5  # own magic numbers seen in the peer's packets, with no agreement between, before the link counts as looped back
+LOOPS = 5  # own magic numbers seen in the peer's packets before the link counts as looped back; chance gives one in 2**32
 
 
 class Kind(IntEnum):
@@ -102,7 +102,6 @@ class LcpOptions:
         return Code.CONFIGURE_ACK, options
 
     def agree(self, options: tuple[Option, ...]) -> None:
-        self.loops = 0
         asked = dict(options)
         self.peer_mru = int.from_bytes(asked.get(Kind.MRU, DEFAULT_MRU.to_bytes(2)))
         self.peer_pfc = Kind.PFC in asked
