@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -219,5 +220,5 @@ def evidence(variant: str, folder: Path, *, kill: bool, trouble: tuple[str, ...]
 
 
 @pytest.fixture
-def world() -> type[Wire]:
-    return Wire
+def evidence_of() -> Callable[..., tuple[Evidence, dict[str, Verdict]]]:
+    return evidence
