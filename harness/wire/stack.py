@@ -270,7 +270,7 @@ class ClientStack:
         )
         self._lost = None
         self._deleting = False
-        if not event.rekey and self.state is State.L2TP_TUNNEL:
+        if self.state is State.L2TP_TUNNEL and not self._l2tp.started and self._l2tp_at is None:
             if self._start_delay > 0:
                 self._l2tp_at = now + self._start_delay
             else:
@@ -314,8 +314,8 @@ class ClientStack:
         reached = _REACHED.get(type(event))
         if reached is None or self.state in _OVER or self.state is State.CLOSING:
             return
-        if isinstance(event, events.IkeUp | events.EspUp) and event.rekey:
-            return
+        if isinstance(event, events.IkeUp | events.EspUp) and self.state not in (State.MAIN_MODE, State.QUICK_MODE):
+            return  # a rekey, or a new pair after one's own delete: the layers above stand where they stood
         if isinstance(event, events.LcpUp) and event.authentication == "none":
             reached = State.IPCP
         self.state = reached

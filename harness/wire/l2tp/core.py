@@ -116,6 +116,10 @@ class L2tpCore:
         return self._channel.idle
 
     @property
+    def started(self) -> bool:
+        return self._opener
+
+    @property
     def sending(self) -> bool:
         """Whether there are packets to take."""
         return bool(self._packets)
