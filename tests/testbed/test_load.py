@@ -101,12 +101,12 @@ MISTAKES = {
     "interface name": ("inside0:", "inside-interface-0:", "cannot be an interface's name", "1 to 15"),
     "key twice": ("      psk: sharedsecret", "      first: 10.0.0.3\n      psk: x", "'first' stands here twice", "remove"),
     "syntax": ("psk: sharedsecret", "psk: @secret", "not YAML", "syntax"),
-    "not a mapping": ("    custom:\n      transport", "    custom: 5\n    alias:\n      transport", "a mapping was expected", "key"),
+    "not a mapping": ("    custom:\n      transport", "    custom: 5\n    alias:\n      transport", "a mapping was", "key"),
     "nothing": ("    custom:\n      outside", "    custom:\n    alias:\n      outside", "a mapping was expected", "{}"),
-    "no environment variable": ("psk: sharedsecret", 'psk: "%ENV{NATSTORM_NOT_SET}"', "NATSTORM_NOT_SET is not set", "export"),
+    "no environment variable": ("psk: sharedsecret", 'psk: "%ENV{NOT_SET_HERE}"', "NOT_SET_HERE is not set", "export"),
     "default of a variable": ("psk: sharedsecret", 'psk: "%ENV{A,b}"', "names no variable", "no default"),
     "system": ("    type: nat\n    os: linux", "    type: nat\n    os: ios", "nat is a 'ios'", "os: linux"),
-    "merge key": ("    custom:\n      outside", "    custom:\n      <<: {}\n      outside", "only plain keys", "write the entries out"),
+    "merge key": ("      outside_ports", "      <<: {}\n      outside_ports", "only plain keys", "write the entries out"),
 }
 
 
