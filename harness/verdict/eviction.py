@@ -31,8 +31,11 @@ def newcomer_evicts_established(reading: Reading, *, newcomer_up: bool | None = 
     f.facts["matrix"] = matrix(reading.clients, killed)
     last = order[-1]
     f.facts["newcomer_up"] = found[last].up is not None
+    require(found[order[0]].up is not None, f"{order[0]} never came up, so there was nothing to lose")
     for client in order[:-1]:
         life = found[client]
+        if life.up is None:
+            continue  # itself kept down by those before it: nothing to lose
         _require_traffic_before_newcomer(reading, life, order)
         death = next((d for d in killed if d.victim == client), None)
         if f.expect(

@@ -439,3 +439,54 @@ def eviction(mode: str = "user", count: int = 2, *, order: tuple[str, ...] | Non
         t = world.hold(max(t, began + 0.7) + 0.1, 6.0)
     world.view("end", t)
     return over(world, t)
+
+
+def endings() -> World:
+    """Five clients; the fourth vanishes, the first loses its SAs, the second is cleared by the gateway, the third hangs up."""
+    world = World(5)
+    t = T0
+    for client in ("c2", "c1", "c3", "c4", "c5"):
+        t = world.connect(client, t) + 0.05
+    t = world.hold(t, 4.0)
+    world.gone.add("c4")
+    world.steps.append(Step("vanish:c4", t, t + 0.001, ("c4",), {"carried_out": True}))
+    for i in range(3):
+        world.control("c4", t + 3 + i, "down", "Hello")
+    t = world.hold(t + 0.1, 3.0)
+    spi = world.spi_out("c1")
+    world.ike("c1", t, "down", "INFO", deletes=[{"protocol": "esp", "spis": [spi]}])
+    world.record(t, "c1", RecordKind.ENDED, cause="deleted", by="gateway")
+    world.gone.add("c1")
+    world.steps.append(Step("delete-ipsec:c1", t - 0.01, t + 0.01, ("c1",), {"carried_out": True}))
+    t = world.hold(t + 0.1, 3.0)
+    world.control("c2", t, "down", "StopCCN", **{"Result Code": {"result": 6, "error": None, "message": ""}})
+    world.record(t, "c2", RecordKind.ENDED, cause="StopCCN", by="gateway")
+    world.gone.add("c2")
+    world.steps.append(Step("gateway-close:c2", t - 0.01, t + 0.01, ("c2",), {"carried_out": True}))
+    t = world.hold(t + 0.1, 3.0)
+    ended = close(world, "c3", t, by="client")
+    world.steps.append(Step("client-close:c3", t - 0.01, ended + 0.01, ("c3",), {"carried_out": True}))
+    t = world.hold(t + 0.1, 3.0)
+    world.view("after-vanish:c4", t)
+    t = world.hold(t + 0.1, 3.0)
+    world.view("end", t)
+    return over(world, t)
+
+
+def together(count: int = 4) -> World:
+    """Everyone starts within 3 ms."""
+    world = World(count)
+    done = [world.connect(p.name, T0 + 0.001 * i) for i, p in enumerate(world.plans)]
+    t = world.hold(max(done) + 0.1, 6.0)
+    world.view("end", t)
+    return over(world, t)
+
+
+def idle() -> World:
+    """Two clients that fall quiet for a minute and send keepalives meanwhile."""
+    world = clean()
+    t = max(p.inside.t for p in world.packets if p.inside is not None) + 1.0
+    for client in ("c1", "c2"):
+        for i in range(3):
+            world.packet(client, t + 20 * i, "up", 4500, FrameKind.KEEPALIVE, "keepalive")
+    return world

@@ -1,0 +1,681 @@
+"""Every check: a run it passes, a run it fails for each thing it asserts, and a run it calls inconclusive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import verdict_builders as b
+
+from harness.model import Evidence, FrameKind, GatewayView, Observation, Outcome, RecordKind, Side, Step
+from harness.verdict.checks import CHECKS
+
+Make = Callable[[], Evidence]
+
+
+def of(build: Callable[[], Any], *breaks: Callable[[Any], object], **overrides: Any) -> Make:
+    """A run with some things broken in it."""
+
+    def make() -> Evidence:
+        world = build()
+        for one in breaks:
+            one(world)
+        return world.evidence(**overrides)
+
+    return make
+
+
+# -- ways to break a run --------------------------------------------------------------------------------------------------------
+
+
+def inner(name: str, client: str | None = None, side: str = "both", **fields: Any) -> Callable[[Any], object]:
+    return lambda w: w.alter(name, lambda o: replace(o, inner=replace(o.inner, **fields)), client=client, sides=side)
+
+
+def frame(name: str, client: str | None = None, side: str = "both", **fields: Any) -> Callable[[Any], object]:
+    return lambda w: w.alter(name, lambda o: replace(o, **fields), client=client, sides=side)
+
+
+def ike(name: str, client: str | None = None, **facts: Any) -> Callable[[Any], object]:
+    return lambda w: w.set_ike(name, client, **facts)
+
+
+def without(name: str, client: str | None = None) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        gone = w.find(name, client)
+        assert gone
+        for p in gone:
+            w.packets.remove(p)
+
+    return act
+
+
+def on_outside(packet: Any, **fields: Any) -> None:
+    packet.outside = replace(packet.outside, **fields)
+
+
+def nth(name: str, client: str, i: int, act: Callable[[Any], None]) -> Callable[[Any], object]:
+    return lambda w: act(w.find(name, client)[i])
+
+
+def boundary(change: Callable[[Observation], Observation], which: Callable[[Observation], bool]) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        hit = [i for i, o in enumerate(w.lone) if o.side is Side.TRANSLATED and which(o)]
+        assert hit
+        for i in hit:
+            w.lone[i] = change(w.lone[i])
+
+    return act
+
+
+def far(change: Callable[[Observation], Observation], which: Callable[[Observation], bool]) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        hit = [i for i, o in enumerate(w.lone) if o.side is Side.FAR_END and which(o)]
+        assert hit
+        for i in hit:
+            w.lone[i] = change(w.lone[i])
+
+    return act
+
+
+def ports(**given: int) -> Callable[[Any], object]:
+    """Other translated ports than the clients had, everywhere that they show."""
+
+    def act(w: Any) -> None:
+        old = dict(w.ports)
+        w.ports.update(given)
+        w.views = [
+            GatewayView(
+                v.t, v.label,
+                tuple(replace(s, peer_port=given.get(f"c{s.tunnel_local - 200}", s.peer_port)) for s in v.sessions),
+                tuple(replace(s, translated_port=given.get(f"c{s.spi[-1]}", s.translated_port)) for s in v.sas),
+            )
+            for v in w.views
+        ]  # fmt: skip
+        new = {old[c]: p for c, p in given.items()}
+        w.lone = [
+            replace(o, sport=new.get(o.sport, o.sport), dport=new.get(o.dport, o.dport)) if o.side is Side.TRANSLATED else o
+            for o in w.lone
+        ]
+
+    return act
+
+
+def strange(kind: RecordKind, **data: Any) -> Callable[[Any], object]:
+    return lambda w: w.record(b.T0 + 3, "c1", kind, **data)
+
+
+def lose(client: str, count: int, every: int = 3, name: str = "answer") -> Callable[[Any], object]:
+    """Some answers are lost in the gateway: they leave neither it nor the far end."""
+
+    def act(w: Any) -> None:
+        gone = w.find(name, client)[::every][:count]
+        assert len(gone) == count
+        numbers = {p.inside.inner.mark.sequence for p in gone}
+        w.packets = [p for p in w.packets if p not in gone]
+        w.records = [
+            r
+            for r in w.records
+            if not (r.client == client and r.kind is RecordKind.MARK_ANSWERED and r.data["sequence"] in numbers)
+        ]
+
+    return act
+
+
+def cut(client: str, after: float) -> Callable[[Any], object]:
+    """No answer reaches a client from `after` seconds on."""
+
+    def act(w: Any) -> None:
+        t = b.T0 + after
+        gone = [p for p in w.find("answer", client) if p.inside.t >= t]
+        assert gone
+        numbers = {p.inside.inner.mark.sequence for p in gone}
+        w.packets = [p for p in w.packets if p not in gone]
+        w.records = [
+            r
+            for r in w.records
+            if not (r.client == client and r.kind is RecordKind.MARK_ANSWERED and r.data["sequence"] in numbers)
+        ]
+
+    return act
+
+
+def say_goodbye(client: str, after: float) -> Callable[[Any], object]:
+    return lambda w: w.control(client, b.T0 + after, "down", "StopCCN")
+
+
+def end_of(w: Any, name: str) -> float:
+    return float(next(s for s in w.steps if s.name == name).ended)
+
+
+def leave_out_view(w: Any) -> None:
+    w.views.clear()
+
+
+def alter_payload(name: str, client: str) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        p = w.find(name, client)[0]
+        side = "outside" if p.direction == "up" else "inside"
+        setattr(p, side, replace(getattr(p, side), payload_digest="another"))
+        p.paired = False
+
+    return act
+
+
+def views_keep(client: str) -> Callable[[Any], object]:
+    """The gateway's later accounts still list a client that it ought to have forgotten."""
+
+    def act(w: Any) -> None:
+        full = w.views[-3]
+        mine = {w.spi_in(client), w.spi_out(client)}
+        for i in (-1, -2):
+            v = w.views[i]
+            w.views[i] = replace(
+                v, sas=(*v.sas, *(s for s in full.sas if s.spi in mine)),
+                sessions=(*v.sessions, *(s for s in full.sessions if s.tunnel_remote == 100 + w.n(client))),
+            )  # fmt: skip
+
+    return act
+
+
+def only(*clients: str) -> Callable[[Any], object]:
+    """The gateway's accounts list nobody but these."""
+
+    def act(w: Any) -> None:
+        spis = {s for c in clients for s in (w.spi_in(c), w.spi_out(c))}
+        w.views = [replace(v, sas=tuple(s for s in v.sas if s.spi in spis), sessions=()) for v in w.views]
+
+    return act
+
+
+def answered_later(step: str, client: str) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        gone = w.gone
+        w.gone = gone - {client}
+        w.mark(client, end_of(w, step) + 2.6)
+        w.gone = gone
+
+    return act
+
+
+def sooner(name: str, client: str, by: float) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        for p in w.find(name, client)[:1]:
+            p.inside, p.outside = replace(p.inside, t=p.inside.t - by), replace(p.outside, t=p.outside.t - by)
+
+    return act
+
+
+def sessions_by(**fields: Any) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        w.views = [replace(v, sessions=(*v.sessions[:-1], *(replace(s, **fields) for s in v.sessions[-1:]))) for v in w.views]
+
+    return act
+
+
+def far_port(port: int) -> Callable[[Any], object]:
+    def act(w: Any) -> None:
+        w.outer_of_c2 = port
+        for p in w.packets:
+            if p.client == "c2":
+                up = p.direction == "up"
+                on_outside(p, **({"sport": port} if up else {"dport": port}))
+
+    return act
+
+
+def speak(client: str, sa: str) -> Callable[[Any], object]:
+    """One answer of a client leaves on another's SA though the client has it besides."""
+    return lambda w: w.esp(
+        client, b.T0 + 5.0, "down", "answer", on=sa, ppp={"protocol": "IP", "src": b.FAR, "dst": w.ppp(client)},
+        mark=b.Mark(w.n(client), 20, True),
+    )  # fmt: skip
+
+
+def mute_for_all(w: Any) -> None:
+    """From the newcomer's QM3 on the gateway says nothing to anybody."""
+    t = w.find("QM3", "c2")[0].inside.t
+    w.packets = [p for p in w.packets if p.direction == "up" or p.inside.t < t]
+
+
+def revived(w: Any) -> None:
+    """The killer leaves, and the gateway finds its way back to the victim."""
+    t = max(p.inside.t for p in w.packets if p.name == "mark") + 0.2
+    b.close(w, "c2", t, by="client")
+    w.steps.append(Step("client-close:c2", t - 0.01, t + 0.1, ("c2",), {}))
+    w.order = ["c2", "c1"]
+    for i in range(12):
+        w.mark("c1", t + 1 + 0.2 * i)
+
+
+def plain(mode: str = "user", count: int = 2, order: tuple[str, ...] | None = None) -> Callable[[], Any]:
+    return lambda: b.eviction(mode, count, order=order)
+
+
+def unfinished() -> Any:
+    """Plain gateway, run not yet over: so that something may follow."""
+    world = b.World(2, "user")
+    t = world.connect("c1", b.T0)
+    t = world.hold(t + 0.1, 4.0)
+    t = world.connect("c2", t)
+    world.hold(t + 0.1, 6.0)
+    world.view("end", t + 6.1)
+    return world
+
+
+def late() -> Any:
+    """The second client comes up only as the run ends."""
+    world = b.World(2)
+    t = world.connect("c1", b.T0)
+    t = world.hold(t + 0.1, 4.0)
+    t = world.connect("c2", t)
+    t = world.hold(t, 0.4)
+    world.view("end", t)
+    return b.over(world, t)
+
+
+def forget(client: str) -> Callable[[Any], object]:
+    """The client has no record of any answer."""
+    return lambda w: setattr(
+        w, "records", [r for r in w.records if not (r.client == client and r.kind is RecordKind.MARK_ANSWERED)]
+    )
+
+
+def alone() -> Any:
+    return b.clean(1)
+
+
+def reverse() -> Any:
+    return b.clean(2, order=("c2", "c1"))
+
+
+def six() -> Any:
+    return b.clean(6, hold=3.0)
+
+
+def of_c1(o: Observation) -> bool:
+    return bool(o.mark and o.mark.owner == 1 and not o.mark.answer)
+
+
+VID = {"vendor_ids": ["00" * 16]}
+TUNNEL = [{"protocol": "ESP", "encapsulation": 3}]
+PLAIN_TRANSPORT = [{"protocol": "ESP", "encapsulation": 2}]
+
+PASS: list[tuple[str, Make]] = [
+    ("DMX-01", of(plain())),
+    ("DMX-01", of(plain("kernel"))),
+    ("DMX-01", of(plain("mute"))),
+    ("DMX-01", of(unfinished, revived)),
+    ("DMX-02", of(plain())),
+    ("DMX-02", of(plain("kernel"))),
+    ("DMX-04", of(plain("user", 3, ("c2", "c1", "c3")))),
+    ("DMX-04", of(plain("kernel"))),
+    ("DMX-07", of(b.clean)),
+    ("DMX-07", of(six)),
+    ("DMX-10", of(b.clean)),
+    ("DMX-11", of(b.clean)),
+    ("DMX-12", of(six)),
+    ("DMX-17", of(reverse)),
+    ("DMX-20", of(b.clean)),
+    ("DMX-21", of(b.clean)),
+    ("DMX-22", of(b.clean)),
+    ("DMX-24", of(b.clean)),
+    ("DMX-25", of(b.clean)),
+    ("DMX-29", of(alone)),
+    ("DMX-30", of(b.clean)),
+    ("DMX-31", of(b.clean)),
+    ("DMX-32", of(b.clean)),
+    ("DMX-33", of(b.clean)),
+    ("DMX-34", of(b.clean)),
+    ("DMX-35", of(b.clean)),
+    ("DMX-40", of(b.endings)),
+    ("DMX-43", of(b.endings)),
+    ("DMX-44", of(b.endings)),
+    ("DMX-45", of(b.endings)),
+    ("DMX-74", of(b.together)),
+    ("NTT-08", of(b.idle)),
+    ("NTT-12", of(b.clean, lambda w: [on_outside(p, **({"sport": 4500} if p.direction == "up" else {"dport": 4500})) for p in w.packets
+                                      if p.client == "c1" and p.inside.sport == 4500 and p.inside.dport == 4500])),
+    ("NTT-28", of(six)),
+    *((f"NTT-{n:02}", of(b.clean)) for n in (1, 3, 4, 5, 6, 7, 10, 12, 13, 14, 15, 16, 17, 18, 25, 27, 28)),
+]  # fmt: skip
+
+FAIL: list[tuple[str, Make, str]] = [
+    ("DMX-01", of(b.clean), "c1 survived"),
+    ("DMX-01", of(plain("mute"), mute_for_all), "served c2 no better"),
+    ("DMX-01", of(plain("mute", 3), lambda w: [w.link("c3", b.T0 + 6.83 + 0.004 * i, "down", "LCP", "Configure-Request") for i in range(2)]),
+     "all acted"),
+    ("DMX-01", of(lambda: b.clean(hold=12.0), cut("c1", 8.0)), "no later client is shown"),
+    ("DMX-01", of(plain(), lambda w: w.link("c1", b.T0 + 12.0, "down", "LCP", "Echo-Request")), "still sent to c1"),
+    ("DMX-02", of(b.clean), "apart by"),
+    ("DMX-02", of(plain(), sessions_by(peer_port=2000)), "knows a client as"),
+    ("DMX-02", of(plain(), sessions_by(peer_address="198.51.100.9")), "knows a client as"),
+    ("DMX-02", of(plain(), inner("mark", "c1", sport=1024)), "inner source port is 1024"),
+    ("DMX-02", of(plain(), frame("mark", "c1", "outside", src="203.0.113.99")), "from 203.0.113.99"),
+    ("DMX-04", of(b.clean), "survived a newcomer"),
+    ("DMX-04", of(plain("user", 3, ("c2", "c1", "c3")), lambda w: w.link("c2", b.T0 + 18.0, "down", "LCP", "Echo-Request")),
+     "still sent to c2"),
+    ("DMX-04", of(lambda: b.clean(hold=12.0), cut("c1", 8.0)), "no later client is shown"),
+    ("DMX-07", of(plain()), "c1 died: the gateway fell silent; killer: c2 (certain)"),
+    ("DMX-07", of(plain("kernel")), "c2 never came up: LCP incomplete"),
+    ("DMX-07", of(b.clean, lose("c1", 2)), "c1 lost 2 of 50"),
+    ("DMX-07", of(b.clean, speak("c1", "c2")), "1 marks of c1 reached c2 towards the clients"),
+    ("DMX-07", of(b.clean, far(lambda o: replace(o, src="172.16.1.11"), of_c1)), "marks of c1 reached c2 towards the far end"),
+    ("DMX-07", of(b.clean, say_goodbye("c1", 5.0)), "c1 died: StopCCN"),
+    ("DMX-10", of(b.clean, ports(c1=1025, c2=1026)), "c1 has port [1025], not 1024"),
+    ("DMX-10", of(reverse, ports(c2=1025, c1=1024)), "c2 has port [1025], not 1024"),
+    ("DMX-11", of(b.clean, ports(c2=1026)), "c2 has port [1026], not 1025"),
+    ("DMX-12", of(b.clean, ports(c2=1024)), "share port 1024"),
+    ("DMX-12", of(b.clean, ports(c2=1000)), "outside 1024-65535"),
+    ("DMX-12", of(b.clean, ports(c2=1701)), "no translation"),
+    ("DMX-12", of(b.clean, sessions_by(peer_port=1099)), "several ports"),
+    ("DMX-17", of(reverse, ports(c2=1025, c1=1024)), "c2 has port [1025], not 1024"),
+    ("DMX-17", of(reverse, ports(c1=1030)), "c1 has port [1030], not 1025"),
+    ("DMX-20", of(plain()), "knows c1 by 1701"),
+    ("DMX-20", of(b.clean, inner("mark", "c1", "outside", sport=1024)), "inner port is 1024 on the wire"),
+    ("DMX-20", of(b.clean, boundary(lambda o: replace(o, sport=1701), lambda o: o.sport == 1024 and o.inner.mark is None)),
+     "bears 1701 untranslated"),
+    ("DMX-20", of(b.clean, sessions_by(peer_port=1099)), "several ports"),
+    ("DMX-20", of(b.clean, boundary(lambda o: replace(o, sport=1025), lambda o: o.sport == 1024 and o.inner.mark is not None)), "several"),
+    ("DMX-21", of(plain()), "knows c1 by 1701"),
+    ("DMX-21", of(b.clean, inner("answer", "c1", "outside", dport=1024)), "inner port is 1024 on the wire"),
+    ("DMX-21", of(b.clean, boundary(lambda o: replace(o, dport=1701), lambda o: o.dport == 1024)), "bears 1701 untranslated"),
+    ("DMX-21", of(b.clean, boundary(lambda o: replace(o, dport=1025), lambda o: o.dport == 1024)), "c1's packet going down bears port 1025"),
+    ("DMX-22", of(b.clean, speak("c1", "c2")), "a reply to c1's port left in c2's SA"),
+    ("DMX-22", of(b.clean, frame("answer", "c1", "outside", dport=40_002)), "left for NAT port 40002"),
+    ("DMX-22", of(b.clean, boundary(lambda o: replace(o, dport=1099), lambda o: o.dport == 1024 and o.inner.mark is not None)),
+     "port 1099, which is no client's"),
+    ("DMX-22", of(b.clean, boundary(lambda o: replace(o, dport=1025), lambda o: o.dport == 1024 and o.inner.mark is not None)),
+     "a reply to c2's port left in c1's SA"),
+    ("DMX-24", of(b.clean, inner("answer", "c1", "inside", dport=1024)), "a translated port is on the inside wire"),
+    ("DMX-24", of(b.clean, inner("mark", "c1", "outside", sport=1025)), "a translated port is on the outside wire"),
+    ("DMX-24", of(b.clean, inner("mark", "c1", sport=3000)), "a port other than 1701"),
+    ("DMX-25", of(plain()), "marks of c1 reached c2 towards the clients"),
+    ("DMX-25", of(b.clean, far(lambda o: replace(o, src="172.16.1.11"), of_c1)), "towards the far end"),
+    ("DMX-25", of(b.clean, far(lambda o: replace(o, src="172.16.1.99"), of_c1)), "reached nobody towards the far end"),
+    ("DMX-25", of(b.clean, frame("answer", "c1", "inside", dst="10.0.0.3"), forget("c1")), "c1 reached c2 towards the clients"),
+    ("DMX-25", of(b.clean, strange(RecordKind.MARK_STRANGE, owner=2, sequence=1)), "received a mark of client 2"),
+    ("DMX-25", of(b.clean, strange(RecordKind.STRANGE_DATA, tunnel=7)), "data for tunnel 7"),
+    ("DMX-25", of(b.clean, strange(RecordKind.MARK_DAMAGED, sequence=7)), "mark 7 damaged"),
+    ("DMX-29", of(alone, ports(c1=1025)), "has port [1025], not 1024"),
+    ("DMX-29", of(alone, lose("c1", 2)), "c1 lost 2 of"),
+    ("DMX-29", of(alone, say_goodbye("c1", 5.0)), "c1 died"),
+    ("DMX-30", of(b.clean, ike("MM2", "c2", **VID)), "c2's MM2 does not announce"),
+    ("DMX-30", of(b.clean, ike("MM3", "c1", nat_d=[])), "MM3 holds 0 NAT-D"),
+    ("DMX-30", of(b.clean, frame("MM6", "c1", sport=500)), "MM6 is on port 500"),
+    ("DMX-30", of(b.clean, ike("QM2", "c1", proposals=PLAIN_TRANSPORT)), "agreed c1 no UDP encapsulation"),
+    ("DMX-30", of(b.clean, lambda w: w.records.insert(0, b.Record(b.T0, "c1", RecordKind.IKE_UP, {"icookie": w.cookies("c1")[0]}))),
+     "says that it is behind no NAT"),
+    ("DMX-30", of(b.clean, lambda w: w.records.insert(0, b.Record(b.T0, "c1", RecordKind.IKE_UP, {"icookie": "x", "nat_local": True,
+                                                                                                   "nat_remote": True}))),
+     "the gateway is behind a NAT"),
+    ("DMX-31", of(b.clean, ike("QM1", "c1", proposals=TUNNEL)), "QM1 has encapsulation 3, not 4"),
+    ("DMX-31", of(b.clean, ike("QM1", "c1", proposals=[{"protocol": "ESP", "encapsulation": 61444}])), "61444, not 4"),
+    ("DMX-31", of(b.clean, ike("QM1", "c1", proposals=[])), "holds no proposal"),
+    ("DMX-31", of(b.clean, ike("QM1", "c1", proposals=[{"protocol": "AH", "encapsulation": 4}])), "proposes AH"),
+    ("DMX-31", of(b.clean, ike("QM2", "c2", proposals=PLAIN_TRANSPORT)), "c2's QM2 has encapsulation 2"),
+    ("DMX-31", of(b.clean, without("QM2", "c2")), "c2's QM2 was not seen"),
+    ("DMX-32", of(b.clean, ike("QM1", "c1", ids=[])), "QM1 holds 0 IDs"),
+    ("DMX-32", of(b.clean, without("QM1", "c1")), "c1's QM1 was not seen"),
+    *(
+        ("DMX-32", of(b.clean, ike("QM1", "c1", ids=[{"type": "ID_IPV4_ADDR", "protocol": p, "port": q, "value": own},
+                                                     {"type": "ID_IPV4_ADDR", "protocol": r, "port": s, "value": peer}])), words)
+        for own, p, q, peer, r, s, words in (
+            ("203.0.113.232", 17, 1701, b.GATEWAY, 17, 1701, "IDci is 203.0.113.232"),
+            ("10.0.0.2", 0, 1701, b.GATEWAY, 17, 1701, "IDci is for 0/1701"),
+            ("10.0.0.2", 17, 0, b.GATEWAY, 17, 1701, "IDci is for 17/0"),
+            ("10.0.0.2", 17, 1701, "1.2.3.4", 17, 1701, "IDcr is 1.2.3.4"),
+            ("10.0.0.2", 17, 1701, b.GATEWAY, 6, 1701, "IDcr is for 6/1701"),
+            ("10.0.0.2", 17, 1701, b.GATEWAY, 17, 500, "IDcr is for 17/500"),
+        )
+    ),
+    ("DMX-33", of(b.clean, frame("MM1", "c1", "outside", src="10.0.0.2")), "a packet from 10.0.0.2"),
+    ("DMX-33", of(b.clean, frame("MM1", "c1", "outside", src="198.51.100.7")), "a packet from 198.51.100.7"),
+    ("DMX-33", of(b.clean, frame("MM2", "c1", "outside", dst="10.0.0.2")), "the gateway addresses 10.0.0.2"),
+    ("DMX-34", of(b.clean, inner("mark", "c1", "outside", sport=1024)), "changed an inner port"),
+    ("DMX-34", of(b.clean, inner("mark", "c1", sport=1024)), "inner ports are 1024 and 1701"),
+    ("DMX-34", of(b.clean, inner("answer", "c1", dport=1024)), "inner ports are 1701 and 1024"),
+    ("DMX-35", of(b.clean, inner("mark", "c1", checksum_fits=())), "does not fit its address"),
+    ("DMX-35", of(b.clean, inner("mark", "c1", checksum_fits=(("10.0.0.2", b.GATEWAY), (b.NAT, b.GATEWAY)))), "fits the NAT's address"),
+    ("DMX-35", of(b.clean, without("SCCRP", "c2"), inner("mark", "c2")), "did not answer c2"),
+    ("DMX-40", of(b.endings, without("INFO", "c1"), cut("c1", 7.4)), "no Delete payload for c1"),
+    ("DMX-40", of(b.endings, views_keep("c1")), "still holds c1's SAs"),
+    ("DMX-40", of(b.endings, answered_later("delete-ipsec:c1", "c1")), "c1 was still answered"),
+    ("DMX-40", of(b.endings, cut("c5", 8.0)), "c5 died too"),
+    ("DMX-40", of(b.endings, lambda w: lose_after(w, "c5", "delete-ipsec:c1", 2)), "c5 lost 2 of"),
+    ("DMX-40", of(b.endings, lambda w: keep_port(w, "c1")), "still holds c1's port"),
+    ("DMX-43", of(b.endings, without("StopCCN", "c2")), "neither StopCCN nor CDN"),
+    ("DMX-43", of(b.endings, answered_later("gateway-close:c2", "c2")), "c2 was still answered"),
+    ("DMX-43", of(b.endings, lambda w: w.control("c5", end_of(w, "gateway-close:c2") + 0.3, "down", "StopCCN")), "c5 died too: StopCCN"),
+    ("DMX-43", of(b.endings, lambda w: w.control("c5", end_of(w, "gateway-close:c2") + 0.3, "down", "CDN")), "c5 died too: CDN"),
+    ("DMX-44", of(b.endings, without("CDN", "c3")), "c3 sent no CDN"),
+    ("DMX-44", of(b.endings, without("StopCCN", "c3")), "c3 sent no StopCCN"),
+    ("DMX-44", of(b.endings, without("INFO", "c3")), "did not delete its SAs"),
+    ("DMX-44", of(b.endings, inner("CDN", "c3", l2tp={"message": "CDN", "tunnel": 203, "avps": {"Result Code": {"result": 1}}})),
+     "CDN has result 1, not 3"),
+    ("DMX-44", of(b.endings, inner("StopCCN", "c3", l2tp={"message": "StopCCN", "tunnel": 203, "avps": {"Result Code": {"result": 6}}})),
+     "StopCCN has result 6, not 1"),
+    ("DMX-44", of(b.endings, sooner("StopCCN", "c3", 0.015)), "StopCCN went before its CDN"),
+    ("DMX-44", of(b.endings, sooner("INFO", "c3", 0.015)), "deleted its SAs before"),
+    ("DMX-44", of(b.endings, answered_later("client-close:c3", "c3")), "c3 was still answered"),
+    ("DMX-44", of(b.endings, lambda w: w.link("c5", end_of(w, "client-close:c3") + 0.3, "down", "LCP", "Terminate-Request")), "c5 died too"),
+    ("DMX-45", of(b.endings, views_keep("c4")), "still holds c4's SAs"),
+    ("DMX-45", of(b.endings, lambda w: keep_session(w, "c4")), "still holds c4's session"),
+    ("DMX-45", of(b.endings, lambda w: w.control("c4", w.views[-1].t + 1, "down", "Hello")), "still sends to c4"),
+    ("DMX-45", of(b.endings, cut("c5", 8.0)), "c5 died too"),
+    ("DMX-74", of(b.together, ports(c2=1024)), "share port 1024"),
+    ("DMX-74", of(b.together, lose("c3", 2)), "c3 lost 2 of"),
+    ("DMX-74", of(b.together, say_goodbye("c1", 3.0)), "c1 died"),
+    ("NTT-01", of(b.clean, ike("MM1", "c1", **VID)), "c1's MM1 does not announce"),
+    ("NTT-01", of(b.clean, ike("MM2", "c1", **VID)), "c1's MM2 does not announce"),
+    ("NTT-01", of(b.clean, ike("MM2", "c1", vendor_ids=["90cb80913ebb696e086381b5ec427b1f"])), "share no version"),
+    ("NTT-01", of(b.clean, without("MM2", "c2")), "c2's MM2 was not seen"),
+    ("NTT-03", of(b.clean, ike("MM3", "c1", nat_d=["00" * 20])), "MM3 holds 1 NAT-D"),
+    ("NTT-03", of(b.clean, ike("MM4", "c1", nat_d=[])), "MM4 holds 0 NAT-D"),
+    ("NTT-03", of(b.clean, without("MM4", "c2")), "MM4 was not seen on both sides"),
+    ("NTT-03", of(b.clean, lambda w: hashes(w, "MM3", ("none", 0), (w.address("c1"), 500))), "wrong hash for the gateway's end"),
+    ("NTT-03", of(b.clean, lambda w: hashes(w, "MM3", (b.GATEWAY, 500), ("none", 0))), "no hash of its own inside address"),
+    ("NTT-03", of(b.clean, lambda w: hashes(w, "MM3", (b.GATEWAY, 500), (w.address("c1"), 500), (b.NAT, 20_001))), "as if there were no NAT"),
+    ("NTT-03", of(b.clean, lambda w: hashes(w, "MM4", (w.address("c1"), 500), (b.GATEWAY, 500))), "as if there were no NAT"),
+    ("NTT-03", of(b.clean, lambda w: hashes(w, "MM4", ("none", 0), (b.GATEWAY, 500))), "not the hash of the NAT's"),
+    ("NTT-03", of(b.clean, lambda w: hashes(w, "MM4", (b.NAT, 20_001), ("none", 0))), "no hash of the gateway's own end"),
+    ("NTT-04", of(b.clean, lambda w: hashes(w, "MM3", (b.GATEWAY, 500), ("none", 0))), "no hash of its own inside address"),
+    ("NTT-04", of(b.clean, frame("MM5", "c1", dport=500)), "MM5 is on port 500"),
+    ("NTT-04", of(b.clean, frame("MM6", "c1", sport=500)), "MM6 is on port 500"),
+    ("NTT-04", of(b.clean, ike("QM2", "c1", proposals=PLAIN_TRANSPORT)), "no UDP encapsulation"),
+    ("NTT-04", of(b.clean, ike("QM2", "c1", proposals=[])), "no UDP encapsulation"),
+    ("NTT-04", of(b.clean, without("QM2", "c1")), "QM2 was not seen"),
+    ("NTT-05", of(b.clean, frame("MM5", "c1", sport=500)), "MM5 is on 500 to 4500"),
+    ("NTT-05", of(b.clean, frame("MM6", "c1", dport=500)), "MM6 is on 4500 to 500"),
+    ("NTT-05", of(b.clean, without("MM6", "c1")), "MM6 was not seen"),
+    ("NTT-05", of(b.clean, frame("QM1", "c1", "outside", dport=500)), "QM1 is back on 500"),
+    ("NTT-05", of(b.clean, frame("QM2", "c1", "inside", sport=500)), "QM2 is back on 500"),
+    ("NTT-05", of(b.clean, frame("mark", "c1", sport=None, dport=None)), "ESP is not in UDP 4500"),
+    ("NTT-06", of(b.clean, ike("QM1", "c1", marker=False)), "on 4500 lacks the marker"),
+    ("NTT-06", of(b.clean, ike("MM2", "c1", marker=True)), "on 500 bears the marker"),
+    ("NTT-07", of(b.clean, frame("QM1", "c1", "outside", sport=55_555)), "c1 uses 2 ports at the NAT"),
+    ("NTT-07", of(b.clean, frame("answer", "c1", "outside", dport=55_555)), "c1 uses 2 ports at the NAT"),
+    ("NTT-07", of(b.clean, frame("QM1", "c1", "outside", dport=500)), "quick mode is on port 500"),
+    ("NTT-07", of(b.clean, frame("MM6", "c1", "outside", sport=500)), "main mode is on port 500"),
+    ("NTT-07", of(b.clean, frame("mark", "c1", "outside", sport=40_001, dport=4501)), "ESP is on port 4501"),
+    ("NTT-07", of(b.clean, *(without(n, "c1") for n in ("QM1", "QM2", "QM3"))), "c1 has no quick mode"),
+    ("NTT-08", of(b.idle, lambda w: w.packet("c1", b.T0 + 60, "down", 4500, FrameKind.KEEPALIVE, "keepalive")), "the gateway, which is"),
+    ("NTT-08", of(b.idle, frame("keepalive", "c1", sport=500)), "keepalives from 500"),
+    ("NTT-08", of(b.idle, without("keepalive", "c1"), lambda w: w.control("c1", b.T0 + 100, "up", "Hello")), "sent no keepalive"),
+    ("NTT-10", of(b.clean, frame("MM1", "c1", "outside", src="10.0.0.2")), "c1 left the NAT as 10.0.0.2"),
+    ("NTT-10", of(b.clean, frame("MM1", "c1", "inside", sport=501)), "sends MM1 from 501"),
+    ("NTT-10", of(b.clean, frame("MM1", None, "outside", sport=500)), "left port 500 to c1, c2"),
+    ("NTT-10", of(alone, frame("MM1", None, "outside", sport=500)), "left port 500 to c1"),
+    ("NTT-12", of(b.clean, frame("MM5", "c1", "outside", src="10.0.0.2")), "c1 left the NAT as 10.0.0.2"),
+    ("NTT-12", of(b.clean, frame("MM5", "c1", "inside", sport=501)), "sends MM5 from 501"),
+    ("NTT-12", of(b.clean, frame("MM5", None, "outside", sport=4500)), "left port 4500 to c1, c2"),
+    ("NTT-13", of(b.clean, frame("MM1", None, "outside", sport=20_001)), "c1 and c2 share port 20001"),
+    ("NTT-13", of(b.clean, frame("mark", None, "outside", sport=40_001)), "c1 and c2 share port 40001"),
+    ("NTT-14", of(b.clean, frame("QM1", "c1", "outside", payload_digest="x")), "changed a payload"),
+    ("NTT-14", of(b.clean, frame("QM1", "c1", "outside", length=201)), "changed a payload"),
+    ("NTT-14", of(b.clean, alter_payload("QM1", "c1")), "changed a payload"),
+    ("NTT-15", of(b.clean, frame("QM2", "c1", "outside", payload_digest="x")), "changed a payload"),
+    ("NTT-15", of(b.clean, alter_payload("QM2", "c1")), "changed a payload"),
+    ("NTT-16", of(b.clean, frame("QM1", "c1", "outside", headers={"tos": 4})), "changed tos"),
+    ("NTT-16", of(b.clean, frame("QM2", "c1", "inside", headers={"ip_id": 4})), "changed ip_id"),
+    ("NTT-16", of(b.clean, frame("QM1", "c1", "outside", ttl=64)), "TTL went from 64 to 64"),
+    ("NTT-16", of(b.clean, frame("QM1", "c1", "outside", length=201)), "changed the length"),
+    ("NTT-16", of(b.clean, frame("QM1", "c1", "outside", payload_digest="x")), "changed the payload"),
+    ("NTT-16", of(b.clean, frame("QM1", "c1", "outside", dport=4501)), "changed the destination port"),
+    ("NTT-16", of(b.clean, frame("QM1", "c1", "inside", dst="203.0.113.230")), "changed the destination address"),
+    ("NTT-16", of(b.clean, frame("QM2", "c1", "inside", sport=4501)), "changed the source port"),
+    ("NTT-16", of(b.clean, frame("QM2", "c1", "outside", src="203.0.113.230")), "changed the source address"),
+    ("NTT-17", of(b.clean, frame("QM1", "c1", "outside", dport=4501)), "changed the gateway's end"),
+    ("NTT-17", of(b.clean, frame("QM2", "c1", "inside", sport=4501)), "changed the gateway's end"),
+    ("NTT-17", of(b.clean, frame("QM1", "c1", dport=4501)), "gateway's end is ('203.0.113.231', 4501)"),
+    ("NTT-18", of(b.clean, frame("answer", "c1", "inside", dst="10.0.0.3")), "a packet of c1 was handed to 10.0.0.3"),
+    ("NTT-18", of(b.clean, alter_payload("QM1", "c1")), "changed 1 payloads of c1"),
+    ("NTT-18", of(b.clean, frame("mark", None, "outside", sport=40_001)), "the same port 40001"),
+    ("NTT-18", of(b.clean, frame("QM1", "c1", "outside", src="10.0.0.2")), "let c1's inside address through"),
+    ("NTT-25", of(b.clean, without("QM3", "c1")), "c1's QM3 was not seen"),
+    ("NTT-25", of(b.clean, lambda w: setattr(w, "records", [r for r in w.records if r.kind is not RecordKind.ESP_UP])), "no account"),
+    ("NTT-25", of(b.clean, lambda w: w.record(b.T0, "c1", RecordKind.ESP_UP, spi_in="bad", spi_out="d0000001")), "says SPI bad"),
+    ("NTT-25", of(b.clean, lambda w: w.record(b.T0, "c1", RecordKind.ESP_UP, spi_in="c0000001", spi_out="bad")), "says SPI bad"),
+    ("NTT-25", of(b.clean, only("c2")), "lists no outbound SA for c1"),
+    ("NTT-25", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.inside.kind is FrameKind.IKE or p.direction == "up"])),
+     "no ESP went down on c1's SA"),
+    ("NTT-27", of(b.clean, lambda w: w.packet("c1", b.T0 + 1, "up", 1701, FrameKind.L2TP_CLEAR, "clear")), "crossed in clear"),
+    ("NTT-27", of(b.clean, lambda w: w.packet("c1", b.T0 + 1, "up", 1701, FrameKind.OTHER, "clear")), "crossed in clear"),
+    ("NTT-27", of(b.clean, lambda w: w.packet("c1", b.T0 + 1, "up", 1, FrameKind.ICMP, "clear", mark=b.Mark(1, 1, False))), "in clear"),
+    ("NTT-28", of(plain()), "c1 died"),
+    ("NTT-28", of(plain("kernel")), "c2 never came up"),
+    ("NTT-28", of(b.clean, lose("c2", 2)), "c2 lost 2 of"),
+]  # fmt: skip
+
+
+def lose_after(w: Any, client: str, step: str, count: int) -> None:
+    t = end_of(w, step)
+    gone = [p for p in w.find("answer", client) if p.inside.t > t][:count]
+    numbers = {p.inside.inner.mark.sequence for p in gone}
+    w.packets = [p for p in w.packets if p not in gone]
+    w.records = [
+        r for r in w.records if not (r.client == client and r.kind is RecordKind.MARK_ANSWERED and r.data["sequence"] in numbers)
+    ]
+
+
+def keep_port(w: Any, client: str) -> None:
+    """The SA is gone, the port is not: another SA of unknown SPI still bears it."""
+    sa = replace(w.views[0].sas[0], spi="99999999", translated_port=w.ports[client])
+    w.views[-1] = replace(w.views[-1], sas=(*w.views[-1].sas, sa))
+
+
+def keep_session(w: Any, client: str) -> None:
+    kept = next(s for s in w.views[-3].sessions if s.tunnel_remote == 100 + w.n(client))
+    w.views[-2:] = [replace(v, sessions=(*v.sessions, kept)) for v in w.views[-2:]]
+
+
+def hashes(w: Any, message: str, *ends: tuple[str, int]) -> None:
+    """NAT-D payloads of c1's message for these ends; ("none", 0) is a hash of nothing."""
+    i, r = w.cookies("c1")
+    w.set_ike(message, "c1", nat_d=["00" * 20 if a == "none" else b.nat_d(i, r, a, p) for a, p in ends])
+
+
+INCONCLUSIVE: list[tuple[str, Make, str]] = [
+    ("DMX-01", of(alone), "fewer than two clients"),
+    ("DMX-01", of(plain(), lambda w: setattr(w, "packets", [p for p in w.packets if not (p.client == "c1" and p.name in ("mark", "answer")
+                                                             and p.inside.t < b.T0 + 6.5)])), "the wire does not show them"),
+    ("DMX-02", of(plain(), lambda w: setattr(w, "views", w.views[:1])), "no view of the gateway lists two clients"),
+    ("DMX-02", of(plain(), leave_out_view), "own account (sessions, SAs) is missing"),
+    ("DMX-04", of(alone), "fewer than two clients"),
+    ("DMX-07", of(alone), "1 clients were planned, 2 are needed"),
+    ("DMX-07", of(b.clean, lambda w: w.record(b.T0 + 3, "c1", RecordKind.IMPAIRED, reason="late timers")), "late timers"),
+    ("DMX-07", of(late), "too little once the last client was up"),
+    ("DMX-07", of(b.clean, lambda w: setattr(w, "lone", [o for o in w.lone if o.side is not Side.FAR_END])), "no capture of the far-end"),
+    ("DMX-10", of(b.clean, lambda w: (w.views.clear(), w.ports.clear(), setattr(w, "lone", []))), "nothing shows the port"),
+    ("DMX-11", of(alone), "only 1 clients"),
+    ("DMX-12", of(alone), "fewer than two"),
+    ("DMX-17", of(b.clean), "in the order of their numbers"),
+    ("DMX-17", of(alone), "fewer than two"),
+    ("DMX-20", of(b.clean, lambda w: (w.views.clear(), w.ports.clear(), setattr(w, "lone", []))), "nothing shows the port"),
+    ("DMX-21", of(b.clean, lambda w: (w.views.clear(), w.ports.clear(), setattr(w, "lone", []))), "nothing shows the port"),
+    ("DMX-22", of(alone), "2 are needed"),
+    ("DMX-22", of(b.clean, without("answer", "c2")), "no marked reply to c2"),
+    ("DMX-24", of(plain()), "translates no port"),
+    ("DMX-25", of(b.clean, lambda w: setattr(w, "records", [r for r in w.records if r.data.get("size") != 1300])), "large ones were not"),
+    ("DMX-25", of(b.clean, lambda w: setattr(w, "records", [r for r in w.records if r.data.get("size") != 60])), "small"),
+    ("DMX-25", of(alone), "fewer than two clients were up"),
+    ("DMX-29", of(b.clean), "more than one client"),
+    ("DMX-29", of(alone, lambda w: (w.views.clear(), w.ports.clear(), setattr(w, "lone", []))), "nothing shows the port"),
+    ("DMX-35", of(b.clean, *(lambda w, n=n: w.alter(n, lambda o: replace(o, inner=replace(o.inner, udp_checksum=0)))
+                             for n in ("mark", "SCCRQ", "SCCCN", "ICRQ", "ICCN", "LCP Configure-Request", "LCP Configure-Ack",
+                                       "CHAP Response", "IPCP Configure-Ack", "CDN", "StopCCN"))), "nothing that this check"),
+    ("DMX-40", of(b.clean), "no delete-ipsec step"),
+    ("DMX-40", of(b.endings, only("c1")), "lists no SA of anybody"),
+    ("DMX-40", of(b.endings, leave_out_view), "own account"),
+    ("DMX-43", of(b.clean), "no gateway-close step"),
+    ("DMX-44", of(b.clean), "no client-close step"),
+    ("DMX-45", of(b.clean), "no vanish step"),
+    ("DMX-45", of(b.endings, lambda w: w.control("c4", end_of(w, "vanish:c4") + 1, "up", "Hello")), "did not vanish"),
+    ("DMX-45", of(b.endings, lambda w: setattr(w, "views", [replace(v, sessions=()) for v in w.views])), "lists no session of anybody"),
+    ("DMX-74", of(b.clean), "ms apart, so not together"),
+    ("NTT-01", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("NTT-03", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("NTT-04", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("DMX-30", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("DMX-31", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("DMX-32", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("NTT-05", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("NTT-06", of(b.clean, ike("QM1", "c1", marker=None)), "without regard to the marker"),
+    ("NTT-07", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("NTT-08", of(b.clean), "idle long enough"),
+    ("NTT-10", of(b.clean, without("MM1", "c2")), "not seen on both sides"),
+    ("NTT-12", of(b.clean, without("MM5", "c2")), "not seen on both sides"),
+    ("NTT-13", of(alone), "one client alone"),
+    ("NTT-13", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.client != "c2"])), "nothing of c2 crossed"),
+    ("NTT-14", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.direction == "down"])), "nothing that this check"),
+    ("NTT-15", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.direction == "up"])), "nothing that this check"),
+    ("NTT-18", of(alone), "one client alone"),
+    ("NTT-18", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.client != "c2" or p.direction == "up"])),
+     "nothing came back for c2"),
+    ("NTT-25", of(b.clean, without("MM1", "c2")), "never sent its first message"),
+    ("NTT-27", of(b.clean, clear_expected=True), "declared to carry L2TP in clear"),
+    ("NTT-27", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.inside.kind is FrameKind.IKE])), "no ESP was seen"),
+    ("NTT-28", of(alone), "2 are needed"),
+    *((row, of(b.clean, lambda w: setattr(w, "packets", []) or setattr(w, "lone", [])), "there is no capture") for row in sorted(CHECKS)),
+    *((row, of(b.clean, trouble=("the gateway's console fell silent",)), "console fell silent") for row in sorted(CHECKS)),
+    *((row, of(b.clean, lambda w: w.steps.pop(0)), "half up: c1") for row in sorted(CHECKS)),
+]  # fmt: skip
+
+
+def judge(row: str, make: Make) -> tuple[Outcome, str]:
+    verdict = CHECKS[row](make())
+    return verdict.outcome, verdict.because
+
+
+@pytest.mark.parametrize(("row", "make"), PASS, ids=[f"{c[0]}-{i}" for i, c in enumerate(PASS)])
+def test_passes(row: str, make: Make) -> None:
+    assert judge(row, make)[0] is Outcome.PASS, judge(row, make)[1]
+
+
+@pytest.mark.parametrize(("row", "make", "words"), FAIL, ids=[f"{c[0]}-{c[2]}" for c in FAIL])
+def test_fails(row: str, make: Make, words: str) -> None:
+    outcome, because = judge(row, make)
+    assert outcome is Outcome.FAIL, because
+    assert words in because
+
+
+@pytest.mark.parametrize(("row", "make", "words"), INCONCLUSIVE, ids=[f"{c[0]}-{c[2]}-{i}" for i, c in enumerate(INCONCLUSIVE)])
+def test_is_inconclusive(row: str, make: Make, words: str) -> None:
+    outcome, because = judge(row, make)
+    assert outcome is Outcome.INCONCLUSIVE, because
+    assert words in because
+
+
+def test_every_check_has_all_three() -> None:
+    for cases in (PASS, FAIL, INCONCLUSIVE):
+        assert {c[0] for c in cases} == set(CHECKS)
+
+
+def test_the_newcomers_own_fate_is_judged_where_it_is_expected() -> None:
+    check: Any = CHECKS["DMX-01"]
+    assert check(b.eviction("user").evidence(), newcomer_up=True).outcome is Outcome.PASS
+    assert check(b.eviction("user").evidence(), newcomer_up=False).outcome is Outcome.FAIL
+    assert check(b.eviction("kernel").evidence(), newcomer_up=False).outcome is Outcome.PASS
+    assert check(b.eviction("kernel").evidence(), newcomer_up=True).outcome is Outcome.FAIL
