@@ -40,6 +40,7 @@ def write_reports(
 ) -> tuple[Told, Generated]:
     """summary.json and summary.html at once, then `latest`, then report.html where Node and Allure are at hand."""
     told = look(folder)
+    folder = told.archive.folder
     write_whole(folder / "summary.json", told.summary.to_json())
     _write_page(folder, told, Generated(None))
     point_latest(folder)

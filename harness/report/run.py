@@ -150,7 +150,8 @@ class Archive:
 
 
 def load(folder: Path) -> Archive:
-    """Read a run's folder. UsageError where it is none."""
+    """Read a run's folder, which may be named by way of `latest`. UsageError where it is none."""
+    folder = folder.resolve()
     try:
         content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
@@ -181,6 +182,7 @@ def archived(root: Path) -> tuple[Path, ...]:
 
 def point_latest(folder: Path) -> None:
     """Make `latest` beside `folder` point at it, in one step, unless it already points at a run that began later."""
+    folder = folder.resolve()
     link = folder.parent / LATEST
     if link.is_dir() and not link.is_symlink():
         raise UsageError("should be a link to the newest run and is a folder", file=str(link), cure=f"move {link} away")
