@@ -7,6 +7,7 @@ transform offered that equals a row of its own; an initiator accepts only what i
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -184,10 +185,9 @@ def esp_choice(offered: Sequence[Proposal], rows: Iterable[EspProposal], encapsu
     """The first ESP transform offered that is one of `rows` in this encapsulation, alone in its proposal, and that row with the
     shorter lifetimes. A proposal that comes with another of the same number (a bundle with AH or IPCOMP) is passed over."""
     known = {(ESP_TRANSFORMS[row.encryption][0], _essence(_esp_attributes(row, encapsulation))): row for row in rows}
-    numbers = [proposal.number for proposal in offered]
-    bundled = {number for number in numbers if numbers.count(number) > 1} if len(numbers) <= MAX_TRANSFORMS else set(numbers)
+    times = Counter(proposal.number for proposal in offered)
     for proposal in offered:
-        if proposal.protocol != registry.PROTO_ESP or len(proposal.spi) != 4 or proposal.number in bundled:
+        if proposal.protocol != registry.PROTO_ESP or len(proposal.spi) != 4 or times[proposal.number] > 1:
             continue
         for transform in proposal.transforms:
             row = known.get((transform.id, _essence(transform.attributes)))

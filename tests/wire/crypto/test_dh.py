@@ -46,7 +46,8 @@ def test_curves_give_the_vectors_of_rfc_5903(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "bits", "addend"),
-    # RFC 2409 §6.2: 2^1024 - 2^960 - 1 + 2^64 * ([2^894 pi] + 129093). RFC 3526 §3: … 2^2048 - 2^1984 - 1 + 2^64 * ([2^1918 pi] + 124476).
+    # RFC 2409 §6.2: 2^1024 - 2^960 - 1 + 2^64 * ([2^894 pi] + 129093).
+    # RFC 3526 §3: 2^2048 - 2^1984 - 1 + 2^64 * ([2^1918 pi] + 124476).
     [("modp1024", 1024, 129093), ("modp2048", 2048, 124476)],
 )
 def test_primes_follow_the_formula_of_their_rfc(name: str, bits: int, addend: int) -> None:
@@ -108,7 +109,8 @@ def test_curves_refuse_points_off_the_curve(name: str) -> None:
     group = GROUPS[name]
     pair = group.key_pair(random.Random(1).randbytes)
     good = group.key_pair(random.Random(2).randbytes).public
-    for wrong in (bytes(group.public_size), good[:-1], good + b"\0", good[:-1] + bytes((good[-1] ^ 1,)), b"\xff" * group.public_size):
+    bent = good[:-1] + bytes((good[-1] ^ 1,))
+    for wrong in (bytes(group.public_size), good[:-1], good + b"\0", bent, b"\xff" * group.public_size):
         with pytest.raises(ProtocolError):
             pair.shared(wrong)
 

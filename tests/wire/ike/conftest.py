@@ -8,12 +8,16 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from harness.wire.config import EspProposal, IkeConfig, IkeProposal
 from harness.wire.events import Datagram, Event
 from harness.wire.ike import registry
 from harness.wire.ike.core import IkeCore
 from harness.wire.retransmit import Schedule
+
+settings.register_profile("fixed", derandomize=True, deadline=None)  # the same examples in every run, and no clock
+settings.load_profile("fixed")
 
 E = TypeVar("E", bound=Event)
 

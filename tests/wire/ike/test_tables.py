@@ -32,7 +32,8 @@ QUICK = {
     "INSTALLED": {"CLOSE": "ENDED"},
     "ENDED": {},
 }
-TABLES: list[tuple[Table[Any, Any, Any], dict[str, dict[str, str]]]] = [(main_mode_table.TABLE, MAIN), (quick_mode_table.TABLE, QUICK)]
+Rows = dict[str, dict[str, str]]
+TABLES: list[tuple[Table[Any, Any, Any], Rows]] = [(main_mode_table.TABLE, MAIN), (quick_mode_table.TABLE, QUICK)]
 PAIRS = [
     pytest.param(table, expected, state, event, id=f"{table.name}: {state.value} + {event.value}")
     for table, expected in TABLES
