@@ -40,9 +40,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """Every timer of the gateway that a scenario may want shorter; seconds, 0 = never. The defaults are what a gateway ships with.
+    """Every timer of the gateway that a scenario may want shorter; seconds, 0 = never. The defaults are those of a shipped one.
 
-    `hello` of xl2tpd is not among them: 1.3.18 has its 60 s compiled in.
+    xl2tpd's Hello interval is not among them: 1.3.18 has its 60 s compiled in. Its retransmissions come after 1, 2, 4 … s, never more
+    than `l2tp_cap_backoff`, and `l2tp_max_retries` of them end the tunnel.
     """
 
     dpd_delay: float = 30.0
@@ -55,6 +56,8 @@ class Timers:
     lcp_echo_failures: int = 4
     ike_retransmit: float = 4.0  # first interval; grows by 1.8
     ike_retransmit_tries: int = 5
+    l2tp_cap_backoff: int = 16
+    l2tp_max_retries: int = 5
 
     def scaled(self, factor: float) -> Timers:
         """The same gateway with time running `factor` times as fast. Counts stay; a timer that is on stays on."""
@@ -68,6 +71,7 @@ class Timers:
             esp_life=self.esp_life / factor,
             lcp_echo_interval=max(1, round(self.lcp_echo_interval / factor)) if self.lcp_echo_interval else 0,
             ike_retransmit=self.ike_retransmit / factor,
+            l2tp_cap_backoff=max(1, round(self.l2tp_cap_backoff / factor)),
         )
 
     def against(self, shipped: Timers) -> tuple[str, ...]:
@@ -145,6 +149,8 @@ def render(settings: GatewaySettings) -> dict[str, str]:
         "esp_life": _seconds(timers.esp_life),
         "retransmit_timeout": f"{timers.ike_retransmit:g}",
         "retransmit_tries": str(timers.ike_retransmit_tries),
+        "l2tp_cap_backoff": str(timers.l2tp_cap_backoff),
+        "l2tp_max_retries": str(timers.l2tp_max_retries),
         "userspace": "yes" if chosen.l2tp == "user" else "no",
         "pool": settings.pool,
         "ppp_address": settings.ppp_address,
@@ -175,11 +181,12 @@ class _Placeholders(Template):
 
     delimiter = "@"
     idpattern = r"(?!)"  # only the braced form
-    braceidpattern = r"[a-z_]+"
+    braceidpattern = r"[a-z0-9_]+"
 
 
 def _seconds(value: float) -> str:
-    return f"{round(value)}s"
+    """strongSwan counts whole seconds; a timer that is on does not scale down to off."""
+    return f"{max(1, round(value)) if value else 0}s"
 
 
 def _quoted(text: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from harness.devices import linux_config
+from harness.devices import linux_config, linux_view, vici_text
 from harness.devices.linux_config import GatewaySettings
 from harness.errors import DeviceError
-from harness.model import GatewayView, Secret
+from harness.model import GatewayView
 
 
 class CommandResult(Protocol):
@@ -26,13 +24,17 @@ class CommandResult(Protocol):
 
 Execute = Callable[[str, float], Awaitable[CommandResult]]
 
-LOGS = {"charon": "/var/log/charon.log", "xl2tpd": "/var/log/xl2tpd.log", "pppd": "/var/log/pppd.log", "demux": "/var/log/demux.log"}
+LOGS = {
+    "charon": "/var/log/charon.log",
+    "xl2tpd": "/var/log/xl2tpd.log",
+    "pppd": "/var/log/pppd.log",
+    "demux": "/var/log/demux.log",
+}
 
 # A bounded wait: `until_true SECONDS command…` looks until the command succeeds. The daemons tell nobody that they are ready.
 WAIT_FUNCTION = """
 until_true() { local end=$((SECONDS + $1)); shift; until "$@"; do ((SECONDS <= end)) || return 1; sleep 0.03; done; }
 """
-
 START_CHARON = """
 rm -f /run/charon.pid /run/charon.vici; : > /var/log/charon.log
 setsid /usr/lib/ipsec/charon </dev/null >/run/charon.out 2>&1 &
@@ -41,53 +43,39 @@ START_XL2TPD = """
 rm -f /run/xl2tpd.pid /run/xl2tpd/l2tp-control; mkdir -p /run/xl2tpd; : > /var/log/xl2tpd.log
 setsid xl2tpd -D -c /etc/xl2tpd/xl2tpd.conf -p /run/xl2tpd.pid </dev/null >/var/log/xl2tpd.log 2>&1 &
 """
-AWAIT_DAEMONS = """
+LOAD = 'loaded=$(swanctl --load-all --clear --noprompt 2>&1) || { echo "swanctl: $loaded"; exit 1; }\n'
+AWAIT_DAEMONS = (
+    """
 until_true 20 test -S /run/charon.vici || { echo "charon does not answer:"; tail -n 5 /var/log/charon.log /run/charon.out; exit 1; }
-loaded=$(swanctl --load-all --noprompt 2>&1) || { echo "swanctl: $loaded"; exit 1; }
+"""
+    + LOAD
+    + """
 until_true 20 test -p /run/xl2tpd/l2tp-control || { echo "xl2tpd does not answer:"; tail -n 5 /var/log/xl2tpd.log; exit 1; }
 """
-
-SECTION = "@@ natstorm section "
-VIEW_COMMANDS = {
-    "xfrm-state": "ip -s xfrm state list nokeys",
-    "xfrm-policy": "ip xfrm policy",
-    "ike-sas": "timeout 5 swanctl --list-sas --raw",
-    "pppd": "for pid in $(pidof pppd); do echo \"$pid $(tr '\\0' ' ' < /proc/$pid/cmdline)\"; done; for f in /run/ppp*.pid; do [ -f $f ] && echo \"$f $(head -n1 $f)\"; done",
-    "addresses": "ip -o -4 address",
-    "xl2tpd": "grep -aE 'stablished|losed|losing|Terminating|pppd|fork' /var/log/xl2tpd.log",
-    "sockets": "ss -unap",
-    "pppol2tp": "cat /proc/net/pppol2tp",
-    "demux": "cat /var/log/demux.log",
-    "demux-filters": "tc -s filter show dev demux0 egress",
-    "rules": "for table in raw mangle filter; do iptables-legacy -t $table -nvxL; done",
-    "xfrm-stat": "cat /proc/net/xfrm_stat",
-    "daemons": "for d in charon xl2tpd; do echo \"$d $(pidof $d)\"; done",
-}
-
-
-def _section(name: str) -> str:
-    return f"printf '\\n{SECTION}%s\\n' {shlex.quote(name)}"
-
-
-def _sections(text: str) -> dict[str, str]:
-    """The output of commands, each announced by a section line, by name."""
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in text.split("\n"):
-        if line.startswith(SECTION):
-            lines = found[line.removeprefix(SECTION)] = []
-        else:
-            lines.append(line)
-    return {name: "\n".join(part).rstrip("\n") + "\n" if any(part) else "" for name, part in found.items()}
-
-
-VIEW_SCRIPT = "exec 2>&1\n" + "".join(f"{_section(name)}; {command}\n" for name, command in VIEW_COMMANDS.items()) + "true"
+)
+# Orderly: xl2tpd sends StopCCN and must go before the SAs that carry it; then charon sends its deletes.
+STOP = """
+gone() { ! pidof "$1" >/dev/null; }
+kill $(pidof xl2tpd) 2>/dev/null; until_true 5 gone xl2tpd || { echo "xl2tpd does not end"; exit 1; }
+kill $(pidof charon) 2>/dev/null; until_true 10 gone charon || { echo "charon does not end"; exit 1; }
+"""
+KILL = "kill -KILL $(pidof charon xl2tpd pppd) 2>/dev/null; ip xfrm state flush; ip xfrm policy flush\n"
 
 
 class LinuxGateway:
-    """The role Gateway. `execute(command, timeout)` runs bash on the device; `clock` gives seconds since the epoch for views."""
+    """The role Gateway. `execute(command, timeout)` runs bash on the device; `clock` gives seconds since the epoch for views.
 
-    def __init__(self, execute: Execute, settings: GatewaySettings, *, name: str = "gateway", clock: Callable[[], float] = time.time):
+    Every method raises DeviceError with what the device said when it does not do as asked.
+    """
+
+    def __init__(
+        self,
+        execute: Execute,
+        settings: GatewaySettings,
+        *,
+        name: str = "gateway",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.name = name
         self.settings = settings
         self.start_seconds = 0.0
@@ -100,30 +88,125 @@ class LinuxGateway:
         """Write the configuration, set the packet rules, start the daemons; return when both take requests."""
         began = time.monotonic()
         setup = "/etc/natstorm/demux-setup || exit 1\n" if linux_config.variant(self.settings.variant).ipsec == "demux" else ""
-        await self._run(
-            "start",
+        script = (
             WAIT_FUNCTION
             + self._files(linux_config.render(self.settings))
             + START_CHARON
             + setup
             + "iptables-legacy-restore /etc/natstorm/rules || exit 1\n"
             + START_XL2TPD
-            + AWAIT_DAEMONS,
+            + AWAIT_DAEMONS
         )
+        await self._run("start", script)
         self.start_seconds = time.monotonic() - began
+
+    async def stop_daemons(self) -> None:
+        """An orderly end: every tunnel is closed and every SA deleted, and the clients are told."""
+        await self._run("stop the daemons", WAIT_FUNCTION + STOP)
+
+    async def kill_daemons(self) -> None:
+        """A gateway that dies: no word to anybody, and nothing is left of its SAs."""
+        await self._run("kill the daemons", KILL + "true")
+
+    async def restart_daemons(self) -> None:
+        """Start them again after stop_daemons or kill_daemons, with the present settings."""
+        script = WAIT_FUNCTION + self._files(linux_config.render(self.settings)) + START_CHARON + START_XL2TPD + AWAIT_DAEMONS
+        await self._run("start the daemons again", script)
+
+    async def reconfigure(self, **changes: Any) -> None:
+        """Change GatewaySettings while it runs: psk, users, ike_proposals, esp_proposals, authentication, timers.
+
+        SAs and sessions that are up stay; what comes next meets the new settings. The variant and the addresses cannot change so.
+        """
+        fixed = {"variant", "address", "interface"} & changes.keys()
+        if fixed:
+            raise DeviceError(self.name, "reconfigure", f"{', '.join(sorted(fixed))} can only be set before the start")
+        self.settings = replace(self.settings, **changes)
+        await self._run("reconfigure", self._files(linux_config.render(self.settings)) + LOAD)
+
+    async def silence(self, on: bool = True) -> None:
+        """A gateway that neither hears nor says anything any more, though all its daemons live."""
+        action, interface = ("-I" if on else "-D"), self.settings.interface
+        script = (
+            f"iptables-legacy {action} INPUT -i {interface} -j DROP || exit 1\n"
+            f"iptables-legacy {action} OUTPUT -o {interface} -j DROP || exit 1\n"
+        )
+        await self._run("silence" if on else "end the silence", script)
 
     # --- what it says of itself ---
 
     async def logs(self) -> dict[str, str]:
         """Every log of the daemons, by name; those that do not exist are left out."""
-        script = "".join(f"[ -f {path} ] && {{ {_section(name)}; cat {path}; }}\n" for name, path in LOGS.items())
-        return _sections(await self._run("logs", script + "true"))
+        parts = [f"[ -f {path} ] && {{ {linux_view.announce(name)}; cat {path}; }}\n" for name, path in LOGS.items()]
+        return linux_view.sections(await self._run("logs", "".join(parts) + "true"))
 
     async def view(self, label: str) -> GatewayView:
         """The gateway's own account of its SAs and sessions, gathered by one command."""
         moment = self._clock()
-        texts = _sections(await self._run("view", VIEW_SCRIPT))
-        return GatewayView(moment, label, texts=texts)
+        return linux_view.assemble(moment, label, linux_view.sections(await self._run("view", linux_view.SCRIPT)))
+
+    async def running(self) -> dict[str, bool]:
+        """Whether each daemon lives."""
+        output = await self._run("daemons", "for d in charon xl2tpd; do echo $d $(pidof $d); done")
+        return {line.split()[0]: len(line.split()) > 1 for line in output.splitlines() if line.strip()}
+
+    # --- what it does to its clients ---
+
+    async def delete_ipsec(self, spi: str | None = None, *, udp_port: int | None = None, address: str | None = None) -> None:
+        """End one client's IKE SA and ESP SAs with Delete payloads.
+
+        The client is named by an SPI of either direction (8 hex digits), or by the UDP port (and address) that its IKE comes from.
+        """
+        sa = await self._find(spi, udp_port, address)
+        await self._run("delete", f"swanctl --terminate --ike-id {sa.unique} --timeout 5 2>&1")
+
+    async def delete_esp(self, spi: str) -> None:
+        """End one pair of ESP SAs with a Delete payload; the IKE SA stays."""
+        await self._run("delete", f"swanctl --terminate --child-id {(await self._find_child(spi)).unique} --timeout 5 2>&1")
+
+    async def rekey(self, spi: str) -> None:
+        """The gateway begins a quick mode for the client whose ESP SA has this SPI."""
+        await self._run("rekey", f"swanctl --rekey --child-id {(await self._find_child(spi)).unique} 2>&1")
+
+    async def rekey_ike(self, spi: str | None = None, *, udp_port: int | None = None) -> None:
+        """The gateway begins a main mode anew with one client."""
+        await self._run("rekey IKE", f"swanctl --rekey --ike-id {(await self._find(spi, udp_port, None)).unique} 2>&1")
+
+    async def close_l2tp(self, tunnel: int) -> None:
+        """The LNS closes one tunnel (StopCCN); `tunnel` is the ID that the gateway assigned."""
+        await self._control("close the tunnel", f"d {tunnel}")
+
+    async def close_call(self, session: int) -> None:
+        """The LNS closes one call (CDN); `session` is the ID that the gateway assigned."""
+        await self._control("close the call", f"h {session}")
+
+    # --- within ---
+
+    async def _control(self, what: str, request: str) -> None:
+        # xl2tpd reads a request from a pipe and writes its answer, "00 OK" or a code and a reason, to the pipe named before it
+        script = (
+            "answer=/run/natstorm.answer.$$; mkfifo $answer; exec {pipe}<>$answer\n"
+            f'echo "@$answer {request}" > /run/xl2tpd/l2tp-control\n'
+            'read -r -t 5 code rest <&$pipe; rm -f $answer; echo "${code:-no answer} $rest"; [[ $code == 00 ]]\n'
+        )
+        await self._run(what, script)
+
+    async def _ike_sas(self) -> tuple[vici_text.IkeSa, ...]:
+        return vici_text.parse_sas(await self._run("list SAs", "swanctl --list-sas --raw")).rows
+
+    async def _find(self, spi: str | None, udp_port: int | None, address: str | None) -> vici_text.IkeSa:
+        for sa in await self._ike_sas():
+            by_spi = spi is None or any(spi in (child.spi_in, child.spi_out) for child in sa.children)
+            if by_spi and udp_port in (None, sa.peer_port) and address in (None, sa.peer_address):
+                return sa
+        raise DeviceError(self.name, "list SAs", f"no IKE SA for {spi or udp_port or address}")
+
+    async def _find_child(self, spi: str) -> vici_text.ChildSa:
+        for sa in await self._ike_sas():
+            for child in sa.children:
+                if spi in (child.spi_in, child.spi_out):
+                    return child
+        raise DeviceError(self.name, "list SAs", f"no ESP SA with SPI {spi}")
 
     async def _run(self, what: str, script: str, timeout: float = 45.0) -> str:
         result = await self._execute(script, timeout)
@@ -133,11 +216,10 @@ class LinuxGateway:
 
     @staticmethod
     def _files(files: Mapping[str, str]) -> str:
-        lines = ["umask 077"]
-        lines.append("mkdir -p " + " ".join(sorted({shlex.quote(path.rsplit("/", 1)[0]) for path in files})))
-        for path, text in files.items():
-            lines.append(f"printf %s {shlex.quote(text)} > {shlex.quote(path)}")
-        scripts = [shlex.quote(path) for path, text in files.items() if text.startswith("#!")]
-        if scripts:
-            lines.append("chmod 700 " + " ".join(scripts))
+        """Write files anew, readable by root alone; those that are programs may be run."""
+        directories = sorted({shlex.quote(path.rsplit("/", 1)[0]) for path in files})
+        lines = ["umask 077", "mkdir -p " + " ".join(directories), "rm -f " + " ".join(map(shlex.quote, files))]
+        lines += [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in files.items()]
+        if programs := [shlex.quote(path) for path, text in files.items() if text.startswith("#!")]:
+            lines.append("chmod 700 " + " ".join(programs))
         return "\n".join(lines) + "\n"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from harness.devices.linux_config import GatewaySettings, Timers
+from harness.devices.linux_config import variant as variant_named
 from harness.devices.linux_gateway import LinuxGateway
-from harness.lab import packages
+from harness.lab import kernel_modules, packages, witness
 from harness.lab.guest_link import Job, Result
 from harness.lab.topology import Attachment
 from harness.lab.uml import GuestPlan, UmlGuest
+from harness.model import CaptureFacts
 from harness.model.testbed import Testbed
 
 
@@ -23,6 +26,7 @@ class UmlGateway:
         self.guest = guest
         self.settings = settings
         self.driver = LinuxGateway(guest.execute, settings, clock=clock)
+        self._witnesses: list[witness.Witness] = []
 
     @property
     def running(self) -> bool:
@@ -42,6 +46,18 @@ class UmlGateway:
 
     async def execute(self, command: str, timeout: float = 30.0) -> Result:
         return await self.guest.execute(command, timeout)
+
+    async def start_witnesses(self) -> None:
+        """Begin the captures inside the gateway: the far end, and with demux the translated L2TP."""
+        self._witnesses = [witness.far_end(self.guest)]
+        if variant_named(self.settings.variant).ipsec == "demux":
+            self._witnesses.append(witness.translated(self.guest))
+        await asyncio.gather(*(one.start() for one in self._witnesses))
+
+    async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
+        """End them and move their files into `folder`."""
+        witnesses, self._witnesses = self._witnesses, []
+        return list(await asyncio.gather(*(one.stop(folder) for one in witnesses)))
 
     def shell(self, rows: int = 24, columns: int = 80) -> Job:
         return self.guest.shell(rows, columns)
@@ -71,6 +87,7 @@ def linux_gateway(
         scratch,
         addresses=[testbed.gateway.interface.address],
         packages=packages.guest_directory(),
+        modules=kernel_modules.for_gateway(variant_named(variant).ipsec),
     )
     settings = settings_of(testbed, variant)
     return UmlGateway(UmlGuest(plan), settings if timers is None else replace(settings, timers=timers))

@@ -17,8 +17,8 @@ from typing import Any
 from harness.errors import DeviceError
 
 LINE_LIMIT = 1 << 20
-# Bytes under way to the guest at most. UML never hears of a console again once the guest's line discipline, which holds 4,096 bytes, has
-# told it to wait; so the guest acknowledges what it has read.
+# Bytes under way to the guest at most. Once the guest's line discipline, which holds 4,096 bytes, has told UML to wait, UML never
+# hears of that console again; so the guest acknowledges what it has read.
 WINDOW = 2048
 
 

@@ -33,6 +33,11 @@ DEMUX_MODULES = (
 )  # fmt: skip
 
 
+def for_gateway(ipsec: str) -> tuple[str, ...]:
+    """The modules of one gateway variant: "plain", "connmark" or "demux"."""
+    return GATEWAY_MODULES + {"plain": (), "connmark": CONNMARK_MODULES, "demux": DEMUX_MODULES}[ipsec]
+
+
 def module_root(base: Path = UML_MODULES) -> Path:
     """The directory of the one kernel release that the package brings."""
     releases = sorted(base.glob("*/modules.dep")) if base.is_dir() else []
@@ -56,7 +61,8 @@ def load_order(root: Path, wanted: Iterable[str]) -> list[str]:
         if name in built_in:
             continue
         if name not in known:
-            raise LabError("kernel modules for the guest", f"{root} has no module {name}", "apt-get install --reinstall user-mode-linux")
+            cure = "apt-get install --reinstall user-mode-linux"
+            raise LabError("kernel modules for the guest", f"{root} has no module {name}", cure)
         path, needs = known[name]
         for step in (*reversed(needs), path):  # modules.dep names the deepest dependency last
             order[str(root / step)] = None

@@ -1,6 +1,6 @@
 """Debian packages: the host's tools, installed with apt; the guest's daemons, unpacked into a cache and never installed.
 
-Installing strongSwan or xl2tpd would start them on the host. Their packages and all they depend on that the host lacks are fetched and
+Installing strongSwan or xl2tpd would start them on the host. Their packages, and all they need that the host lacks, are fetched and
 unpacked into `<project>/.cache/guest/<hash of names and versions>/`, which a guest lays over the host's own files.
 """
 
@@ -32,7 +32,7 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# natstorm setup: no daemon is started while it installs tools\nexit 101\n"
 SETUP_COMMAND = "natstorm setup"
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where tools live that an ordinary user's PATH leaves out
-UNPACK_LAYOUT = "1"  # part of the cache's hash: raised when what is done to the unpacked files changes
+UNPACK_LAYOUT = "2"  # part of the cache's hash: raised when what is done to the unpacked files changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class HostTool:
 # None of these packages holds a daemon.
 HOST_TOOLS = (
     HostTool("linux.uml", "user-mode-linux", "the gateway's kernel"),
-    HostTool("modprobe", "kmod", "kernel modules that the guest asks for by itself"),
+    HostTool("modprobe", "kmod", "kernel modules, by hand in the guest's shell"),
     HostTool("ip", "iproute2", "namespaces, links and routes"),
     HostTool("nft", "nftables", "the kernel's NAT"),
     HostTool("conntrack", "conntrack", "the NAT's mappings"),
@@ -96,7 +96,8 @@ def guest_directory() -> Path:
     """The unpacked guest packages. MissingTool if they are not there, or the host's packages have changed since."""
     found = _recorded(cache_directory())
     if found is None:
-        raise MissingTool("guest packages", f"not unpacked, or not for the packages this host now has, in {cache_directory()}", SETUP_COMMAND)
+        seen = f"not unpacked, or not for the packages this host now has, in {cache_directory()}"
+        raise MissingTool("guest packages", seen, SETUP_COMMAND)
     return found
 
 
@@ -124,7 +125,10 @@ def _host_state() -> list[int]:
 
 
 def setup(say: Say = print) -> None:
-    """Bring in all that is missing. Quick when nothing is; safe to run twice at once. MissingTool names what this user cannot do."""
+    """Bring in all that is missing. Quick when nothing is; safe to run twice at once.
+
+    MissingTool names what this user cannot do, and the command that would.
+    """
     if not missing_tools() and _recorded(cache_directory()) is not None:
         return
     cache_directory().mkdir(parents=True, exist_ok=True)
@@ -158,8 +162,10 @@ def _install(tools: Sequence[HostTool], say: Say) -> None:
 
 @contextmanager
 def daemons_held_back(policy: Path = POLICY) -> Iterator[None]:
-    """While inside, Debian's maintainer scripts start no daemon. A policy of the host's own is put back afterwards, also after a run
-    that was killed: the next one finds the file that was set aside."""
+    """While inside, Debian's maintainer scripts start no daemon.
+
+    A policy of the host's own is put back afterwards; after a run that was killed, the next one finds the file that was set aside.
+    """
     aside = policy.with_name(policy.name + ".natstorm-saved")
     _restore_policy(policy, aside)
     before = signal.getsignal(signal.SIGTERM)
@@ -240,12 +246,18 @@ def parse_closure(text: str) -> list[str]:
 
 
 def tidy_root(root: Path) -> None:
-    """Make unpacked packages fit a merged /usr, and readable: the guest of an ordinary user reads them with that user's rights."""
+    """Make unpacked packages fit a merged /usr, and readable: the guest of an ordinary user reads them with that user's rights.
+
+    pppd's hooks go: nothing hangs on them here, and each costs a client's set-up a quarter of a second in the guest.
+    """
     for name in ("bin", "sbin", "lib", "lib64"):
         old = root / name
         if old.is_dir() and not old.is_symlink():
             shutil.copytree(old, root / "usr" / name, symlinks=True, dirs_exist_ok=True)
             shutil.rmtree(old)
+    for pattern in ("ip-*", "ipv6-*"):
+        for hook in (root / "etc" / "ppp").glob(pattern):
+            shutil.rmtree(hook) if hook.is_dir() else hook.unlink()
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
@@ -269,16 +281,17 @@ def _apt(*arguments: str, cwd: Path | None = None, say: Say | None = None) -> st
 
 def _call(command: list[str], say: Say | None = None, **options: Any) -> str:
     """Run to the end and return the output; with `say`, tell what it fetches and unpacks as it goes."""
-    program = find_program(command[0]) or command[0]
-    lines = []
-    with subprocess.Popen([program, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options) as run:
+    argv = [find_program(command[0]) or command[0], *command[1:]]
+    options |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    lines: list[str] = []
+    with subprocess.Popen(argv, **options) as run:
         assert run.stdout is not None
         for line in run.stdout:
             lines.append(line)
             if say is not None and line.startswith(("Get:", "Setting up ", "Err:")):
                 say("  " + line.rstrip())
-    output = "".join(lines)
     if run.returncode != 0:
-        shown = " ".join(command[:2] + [word for word in command[2:] if not word.startswith("-")][:4])
-        raise LabError(f"{shown} …", "\n".join(output.strip().splitlines()[-6:]) or f"exit status {run.returncode}", "see the message above; is a Debian mirror in reach?")
-    return output
+        shown = " ".join([command[0], *[word for word in command[1:] if not word.startswith("-") and "=" not in word][:4]])
+        seen = "\n".join("".join(lines).strip().splitlines()[-6:]) or f"exit status {run.returncode}"
+        raise LabError(f"{shown} …", seen, "see the message above; is a Debian mirror in reach?")
+    return "".join(lines)

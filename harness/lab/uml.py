@@ -1,7 +1,7 @@
-"""One User Mode Linux guest: an ordinary process that is a whole Linux machine, with the gateway's daemons over the host's own files.
+"""One User Mode Linux guest: an ordinary process that is a whole Linux machine.
 
-The guest's root is the host's, read-only, under an overlay (see `harness/lab/guest/init.py`); its one network interface `vec0` sits on a
-tap or a raw socket in a network namespace; commands travel over a socket pair that is the guest's second console.
+Its root is the host's, read-only, under an overlay with the gateway's daemons (see `harness/lab/guest/init.py`); its one network
+interface `vec0` sits on a tap or a raw socket in a network namespace; commands go over a socket pair that is its second console.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.errors import LabError, MissingTool
 from harness.lab import kernel_modules
@@ -69,7 +70,7 @@ class GuestPlan:
 
 
 class UmlGuest:
-    """Start it, run commands in it, stop it. The guest's death is noticed at once and ends everything under way with a DeviceError."""
+    """Start it, run commands in it, stop it. Its death is noticed at once and ends everything under way with a DeviceError."""
 
     def __init__(self, plan: GuestPlan) -> None:
         self.plan = plan
@@ -90,18 +91,17 @@ class UmlGuest:
         began = time.monotonic()
         await self._launch()
         assert self._link is not None
-        ready = asyncio.ensure_future(asyncio.shield(self._link.ready))
-        dead = asyncio.ensure_future(self.died.wait())
+        dead = asyncio.create_task(self.died.wait())
         try:
-            await asyncio.wait({ready, dead}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
+            first: list[asyncio.Future[Any]] = [self._link.ready, dead]
+            await asyncio.wait(first, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            if not self._link.ready.done():
                 how = self.obituary() if self.died.is_set() else f"not ready after {within:g} s; {self._last_words()}"
                 raise LabError(f"boot of guest {self.name}", how, "natstorm doctor names what the machine lacks")
         except BaseException:
             await self.kill()
             raise
         finally:
-            ready.cancel()
             dead.cancel()
         self.boot_seconds = time.monotonic() - began
 
@@ -112,11 +112,9 @@ class UmlGuest:
         self._stopping = True
         if self._process.returncode is None and self._link is not None and self._link.ready.done():
             self._link.send({"do": "poweroff"})
-            try:
+            with suppress(TimeoutError):  # it is killed below, which cannot fail
                 async with asyncio.timeout(within):
                     await self.died.wait()
-            except TimeoutError:
-                pass  # it is killed below, which cannot fail
         await self.kill()
 
     async def kill(self) -> None:

@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/lab/bench_gateway.py [--direct] [--out DIR] plain-kernel [COMMAND…]
 
-COMMAND (default: a shell) runs in the network namespace of the clients: any address of 10.0.0.0/24 may be used as source; the gateway is
-203.0.113.231, behind a NAT that shows 203.0.113.232 (with --direct: routed, no NAT). PSK sharedsecret, users user1/pw1 …, PPP gateway
-172.16.1.1. Environment: NATSTORM_GATEWAY=203.0.113.231. DIR gets outside.pcap and the gateway's logs and views afterwards.
+COMMAND (default: a shell) runs in the network namespace of the clients: any address of 10.0.0.0/24 may be used as source; the
+gateway is 203.0.113.231, behind a NAT that shows 203.0.113.232 (with --direct: routed, no NAT). PSK sharedsecret, users user1/pw1 …, PPP
+gateway 172.16.1.1. Environment: NATSTORM_GATEWAY=203.0.113.231. DIR gets outside.pcap and the gateway's logs and views afterwards.
 Other namespaces to look into meanwhile: `ip netns exec nat …`, `ip netns exec wan …`.
 """
 
@@ -46,7 +46,9 @@ ip -n nat addr add 192.0.2.1/30 dev inside; ip -n nat link set inside up
 ip -n nat addr add 203.0.113.232/24 dev outside; ip -n nat link set outside up
 ip -n nat route add 10.0.0.0/24 via 192.0.2.2
 ip netns exec nat sysctl -qw net.ipv4.ip_forward=1
-for d in 'clients uplink' 'nat inside' 'nat outside' 'wan nat0'; do set -- $d; ip netns exec $1 ethtool -K $2 tx off >/dev/null; done
+for d in 'clients uplink' 'nat inside' 'nat outside' 'wan nat0'; do
+  set -- $d; ip netns exec $1 ethtool -K $2 tx off >/dev/null
+done
 ip -n wan link add br0 type bridge; ip -n wan link set br0 up
 ip -n wan tuntap add dev gw0 mode tap; for p in gw0 nat0; do ip -n wan link set $p master br0 up; done
 """
@@ -72,7 +74,8 @@ async def run(arguments: argparse.Namespace) -> int:
         await guest.start()
         gateway = LinuxGateway(guest.execute, GatewaySettings(variant=arguments.variant))
         await gateway.start()
-        print(f"gateway {arguments.variant}: booted in {guest.boot_seconds:.2f} s, daemons in {gateway.start_seconds:.2f} s", file=sys.stderr)
+        times = f"booted in {guest.boot_seconds:.2f} s, daemons in {gateway.start_seconds:.2f} s"
+        print(f"gateway {arguments.variant}: {times}", file=sys.stderr)
         capture = None
         if arguments.out:
             arguments.out.mkdir(parents=True, exist_ok=True)

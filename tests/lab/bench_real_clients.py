@@ -1,9 +1,9 @@
-"""What becomes of real clients behind one NAT, with no code of the harness's own protocols in play: the table of the README, measured.
+"""What becomes of real clients behind one NAT, with none of the harness's own protocol cores in play.
 
     .venv/bin/python tests/lab/bench_real_clients.py [--clients N] [--out DIR] VARIANT
 
-Each client is strongSwan + xl2tpd in a guest of its own. Client 1 connects and pings at 5/s; then the others connect, one after the other;
-then all ping at once for a while. Prints one JSON object. DIR gets the wan capture, the gateway's logs and its view before and after.
+Each client is strongSwan + xl2tpd in a guest of its own. Client 1 connects and pings at 5/s; then the others connect, one after
+the other; then all ping at once for a while. Prints one JSON object. DIR gets the wan capture, the gateway's logs and its views.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ Both directions carry JSON objects, one a line.
                     {"event": "exit", "id": N, "status": S}              S as a shell's: below 0 is minus the signal
                     {"event": "refused", "id": N, "reason": …}
 
-Any number of commands run at once. A command is over when its own process ends: what it left in the background must not keep using its
-output. The commander is PID 1, so it also buries every orphan.
+Any number of commands run at once. A command is over when its own process ends: what it left in the background must not keep using
+its output. The commander is PID 1, so it also buries every orphan.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ import struct
 import sys
 import termios
 import tty
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # an import that the guest need not pay for
+    from collections.abc import Sequence
 
 Message = dict[str, object]
 CHUNK = 65536
@@ -112,7 +116,8 @@ class Commander:
 
     def start(self, number: int, command: str) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)]
+        nothing = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
+        actions = [nothing, (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)]
         try:
             pid = spawn(("/bin/bash", "-c", command), actions)
         except OSError:
@@ -180,7 +185,7 @@ class Commander:
             self.say(event="exit", id=job.number, status=os.waitstatus_to_exitcode(status))
 
 
-def spawn(command: tuple[str, ...], actions: list[tuple[object, ...]]) -> int:
+def spawn(command: tuple[str, ...], actions: Sequence[tuple[object, ...]]) -> int:
     """Start a program in a session of its own, with default signals."""
     return os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE])
 

@@ -2,8 +2,9 @@
 
     python3 -I -S init.py EXCHANGE      EXCHANGE: the one host directory that the guest may write; it holds guest.json
 
-The root the kernel gave us is the host's own, read-only (hostfs). Over it goes an overlay: the unpacked packages on top of the host's
-files, and a tmpfs to take what is written. So the guest sees one Debian with the gateway's daemons installed, and the host never changes.
+The root the kernel gave us is the host's own, read-only (hostfs). Over it goes an overlay: the unpacked packages on top of the
+host's files, and a tmpfs to take what is written. So the guest sees one Debian with the gateway's daemons installed, and the host
+never changes.
 
 guest.json: {"name": str, "packages": directory or null, "module_root": directory of one kernel release, "early_modules": [path],
 "modules": [path, in the order of loading], "addresses": [str], "routes": [str], "sysctls": {name: value}, "console": "/dev/tty1"}
@@ -15,7 +16,7 @@ import ctypes
 import os
 import sys
 
-MS_RDONLY, MS_BIND, MS_MOVE = 1, 4096, 8192
+MS_RDONLY, MS_MOVE = 1, 8192
 SYS_FINIT_MODULE = 313  # x86-64, the only architecture of the user-mode-linux package
 EEXIST = 17
 
@@ -99,8 +100,8 @@ def configure(settings: dict[str, object]) -> None:
     assert isinstance(modules, list)
     for module in modules:
         load_module(module)
-    # The kernel asks modprobe about every algorithm and match it meets for the first time, also where it has all it needs: a second or
-    # two, spent while the first client waits for its SA. All modules are loaded; let it ask nobody.
+    # The kernel asks modprobe about every algorithm and match it meets for the first time, also where it has all it needs: a second
+    # or two, spent while the first client waits for its SA. All modules are loaded; let it ask nobody.
     with open("/proc/sys/kernel/modprobe", "w") as knob:
         knob.write("\n")
     if not os.path.exists("/dev/ppp"):
@@ -113,7 +114,8 @@ def configure(settings: dict[str, object]) -> None:
     for name, value in sysctls.items():
         with open("/proc/sys/" + name.replace(".", "/"), "w") as knob:
             knob.write(str(value))
-    lines = ["link set lo up", "link set vec0 up", *(f"address add {a} dev vec0" for a in addresses), *(f"route add {r}" for r in routes)]
+    lines = ["link set lo up", "link set vec0 up"]
+    lines += [f"address add {address} dev vec0" for address in addresses] + [f"route add {route}" for route in routes]
     run("/sbin/ip", "-batch", "-", text="\n".join(lines) + "\n")
 
 
@@ -123,7 +125,8 @@ def main() -> None:
     exchange = sys.argv[1]
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.insert(0, here)
-    os.environ.update(PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME="/root", LANG="C.UTF-8", TERM="linux")
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ.update(PATH=path, HOME="/root", LANG="C.UTF-8", TERM="linux")
     with open(f"{exchange}/guest.json") as file:
         settings = json.load(file)
     import commander  # type: ignore[import-not-found]  # while the host's paths still are where they were
@@ -139,7 +142,7 @@ if __name__ == "__main__":
     except Exception:
         import traceback
 
-        # The kernel's console is the only place left to say it. Switching off ends the process at once, without the noise of a panic.
+        # The kernel's console is the only place left to say it. Switching off ends the process without the noise of a panic.
         traceback.print_exc()
         sys.stderr.flush()
         libc.reboot(0x4321FEDC)  # RB_POWER_OFF
