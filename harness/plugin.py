@@ -134,7 +134,7 @@ class Session:
         if cast not in self._played:
             try:
                 self._played[cast] = self._play(cast)
-            except NatstormError as error:
+            except Exception as error:  # kept, and raised for each test that needs it
                 self._played[cast] = error
         found = self._played[cast]
         if isinstance(found, BaseException):
@@ -191,9 +191,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if SESSION not in config.stash:
         return
     session = config.stash[SESSION]
+    select(config, session, items)
     for item in items:
         describe(session, item)
-    select(config, session, items)
     order: dict[Any, int] = {}
     for item in items:
         order.setdefault(_cast(item), len(order))
@@ -201,20 +201,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def select(config: pytest.Config, session: Session, items: list[pytest.Item]) -> None:
-    """--behaviour ID: only these rows."""
+    """Leaves out what no chosen variant can run, and with --behaviour ID all rows but these."""
     wanted = set(config.option.behaviour)
     strange = wanted - set(session.behaviours)
     if strange:
         refuse(UsageError(f"the catalogue has no behaviour {', '.join(sorted(strange))}", cure="see suites/behaviours/"))
-    if wanted:
-        left = [item for item in items if (marker := item.get_closest_marker("behaviour")) is None or marker.args[0] not in wanted]
+    left = []
+    for item in items:
+        marker = item.get_closest_marker("behaviour")
+        unfit = item.get_closest_marker("plays") is not None and _cast(item) is None
+        if unfit or (wanted and (marker is None or marker.args[0] not in wanted)):
+            left.append(item)
+    if left:
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
 
 
 def _cast(item: pytest.Item) -> Cast | None:
-    found: Cast | None = getattr(item, "callspec", None) and item.callspec.params.get("cast")  # type: ignore[attr-defined]
-    return found
+    found = item.callspec.params.get("cast") if hasattr(item, "callspec") else None
+    return found if isinstance(found, Cast) else None  # pytest has a stand-in for "no variant fits"
 
 
 def describe(session: Session, item: pytest.Item) -> None:
