@@ -14,6 +14,7 @@ from harness.wire.l2tp import header
 from harness.wire.ppp import frame, packet
 from harness.wire.ppp.packet import Packet
 
+HELLO = bytes.fromhex("8008000000000006")
 LCP, IPCP, CHAP = 0xC021, 0x8021, 0xC223
 Dial = Callable[..., Any]
 Shape = Callable[[Any, int], bytes]
@@ -49,9 +50,9 @@ def ppp(protocol: int, code: int, unit: bytes) -> Shape:
 
 
 SHAPES: dict[str, Shape] = {
-    "AVPs that nobody knows": lambda link, count: control(link, bytes.fromhex("80080000000000060006000000ff") * count),
-    "one AVP again and again": lambda link, count: control(link, bytes.fromhex("8008000000000006") * count),
-    "random vectors": lambda link, count: control(link, bytes.fromhex("8008000000000006") + bytes.fromhex("000700000024ff") * count),
+    "AVPs that nobody knows": lambda link, count: control(link, HELLO + bytes.fromhex("0006000000ff") * count),
+    "one AVP again and again": lambda link, count: control(link, HELLO * count),
+    "random vectors": lambda link, count: control(link, HELLO + bytes.fromhex("000700000024ff") * count),
     "unknown LCP options": ppp(LCP, 1, b"\x63\x02"),
     "tiny MRUs": ppp(LCP, 1, b"\x01\x04\x00\x01"),
     "LCP Rejects": ppp(LCP, 4, b"\x07\x02"),
