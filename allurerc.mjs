@@ -16,6 +16,7 @@ export default {
         singleFile: true,
         reportLanguage: "en",
         groupBy: ["testbed", "variant", "source"],
+        stepTreeExpansion: "expanded", // captures and steps in sight, not three clicks away
         publish: false,
       },
     },

@@ -106,7 +106,9 @@ class AllureSink:
     def report_container(self, container: TestResultContainer) -> None:
         """allure-pytest is about to write a fixture's container: what went well and says nothing more is only noise."""
         for kept in (container.befores, container.afters):
-            kept[:] = [fixture for fixture in kept if fixture.status != "passed" or fixture.steps or fixture.attachments]
+            kept[:] = [
+                fixture for fixture in kept if fixture.status in ("failed", "broken") or fixture.steps or fixture.attachments
+            ]
             for fixture in kept:
                 self._clean_item(fixture)
 

@@ -1,7 +1,8 @@
 """The headline of a scenario, drawn from its verdicts: who lost, to whom, at which packet, and which box is to blame.
 
 It reads the facts that `verdict` gives of a death: `victim`, `killer`, `strength`, `frame` ([side, number]), `t`, `message`, and
-`blame` with its `box` ("gateway", "nat", "client" or None). They may lie at any depth; all are optional but `victim`.
+`blame` with its `box` ("gateway", "nat", "client" or None). They may lie at any depth; all are optional but `victim`. Of `clients` it
+reads who never came `up`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def headline(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> Headline:
         chosen = next((verdict for verdict in said if verdict.outcome is outcome), None)
         if chosen is not None:
             where, t = _where(evidence, chosen.frames[0] if chosen.frames else None)
-            return Headline(tone, chosen.because, where=where, t=t)
+            never_up = () if tone is Tone.UNTRUSTED else _never_up(chosen.facts)
+            return Headline(tone, chosen.because, never_up=never_up, where=where, t=t)
     return Headline(Tone.SURVIVED, said[0].because) if said else Headline(Tone.UNTRUSTED, "no verdict was reached")
 
 
@@ -58,7 +60,15 @@ def _lost(evidence: Evidence, verdict: Verdict, deaths: tuple[Mapping[str, Any],
             whose.append(str(death["victim"]))
     kills = tuple(Kill(killer, tuple(victims), certain) for (killer, certain), victims in taken.items())
     boxes = dict.fromkeys(box for box in map(_box, deaths) if box)
-    return Headline(Tone.LOST, verdict.because, kills, tuple(boxes), where, first.get("t") or t)
+    return Headline(Tone.LOST, verdict.because, kills, _never_up(verdict.facts), tuple(boxes), where, first.get("t") or t)
+
+
+def _never_up(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """The clients that the facts' `clients` (name to life) say never came up: their `up` is there and None."""
+    lives = facts.get("clients")
+    if not isinstance(lives, Mapping):
+        return ()
+    return tuple(str(name) for name, life in lives.items() if isinstance(life, Mapping) and life.get("up", 0) is None)
 
 
 def _box(death: Mapping[str, Any]) -> str:

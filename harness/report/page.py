@@ -129,9 +129,10 @@ def short_answer(story: Story) -> str:
             return f"{story.clients[0]} keeps its session" if count else "All is well"
         return f"{'Both' if count == 2 else f'All {count}'} clients keep their sessions"
     blame = f" To blame: {_listed([BOXES.get(box, box) for box in head.blame])}." if head.blame else ""
-    if not head.kills:
-        return f"Not as it must be.{blame}"
-    return "; ".join(_killed(kill) for kill in head.kills) + f".{blame}"
+    said = [_killed(kill) for kill in head.kills]
+    if head.never_up:
+        said.append(f"{_listed(head.never_up)} never came up")
+    return f"{'; '.join(said) or 'Not as it must be'}.{blame}"
 
 
 def _killed(kill: Kill) -> str:

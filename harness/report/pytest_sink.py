@@ -253,7 +253,8 @@ class Sink:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
-        """Outermost: JUnit has been written and every fixture is torn down."""
+        """Outermost: after the yield JUnit has been written and every fixture is torn down."""
+        self._screen.progress.end()
         try:
             yield
         finally:
@@ -284,7 +285,6 @@ class Sink:
         return item.stash[CASE]
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
-        self._screen.progress.end()
         done = {result.case.nodeid for result in self.run.results}
         stopped = session.shouldfail or session.shouldstop
         cut_short = (

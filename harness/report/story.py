@@ -43,6 +43,7 @@ class Headline:
     tone: Tone
     sentence: str
     kills: tuple[Kill, ...] = ()
+    never_up: tuple[str, ...] = ()  # clients whose set-up did not complete
     blame: tuple[str, ...] = ()
     where: str = ""
     t: float | None = None

@@ -70,10 +70,11 @@ def topology(story: Story) -> Markup:
     for number, client in enumerate(shown):
         y = 8 + number * 44
         lost, killer = client in head.victims, client in head.killers
-        kind = "lost" if lost else "doubt" if head.tone is Tone.UNTRUSTED else "alive"
+        missing = client in head.never_up
+        kind = "lost" if lost or missing else "doubt" if head.tone is Tone.UNTRUSTED else "alive"
         parts.append(tag("path", d=f"M150 {y + 18} C190 {y + 18} 190 {middle:g} 230 {middle:g}", class_=f"link link-{kind}"))
         parts.append(tag("rect", x=10, y=y, width=140, height=36, rx=6, class_=f"box box-{kind}"))
-        said = "lost" if lost else "not judged" if kind == "doubt" else "newcomer" if killer else "lives"
+        said = "lost" if lost else "never up" if missing else "not judged" if kind == "doubt" else "newcomer" if killer else "lives"
         parts.append(_label(24, y + 23, client, f"strong on-{kind}"))
         parts.append(_label(138, y + 23, said, f"on-{kind}", "end"))
         if lost:

@@ -57,6 +57,7 @@ class Progress:
     def case(self, result: CaseResult) -> None:
         """A case is done. Passed ones only move the bar on a terminal; all others leave a line."""
         self._done += 1
+        self._shown = result.case.id
         if not self._tty or result.outcome not in (CaseOutcome.PASSED, CaseOutcome.RECORDED):
             self.line(f"[{self._done}/{self._total}] {describe(result, colour=self._tty)}")
         if self._tty:

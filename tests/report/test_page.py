@@ -177,6 +177,17 @@ def test_several_deaths_name_each_killer(evidence_of, tmp_path: Path) -> None:
     topology(told)
 
 
+def test_a_client_that_never_came_up_is_named(evidence_of, tmp_path: Path) -> None:
+    folder = tmp_path / "scenarios" / "connmark-two-clients"
+    evidence, _ = evidence_of("connmark", folder, kill=False)
+    facts = {"clients": {"c1": {"up": 12.5}, "c2": {"up": None, "end": "never came up"}}, "deaths": []}
+    verdicts = {"survival": Verdict(Outcome.FAIL, "c2 never came up: LCP incomplete", facts)}
+    told = tell(evidence, verdicts, run_folder=tmp_path, scenario_folder=folder, redactor=Redactor())
+    assert told.headline.tone is Tone.LOST
+    assert short_answer(told) == "c2 never came up."
+    assert "never up" in topology(told)
+
+
 def test_a_sentence_given_with_the_evidence_takes_the_place_of_the_verdicts(evidence_of, tmp_path: Path) -> None:
     folder = tmp_path / "scenarios" / "plain-two-clients"
     evidence, verdicts = evidence_of("plain", folder, kill=True)
