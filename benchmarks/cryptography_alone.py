@@ -1,7 +1,7 @@
-"""The cryptography of one set-up, and nothing else: its calls are noted while one client connects in memory, then made again and timed.
+"""The cryptography of one set-up, and nothing else: its calls are noted while one client connects in memory, then timed.
 
-Noted are the Diffie-Hellman operations, every cipher and hash call of IKE, the MS-CHAPv2 functions, and the sizes of all ESP packets,
-for which then the bare cipher and HMAC are run. What remains of a set-up beyond this is the harness's own work.
+Noted are the Diffie-Hellman operations, every cipher and hash call of IKE, the MS-CHAPv2 functions, and the sizes of all ESP
+packets, for which then the bare cipher and HMAC are run. What remains of a set-up beyond this is the harness's own work.
 """
 
 from __future__ import annotations

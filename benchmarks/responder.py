@@ -2,9 +2,9 @@
 
     python -m benchmarks.responder GROUP ENCRYPTION
 
-It answers whoever calls and judges nothing; what a real gateway makes of the clients is for the lab. Prints its process ID, waits for
-a line (its network is then there), prints "ready" once its sockets are open, and ends when its standard input does. Its CPU time is
-not the generator's: that is why it is a process.
+It answers whoever calls and judges nothing; what a real gateway makes of the clients is for the lab. Prints its process ID, waits
+for a line (its network is then there), prints "ready" once its sockets are open, and ends when its standard input does. Its CPU
+time is not the generator's: that is why it is a process.
 """
 
 from __future__ import annotations

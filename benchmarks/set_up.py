@@ -1,4 +1,4 @@
-"""CPU time of one client's full set-up, from its first datagram to PPP being up: this side only, the responder is a process apart."""
+"""CPU time of one client's full set-up, from first datagram to PPP up: this side only, the responder is a process apart."""
 
 from __future__ import annotations
 

@@ -253,9 +253,7 @@ class Client:
             stack.tick(now)
         else:
             raise RuntimeError(f"the stack's deadline stays in the past after {STALLED} ticks")
-        # A mark goes out only in this life's established state; a link that has gone takes the flow with it.
         if self.flow.due is not None and self.flow.due <= now:
-            self._settle(now, stack)
             self._mark(now, stack)
 
     def _mark(self, now: float, stack: Stack) -> None:
@@ -284,13 +282,14 @@ class Client:
             if not datagrams and not events:
                 break
         self._account_for(now, self.account.settle())
-        if stack.deadline is None:
+        deadline = stack.deadline
+        if deadline is None:
             if self.account.closing:  # hung up before there was anything that could come down
                 self._account_for(now, self.account.end("hung up", "client"))
             if self.state is State.LEAVING:
                 self._stack, self.state = None, State.IDLE
                 self._changed()
-        self._rearm()
+        self._wake_at(deadline)
 
     def _hear(self, now: float, stack: Stack, event: wire.Event) -> None:
         if isinstance(event, wire.IpPacket):
@@ -348,6 +347,9 @@ class Client:
         self._gone("a defect of the harness", "run", {"error": f"{type(error).__name__}: {error}"})
 
     def _rearm(self) -> None:
-        stack = self._stack
-        deadlines = [at for at in (stack.deadline if stack is not None else None, self.flow.due) if at is not None]
-        self._keeper.wants(self, min(deadlines) if deadlines else None)
+        self._wake_at(None if self._stack is None else self._stack.deadline)
+
+    def _wake_at(self, deadline: float | None) -> None:
+        """At the stack's deadline or for the next mark, whichever comes first."""
+        due = self.flow.due
+        self._keeper.wants(self, due if deadline is None else deadline if due is None else min(deadline, due))
