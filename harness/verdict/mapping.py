@@ -253,4 +253,7 @@ def nothing_crosses_in_clear(reading: Reading) -> Verdict:
     require(protected > 0, "no ESP was seen at all, so nothing shows that traffic was protected")
     found = clear_frames(reading)
     f.expect(not found, f"{len(found)} packets crossed in clear", *found)
+    for side, number, why in reading.evidence.exposures:
+        f.expect(False, f"{side} frame {number}: {why}")
+        f.point_at((side, number))
     return f.verdict(f"{protected} ESP packets, and nothing of L2TP in clear on either side")

@@ -16,13 +16,17 @@ L2TP_PORT = 1701
 
 
 def ports_by_client(reading: Reading) -> dict[str, set[int]]:
-    """Every port a client was ever known by: from the boundary capture, the gateway's sessions and SAs, and the identity."""
+    """Every port a client was ever known by: from the boundary capture, the gateway's sessions and SAs, and the identity.
+
+    The boundary capture may show each packet twice, before and after its port is changed: the form with 1701 at both ends is
+    IPsec's side of the boundary, and no port of anybody's.
+    """
     found: dict[str, set[int]] = {}
     for o in reading.frames(Side.TRANSLATED):
-        if o.sport is not None and reading.direction(o) == "up":
-            client = boundary_owner(reading, o.sport) if (mark := mark_of(o)) is None else reading.numbered(mark.owner)
+        if o.sport not in (None, L2TP_PORT) and reading.direction(o) == "up":
+            client = boundary_owner(reading, o.sport or 0) if (mark := mark_of(o)) is None else reading.numbered(mark.owner)
             if client in reading.identities:
-                found.setdefault(client, set()).add(o.sport)
+                found.setdefault(client, set()).add(o.sport or 0)
     for client, identity in reading.identities.items():
         spis = {*identity.spis_in, *identity.spis_out}
         for view in reading.evidence.gateway_views:

@@ -35,7 +35,7 @@ def destination_port_selects_the_sa(reading: Reading) -> Verdict:
     at_boundary = {
         (m.owner, m.sequence): o
         for o in reading.frames(Side.TRANSLATED)
-        if (m := mark_of(o)) is not None and m.answer and reading.direction(o) == "down"
+        if (m := mark_of(o)) is not None and m.answer and reading.direction(o) == "down" and o.dport != L2TP_PORT
     }
     f.facts["boundary_capture"] = bool(at_boundary)
     judged = set()
@@ -107,8 +107,13 @@ def _expect_boundary_port(f: Findings, reading: Reading, direction: str) -> None
     require(not capture.dropped and capture.complete, "the capture at the L2TP boundary is not complete")
     crossed = [o for o in reading.frames(Side.TRANSLATED) if reading.direction(o) == direction]
     require(bool(crossed), f"nothing was captured going {direction} at the L2TP boundary")
+    translated = [o for o in crossed if _client_port(o, direction) != L2TP_PORT]
+    twins = {mark_of(o) for o in translated}
     for o in crossed:
-        f.expect(_client_port(o, direction) != L2TP_PORT, f"L2TP's packet going {direction} bears {L2TP_PORT} untranslated", o)
+        if _client_port(o, direction) == L2TP_PORT and mark_of(o) is not None:
+            f.expect(mark_of(o) in twins, f"a packet going {direction} met L2TP by {L2TP_PORT}, untranslated", o)
+    f.expect(bool(translated), f"no packet going {direction} was translated")
+    for o in translated:
         owner, known = _marked_owner(reading, o), _client_port(o, direction)
         if owner is not None and owner in ports:
             f.expect(known in ports[owner], f"{owner}'s packet going {direction} bears port {known} at L2TP", o)

@@ -188,6 +188,10 @@ class World:
         if self.mode != "demux" or o is None or client not in self.ports:
             return
         port, up = self.ports[client], packet.direction == "up"
+        t = o.t + (0.0009 if up else -0.0009)
+        ends = ((NAT, 1701), (GATEWAY, 1701)) if up else ((GATEWAY, 1701), (NAT, 1701))
+        plain = replace(o, side=Side.TRANSLATED, t=t, kind=FrameKind.L2TP_CLEAR, esp=None, headers={})
+        self.lone.append(replace(plain, src=ends[0][0], sport=1701, dst=ends[1][0], dport=1701))
         src, dst = ((NAT, port), (GATEWAY, 1701)) if up else ((GATEWAY, 1701), (NAT, port))
         self.lone.append(
             replace(o, side=Side.TRANSLATED, t=o.t + (0.001 if up else -0.001), src=src[0], sport=src[1], dst=dst[0], dport=dst[1],
