@@ -1,0 +1,1 @@
+"""What a run leaves behind: the archive, Allure results, the summary page, JUnit, and the words on the terminal."""

@@ -1,8 +1,8 @@
 """The headline of a scenario, drawn from its verdicts: who lost, to whom, at which packet, and which box is to blame.
 
 It reads the facts that `verdict` gives of a death: `victim`, `killer`, `strength`, `frame` ([side, number]), `t`, `message`, and
-`blame` with its `box` ("gateway", "nat", "client" or None). They may lie at any depth; all are optional but `victim`. Of `clients` it
-reads who never came `up`.
+`blame` with its `box` ("gateway", "nat", "client" or None). They may lie at any depth; all are optional but `victim`. Of
+`clients` it reads who never came `up`.
 """
 
 from __future__ import annotations

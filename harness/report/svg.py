@@ -78,7 +78,7 @@ def topology(story: Story) -> Markup:
         parts.append(_label(24, y + 23, client, f"strong on-{kind}"))
         parts.append(_label(138, y + 23, said, f"on-{kind}", "end"))
         if lost:
-            parts.append(tag("path", d=f"M183 {y + 8} l20 20 m0 -20 l-20 20", class_="cross", transform=f"translate(-20 {0})"))
+            parts.append(tag("path", d=f"M163 {y + 8} l20 20 m0 -20 l-20 20", class_="cross"))
     if hidden:
         parts.append(_label(14, 8 + len(shown) * 44 + 23, f"and {hidden} more clients", "muted"))
     parts += _device(230, middle, "NAT", head, "nat")
