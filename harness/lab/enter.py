@@ -42,18 +42,46 @@ def enter_node(control: Control, node: str, command: Sequence[str]) -> int:
     except OSError as error:
         raise LabError(f"enter {node}", error.strerror or str(error), "as the user who brought the lab up") from error
     control.close()
+    terminal = _foreground_terminal()
     child = os.fork()  # only a child is in the PID namespace
     if child == 0:
-        _become(argv, node, answer["mark"])
-    # The shell runs in the terminal's foreground as this process does; what is typed there is for the shell.
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    return exit_status(os.waitpid(child, 0)[1])
+        _become(argv, node, answer["mark"], terminal)
+    return _await_child(child, terminal)
 
 
-def _become(argv: Sequence[str], node: str, mark: str) -> None:
+def _foreground_terminal() -> int | None:
+    """The terminal that this process has in the foreground; None where it has none."""
+    try:
+        return 0 if os.tcgetpgrp(0) == os.getpgrp() else None
+    except OSError:
+        return None
+
+
+def _await_child(child: int, terminal: int | None) -> int:
+    """Until the child has ended. Where it is stopped (Ctrl-Z), this process stops too, so that the caller's shell goes on."""
+    if terminal is not None:
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # taking the terminal back from the background
+    while True:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if terminal is not None:
+            os.tcsetpgrp(terminal, os.getpgrp())
+        if not os.WIFSTOPPED(status):
+            return exit_status(status)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if terminal is not None:
+            os.tcsetpgrp(terminal, child)
+        os.kill(child, signal.SIGCONT)
+
+
+def _become(argv: Sequence[str], node: str, mark: str, terminal: int | None) -> None:
     try:
         libc.parent_death_signal(signal.SIGKILL)
+        if terminal is not None:
+            # A group of its own in the foreground: the caller's is not known in this PID namespace, and job control needs one.
+            os.setpgid(0, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(terminal, os.getpgrp())
+            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ.update({launcher.MARK: mark, "NATSTORM_NODE": node, "TMPDIR": "/tmp", "PS1": f"{node}# "})

@@ -59,11 +59,19 @@ def new(before: Snapshot, after: Snapshot) -> list[str]:
     ]
 
 
-def left_behind(before: Snapshot, within: float = 10.0) -> list[str]:
-    """What is still there `within` seconds from now that was not `before`: the kernel clears network namespaces in its own time."""
+def left_behind(before: Snapshot, within: float = 10.0, ignore: str | None = None) -> list[str]:
+    """What is still there `within` seconds from now that was not `before`: the kernel clears network namespaces in its own time.
+
+    Lines that begin with `ignore` do not count.
+    """
     deadline = time.monotonic() + within
     while True:
-        left = new(before, snapshot())
+        left = [line for line in new(before, snapshot()) if ignore is None or not line.startswith(ignore)]
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.02)
+
+
+def assert_nothing_left(before: Snapshot, within: float = 10.0, ignore: str | None = None) -> None:
+    left = left_behind(before, within, ignore)
+    assert not left, "left behind:\n  " + "\n  ".join(left)

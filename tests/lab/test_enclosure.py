@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from enclosed import enclosed
-from leftovers import left_behind, snapshot
+from leftovers import assert_nothing_left, left_behind, snapshot
 
 from harness.errors import LabError
 from harness.lab import enclosure, launcher
@@ -210,7 +210,7 @@ def kill_and_look(victim: str) -> None:
     status = run.wait(WAIT_S)
     run.stdout.close()
     assert status in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    assert left_behind(before) == []
+    assert_nothing_left(before)
 
 
 @lab
@@ -236,7 +236,7 @@ def test_kill_9_of_the_run_leaves_nothing():
 def test_an_orderly_end_leaves_nothing():
     before = snapshot()
     subprocess.run(enclosure.command([PYTHON, "-c", BUSY.replace("time.sleep(600)", "")]), check=True, stdout=subprocess.DEVNULL)
-    assert left_behind(before) == []
+    assert_nothing_left(before)
 
 
 @lab
@@ -249,7 +249,7 @@ def test_kill_9_while_it_is_being_made_leaves_nothing():
         time.sleep(step * 0.004)
         run.kill()
         run.wait(WAIT_S)
-    assert left_behind(before) == []
+    assert_nothing_left(before)
 
 
 @lab
@@ -258,7 +258,7 @@ def test_a_rehearsal_leaves_nothing():
     before = snapshot()
     enclosure.rehearse()
     assert enclosure.obstacle() is None
-    assert left_behind(before) == []
+    assert_nothing_left(before)
 
 
 # --- without root ---

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from enclosed import enclosed
-from leftovers import left_behind, snapshot
+from leftovers import assert_nothing_left, left_behind, snapshot
 
 from harness.errors import LabError, MissingTool
 from harness.lab import enclosure, tools, topology
@@ -214,7 +214,7 @@ def test_down_leaves_nothing():
         assert left_behind(before, within=0.0)
         nodes.down()
         nodes.down()  # twice does no harm
-        assert left_behind(before) == []
+        assert_nothing_left(before)
 
 
 @lab
@@ -224,7 +224,7 @@ def test_what_fails_half_way_is_taken_down():
     Netns.create("wan")  # in the way of the third node
     with pytest.raises(LabError, match="make namespace wan"):
         build().up()
-    assert left_behind(before) == []
+    assert_nothing_left(before)
 
 
 @lab
