@@ -12,20 +12,25 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import CaptureError, MissingTool
 from harness.model import CaptureFacts, Side
+from harness.probes import keep_groups
 from harness.probes.pcap import read_frames
 
 _BUFFER_KIB = 32_768
+# In immediate mode each packet takes a slot of the snapshot's size in that buffer: with tcpdump's 256 KiB only 128 would fit, and
+# a longer burst is lost. This makes the slot one page (header included), 8,192 of them, for frames up to an MTU of 3,900.
+_SNAPSHOT = 3_968
 _PATIENCE = 15.0  # seconds for tcpdump to begin, to answer, to end: all are done in milliseconds where nothing is wrong
 _COUNT = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
 
 
 class Capture:
-    """One tcpdump on one interface. `namespace` is a named network namespace, or None for that of this process.
+    """One tcpdump on one interface, not `lo`. `namespace` is a named network namespace, or None for that of this process.
 
         capture = Capture(Side.INSIDE, "nat", "inside0", path)
         await capture.start()
@@ -51,9 +56,12 @@ class Capture:
         if tcpdump is None:
             raise MissingTool("capture packets", "tcpdump is not installed", "apt-get install --no-install-recommends tcpdump")
         prefix = [] if self._namespace is None else ["ip", "netns", "exec", self._namespace]
+        if keep_groups.needed():
+            prefix += [sys.executable, "-m", keep_groups.__name__]
         # -Z root: tcpdump must not become the user "tcpdump", which a user namespace with one mapped user does not have.
-        options = ["-n", "-p", "-U", "--immediate-mode", "-B", str(_BUFFER_KIB), "-s", "0", "--time-stamp-precision=nano"]
-        return [*prefix, tcpdump, "-i", self.interface, *options, "-Z", "root", "-w", str(self.path), self._expression]
+        options = ["-n", "-p", "-U", "--immediate-mode", "-B", str(_BUFFER_KIB), "-s", str(_SNAPSHOT)]
+        options += ["--time-stamp-precision=nano"]
+        return [*prefix, tcpdump, "-i", self.interface, *options, "-Z", "root", "-w", str(self.path.absolute()), self._expression]
 
     async def start(self) -> None:
         """Returns once packets are being captured. CaptureError with tcpdump's own words where that does not come about."""
@@ -61,6 +69,7 @@ class Capture:
             raise CaptureError(f"the capture on {self.interface} was started before")
         process = self._process = await asyncio.create_subprocess_exec(
             *self._command(),
+            cwd=Path(__file__).resolve().parents[2],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -89,22 +98,28 @@ class Capture:
         return CaptureFacts(self.side, str(self.path), self.interface, frames, dropped, complete)
 
     async def _drain(self, process: asyncio.subprocess.Process) -> bool:
-        """Waits until all that the socket had received by now is written; False where tcpdump dies or goes dumb."""
+        """Waits until all that the socket had received by now is written; False where tcpdump dies, goes dumb or makes no progress.
+
+        Not for `lo`: there the socket receives every packet twice, and libpcap passes on one of the two.
+        """
+        clock = asyncio.get_running_loop().time
         goal: int | None = None
-        while True:
-            answers = self._answers()
-            try:
+        written, moved = -1, clock()
+        while clock() - moved < _PATIENCE:
+            before = self._answers()
+            with contextlib.suppress(ProcessLookupError):  # it has just died: no answer will come
                 process.send_signal(signal.SIGUSR1)
-            except ProcessLookupError:
-                return False
-            if not await self._wait(lambda before=answers: self._answers() > before):  # type: ignore[misc]
+            if not await self._wait(lambda before=before: self._answers() > before):  # type: ignore[misc]
                 return False
             counts = self._statistics()
-            received = counts.get("received by filter", 0) - counts.get("dropped by kernel", 0)
-            goal = received if goal is None else goal
-            if counts.get("captured", 0) >= goal:
+            if goal is None:
+                goal = counts["received by filter"] - counts.get("dropped by kernel", 0)
+            if counts["captured"] >= goal:
                 return True
+            if counts["captured"] > written:
+                written, moved = counts["captured"], clock()
             await asyncio.sleep(0.01)  # it is busy writing: asking more often would only slow it down
+        return False
 
     def _answers(self) -> int:
         return sum("received by filter" in line for line in self._lines)
