@@ -1,6 +1,6 @@
 """The catalogue of behaviours: read from YAML, strictly.
 
-Every mistake (an unknown, missing or repeated key, a value that is not one of those allowed, an ID given twice) is a UsageError with
+Every mistake (an unknown, missing or repeated key, a value not allowed, an ID given twice) is a UsageError with
 the file and line where it stands.
 """
 

@@ -49,8 +49,8 @@ class Inner:
     `udp_checksum` is the field as found; `checksum_fits` lists the (source, destination) address pairs, of those on
     either side of the NAT, for which it is right. `l2tp` and `ppp` are None where the layer above was not reached.
     `l2tp["message"]` is the RFC 2661 name ("SCCRQ", "StopCCN", "CDN", "Hello", "ZLB", …) and absent in data messages; `tunnel`
-    and `session` are the header's, so the receiver's own numbers; `avps` maps the RFC's name ("Result Code", "Assigned Tunnel ID", …)
-    to its value, a Result Code being {"result": int, "error": int | None, "message": str}. On Side.TRANSLATED, where the frame is
+    and `session` are the header's, so the receiver's own numbers; `avps` maps the RFC's name ("Result Code", "Host Name", …) to
+    its value, a Result Code being {"result": int, "error": int | None, "message": str}. On Side.TRANSLATED, where the frame is
     clear L2TP, `inner` is filled in from the frame itself.
     `ppp["protocol"]` is "LCP", "CHAP", "IPCP", "CCP", "IP", … and `code` the RFC's name ("Configure-Ack", "Terminate-Request", …).
     """

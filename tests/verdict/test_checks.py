@@ -1,5 +1,6 @@
 """Every check: a run it passes, a run it fails for each thing it asserts, and a run it calls inconclusive."""
 
+# ruff: noqa: E501  (the cases are a table)
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -265,6 +266,24 @@ def unfinished() -> Any:
     return world
 
 
+def nothing_down(client: str) -> Callable[[Any], object]:
+    """From a second after a client's QM3 on, nothing leaves the gateway on its SA."""
+
+    def act(w: Any) -> None:
+        t = w.find("QM3", client)[0].inside.t + 1.0
+        w.packets = [p for p in w.packets if p.direction == "up" or p.inside.t < t or p.inside.dst != w.address(client)]
+
+    return act
+
+
+def barely() -> Any:
+    """The first client's LCP never completes; the second comes up."""
+    world = b.World(2, "user")
+    t = world.connect("c1", b.T0, ppp=False)
+    t = world.connect("c2", t)
+    return b.over(world, world.hold(t, 4.0))
+
+
 def late() -> Any:
     """The second client comes up only as the run ends."""
     world = b.World(2)
@@ -308,10 +327,13 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-01", of(plain("kernel"))),
     ("DMX-01", of(plain("mute"))),
     ("DMX-01", of(unfinished, revived)),
+    ("DMX-01", of(plain("user", 3), lambda w: w.link("c3", w.find("QM3", "c2")[0].inside.t, "up", "LCP", "Configure-Request"))),
     ("DMX-02", of(plain())),
     ("DMX-02", of(plain("kernel"))),
     ("DMX-04", of(plain("user", 3, ("c2", "c1", "c3")))),
     ("DMX-04", of(plain("kernel"))),
+    ("DMX-04", of(plain("kernel", 3))),
+    ("DMX-04", of(plain("mute", 3), nothing_down("c2"))),
     ("DMX-07", of(b.clean)),
     ("DMX-07", of(six)),
     ("DMX-10", of(b.clean)),
@@ -584,6 +606,9 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-01", of(alone), "fewer than two clients"),
     ("DMX-01", of(plain(), lambda w: setattr(w, "packets", [p for p in w.packets if not (p.client == "c1" and p.name in ("mark", "answer")
                                                              and p.inside.t < b.T0 + 6.5)])), "the wire does not show them"),
+    ("DMX-01", of(barely), "nothing to lose"),
+    ("DMX-04", of(barely), "nothing to lose"),
+    ("DMX-04", of(plain("mute"), nothing_down("c2")), "sent nothing to anybody"),
     ("DMX-02", of(plain(), lambda w: setattr(w, "views", w.views[:1])), "no view of the gateway lists two clients"),
     ("DMX-02", of(plain(), leave_out_view), "own account (sessions, SAs) is missing"),
     ("DMX-04", of(alone), "fewer than two clients"),

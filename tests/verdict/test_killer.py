@@ -46,8 +46,9 @@ def test_loss_is_counted_and_is_no_death() -> None:
     for i in (15, 16, 20):
         p = world.find("answer", "c1")[i]
         p.inside = None
-    world.records = [r for r in world.records if not (r.kind is RecordKind.MARK_ANSWERED and r.client == "c1" and r.data["sequence"] in
-                                                      {16, 17, 21})]  # fmt: skip
+    answered = [r for r in world.records if r.kind is RecordKind.MARK_ANSWERED and r.client == "c1"]
+    gone = [r for r in answered if r.data["sequence"] in (16, 17, 21)]
+    world.records = [r for r in world.records if r not in gone]
     life = look(world)[1]["c1"]
     assert (life.sent, life.answered, life.lost, life.died) == (50, 47, 3, False)
     assert 0.55 < life.longest_gap < 0.65
@@ -117,7 +118,8 @@ def test_a_delete_of_what_a_rekey_replaced_ends_nothing() -> None:
 def test_a_step_excuses_an_end_only_once_it_has_begun() -> None:
     found = look(b.endings())[1]
     assert {c: life.end.cause for c, life in found.items()} == {
-        "c1": Cause.GATEWAY_DELETE, "c2": Cause.STOP_CCN, "c3": Cause.CLIENT_CLOSED, "c4": Cause.VANISHED, "c5": Cause.CLIENT_CLOSED,
+        "c1": Cause.GATEWAY_DELETE, "c2": Cause.STOP_CCN, "c3": Cause.CLIENT_CLOSED, "c4": Cause.VANISHED,
+        "c5": Cause.CLIENT_CLOSED,
     }  # fmt: skip
     assert not any(life.died for life in found.values())
     assert [c for c, life in found.items() if life.planned] == ["c1", "c2", "c3", "c4"]

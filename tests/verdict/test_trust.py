@@ -75,7 +75,8 @@ DOUBTS: list[tuple[str, Callable[[Evidence], Evidence], set[Need]]] = [
     ("no marked traffic", lambda e: replace(e, observations={**e.observations, Side.INSIDE: tuple(
         o for o in e.observations[Side.INSIDE] if o.inner is None or o.inner.mark is None)}), {Need.MARKS}),
     ("c2 came up but sent no marked", lambda e: replace(e, observations={**e.observations, Side.INSIDE: tuple(
-        o for o in e.observations[Side.INSIDE] if o.inner is None or o.inner.mark is None or o.inner.mark.owner != 2)}), {Need.MARKS}),
+        o for o in e.observations[Side.INSIDE] if o.inner is None or o.inner.mark is None or o.inner.mark.owner != 2)}),
+     {Need.MARKS}),
     ("own account", lambda e: replace(e, gateway_views=()), {Need.VIEWS}),
     ("do not show who c2 is", lambda e: replace(e, identities=e.identities[:1]), {Need.DECRYPTED}),
     ("IKE message could not be decrypted", lambda e: edit(e, Side.OUTSIDE, is_mm5, ike={
@@ -83,7 +84,8 @@ DOUBTS: list[tuple[str, Callable[[Evidence], Evidence], set[Need]]] = [
     ("which no client agreed", lambda e: edit(e, Side.OUTSIDE, is_mark, esp={"spi": "00000bad", "sequence": 1}), {Need.DECRYPTED}),
     ("ESP packet could not be decrypted", lambda e: edit(e, Side.INSIDE, lambda o: is_mark(o) and o.inner.mark.answer, inner=None),
      {Need.DECRYPTED}),
-    ("cut short", lambda e: edit(e, Side.INSIDE, lambda o: is_mark(o) and o.inner.mark.answer, problem="cut short"), {Need.DECRYPTED}),
+    ("cut short", lambda e: edit(e, Side.INSIDE, lambda o: is_mark(o) and o.inner.mark.answer, problem="cut short"),
+     {Need.DECRYPTED}),
     ("cut short", lambda e: edit(e, Side.INSIDE, is_mm5, problem="cut short"), {Need.DECRYPTED}),
     ("outside frame", lambda e: unpair(e, Side.OUTSIDE, "up"), {Need.PAIRED}),
     ("inside frame", lambda e: unpair(e, Side.INSIDE, "down"), {Need.PAIRED}),

@@ -158,7 +158,8 @@ class World:
         icookie, rcookie = self.cookies(client)
         facts = {
             "icookie": icookie, "rcookie": "0" * 16 if message == "MM1" else rcookie, "exchange": "main mode", "message": message,
-            "message_id": 0, "encrypted": floated, "decrypted": floated, "payloads": [], "vendor_ids": [], "nat_d": [], "nat_oa": [],
+            "message_id": 0, "encrypted": floated, "decrypted": floated, "payloads": [], "vendor_ids": [], "nat_d": [],
+            "nat_oa": [],
             "proposals": [], "ids": [], "notifies": [], "deletes": [], "retransmission": False, "marker": floated, **fields,
         }  # fmt: skip
         return self.packet(client, t, direction, 4500 if floated else 500, FrameKind.IKE, message, ike=facts)
@@ -386,8 +387,8 @@ class World:
         captures = tuple(CaptureFacts(s, f"{s.value}.pcap", "eth0", len(o), 0, True) for s, o in observations.items())
         identities = tuple(self.identity(p.name) for p in self.plans)
         found_evidence = Evidence(
-            "test", "linux", self.mode, tuple(self.plans), tuple(self.steps), tuple(sorted(self.records, key=lambda r: r.t)), observations,
-            captures, pairs, identities, GATEWAY, NAT, tuple(self.views),
+            "test", "linux", self.mode, tuple(self.plans), tuple(self.steps), tuple(sorted(self.records, key=lambda r: r.t)),
+            observations, captures, pairs, identities, GATEWAY, NAT, tuple(self.views),
         )  # fmt: skip
         return replace(found_evidence, **overrides)
 
@@ -429,7 +430,7 @@ def close(world: World, client: str, t: float, by: str = "run") -> float:
 
 
 def eviction(mode: str = "user", count: int = 2, *, order: tuple[str, ...] | None = None) -> World:
-    """The plain gateway: each newcomer's SA takes the downlink of all before it. In kernel mode the newcomer's LCP never completes."""
+    """The plain gateway: each newcomer's SA takes the downlink of all before it. In kernel mode the newcomer's LCP fails."""
     world = World(count, mode)
     t = T0
     for i, client in enumerate(order or tuple(p.name for p in world.plans)):
