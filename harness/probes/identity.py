@@ -1,7 +1,7 @@
 """Identities: who each client is at every layer, from what crossed the wire and nothing else.
 
 L2TP numbers are taken only from messages that carry the client's own tunnel and session numbers: a gateway that confuses its
-clients puts one client's messages into another one's ESP. Where a client came back, its newest tunnel, session and address are given.
+clients puts one client's messages into another one's ESP. Where a client came back, its newest tunnel, session and address stand.
 """
 
 from __future__ import annotations

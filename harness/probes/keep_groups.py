@@ -1,7 +1,8 @@
 """Runs a program for which setgroups() succeeds without doing anything: `python -m harness.probes.keep_groups PROGRAM ARGUMENTS…`.
 
-tcpdump as root always sets its groups, even with `-Z root`, and ends where it may not. In a user namespace of an ordinary user nobody
-may (/proc/self/setgroups says "deny", user_namespaces(7)), and there is nothing to give up. A seccomp filter answers for the kernel.
+tcpdump as root always sets its groups, even with `-Z root`, and ends where it may not. In a user namespace of an ordinary user
+nobody may (/proc/self/setgroups says "deny", user_namespaces(7)), and there is nothing to give up. A seccomp filter answers for the
+kernel.
 """
 
 from __future__ import annotations

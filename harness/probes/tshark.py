@@ -44,7 +44,7 @@ _FIELDS = (
 )
 
 _README = """\
-Keys of this run for tshark and Wireshark. They open the captures of this run and nothing else; treat them as you treat the captures.
+Keys of this run for tshark and Wireshark. They open the captures of this run and nothing else; treat them as you treat those.
 
 From the folder above this one:
 
@@ -188,7 +188,8 @@ def _look(fields: dict[str, str]) -> list[tuple[str, str]]:
     layers = fields["frame.protocols"].split(":")
     words = fields["_ws.expert.message"]
     severe = str(_ERROR) in fields["_ws.expert.severity"].split(",")
-    if "_ws.malformed" in layers or "Malformed" in words:
+    malformed = "_ws.malformed" in layers or "Malformed" in words
+    if malformed:
         found.append(("malformed", words or "malformed"))
     elif severe:
         found.append(("errors", words))
@@ -197,8 +198,11 @@ def _look(fields: dict[str, str]) -> list[tuple[str, str]]:
         found.append(("unknown", fields["frame.protocols"]))
     elif layers[-1] in ("udp", "ip", "ppp", "l2tp_data"):
         found.append(("unknown", f"{fields['frame.protocols']}: nothing read above {layers[-1]}"))
-    if "esp" in layers and (layers[-1] == "esp" or fields["esp.icv_good"] != "1"):
-        found.append(("esp", "decrypted, but its ICV was not found good" if layers[-1] != "esp" else "not decrypted"))
+    if "esp" in layers and layers[-1] == "esp":
+        found.append(("esp", "not decrypted"))
+    elif "esp" in layers and not malformed and fields["esp.icv_good"] != "1":
+        # Where what is inside is malformed, tshark leaves the frame before it comes to the ICV.
+        found.append(("esp", "decrypted, but its ICV was not found good"))
     if "isakmp" in layers and "1" in fields["isakmp.flag_e"].split(","):
         payloads = fields["isakmp.typepayload"]
         # Every encrypted message of IKEv1 carries a HASH (8) or, in phase 1 with certificates, a SIG (9).

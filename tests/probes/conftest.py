@@ -40,8 +40,11 @@ def udp(src: str, dst: str, sport: int, dport: int, payload: bytes, checksum: bo
     return head[:6] + struct.pack("!H", value) + payload
 
 
-def ip(src: str, dst: str, protocol: int, payload: bytes, ttl: int = 64, ident: int = 1, flags: int = 0x4000, tos: int = 0) -> bytes:
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos, 20 + len(payload), ident, flags, ttl, protocol, 0, inet_aton(src), inet_aton(dst))
+def ip(
+    src: str, dst: str, protocol: int, payload: bytes, ttl: int = 64, ident: int = 1, flags: int = 0x4000, tos: int = 0
+) -> bytes:
+    ends = inet_aton(src), inet_aton(dst)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos, 20 + len(payload), ident, flags, ttl, protocol, 0, *ends)
     return head[:10] + struct.pack("!H", summed(head)) + head[12:] + payload
 
 
@@ -169,7 +172,9 @@ class Client:
         self.sequence = [0, 0]
         self.tunnels, self.sessions = (100 + number, 7000 + number), (200 + number, 8000 + number)  # client's, gateway's
 
-    def ike(self, up: bool, exchange: int, chain: tuple[int, bytes], mid: int = 0, key: bool = False, rcookie: bool = True) -> bytes:
+    def ike(
+        self, up: bool, exchange: int, chain: tuple[int, bytes], mid: int = 0, key: bool = False, rcookie: bool = True
+    ) -> bytes:
         first, body = chain
         if key:
             if mid:
@@ -214,7 +219,8 @@ class Client:
         self.world.send(self, True, True, bytes(4) + self.ike(True, 32, chained((8, take(20))), mid, key=True))
         for direction, spi, keys in zip(("in", "out"), self.spis, self.esp_keys, strict=True):
             entry = {"t": 0, "client": self.name, "kind": "esp", "spi": spi.hex(), "direction": direction, "encryption": "aes-256"}
-            self.world.keys.append(entry | {"authentication": "sha1", "key": keys[0].hex(), "auth_key": keys[1].hex(), "gateway": GATEWAY})
+            entry |= {"authentication": "sha1", "key": keys[0].hex(), "auth_key": keys[1].hex(), "gateway": GATEWAY}
+            self.world.keys.append(entry)
 
     def informational(self, payload: tuple[int, bytes], mid: int, up: bool = True) -> None:
         chain = chained((8, self.world.random.randbytes(20)), payload)

@@ -92,7 +92,9 @@ def test_exact_retransmissions_are_flagged_and_break_no_chain(dissector: Dissect
     assert all(o.ike["decrypted"] for o in seen[4:] if o.ike)
 
 
-def test_an_ike_message_lost_at_the_nat_is_read_where_it_was_seen(dissector: Dissector, world: Any, craft: Any, tmp_path: Path) -> None:
+def test_an_ike_message_lost_at_the_nat_is_read_where_it_was_seen(
+    dissector: Dissector, world: Any, craft: Any, tmp_path: Path
+) -> None:
     client = craft.Client(world, 1)
     client.main_mode()
     client.quick_mode()
@@ -160,7 +162,7 @@ def test_a_file_that_is_none_is_an_error_and_the_next_request_works(
     with pytest.raises(CaptureError, match="no pcap file"):
         dissector.dissect({Side.OUTSIDE: tmp_path / "junk.pcap", Side.INSIDE: files.inside})
     (tmp_path / "bad.jsonl").write_text("[]\n")
-    with pytest.raises(CaptureError, match="bad.jsonl:1"):
+    with pytest.raises(CaptureError, match=r"bad\.jsonl:1"):
         dissector.dissect({Side.INSIDE: files.inside}, keys=tmp_path / "bad.jsonl")
     assert len(dissect(dissector, files)[Side.INSIDE]) == 6
 
@@ -178,7 +180,7 @@ def test_its_death_is_an_error_with_its_last_words_and_not_the_end(world: Any, c
         assert len(dissect(own, files)[Side.INSIDE]) == 6
         fifo = tmp_path / "never.pcap"
         os.mkfifo(fifo)  # it opens, and waits: the request is under way when the process is killed
-        with pytest.raises(CaptureError, match="took longer than 0.5 s"):
+        with pytest.raises(CaptureError, match=r"took longer than 0\.5 s"):
             own.dissect({Side.INSIDE: fifo}, timeout=0.5)
         assert len(dissect(own, files)[Side.INSIDE]) == 6
         os.kill(own._process.pid, signal.SIGSEGV)

@@ -97,5 +97,6 @@ def test_the_gateways_ports_by_tunnel(dissector: Dissector, craft: Any, tmp_path
     path.write_bytes(craft.pcap_bytes(list(enumerate(frames)), 101))
     ports = translated_ports(dissector.dissect({Side.TRANSLATED: path})[Side.TRANSLATED])
     assert ports == {7001: (NAT, 1024), 7002: (NAT, 1025)}
-    found = with_gateway_ports((Identity("c1", "a", tunnel_gateway=7001), Identity("c2", "b"), Identity("c3", "c", tunnel_gateway=9)), ports)
+    three = Identity("c1", "a", tunnel_gateway=7001), Identity("c2", "b"), Identity("c3", "c", tunnel_gateway=9)
+    found = with_gateway_ports(three, ports)
     assert [one.gateway_port for one in found] == [1024, None, None]

@@ -9,10 +9,10 @@ import pytest
 from harness.errors import CaptureError
 from harness.probes.keyring import parse_keys, read_keys
 
-ESP: dict[str, Any] = {"client": "c1", "kind": "esp", "spi": "c0FFee01", "direction": "in", "encryption": "aes-128"}
-ESP |= {"authentication": "sha1", "key": "00" * 16, "auth_key": "11" * 20}
-IKE: dict[str, Any] = {"client": "c1", "kind": "ike", "icookie": "01" * 8, "rcookie": "02" * 8, "encryption": "3des", "hash": "sha1"}
-IKE |= {"key": "33" * 24, "iv": "44" * 8}
+ESP: dict[str, Any] = {"client": "c1", "kind": "esp", "spi": "c0FFee01", "direction": "in"}
+ESP |= {"encryption": "aes-128", "authentication": "sha1", "key": "00" * 16, "auth_key": "11" * 20}
+IKE: dict[str, Any] = {"client": "c1", "kind": "ike", "icookie": "01" * 8, "rcookie": "02" * 8, "hash": "sha1"}
+IKE |= {"encryption": "3des", "key": "33" * 24, "iv": "44" * 8}
 
 
 def test_reads_both_kinds_and_shows_no_key(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ GATEWAY, NAT = "203.0.113.231", "203.0.113.232"
 
 def paired(dissector: Dissector, world: Any, folder: Path) -> tuple[Pairing, Any]:
     files = world.write(folder)
-    seen = dissector.dissect({Side.INSIDE: files.inside, Side.OUTSIDE: files.outside}, keys=files.keys, addresses=Addresses(GATEWAY, NAT))
+    captures = {Side.INSIDE: files.inside, Side.OUTSIDE: files.outside}
+    seen = dissector.dissect(captures, keys=files.keys, addresses=Addresses(GATEWAY, NAT))
     return pair(seen[Side.INSIDE], seen[Side.OUTSIDE], GATEWAY), seen
 
 
@@ -112,7 +113,8 @@ def test_random_loss_never_pairs_a_stranger() -> None:
         kind = FrameKind.KEEPALIVE if digest == "k" else FrameKind.ESP
         inside.append(Observation(Side.INSIDE, number, t, src, GATEWAY, 4500, 4500, 64, kind, 43, digest))
         if not lost:
-            outside.append(Observation(Side.OUTSIDE, len(outside) + 1, t + 1e-4, NAT, GATEWAY, 1024 + client, 4500, 63, kind, 43, digest))
+            after = len(outside) + 1
+            outside.append(Observation(Side.OUTSIDE, after, t + 1e-4, NAT, GATEWAY, 1024 + client, 4500, 63, kind, 43, digest))
             right.add((number, len(outside)))
 
     for client in range(20):

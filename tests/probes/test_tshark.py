@@ -36,7 +36,8 @@ def test_tshark_agrees_with_the_dissector(dissector: Dissector, world: Any, craf
     two_clients(world, craft)
     files = world.write(tmp_path)
     keys = read_keys(files.keys)
-    seen = dissector.dissect({Side.INSIDE: files.inside, Side.OUTSIDE: files.outside}, keys=files.keys, addresses=Addresses(GATEWAY, NAT))
+    captures = {Side.INSIDE: files.inside, Side.OUTSIDE: files.outside}
+    seen = dissector.dissect(captures, keys=files.keys, addresses=Addresses(GATEWAY, NAT))
     for side, path in ((Side.INSIDE, files.inside), (Side.OUTSIDE, files.outside)):
         again = phase1_retransmissions(seen[side])
         assert again == {6}
@@ -76,7 +77,8 @@ def test_without_keys_nothing_is_taken_for_decrypted(dissector: Dissector, world
     seen = dissector.dissect({Side.INSIDE: files.inside}, keys=files.keys, addresses=Addresses(GATEWAY, NAT))[Side.INSIDE]
     judgement = judge(files.inside, EMPTY, {6})
     assert [r.frame for r in judgement.esp_not_decrypted] == [o.frame for o in seen if o.esp]
-    assert [r.frame for r in judgement.ike_not_decrypted] == [o.frame for o in seen if o.ike and o.ike["encrypted"] and o.frame != 6]
+    encrypted = [o.frame for o in seen if o.ike and o.ike["encrypted"] and o.frame != 6]
+    assert [r.frame for r in judgement.ike_not_decrypted] == encrypted
 
 
 @needs_tshark
