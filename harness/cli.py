@@ -9,16 +9,19 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.errors import NatstormError, UsageError
+from harness.model.testbed import Testbed
 
-GROUPS = ("harness.qualify", "harness.lab.commands")
+GROUPS = ("harness.qualify", "harness.lab.commands", "harness.report.commands")
 """Modules with `add_commands(sub_parsers)`. Every command sets `run`: a function of the parsed arguments, returning the status."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="natstorm", description="Interop tests for L2TP/IPsec gateways behind one NAT.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(load_testbed=_load_testbed)
     for group in GROUPS:
         importlib.import_module(group).add_commands(commands)
     arguments = parser.parse_args(argv)
@@ -30,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def _load_testbed(file: Path) -> Testbed:
+    from harness.testbed import load
+
+    return load(file)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import LabError, UsageError
 from harness.lab import control, enclosure, enter
+from harness.model.testbed import Testbed
 
 DEFAULT_TESTBED = "testbeds/linux.yaml"
 NODES = ("clients", "nat", "wan", "gateway")
@@ -23,7 +26,10 @@ DOWN_S = 20.0
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Mounts `lab` and what is below it. Every command's function takes the parsed arguments and returns an exit status."""
+    """Mounts `lab` and what is below it. Every command's function takes the parsed arguments and returns an exit status.
+
+    `up` finds the function that reads a testbed file in the arguments, as `load_testbed`: reading them is not the lab's part.
+    """
     lab = commands.add_parser("lab", help="a lab to explore by hand", description="Bring a lab up, look into it, take it down.")
     verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|shell|down")
     up = verbs.add_parser("up", help="bring the testbed's lab up and leave it up")
@@ -43,22 +49,20 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def lab_up(arguments: argparse.Namespace) -> int:
     """Starts a keeper and returns once the lab is up. Where it does not come up: the reason on stderr, 3, and nothing left."""
-    from harness.testbed import check
-
     file = Path(arguments.testbed) if arguments.testbed else _default_testbed()
-    testbed = check(file)
+    testbed: Testbed = arguments.load_testbed(file)
     if arguments.variant and arguments.variant not in testbed.gateway.variants:
         cure = f"one of {', '.join(testbed.gateway.variants)}"
         raise UsageError(f"no gateway variant {arguments.variant!r} in this testbed", file=str(file), cure=cure)
     with control.listen() as listener:
-        enclosure.rehearse([str(file)])
+        enclosure.rehearse()
         report_read, report_write = os.pipe()
         keep = enclosure.python(
-            "harness.lab.keeper", str(file.absolute()), arguments.variant or "", str(listener.fileno()), str(report_write)
+            "harness.lab.keeper", arguments.variant or "", str(listener.fileno()), str(report_write)
         )
         keeper = subprocess.Popen(
             enclosure.command(keep),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=(listener.fileno(), report_write),
@@ -66,11 +70,14 @@ def lab_up(arguments: argparse.Namespace) -> int:
         )
         os.close(report_write)
     try:
+        assert keeper.stdin is not None
+        with suppress(BrokenPipeError), keeper.stdin:  # a keeper that is gone already says why in its report, or on stderr
+            pickle.dump(testbed, keeper.stdin)
         with os.fdopen(report_read, encoding="utf-8") as report:
             ready = _follow(report)
         if ready is None:
             assert keeper.stderr is not None
-            said = keeper.communicate()[1].decode(errors="replace").strip()
+            said = keeper.stderr.read().decode(errors="replace").strip()
             raise LabError("bring the lab up", said or "the keeper ended without a word", "natstorm doctor")
     except BaseException:
         # The launcher is asked, not killed: it ends the keeper, and that the lab, in order. If this process is killed

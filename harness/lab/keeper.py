@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from harness.lab.gateways import linux_gateway
 from harness.lab.namespaces import NETNS_DIRECTORY
 from harness.lab.software import Lab
 from harness.lab.topology import NODES
+from harness.model.testbed import Testbed
 
 SCRATCH = Path("/tmp/natstorm-lab")
 LOG = Path("/tmp/natstorm-lab.log")
@@ -34,9 +36,13 @@ NAMESPACES = ("user", "mnt", "pid")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`arguments`: the testbed file, the variant ("" for the default), the listening socket's and the report pipe's descriptors."""
-    file, variant, listener, report = arguments
-    sys.exit(asyncio.run(Keeper(int(listener), int(report)).run(file, variant or None)))
+    """`arguments`: the variant ("" for the default), the listening socket's and the report pipe's descriptors.
+
+    The testbed comes pickled on standard input, from the command that started this process.
+    """
+    variant, listener, report = arguments
+    testbed: Testbed = pickle.load(sys.stdin.buffer)
+    sys.exit(asyncio.run(Keeper(int(listener), int(report)).run(testbed, variant or None)))
 
 
 class Keeper:
@@ -48,13 +54,13 @@ class Keeper:
         self._over = asyncio.Event()
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def run(self, file: str, variant: str | None) -> int:
+    async def run(self, testbed: Testbed, variant: str | None) -> int:
         """Brings the lab up, holds it until told otherwise, takes it down; 0, or 3 where it did not come up."""
         _to_log()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._over.set)
         try:
-            lab = await self._bring_up(file, variant)
+            lab = await self._bring_up(testbed, variant)
         except NatstormError as error:
             self._tell({"failed": str(error)})
             return 3
@@ -72,10 +78,8 @@ class Keeper:
             await lab.down()
         return 0
 
-    async def _bring_up(self, file: str, variant: str | None) -> Lab:
-        from harness.testbed import load
-
-        lab = Lab(load(file), SCRATCH, linux_gateway, tell=lambda step: self._tell({"step": step}))
+    async def _bring_up(self, testbed: Testbed, variant: str | None) -> Lab:
+        lab = Lab(testbed, SCRATCH, linux_gateway, tell=lambda step: self._tell({"step": step}))
         coming = asyncio.create_task(lab.up(variant))
         stopped = asyncio.create_task(self._over.wait())
         await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -45,9 +46,24 @@ def snapshot() -> Snapshot:
         frozenset(namespaces),
         frozenset(os.listdir("/sys/class/net")),
         frozenset(f"{fields_[4]} {fields_[fields_.index('-') + 1]}" for fields_ in mounts),
-        frozenset(str(path) for root in TEMPORARY for path in Path(root).rglob("*")),
+        frozenset(path for root in TEMPORARY for path in _files(root)),
         frozenset(line.split()[7] for line in Path("/proc/net/unix").read_text().splitlines() if " @" in line),
     )
+
+
+def _files(root: str) -> Iterator[str]:
+    """What lies below `root` on its own file system: what is mounted there from elsewhere (a checkout) lives a life of its own."""
+    device = os.stat(root).st_dev
+    for directory, names, files in os.walk(root):
+        names[:] = [name for name in names if _device(os.path.join(directory, name)) == device]
+        yield from (os.path.join(directory, name) for name in (*names, *files))
+
+
+def _device(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_dev
+    except FileNotFoundError:
+        return None  # removed meanwhile
 
 
 def new(before: Snapshot, after: Snapshot) -> list[str]:
@@ -73,5 +89,6 @@ def left_behind(before: Snapshot, within: float = 10.0, ignore: str | None = Non
 
 
 def assert_nothing_left(before: Snapshot, within: float = 10.0, ignore: str | None = None) -> None:
+    """`left_behind` as an assertion that says what it found."""
     left = left_behind(before, within, ignore)
     assert not left, "left behind:\n  " + "\n  ".join(left)

@@ -180,6 +180,19 @@ def test_up_that_is_interrupted_leaves_nothing():
 
 @lab
 @enclosed(timeout=120)
+def test_up_whose_keeper_is_killed_says_so_and_leaves_nothing():
+    before = snapshot()
+    command = [sys.executable, "-u", "-m", "harness.cli", "lab", "up"]
+    going = subprocess.Popen(command, cwd=enclosure.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "build the nodes" in going.stdout.readline()
+    os.kill(children(going.pid)[0], signal.SIGKILL)
+    _, said = going.communicate(timeout=WAIT_S)
+    assert (going.returncode, "the keeper ended without a word" in said) == (3, True), said
+    assert_nothing_left(before)
+
+
+@lab
+@enclosed(timeout=120)
 def test_up_that_fails_says_why_and_leaves_nothing():
     # A kernel that dies at once, before the real one on the path; not in /tmp, where the lab would not see it.
     stub = Path("/mnt")
