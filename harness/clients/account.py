@@ -27,7 +27,7 @@ class Account:
         self.peer: str | None = None
         self.mtu: int | None = None
         self._since = started
-        self._started = started
+        self.started = started
         self._closing = False
         self._authentication = "none"
         self._deleted: list[str] = []  # what the gateway took away before the end came
@@ -101,7 +101,7 @@ class Account:
         link = {"address": event.address, "peer": event.peer, "dns": list(event.dns), "authentication": self._authentication}
         if again:
             return [(RecordKind.PPP_UP, link)]
-        reached = self._reach(now, Stage.IPCP) + self._reach(now, Stage.UP, total=round(now - self._started, 6))
+        reached = self._reach(now, Stage.IPCP) + self._reach(now, Stage.UP, total=round(now - self.started, 6))
         return [(RecordKind.PPP_UP, link), *reached]
 
     def _deletion(self, protocol: str, spi: str, reason: str) -> list[Entry]:

@@ -127,7 +127,7 @@ class Client:
         self.last = {}
         self._counts = Counter()
         self._started = False
-        self.flow.stop()
+        self.flow.renew()
         stack = self._stack = self._keeper.build(self.plan)
         self._do(stack.start)
 
@@ -154,7 +154,9 @@ class Client:
         self._do(self._live().rekey_ike)
 
     def send_marks(self, rate: float = 5.0, sizes: Sequence[int] | None = None) -> None:
-        """Sends `rate` marked echoes a second to the gateway's PPP address, from now until `stop_marks` or the connection's end.
+        """Sends `rate` marked echoes a second to the gateway's PPP address until `stop_marks` or the connection's end.
+
+        They begin once the far end has answered a plain echo (PINGED tells when that was), or after two seconds without one.
 
         `sizes` (bytes of the IP packet) are taken in turn, none larger than the link takes; None spreads them from 64 to its MTU.
         """
@@ -261,11 +263,11 @@ class Client:
         if self.state is not State.UP or source is None or peer is None:
             self.flow.stop()
             return
-        packet, sequence, size = self.flow.next(now, source, peer)
-        if stack.send_ip(now, packet):
-            self._write(now, RecordKind.MARK_SENT, {"sequence": sequence, "size": size})
-        else:
-            self.flow.unsendable(sequence)
+        out = self.flow.next(now, source, peer)
+        if not stack.send_ip(now, out.packet):
+            self.flow.unsendable(out.sequence)
+        elif out.sequence:
+            self._write(now, RecordKind.MARK_SENT, {"sequence": out.sequence, "size": out.size})
 
     def _settle(self, now: float, stack: Stack) -> None:
         """Sends what the stack has to send, hears what it has to say, and asks for the next waking."""
@@ -295,6 +297,8 @@ class Client:
         if isinstance(event, wire.IpPacket):
             heard = self.flow.hear(now, event.packet, self.account.address)
             for kind, data in heard.entries:
+                if kind is RecordKind.PINGED:
+                    data["total"] = round(now - self.account.started, 6)
                 self._write(now, kind, data)
             if heard.reply is not None:
                 stack.send_ip(now, heard.reply)

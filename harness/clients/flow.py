@@ -9,8 +9,25 @@ from typing import Any
 from harness.clients import marks
 from harness.clients.reassembly import Reassembly
 from harness.model import RecordKind
+from harness.wire import ip
 
 Entry = tuple[RecordKind, dict[str, Any]]
+
+
+PROBE = b"Natstorm: is there anybody yet? "
+"""What the plain echoes hold that go out until the far end answers."""
+
+PROBE_S = 0.1  # between two of them
+PATIENCE_S = 2.0  # so long an unanswered far end is believed to be on its way; then the marks go out into the silence
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A packet to send; `sequence` and `size` are those of the mark in it, 0 for a plain echo."""
+
+    packet: bytes
+    sequence: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +50,10 @@ def spread(mtu: int) -> tuple[int, ...]:
 class Flow:
     """Sequence numbers count from 1 and go on over reconnections, so that no two marks of a run are alike.
 
-    `due` is when the next mark wants to be sent, None while none does. All times are seconds of the run's monotonic clock.
+    `due` is when the next packet wants to be sent, None while none does. All times are seconds of the run's monotonic clock.
+
+    A gateway takes some tenths of a second after IPCP to put the client's address on its interface. Marks sent into that would
+    count as lost, so plain echoes go first, and the marks begin with the first answer.
     """
 
     def __init__(self, nonce: bytes, owner: int) -> None:
@@ -45,6 +65,9 @@ class Flow:
         self.answered = 0
         self._nonce = nonce
         self._owner = owner
+        self._ready = False
+        self._patience: float | None = None  # until when plain echoes go out
+        self._probes = 0
         self._period = 0.0
         self._sizes: tuple[int, ...] = ()
         self._pending: dict[int, tuple[float, int]] = {}  # sequence → when it was sent, its size
@@ -64,19 +87,31 @@ class Flow:
         self._period = 1.0 / rate
         self._sizes = tuple(sizes or ())
         self.due = now
+        if not self._ready:
+            self._patience = now + PATIENCE_S
+
+    def renew(self) -> None:
+        """A new connection: nothing is known of its far end."""
+        self.stop()
+        self._ready, self._patience, self._probes = False, None, 0
 
     def stop(self) -> None:
         self.due = None
 
-    def next(self, now: float, source: str, destination: str) -> tuple[bytes, int, int]:
-        """The packet that is due, its sequence number and size. What was missed by being late is not made up for in a burst."""
+    def next(self, now: float, source: str, destination: str) -> Outgoing:
+        """The packet that is due. What was missed by being late is not made up for in a burst."""
         assert self.due is not None
+        if not self._ready and self._patience is not None and now < self._patience:
+            self._probes += 1
+            self.due = now + PROBE_S
+            probe = ip.Echo(True, self._owner & 0xFFFF, self._probes & 0xFFFF, PROBE)
+            return Outgoing(marks.echo(source, destination, probe, self._probes & 0xFFFF))
         self.due = max(self.due + self._period, now)
         sizes = self._sizes or spread(self.mtu)
         size = min(sizes[self.sent % len(sizes)], self.mtu)
         self.sent += 1
         self._pending[self.sent] = (now, size)
-        return marks.mark_request(self._nonce, self._owner, self.sent, size, source, destination), self.sent, size
+        return Outgoing(marks.mark_request(self._nonce, self._owner, self.sent, size, source, destination), self.sent, size)
 
     def unsendable(self, sequence: int) -> None:
         """The link did not take that mark after all."""
@@ -99,13 +134,20 @@ class Flow:
             self._ip_id = (self._ip_id + 1) & 0xFFFF
             reply = marks.answer(echo, self._ip_id)
         if mark is None:
-            return Heard(reply=reply)
+            first = not echo.request and not self._ready and echo.payload == PROBE and echo.identifier == self._owner & 0xFFFF
+            return self._pinged(now) if first else Heard(reply=reply)
         if mark.problem:
             damaged = {"owner": mark.owner, "sequence": mark.sequence, "detail": mark.problem}
             return Heard(((RecordKind.MARK_DAMAGED, damaged),), reply)
         if echo.request:
             return Heard(((RecordKind.MARK_RECEIVED, {"sequence": mark.sequence, "size": mark.size}),), reply)
         return Heard((self._answer(now, mark),))
+
+    def _pinged(self, now: float) -> Heard:
+        self._ready = True
+        if self.due is not None:
+            self.due = now
+        return Heard(((RecordKind.PINGED, {"tries": self._probes}),))
 
     def _answer(self, now: float, mark: marks.Mark) -> Entry:
         sent = self._pending.pop(mark.sequence, None)

@@ -23,6 +23,7 @@ class RecordKind(StrEnum):
     L2TP_UP = "l2tp-up"  # tunnel_local, tunnel_remote, peer_host, peer_vendor
     CALL_UP = "call-up"  # session_local, session_remote
     PPP_UP = "ppp-up"  # address, peer, dns, authentication
+    PINGED = "pinged"  # total, tries: the first echo of this connection was answered, seconds after its first datagram
     MARK_SENT = "mark-sent"  # sequence, size
     MARK_ANSWERED = "mark-answered"  # sequence, size, took: the answer to a mark of one's own
     MARK_STRANGE = "mark-strange"  # owner, sequence, via: a mark of somebody else's, or by way of a strange tunnel

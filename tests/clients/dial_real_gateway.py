@@ -34,7 +34,7 @@ def plan(number: int, arguments: argparse.Namespace) -> ClientPlan:
         gateway=arguments.gateway,
         psk=Secret(arguments.psk),
         user=f"user{number}",
-        password=Secret(f"pw{number}"),
+        password=Secret(arguments.password or f"pw{number}"),
         personality=arguments.personality,
     )
 
@@ -54,6 +54,9 @@ async def dial(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                     getattr(client, arguments.action)()
             await fleet.until(lambda fleet: False, arguments.hold)
             for client in fleet.clients.values():
+                client.stop_marks()
+            await fleet.until(lambda fleet: not any(client.flow.unanswered for client in fleet.clients.values()), 2)
+            for client in fleet.clients.values():
                 if client.up:
                     client.disconnect()
             await fleet.until(lambda fleet: not any(client.connected for client in fleet.clients.values()), 15)
@@ -67,11 +70,10 @@ async def dial(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for name in fleet.clients:
         own = [record for record in records if record.client == name]
         counts = Counter(record.kind.value for record in own)
-        started = next((r.t for r in own if r.kind is RecordKind.STARTED), None)
-        answered = next((r.t for r in own if r.kind is RecordKind.MARK_ANSWERED), None)
+        pinged = next((r.data["total"] for r in own if r.kind is RecordKind.PINGED), None)
         clients[name] = {
             "stages": {r.data["stage"]: round(r.data["took"], 3) for r in own if r.kind is RecordKind.STAGE},
-            "first answer after": None if started is None or answered is None else round(answered - started, 3),
+            "first answer after": pinged,
             "failed": [dict(r.data) for r in own if r.kind is RecordKind.FAILED],
             "ended": [dict(r.data) for r in own if r.kind is RecordKind.ENDED],
             "counts": counts,
@@ -87,6 +89,7 @@ def main() -> int:
     parser.add_argument("--personality", default="windows7")
     parser.add_argument("--gateway", default=os.environ.get("NATSTORM_GATEWAY", "203.0.113.231"))
     parser.add_argument("--psk", default="sharedsecret")
+    parser.add_argument("--password")
     parser.add_argument("--rate", type=float, default=10.0)
     parser.add_argument("--hold", type=float, default=3.0)
     parser.add_argument("--patience", type=float, default=20.0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.clients import journal
+from harness.clients import journal, marks
 from harness.clients.client import State
 from harness.clients.clock import RunClock
 from harness.clients.fleet import FLEET, Fleet
@@ -358,6 +358,15 @@ def test_a_port_that_is_taken_is_refused_and_nothing_stays_open() -> None:
 
 
 def test_marks_flow_at_their_rate_and_end_with_the_connection(bench: Any) -> None:
+    def answer(stack: Any, now: float, packet: bytes) -> bool:
+        stack.sent_ip.append(packet)
+        echo = marks.read_echo(packet)
+        assert echo is not None
+        stack.events.append(wire.IpPacket(marks.answer(echo, 1)))
+        return True
+
+    bench.shape = lambda stack: setattr(stack, "send_ip", lambda now, packet: answer(stack, now, packet))
+
     async def scenario(fleet: Fleet) -> None:
         client = fleet.add(bench.plan(2))
         with pytest.raises(UsageError, match="marks need a client that is up"):
@@ -369,8 +378,9 @@ def test_marks_flow_at_their_rate_and_end_with_the_connection(bench: Any) -> Non
         client.stop_marks()
         stack = bench.stacks["127.1.0.2"]
         sent = len(stack.sent_ip)
-        assert [len(packet) for packet in stack.sent_ip[:4]] == [64, 100, 64, 100]
-        assert client.count(RecordKind.MARK_SENT) == sent
+        assert [len(packet) for packet in stack.sent_ip[1:5]] == [64, 100, 64, 100]  # a plain echo went first
+        assert client.count(RecordKind.PINGED) == 1
+        assert client.count(RecordKind.MARK_SENT) == client.count(RecordKind.MARK_ANSWERED) == sent - 1
         client.send_marks(rate=200)
         client.disconnect()
         assert len(stack.sent_ip) == sent

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clients import marks
-from harness.clients.flow import Flow, spread
+from harness.clients.flow import PATIENCE_S, Flow, spread
 from harness.clients.reassembly import HOLD_S, MOST, Reassembly
 from harness.model import RecordKind
 from harness.wire import ip
@@ -23,6 +23,16 @@ def reply_to(request: bytes) -> bytes:
     echo = marks.read_echo(request)
     assert echo is not None
     return marks.answer(echo, 7)
+
+
+def flowing(rate: float = 1.0, sizes: tuple[int, ...] | None = (64,), at: float = 0.0, mtu: int = 1280) -> Flow:
+    """A flow whose far end has answered the first plain echo already."""
+    flow = Flow(NONCE, 3)
+    flow.mtu = mtu
+    flow.start(at, rate, sizes)
+    probe = flow.next(at, ME, GATEWAY).packet
+    assert flow.hear(at, reply_to(probe), ME).entries == ((RecordKind.PINGED, {"tries": 1}),)
+    return flow
 
 
 def fragments(packet: bytes, size: int, ident: int = 9) -> list[bytes]:
@@ -82,16 +92,34 @@ def test_a_change_that_the_checksum_was_mended_for_shows_in_the_pattern() -> Non
 
 
 def test_an_answer_to_a_mark_of_its_own_is_recorded_once() -> None:
-    flow = Flow(NONCE, 3)
-    flow.start(10.0, rate=4.0, sizes=(64, 300))
-    first, number, size = flow.next(10.0, ME, GATEWAY)
-    assert (number, size, flow.due) == (1, 64, 10.25)
-    answer = reply_to(first)
+    flow = flowing(rate=4.0, sizes=(64, 300), at=10.0)
+    first = flow.next(10.0, ME, GATEWAY)
+    assert (first.sequence, first.size, flow.due) == (1, 64, 10.25)
+    answer = reply_to(first.packet)
     assert flow.hear(10.125, answer, ME).entries == ((RecordKind.MARK_ANSWERED, {"sequence": 1, "size": 64, "took": 0.125}),)
     assert flow.hear(10.2, answer, ME).entries == ((RecordKind.MARK_DUPLICATE, {"sequence": 1}),)
-    second, number, size = flow.next(10.25, ME, GATEWAY)
-    assert (number, size, len(second)) == (2, 300, 300)
+    second = flow.next(10.25, ME, GATEWAY)
+    assert (second.sequence, second.size, len(second.packet)) == (2, 300, 300)
     assert flow.unanswered == 1
+
+
+def test_plain_echoes_go_first_until_one_is_answered_or_patience_is_over() -> None:
+    flow = Flow(NONCE, 3)
+    flow.start(0.0, 5.0, (64,))
+    probes = []
+    while flow.due is not None and flow.due < PATIENCE_S:
+        probes.append(flow.next(flow.due, ME, GATEWAY))
+    assert {probe.sequence for probe in probes} == {0}
+    assert len(probes) >= 20
+    assert flow.next(PATIENCE_S, ME, GATEWAY).sequence == 1
+    assert flow.hear(PATIENCE_S, reply_to(probes[3].packet), ME).entries[0][0] is RecordKind.PINGED
+    assert flow.hear(PATIENCE_S, reply_to(probes[4].packet), ME).entries == ()
+    flow.stop()
+    flow.start(9.0, 5.0, (64,))
+    assert flow.next(9.0, ME, GATEWAY).sequence == 2  # the far end is known by now
+    flow.renew()
+    flow.start(9.0, 5.0, (64,))
+    assert flow.next(9.0, ME, GATEWAY).sequence == 0  # that of a new connection is not
 
 
 def test_marks_of_others_are_strange() -> None:
@@ -136,10 +164,8 @@ def test_a_question_from_the_far_end_is_answered_as_a_real_host_would() -> None:
 
 
 def test_a_damaged_answer_is_recorded_as_damaged() -> None:
-    flow = Flow(NONCE, 3)
-    flow.start(0.0, 1.0, (64,))
-    request, _, _ = flow.next(0.0, ME, GATEWAY)
-    answer = bytearray(reply_to(request))
+    flow = flowing()
+    answer = bytearray(reply_to(flow.next(0.0, ME, GATEWAY).packet))
     answer[-1] ^= 0xFF
     ((kind, data),) = flow.hear(1.0, bytes(answer), ME).entries
     assert kind is RecordKind.MARK_DAMAGED
@@ -147,8 +173,7 @@ def test_a_damaged_answer_is_recorded_as_damaged() -> None:
 
 
 def test_lateness_is_not_made_up_for_in_a_burst() -> None:
-    flow = Flow(NONCE, 3)
-    flow.start(0.0, 10.0, (64,))
+    flow = flowing(rate=10.0)
     flow.next(5.0, ME, GATEWAY)
     assert flow.due == 5.0
     flow.next(5.0, ME, GATEWAY)
@@ -158,21 +183,16 @@ def test_lateness_is_not_made_up_for_in_a_burst() -> None:
 def test_sizes_are_spread_up_to_the_mtu_and_never_beyond() -> None:
     assert spread(1280) == (64, 128, 256, 512, 1024, 1280)
     assert spread(64) == (64,)
-    flow = Flow(NONCE, 3)
-    flow.mtu = 700
-    flow.start(0.0, 1.0, (1400, 64))
-    assert [flow.next(0.0, ME, GATEWAY)[2] for _ in range(2)] == [700, 64]
+    flow = flowing(sizes=(1400, 64), mtu=700)
+    assert [flow.next(0.0, ME, GATEWAY).size for _ in range(2)] == [700, 64]
     for rate, sizes in ((0, None), (-1.0, None), (1.0, ()), (1.0, (63,)), (1.0, (65536,))):
         with pytest.raises(ValueError, match="possible"):
             flow.start(0.0, rate, sizes)
 
 
 def test_an_answer_in_fragments_is_one_answer() -> None:
-    flow = Flow(NONCE, 3)
-    flow.mtu = 1400
-    flow.start(0.0, 1.0, (1400,))
-    request, _, _ = flow.next(0.0, ME, GATEWAY)
-    first, last = fragments(reply_to(request), 1256)
+    flow = flowing(sizes=(1400,), mtu=1400)
+    first, last = fragments(reply_to(flow.next(0.0, ME, GATEWAY).packet), 1256)
     assert flow.hear(0.1, last, ME).entries == ()
     assert [kind for kind, _ in flow.hear(0.2, first, ME).entries] == [RecordKind.MARK_ANSWERED]
 
