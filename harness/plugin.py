@@ -13,6 +13,7 @@ Collection reads the testbed and the catalogue, and loads nothing heavy (pyATS, 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ROOT / "suites"
 DEFAULT_TESTBED = ROOT / "testbeds" / "linux.yaml"
-QUALIFIED = ("plain-kernel", "plain-user", "demux-kernel")
-"""The variants of an ordinary qualification; --all-variants takes all that the testbed has."""
+QUALIFIED = {
+    "plain-kernel": ("pair",),
+    "plain-user": ("order",),
+    "demux-kernel": ("pair", "together", "endings", "alone"),
+}
+"""The scenarios of an ordinary qualification, by variant; --all-variants and --variant take all that there are."""
 
 SESSION = pytest.StashKey["Session"]()
 
@@ -105,7 +110,8 @@ class Session:
         self._played: dict[Cast, Evidence | BaseException] = {}
 
     def begin(self) -> None:
-        """The run's folder is made, and everything from now on is kept in it."""
+        """The run's folder is made, and everything from now on is kept in it. SIGTERM ends the run as Ctrl-C does."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         from harness.report.pytest_sink import install
 
         clients = self.testbed.clients
@@ -116,8 +122,22 @@ class Session:
             secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))],
         )
 
-    def variants(self, wanted: Sequence[str] | None) -> tuple[str, ...]:
-        """The testbed's variants that a test can run on and the command line wants."""
+    def casts(self, scenarios: Sequence[str], on: Sequence[str] | None) -> list[Cast]:
+        """What of a test's scenarios, on the variants it can run on, the command line wants played."""
+        from harness.scenario.scripts import script
+
+        option = self.config.option
+        every = option.all_variants or option.variant
+        return [
+            Cast(name, variant, script(name).number_of(option.clients))
+            for variant in self._variants()
+            if on is None or variant in on
+            for name in scenarios
+            if every or name in QUALIFIED.get(variant, ())
+        ]
+
+    def _variants(self) -> tuple[str, ...]:
+        """Those of the testbed, or of these the ones that the command line names."""
         chosen = self.config.option.variant
         strange = set(chosen) - set(self.testbed.gateway.variants)
         if strange:
@@ -125,9 +145,7 @@ class Session:
                 f"{self.testbed.file} has no gateway variant {', '.join(sorted(strange))}",
                 cure=f"one of {', '.join(self.testbed.gateway.variants)}",
             )
-        if not chosen:
-            chosen = self.testbed.gateway.variants if self.config.option.all_variants else QUALIFIED
-        return tuple(v for v in self.testbed.gateway.variants if v in chosen and (wanted is None or v in wanted))
+        return tuple(v for v in self.testbed.gateway.variants if not chosen or v in chosen)
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
@@ -172,15 +190,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("plays")
     if marker is None or "cast" not in metafunc.fixturenames:
         return
-    from harness.scenario.scripts import script
-
-    session = metafunc.config.stash[SESSION]
     try:
-        casts = [
-            Cast(name, variant, script(name).number_of(session.config.option.clients))
-            for variant in session.variants(marker.kwargs.get("on"))
-            for name in marker.args
-        ]
+        casts = metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
     except NatstormError as error:
         refuse(error)
     metafunc.parametrize("cast", casts, ids=[cast.name for cast in casts], scope="session")

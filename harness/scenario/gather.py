@@ -67,6 +67,7 @@ async def gather(
         seen = Dissection()
     trouble += [f"the {side.value} capture is damaged: {why}" for side, why in seen.damaged.items()]
     write_keys(read_keys(keys), folder / "tshark-keys")
+    write_texts(gathered, folder / "gateway")
     paired = pair(seen.get(Side.INSIDE, ()), seen.get(Side.OUTSIDE, ()), gateway)
     found = identities(seen, paired.pairs, clients, gateway)
     exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in watch(seen))
@@ -89,3 +90,13 @@ async def gather(
         trouble=tuple(trouble),
         exposures=exposures,
     )
+
+
+def write_texts(gathered: Gathered, folder: Path) -> None:
+    """The gateway's logs, and its views as it gave them: one file each."""
+    folder.mkdir(exist_ok=True)
+    for name, text in gathered.logs.items():
+        (folder / f"{name}.log").write_text(text, encoding="utf-8")
+    for number, view in enumerate(gathered.views, start=1):
+        parts = [f"### {command}\n{text.rstrip()}\n" for command, text in view.texts.items()]
+        (folder / f"view-{number:02d}-{view.label.replace(':', '-')}.txt").write_text("\n".join(parts), encoding="utf-8")

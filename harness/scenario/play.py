@@ -59,6 +59,17 @@ class Play:
         async with self._step("hold", seconds=seconds):
             await self.fleet.until(lambda fleet: False, seconds)
 
+    async def idle(self, seconds: float) -> None:
+        """Nobody sends marked traffic; who was up sends it again afterwards."""
+        up = [client for client in self.fleet.clients.values() if client.up]
+        async with self._step("idle", seconds=seconds):
+            for client in up:
+                client.stop_marks()
+            await self.fleet.until(lambda fleet: False, seconds)
+        for client in up:
+            if client.up:
+                client.send_marks(MARKS_PER_S)
+
     async def client_close(self, name: str) -> None:
         """The client hangs up as Windows does. A client that is gone already has nothing to close: the step says so."""
         client = self.fleet[name]

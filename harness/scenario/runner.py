@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from harness.clients.clock import RunClock
@@ -71,7 +72,10 @@ class Runner:
         LabError where the lab does not come up. Whatever goes wrong later is in the evidence's `trouble`.
         """
         chosen = script(scenario)
-        plans = self.testbed.plans(clients or chosen.clients)
+        plans = tuple(
+            replace(plan, personality=chosen.personalities.get(plan.name, plan.personality))
+            for plan in self.testbed.plans(clients or chosen.clients)
+        )
         return self._loop.run(self._play(chosen, variant, plans, folder))
 
     async def _play(self, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path) -> Evidence:

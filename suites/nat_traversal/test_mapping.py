@@ -52,6 +52,6 @@ def test_housekeeping_keeps_the_clients_apart(judge):
 
 
 @pytest.mark.behaviour("NTT-27")
-@pytest.mark.plays("pair")
+@pytest.mark.plays("alone", "pair", "order", "together", "endings")
 def test_nothing_crosses_in_clear(judge):
     judge()
