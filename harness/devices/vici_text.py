@@ -77,7 +77,7 @@ def _child_sa(child: Section) -> ChildSa:
 _TOKEN = re.compile(
     r"""\s* (?: (?P<close>\})
             | (?P<name>[^\s={}\[\]]+) (?: (?P<items>=\[(?:[^\[\]]|\[[^\]]*\])*\])   # a list; its items may hold brackets themselves
-                                      | (?P<value>=[^\s{}]*)
+                                      | (?P<value>=(?!\[)[^\s{}]*)
                                       | \s*(?P<open>\{) ) )""",
     re.VERBOSE,
 )

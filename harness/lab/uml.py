@@ -123,7 +123,7 @@ class UmlGuest:
         if self._process is None:
             return
         if self._process.returncode is None:
-            _kill_tree(self._process.pid)
+            self._process.kill()
         await self._process.wait()
         if self._watch is not None:
             await self._watch
@@ -206,6 +206,7 @@ class UmlGuest:
         assert self._process is not None
         assert self._link is not None
         await self._process.wait()
+        _kill_session(self._process.pid)
         self.died.set()
         await self._link.fail(self.obituary())
 
@@ -256,15 +257,11 @@ def _enter(netns: str) -> list[str]:
     return ["/usr/bin/nsenter", f"--net={path}", "--"]
 
 
-def _kill_tree(pid: int) -> None:
-    """SIGKILL to a process and all its descendants; parents first, so that none has time to start another."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        children = []
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    for child in children:
-        _kill_tree(int(child))
+def _kill_session(leader: int) -> None:
+    """SIGKILL to all of a session: a guest's processes are processes of the host, and outlive a kernel that was killed."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if int(fields[3]) == leader:
+                    os.kill(int(entry.name), signal.SIGKILL)

@@ -3,9 +3,9 @@
     .venv/bin/python tests/lab/bench_gateway.py [--direct] [--out DIR] plain-kernel [COMMAND…]
 
 COMMAND (default: a shell) runs in the network namespace of the clients: any address of 10.0.0.0/24 may be used as source; the
-gateway is 203.0.113.231, behind a NAT that shows 203.0.113.232 (with --direct: routed, no NAT). PSK sharedsecret, users user1/pw1 …, PPP
-gateway 172.16.1.1. Environment: NATSTORM_GATEWAY=203.0.113.231. DIR gets outside.pcap and the gateway's logs and views afterwards.
-Other namespaces to look into meanwhile: `ip netns exec nat …`, `ip netns exec wan …`.
+gateway is 203.0.113.231, behind a NAT that shows 203.0.113.232 (with --direct: routed, no NAT). PSK sharedsecret, users
+user1/pw1 …, PPP gateway 172.16.1.1. Environment: NATSTORM_GATEWAY=203.0.113.231. DIR gets outside.pcap and the gateway's logs and
+views afterwards. Other namespaces to look into meanwhile: `ip netns exec nat …`, `ip netns exec wan …`.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         alone = asyncio.create_task(clients[0].ping(12 if arguments.clients == 2 else 4 * arguments.clients, 5))
         for client in clients[1:]:
             await asyncio.sleep(1)
-            result["connect"].append(await client.connect(20, arguments.ike))
+            result["connect"].append(await client.connect(arguments.patience, arguments.ike))
         result["first while others connect"] = await alone
         await keep(gateway, arguments.out, "connected")
         result["together"] = await asyncio.gather(*(c.ping(arguments.seconds, 10) for c in clients))
@@ -211,6 +211,7 @@ def main() -> int:
     parser.add_argument("variant")
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--patience", type=int, default=20, help="seconds that a later client may take from IPsec to PPP")
     parser.add_argument("--ike", default="aes128-sha1-modp1024")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
