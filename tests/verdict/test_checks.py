@@ -276,6 +276,57 @@ def nothing_down(client: str) -> Callable[[Any], object]:
     return act
 
 
+def hasty(first: float, second: float) -> Any:
+    """Plain gateway: so many seconds of traffic before the second client comes, and so many after."""
+    world = b.World(2, "user")
+    t = world.connect("c1", b.T0)
+    if first:
+        t = world.hold(t + 0.1, first)
+    t = world.connect("c2", t)
+    if second:
+        t = world.hold(t, second)
+    return b.over(world, t)
+
+
+def by_sas(*, mark: bool) -> Callable[[Any], object]:
+    """The gateway lists SAs only, with or without a mark of its own for each."""
+
+    def act(w: Any) -> None:
+        w.views = [
+            replace(v, sessions=(), sas=tuple(replace(s, mark=i // 2 if mark else None) for i, s in enumerate(v.sas))) for v in w.views
+        ]
+
+    return act
+
+
+def step_detail(name: str, **fields: Any) -> Callable[[Any], object]:
+    return lambda w: setattr(w, "steps", [replace(s, **fields) if s.name == name else s for s in w.steps])
+
+
+def add_step(name: str, t: float) -> Callable[[Any], object]:
+    return lambda w: w.steps.append(Step(name, b.T0 + t, b.T0 + t + 0.1))
+
+
+def cleared() -> Any:
+    """The gateway clears the second client, and the run is over before the first has asked anything more."""
+    world = b.World(2)
+    t = world.connect("c1", b.T0)
+    t = world.connect("c2", t)
+    t = world.hold(t + 0.1, 4.0)
+    world.control("c2", t, "down", "StopCCN")
+    world.record(t, "c2", RecordKind.ENDED, cause="StopCCN", by="gateway")
+    world.gone.add("c2")
+    world.steps.append(Step("gateway-close:c2", t - 0.01, t + 0.01, ("c2",)))
+    return b.over(world, t)
+
+
+def only_marks(w: Any, client: str, count: int) -> None:
+    """A client asks no more than so many questions."""
+    kept = {p.inside.inner.mark.sequence for p in w.find("mark", client)[:count]}
+    w.packets = [p for p in w.packets if p.client != client or p.name != "mark" or p.inside.inner.mark.sequence in kept]
+    w.records = [r for r in w.records if r.client != client or r.kind is not RecordKind.MARK_SENT or r.data["sequence"] in kept]
+
+
 def barely() -> Any:
     """The first client's LCP never completes; the second comes up."""
     world = b.World(2, "user")
@@ -330,6 +381,8 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-01", of(plain("user", 3), lambda w: w.link("c3", w.find("QM3", "c2")[0].inside.t, "up", "LCP", "Configure-Request"))),
     ("DMX-02", of(plain())),
     ("DMX-02", of(plain("kernel"))),
+    ("DMX-02", of(plain(), by_sas(mark=False))),
+    ("DMX-02", of(plain(), lambda w: w.views.append(replace(w.views[-1], label="later", sas=(), sessions=w.views[-1].sessions * 2)))),
     ("DMX-04", of(plain("user", 3, ("c2", "c1", "c3")))),
     ("DMX-04", of(plain("kernel"))),
     ("DMX-04", of(plain("kernel", 3))),
@@ -374,6 +427,9 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-02", of(b.clean), "apart by"),
     ("DMX-02", of(plain(), sessions_by(peer_port=2000)), "knows a client as"),
     ("DMX-02", of(plain(), sessions_by(peer_address="198.51.100.9")), "knows a client as"),
+    ("DMX-02", of(plain(), by_sas(mark=True)), "apart by"),
+    ("DMX-02", of(plain(), lambda w: w.views.insert(0, replace(w.views[-1], sessions=tuple(
+        replace(s, peer_port=1024 + i) for i, s in enumerate(w.views[-1].sessions * 2))))), "apart by"),
     ("DMX-02", of(plain(), inner("mark", "c1", sport=1024)), "inner source port is 1024"),
     ("DMX-02", of(plain(), frame("mark", "c1", "outside", src="203.0.113.99")), "from 203.0.113.99"),
     ("DMX-04", of(b.clean), "survived a newcomer"),
@@ -471,6 +527,8 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-40", of(b.endings, lambda w: lose_after(w, "c5", "delete-ipsec:c1", 2)), "c5 lost 2 of"),
     ("DMX-40", of(b.endings, lambda w: keep_port(w, "c1")), "still holds c1's port"),
     ("DMX-43", of(b.endings, without("StopCCN", "c2")), "neither StopCCN nor CDN"),
+    ("DMX-43", of(b.endings, inner("StopCCN", "c2", l2tp={"message": "Hello", "tunnel": 102})), "neither StopCCN nor CDN"),
+    ("DMX-40", of(b.endings, ike("INFO", "c1", deletes=[])), "no Delete payload for c1"),
     ("DMX-43", of(b.endings, answered_later("gateway-close:c2", "c2")), "c2 was still answered"),
     ("DMX-43", of(b.endings, lambda w: w.control("c5", end_of(w, "gateway-close:c2") + 0.3, "down", "StopCCN")), "c5 died too: StopCCN"),
     ("DMX-43", of(b.endings, lambda w: w.control("c5", end_of(w, "gateway-close:c2") + 0.3, "down", "CDN")), "c5 died too: CDN"),
@@ -607,6 +665,24 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-01", of(plain(), lambda w: setattr(w, "packets", [p for p in w.packets if not (p.client == "c1" and p.name in ("mark", "answer")
                                                              and p.inside.t < b.T0 + 6.5)])), "the wire does not show them"),
     ("DMX-01", of(barely), "nothing to lose"),
+    ("DMX-01", of(lambda: hasty(0, 4.0)), "no traffic before c2"),
+    ("DMX-01", of(lambda: hasty(3.0, 0.2)), "too little after c2"),
+    ("DMX-01", of(plain(), forget("c1"), without("answer", "c1")), "no traffic before c2"),
+    ("DMX-04", of(lambda: hasty(0, 4.0)), "no traffic before c2"),
+    ("DMX-02", of(alone), "fewer than two"),
+    ("DMX-02", of(plain(), lambda w: setattr(w, "packets", [p for p in w.packets if p.inside.kind is FrameKind.IKE or p.client == "c1"])),
+     "c2 sent nothing through its SA"),
+    ("DMX-40", of(b.endings, step_detail("delete-ipsec:c1", detail={"carried_out": False})), "was not carried out"),
+    ("DMX-43", of(b.endings, step_detail("gateway-close:c2", detail={"carried_out": False})), "was not carried out"),
+    ("DMX-44", of(b.endings, step_detail("client-close:c3", detail={"carried_out": False})), "was not carried out"),
+    ("DMX-45", of(b.endings, step_detail("vanish:c4", detail={"carried_out": False})), "was not carried out"),
+    ("DMX-43", of(b.clean, add_step("gateway-close:c9", 8.0)), "concerns no client"),
+    ("DMX-43", of(lambda: b.eviction("kernel"), add_step("gateway-close:c2", 20.0)), "c2 was not up when"),
+    ("DMX-43", of(b.clean, add_step("gateway-close:c2", 1.0)), "c2 was not up when"),
+    ("DMX-43", of(b.endings, lambda w: w.control("c2", b.T0 + 3, "down", "StopCCN")), "had died before"),
+    ("DMX-43", of(cleared, lambda w: only_marks(w, "c2", 2), forget("c2"), without("answer", "c2")), "c2 was never answered"),
+    ("DMX-43", of(cleared), "nobody else carried traffic after"),
+    ("DMX-45", of(b.endings, lambda w: setattr(w, "views", [v for v in w.views if v.t < end_of(w, "vanish:c4")])), "not asked for its"),
     ("DMX-04", of(barely), "nothing to lose"),
     ("DMX-04", of(plain("mute"), nothing_down("c2")), "sent nothing to anybody"),
     ("DMX-02", of(plain(), lambda w: setattr(w, "views", w.views[:1])), "no view of the gateway lists two clients"),
