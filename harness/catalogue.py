@@ -15,6 +15,9 @@ import yaml
 from harness.errors import UsageError
 from harness.model.behaviour import Behaviour
 
+SUITES = Path(__file__).resolve().parents[1] / "suites"
+"""The suites of this checkout; their catalogue is in the folder `behaviours` below."""
+
 TIMES = ("wall", "virtual")
 EVIDENCE = ("wire", "far-end", "peer", "cli-only")
 KINDS = ("S", "D", "?")

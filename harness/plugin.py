@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from harness.catalogue import SUITES
 from harness.errors import NatstormError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from harness.scenario.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
-SUITES = ROOT / "suites"
 DEFAULT_TESTBED = ROOT / "testbeds" / "linux.yaml"
 QUALIFIED = {
     "plain-kernel": ("pair",),

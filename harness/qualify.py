@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from harness.catalogue import SUITES
 from harness.errors import UsageError
 
 DESCRIPTION = """\
@@ -44,8 +45,6 @@ def qualify(arguments: argparse.Namespace) -> int:
 
 def pytest_words(arguments: argparse.Namespace) -> list[str]:
     """The command line for pytest. UsageError for what can be seen to be wrong beforehand."""
-    from harness.plugin import SUITES
-
     if not SUITES.is_dir():
         raise UsageError(f"there are no suites at {SUITES}", cure="run natstorm from a checkout: pip install -e .")
     words = [str(SUITES), f"--rootdir={SUITES.parent}", f"--confcutdir={SUITES.parent}", "-p", "no:cacheprovider"]
