@@ -42,8 +42,8 @@ class Variant:
 class Timers:
     """Every timer that a scenario may want shorter, in seconds; 0 is never. The defaults are those of a shipped gateway.
 
-    xl2tpd's Hello interval is not among them: 1.3.18 has its 60 s compiled in. Its retransmissions come after 1, 2, 4 … s, never more
-    than `l2tp_cap_backoff`, and `l2tp_max_retries` of them end the tunnel.
+    xl2tpd's Hello interval is not among them: 1.3.18 has its 60 s compiled in. Its retransmissions come after 1, 2, 4 … s, never
+    more than `l2tp_cap_backoff`, and `l2tp_max_retries` of them end the tunnel.
     """
 
     dpd_delay: float = 30.0

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from harness.devices import linux_config, linux_view, vici_text
 from harness.devices.linux_config import GatewaySettings
 from harness.errors import DeviceError
-from harness.model import GatewayView
+from harness.model import GatewaySession, GatewayView
 
 
 class CommandResult(Protocol):
@@ -143,7 +143,7 @@ class LinuxGateway:
     async def view(self, label: str) -> GatewayView:
         """The gateway's own account of its SAs and sessions, gathered by one command."""
         moment = self._clock()
-        return linux_view.assemble(moment, label, linux_view.sections(await self._run("view", linux_view.SCRIPT)))
+        return linux_view.assemble(moment, label, linux_view.sections(await self._run("view", linux_view.script())))
 
     async def running(self) -> dict[str, bool]:
         """Whether each daemon lives."""
@@ -174,22 +174,31 @@ class LinuxGateway:
 
     async def close_l2tp(self, tunnel: int) -> None:
         """The LNS closes one tunnel (StopCCN); `tunnel` is the ID that the gateway assigned."""
+        if all(session.tunnel_local != tunnel for session in await self._sessions()):
+            raise DeviceError(self.name, "close the tunnel", f"no tunnel {tunnel} is up")
         await self._control("close the tunnel", f"d {tunnel}")
 
     async def close_call(self, session: int) -> None:
         """The LNS closes one call (CDN); `session` is the ID that the gateway assigned."""
+        if all(known.session_local != session for known in await self._sessions()):
+            raise DeviceError(self.name, "close the call", f"no call {session} is up")
         await self._control("close the call", f"h {session}")
 
     # --- within ---
 
     async def _control(self, what: str, request: str) -> None:
-        # xl2tpd reads a request from a pipe and writes its answer, "00 OK" or a code and a reason, to the pipe named before it
+        # xl2tpd reads a request from a pipe and writes its answer, "00 OK" or a code and a reason, to the pipe named before it.
+        # It says OK to the number of a tunnel or call that does not exist, too.
         script = (
             "answer=/run/natstorm.answer.$$; mkfifo $answer; exec {pipe}<>$answer\n"
             f'echo "@$answer {request}" > /run/xl2tpd/l2tp-control\n'
             'read -r -t 5 code rest <&$pipe; rm -f $answer; echo "${code:-no answer} $rest"; [[ $code == 00 ]]\n'
         )
         await self._run(what, script)
+
+    async def _sessions(self) -> tuple[GatewaySession, ...]:
+        texts = linux_view.sections(await self._run("list sessions", linux_view.script("xl2tpd", "pppd", "addresses")))
+        return linux_view.assemble(self._clock(), "sessions", texts).sessions
 
     async def _ike_sas(self) -> tuple[vici_text.IkeSa, ...]:
         return vici_text.parse_sas(await self._run("list SAs", "swanctl --list-sas --raw")).rows

@@ -53,7 +53,10 @@ def sections(text: str) -> dict[str, str]:
     return {name: "\n".join(part).strip("\n") + "\n" if any(part) else "" for name, part in found.items()}
 
 
-SCRIPT = "exec 2>&1\n" + "".join(f"{announce(name)}; {command}\n" for name, command in COMMANDS.items()) + "true"
+def script(*names: str) -> str:
+    """The shell script that runs the commands of these names, or all."""
+    chosen = {name: COMMANDS[name] for name in names or COMMANDS}
+    return "exec 2>&1\n" + "".join(f"{announce(name)}; {command}\n" for name, command in chosen.items()) + "true"
 
 
 def assemble(moment: float, label: str, texts: Mapping[str, str]) -> GatewayView:

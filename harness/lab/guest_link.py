@@ -103,6 +103,7 @@ class GuestLink:
     def __init__(self, name: str, sock: socket.socket, obituary: Callable[[], str]) -> None:
         self.name = name
         self.ready: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.silent = asyncio.Event()  # nothing more will come: the far side closed, or what it said makes no sense
         self._sock = sock
         self._obituary = obituary
         self._jobs: dict[int, Job] = {}
@@ -173,6 +174,12 @@ class GuestLink:
         return job
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            await self._listen(reader)
+        finally:
+            self.silent.set()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             message = json.loads(line)
             if message["event"] == "ready":

@@ -27,6 +27,7 @@ from harness.lab.guest_link import GuestLink, Job, Result
 __all__ = ["GuestPlan", "Job", "Result", "UmlGuest"]
 
 COMMAND_CONSOLE = 1  # /dev/tty1 in the guest
+SWITCH_OFF_S = 3.0
 CONSOLE_TAIL = 12  # lines of the console that an error quotes
 ROUTER_SYSCTLS = {
     "net.ipv4.ip_forward": "1",
@@ -205,7 +206,15 @@ class UmlGuest:
     async def _await_death(self) -> None:
         assert self._process is not None
         assert self._link is not None
-        await self._process.wait()
+        end = asyncio.create_task(self._process.wait())
+        silence = asyncio.create_task(self._link.silent.wait())
+        await asyncio.wait([end, silence], return_when=asyncio.FIRST_COMPLETED)
+        silence.cancel()
+        if not end.done():  # a guest without its commander is switching off; one that is not is of no use to anybody
+            await asyncio.wait([end], timeout=SWITCH_OFF_S)
+            if not end.done():
+                self._process.kill()
+        await end
         _kill_session(self._process.pid)
         self.died.set()
         await self._link.fail(self.obituary())

@@ -8,10 +8,13 @@ import pytest
 
 from harness.devices.linux_config import GatewaySettings
 from harness.devices.linux_gateway import LinuxGateway
+from harness.devices.linux_view import SECTION
 from harness.errors import DeviceError
 from harness.model import Secret
 
-SAS = (Path(__file__).parent / "samples/demux-kernel/ike-sas.txt").read_text()
+SAMPLES = Path(__file__).parent / "samples/demux-kernel"
+SAS = (SAMPLES / "ike-sas.txt").read_text()
+SESSIONS = "".join(f"\n{SECTION}{name}\n{(SAMPLES / f'{name}.txt').read_text()}" for name in ("xl2tpd", "pppd", "addresses"))
 
 
 @dataclass
@@ -24,7 +27,7 @@ class Device:
     """Answers by the first key that is in the command; notes every command."""
 
     def __init__(self, **answers):
-        self.answers = {"--list-sas": Answer(0, SAS), **answers}
+        self.answers = {"--list-sas": Answer(0, SAS), f"{SECTION}%s": Answer(0, SESSIONS), **answers}
         self.commands = []
 
     async def __call__(self, command, timeout):
@@ -63,16 +66,25 @@ def test_a_client_that_is_not_there(method, arguments):
 
 def test_closing_a_tunnel_and_a_call():
     device = Device()
-    asyncio.run(gateway(device).close_l2tp(4848))
-    asyncio.run(gateway(device).close_call(17))
-    assert "d 4848" in device.commands[0]
-    assert "h 17" in device.commands[1]
+    asyncio.run(gateway(device).close_l2tp(38638))
+    asyncio.run(gateway(device).close_call(53860))
+    assert " d 38638" in device.commands[1]
+    assert " h 53860" in device.commands[3]
+
+
+def test_a_tunnel_or_call_that_is_not_there():
+    device = Device()
+    with pytest.raises(DeviceError, match="no tunnel 53860"):
+        asyncio.run(gateway(device).close_l2tp(53860))
+    with pytest.raises(DeviceError, match="no call 38638"):
+        asyncio.run(gateway(device).close_call(38638))
+    assert not any("l2tp-control" in command for command in device.commands)
 
 
 def test_a_device_that_refuses_says_why():
-    device = Device(d=Answer(1, "01 no such tunnel\n"))
-    with pytest.raises(DeviceError, match=r"close the tunnel.*01 no such tunnel"):
-        asyncio.run(gateway(device).close_l2tp(1))
+    device = Device(**{"l2tp-control": Answer(1, "no answer \n")})
+    with pytest.raises(DeviceError, match=r"close the tunnel.*no answer"):
+        asyncio.run(gateway(device).close_l2tp(38638))
 
 
 def test_start_puts_the_translator_before_the_server_and_only_with_demux():

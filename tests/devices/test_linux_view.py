@@ -82,5 +82,5 @@ def test_sections_of_the_script_come_back_by_name():
 
 @pytest.mark.parametrize("name", linux_view.COMMANDS)
 def test_every_command_is_announced_before_it_runs(name):
-    script = linux_view.SCRIPT
+    script = linux_view.script()
     assert script.index(linux_view.announce(name)) < script.index(linux_view.COMMANDS[name])

@@ -20,7 +20,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.devices.linux_config import GatewaySettings
+from harness.devices.linux_config import GatewaySettings, variant
 from harness.devices.linux_gateway import LinuxGateway
 from harness.lab import kernel_modules, packages
 from harness.lab.uml import GuestPlan, UmlGuest
@@ -67,7 +67,7 @@ async def run(arguments: argparse.Namespace) -> int:
         subprocess.run(["ip", "netns", "exec", "nat", "nft", "-f", "-"], input=NAT, text=True, check=True)
     packages_dir = packages.guest_directory()
     with tempfile.TemporaryDirectory(dir="/run") as scratch:
-        modules = kernel_modules.GATEWAY_MODULES + kernel_modules.CONNMARK_MODULES + kernel_modules.DEMUX_MODULES
+        modules = kernel_modules.for_gateway(variant(arguments.variant).ipsec)
         routes = ["10.0.0.0/24 via 203.0.113.232"] if arguments.direct else []
         plan = GuestPlan("gateway", Tap(), Path(scratch), ["203.0.113.231/24"], packages_dir, routes, modules)
         guest = UmlGuest(plan)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.devices.linux_config import GatewaySettings
+from harness.devices.linux_config import GatewaySettings, variant
 from harness.devices.linux_gateway import WAIT_FUNCTION, LinuxGateway
 from harness.lab import kernel_modules, packages
 from harness.lab.uml import GuestPlan, UmlGuest
@@ -163,7 +163,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"variant": arguments.variant}
     with tempfile.TemporaryDirectory(dir="/run") as name:
         scratch = Path(name)
-        modules = kernel_modules.GATEWAY_MODULES + kernel_modules.CONNMARK_MODULES + kernel_modules.DEMUX_MODULES
+        modules = kernel_modules.for_gateway(variant(arguments.variant).ipsec)
         (scratch / "gateway").mkdir()
         guest = UmlGuest(GuestPlan("gateway", Tap("wan", "gw0"), scratch / "gateway", ["203.0.113.231/24"], directory, (), modules))
         clients = [Client(n, scratch, directory) for n in range(1, arguments.clients + 1)]

@@ -138,6 +138,26 @@ def test_the_guests_death_ends_what_is_under_way():
     with_link(body)
 
 
+def test_a_command_that_ends_as_it_speaks_is_heard_to_the_end():
+    """Its last words and its end are told in one breath; the descriptor they came from is another command's a moment later."""
+
+    async def body(link, process):
+        for _ in range(40):
+            results = await asyncio.gather(*(link.execute(f"printf %3000d {n}", 60) for n in range(8)))
+            assert [r.output for r in results] == [f"{n:3000d}" for n in range(8)]
+
+    with_link(body)
+
+
+def test_the_end_of_the_other_side_is_noticed():
+    async def body(link, process):
+        process.kill()
+        async with asyncio.timeout(20):
+            await link.silent.wait()
+
+    with_link(body)
+
+
 def test_an_interactive_shell_on_a_terminal():
     async def body(link, process):
         job = link.start_shell(30, 90)

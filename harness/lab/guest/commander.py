@@ -78,7 +78,7 @@ class Commander:
                 elif key.data == "child":
                     os.read(wake_reader, CHUNK)
                     self.bury()
-                elif isinstance(key.data, Job):
+                elif isinstance(key.data, Job) and key.data.number in self.jobs:  # else buried just now
                     self.read_job(key.data)
 
     def read_console(self) -> None:
