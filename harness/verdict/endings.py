@@ -122,11 +122,14 @@ def _require_worked(life: Life, step: Step) -> None:
 
 
 def _frames_of(reading: Reading, client: str, since: float) -> list[Observation]:
-    """Frames inside the NAT, to or from a client, of its own SA or main mode, from `since` on."""
+    """Frames inside the NAT, to or from a client, of its own SA or main mode and with its own words, from `since` on."""
     return [
         o
         for o in reading.frames(Side.INSIDE)
-        if o.t >= since and client in (reading.at_address(o.src), reading.at_address(o.dst)) and reading.flow_owner(o) == client
+        if o.t >= since
+        and client in (reading.at_address(o.src), reading.at_address(o.dst))
+        and reading.flow_owner(o) == client
+        and (reading.direction(o) == "up" or reading.content_owner(o) in (None, client))
     ]
 
 

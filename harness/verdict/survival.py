@@ -234,8 +234,8 @@ def _closings(reading: Reading, client: str, after: float) -> Iterator[End]:
         direction = reading.direction(o)
         if o.t <= after or direction is None or reading.at_address(o.src if direction == "up" else o.dst) != client:
             continue
-        if reading.flow_owner(o) != client:
-            continue
+        if reading.flow_owner(o) != client or (direction == "down" and reading.content_owner(o) not in (None, client)):
+            continue  # of another's connection, or another's farewell that was delivered here by mistake
         cause = _farewell(o, direction)
         if cause is not None and not (deletes(o) and reading.replaced(o)):
             yield End(cause, o.t, o)

@@ -10,7 +10,7 @@ from harness.verdict.findings import Findings, require
 from harness.verdict.killer import deaths, matrix
 from harness.verdict.ports import FIRST_PORT, expect_own_ports, ports_by_client
 from harness.verdict.reading import UNTRACEABLE, Reading
-from harness.verdict.survival import SILENCE_MARKS, Cause, Life, trusted_lives
+from harness.verdict.survival import SILENCE_MARKS, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, Need, check
 
 LOSS_BUDGET = 0.01
@@ -111,9 +111,11 @@ def expect_alive(f: Findings, reading: Reading, *, at_least: int, loss_budget: f
             f.expect(False, f"{client} died: {life.end.cause.value}; killer: {death.killer or 'nobody'} ({death.strength.value})")
             f.point(death.blow, life.end.frame, *death.proof[:3])
             continue
-        require(life.end.cause is not Cause.NEVER_UP and life.sent > 0, f"{client} was up but sent no marked traffic")
         after = [a for a in life.asked if a.question.t > settled]
-        require(len(after) >= SILENCE_MARKS or life.planned, f"{client} sent too little once the last client was up")
+        require(
+            len(after) >= SILENCE_MARKS or (life.planned and life.end.t <= settled),
+            f"{client} sent too little once the last client was up",
+        )
         unanswered = [a.question for a in life.asked if a.answer is None]
         f.expect(
             life.lost <= loss_budget * life.sent,

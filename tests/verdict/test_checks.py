@@ -327,6 +327,13 @@ def only_marks(w: Any, client: str, count: int) -> None:
     w.records = [r for r in w.records if r.client != client or r.kind is not RecordKind.MARK_SENT or r.data["sequence"] in kept]
 
 
+def only_answers(w: Any, client: str) -> None:
+    """No answers but to the questions that are left, on the wire and in the records."""
+    asked = {p.inside.inner.mark.sequence for p in w.find("mark", client)}
+    w.packets = [p for p in w.packets if p.client != client or p.name != "answer" or p.inside.inner.mark.sequence in asked]
+    w.records = [r for r in w.records if r.client != client or r.kind is not RecordKind.MARK_ANSWERED or r.data["sequence"] in asked]
+
+
 def barely() -> Any:
     """The first client's LCP never completes; the second comes up."""
     world = b.World(2, "user")
@@ -442,6 +449,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-07", of(b.clean, speak("c1", "c2")), "1 marks of c1 reached c2 towards the clients"),
     ("DMX-07", of(b.clean, far(lambda o: replace(o, src="172.16.1.11"), of_c1)), "marks of c1 reached c2 towards the far end"),
     ("DMX-07", of(b.clean, say_goodbye("c1", 5.0)), "c1 died: StopCCN"),
+    ("DMX-07", of(b.clean, lambda w: w.far(b.T0 + 5, "172.16.1.99", b.FAR, b.Mark(77, 1, False))), "marks of nobody reached nobody"),
     ("DMX-10", of(b.clean, ports(c1=1025, c2=1026)), "c1 has port [1025], not 1024"),
     ("DMX-10", of(reverse, ports(c2=1025, c1=1024)), "c2 has port [1025], not 1024"),
     ("DMX-11", of(b.clean, ports(c2=1026)), "c2 has port [1026], not 1025"),
@@ -692,6 +700,16 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-07", of(b.clean, lambda w: w.record(b.T0 + 3, "c1", RecordKind.IMPAIRED, reason="late timers")), "late timers"),
     ("DMX-07", of(late), "too little once the last client was up"),
     ("DMX-07", of(b.clean, lambda w: setattr(w, "lone", [o for o in w.lone if o.side is not Side.FAR_END])), "no capture of the far-end"),
+    ("DMX-07", of(b.clean, lambda w: b.close(w, "c1", b.T0 + 7.0, by="client"),
+                  lambda w: setattr(w, "records", [r for r in w.records if r.data.get("by") != "run" or r.client != "c1"])), "unasked"),
+    ("DMX-07", of(b.clean, lambda w: only_marks(w, "c1", 8), lambda w: only_answers(w, "c1")), "c1 sent too little once"),
+    ("DMX-07", of(b.clean, lambda w: only_marks(w, "c1", 8), lambda w: only_answers(w, "c1"), add_step("client-close:c1", 7.0)),
+     "c1 sent too little once"),
+    ("DMX-07", of(b.clean, lambda w: setattr(w, "lone", [o for o in w.lone if not of_c1(o) or o.side is not Side.FAR_END])),
+     "no marked traffic of c1 was seen towards the far end"),
+    ("DMX-25", of(b.clean, lambda w: setattr(w, "records", [r for r in w.records if r.kind is not RecordKind.MARK_SENT])),
+     "no marked traffic was sent"),
+    ("DMX-74", of(b.together, without("MM1", "c2")), "not every client sent"),
     ("DMX-10", of(b.clean, lambda w: (w.views.clear(), w.ports.clear(), setattr(w, "lone", []))), "nothing shows the port"),
     ("DMX-11", of(alone), "only 1 clients"),
     ("DMX-12", of(alone), "fewer than two"),

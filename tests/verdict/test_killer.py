@@ -99,6 +99,14 @@ def test_each_farewell_of_the_gateway_has_its_cause() -> None:
     ).end.cause is (Cause.GATEWAY_DELETE)
 
 
+def test_a_farewell_meant_for_the_victim_does_not_end_the_killer() -> None:
+    world = b.eviction("user")
+    world.control("c1", b.T0 + 12, "down", "StopCCN", on="c2")
+    found = look(world)[1]
+    assert not found["c2"].died
+    assert found["c1"].died
+
+
 def test_a_delete_of_what_a_rekey_replaced_ends_nothing() -> None:
     world = b.clean()
     t = b.T0 + 6
