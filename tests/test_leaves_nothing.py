@@ -43,8 +43,8 @@ MOMENTS: tuple[tuple[str, str, int], ...] = (
 """Spread over the whole of a run, and over all its processes."""
 
 GOES_ON = {"linux.uml": 3, "tcpdump -i inside0": 3, "harness.probes.dissector": 0}
-"""Without these the run comes to its end by itself, with this status: a gateway or a capture that died leaves nothing to judge by; a
-dissector that died is started anew and loses nothing."""
+"""Without these the run comes to its end by itself, with this status. A gateway or a capture that died leaves nothing to judge by;
+a dissector that died is started anew and loses nothing."""
 
 
 def find(who: str) -> int:

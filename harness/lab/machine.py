@@ -1,0 +1,25 @@
+"""`natstorm setup` and `natstorm doctor`: what this machine lacks, and bringing it in."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from harness.lab import doctor, packages
+
+
+def add_commands(commands: Any) -> None:
+    setup = commands.add_parser("setup", help="bring in the Debian packages that are missing (with root)")
+    setup.set_defaults(run=_setup)
+    examine = commands.add_parser("doctor", help="what this machine lacks, and the command that mends it")
+    examine.add_argument("--json", action="store_true", help="the findings as JSON")
+    examine.set_defaults(run=_doctor)
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    packages.setup()
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    return doctor.main(as_json=arguments.json)
