@@ -127,8 +127,11 @@ class Life:
         """Lost while up, by nothing the scenario did to it on purpose."""
         return self.up is not None and self.end.cause in GATEWAY_ENDS and not self.planned
 
-    def lost_between(self, began: float, ended: float) -> tuple[Asked, ...]:
-        return tuple(a for a in self.asked if began <= a.question.t <= ended and a.answer is None)
+    @property
+    def first_answer_s(self) -> float | None:
+        """Seconds from PPP up to the first answered question; None where none was."""
+        first = next((a.answer for a in self.asked if a.answer is not None), None)
+        return None if first is None or self.up is None else round(first.t - self.up.t, 3)
 
     def answered_after(self, t: float) -> tuple[Asked, ...]:
         return tuple(a for a in self.asked if a.question.t > t and a.answer is not None)
@@ -141,6 +144,7 @@ class Life:
             "sent": self.sent,
             "answered": self.answered,
             "lost": self.lost,
+            "first_answer_s": self.first_answer_s,
             "longest_gap_s": round(self.longest_gap, 3),
             "last_answered": None if last is None else last.sequence,
             "first_unanswered": None if first is None else first.sequence,
@@ -191,11 +195,11 @@ def _end(reading: Reading, client: str, closing: End | None, silent: tuple[Asked
     """Silence before a farewell is the end; the farewell only says that somebody noticed."""
     if silent:
         return End(Cause.SILENCE, silent[0].question.t, silent[0].question)
+    step = reading.step(f"vanish:{client}")
+    if step is not None and (closing is None or closing.t >= step.began):
+        return End(Cause.VANISHED, step.began)
     if closing is not None:
         return closing
-    step = reading.step(f"vanish:{client}")
-    if step is not None:
-        return End(Cause.VANISHED, step.began)
     return End(Cause.RUN_OVER, over)
 
 

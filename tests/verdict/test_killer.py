@@ -55,6 +55,12 @@ def test_loss_is_counted_and_is_no_death() -> None:
     assert life.disagreements == ()
 
 
+def test_a_vanished_client_is_not_ended_by_the_gateways_late_farewell() -> None:
+    world = b.endings()
+    world.control("c4", b.T0 + 13, "down", "StopCCN")
+    assert look(world)[1]["c4"].end.cause is Cause.VANISHED
+
+
 def test_marks_under_way_at_the_end_are_not_judged() -> None:
     world = b.clean()
     t = max(p.inside.t for p in world.packets if p.name == "mark")
