@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from math import log2
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -42,8 +43,8 @@ class Variant:
 class Timers:
     """Every timer that a scenario may want shorter, in seconds; 0 is never. The defaults are those of a shipped gateway.
 
-    xl2tpd's Hello interval is not among them: 1.3.18 has its 60 s compiled in. Its retransmissions come after 1, 2, 4 … s, never
-    more than `l2tp_cap_backoff`, and `l2tp_max_retries` of them end the tunnel.
+    xl2tpd has no timers to set: 1.3.18 has its Hello's 60 s compiled in, and its retransmissions come after 1, 2, 4 … s whatever
+    "cap backoff" says. `l2tp_max_retries` of them, 2^n - 1 seconds, end a tunnel.
     """
 
     dpd_delay: float = 30.0
@@ -56,11 +57,10 @@ class Timers:
     lcp_echo_failures: int = 4
     ike_retransmit: float = 4.0  # first interval; grows by 1.8
     ike_retransmit_tries: int = 5
-    l2tp_cap_backoff: int = 16
     l2tp_max_retries: int = 5
 
     def scaled(self, factor: float) -> Timers:
-        """The same gateway with time running `factor` times as fast. Counts stay; a timer that is on stays on."""
+        """The same gateway with time running `factor` times as fast. A timer that is on stays on."""
         return replace(
             self,
             dpd_delay=self.dpd_delay / factor,
@@ -71,7 +71,8 @@ class Timers:
             esp_life=self.esp_life / factor,
             lcp_echo_interval=max(1, round(self.lcp_echo_interval / factor)) if self.lcp_echo_interval else 0,
             ike_retransmit=self.ike_retransmit / factor,
-            l2tp_cap_backoff=max(1, round(self.l2tp_cap_backoff / factor)),
+            # fewer retries in place of quicker ones, but never so few that a lost datagram or two ends a tunnel
+            l2tp_max_retries=max(3, round(log2((2**self.l2tp_max_retries - 1) / factor + 1))),
         )
 
     def against(self, shipped: Timers) -> tuple[str, ...]:
@@ -149,7 +150,6 @@ def render(settings: GatewaySettings) -> dict[str, str]:
         "esp_life": _seconds(timers.esp_life),
         "retransmit_timeout": f"{timers.ike_retransmit:g}",
         "retransmit_tries": str(timers.ike_retransmit_tries),
-        "l2tp_cap_backoff": str(timers.l2tp_cap_backoff),
         "l2tp_max_retries": str(timers.l2tp_max_retries),
         "userspace": "yes" if chosen.l2tp == "user" else "no",
         "pool": settings.pool,

@@ -131,8 +131,13 @@ def setup(say: Say = print) -> None:
     """
     if not missing_tools() and _recorded(cache_directory()) is not None:
         return
-    cache_directory().mkdir(parents=True, exist_ok=True)
-    with (cache_directory() / "setup.lock").open("w") as lock:
+    try:
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        lock = (cache_directory() / "setup.lock").open("w")
+    except PermissionError as error:
+        owner = f"{cache_directory()} belongs to another user: {error.strerror}"
+        raise MissingTool("guest packages", owner, f"sudo {SETUP_COMMAND}, or as that user") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _require_debian()
         if missing := missing_tools():

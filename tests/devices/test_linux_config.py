@@ -96,6 +96,7 @@ def test_scaled_timers_and_how_they_are_told():
     fast = shipped.scaled(10)
     assert (fast.dpd_delay, fast.lcp_echo_interval, fast.lcp_echo_failures, fast.ike_rekey) == (3.0, 3, 4, 0)
     assert "dpd_delay: 3 instead of 30" in fast.against(shipped)
+    assert (fast.l2tp_max_retries, shipped.scaled(2).l2tp_max_retries, shipped.scaled(1)) == (3, 4, shipped)
     assert shipped.against(shipped) == ()
 
 

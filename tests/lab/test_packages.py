@@ -153,6 +153,17 @@ def test_a_system_without_apt_is_told_so(cache, monkeypatch):
         packages.setup(say=lambda line: None)
 
 
+def test_a_cache_of_another_user_is_named(cache, monkeypatch):
+    (cache / "current.json").unlink()
+
+    def refuse(path, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(packages.Path, "open", refuse)
+    with pytest.raises(MissingTool, match="belongs to another user: Permission denied"):
+        packages.setup(say=lambda line: None)
+
+
 def test_packages_are_unpacked_once_and_a_failure_leaves_no_trace(cache, monkeypatch):
     (cache / "current.json").unlink()
     calls = []

@@ -7,7 +7,7 @@ inbound=$((0x10000 | k))
 case $PLUTO_VERB in
 up-*)
     tc -batch - <<BATCH
-filter replace dev demux0 egress protocol ip pref 10 handle $inbound fw action pedit ex munge udp sport set $port pipe action csum ip4h udp pipe action skbedit mark 0 ptype host pipe action mirred ingress redirect dev demux0
+filter replace dev demux0 egress protocol ip pref 10 handle $inbound fw action pedit ex munge udp sport set $port pipe action csum ip4h udp pipe action mirred egress mirror dev l2tp0 pipe action skbedit mark 0 ptype host pipe action mirred ingress redirect dev demux0
 filter replace dev demux0 egress protocol ip pref 20 handle $k flower ip_proto udp dst_ip $PLUTO_PEER src_port 1701 dst_port $port action pedit ex munge udp dport set 1701 pipe action csum ip4h udp pipe action skbedit mark $k ptype host pipe action mirred ingress redirect dev demux0
 BATCH
     ;;
