@@ -66,5 +66,5 @@ def far_end(guest: UmlGuest, network: str = "172.16.1.0/24") -> Witness:
 
 
 def translated(guest: UmlGuest) -> Witness:
-    """L2TP on the demux variant's translator: each packet before and after its port is changed."""
-    return Witness(guest, Side.TRANSLATED, "demux0", "udp port 1701")
+    """L2TP as the demux variant's server sees it: each packet with its client's own port."""
+    return Witness(guest, Side.TRANSLATED, "l2tp0", "udp port 1701")

@@ -19,6 +19,9 @@ MARKS_PER_S = 5.0
 LEAVE_S = 10.0
 """How long an orderly good-bye may take: the retransmissions of StopCCN and Delete included."""
 
+REST_S = 1.0
+"""How long an answer may be under way; a client that is cut off will wait for its answers in vain."""
+
 SETTLE_S = 60.0
 """How long a gateway with scaled timers may take to notice that a client has gone."""
 
@@ -39,6 +42,7 @@ class Play:
     async def perform(self) -> None:
         await self.view("before")
         await self.script.run(self)
+        await self._come_to_rest(*self.fleet.clients)
         await self.view("end")
 
     # Steps
@@ -76,6 +80,7 @@ class Play:
         async with self._step(f"client-close:{name}", name) as detail:
             detail["carried_out"] = client.up
             if client.up:
+                await self._come_to_rest(name)
                 client.disconnect()
                 await self.fleet.until(lambda fleet: not client.connected, LEAVE_S)
 
@@ -123,6 +128,13 @@ class Play:
         return view
 
     # Within
+
+    async def _come_to_rest(self, *names: str) -> None:
+        """No more marks are sent, and answers under way arrive: an answer that crosses a good-bye would look like a loss."""
+        clients = [self.fleet[name] for name in names]
+        for client in clients:
+            client.stop_marks()
+        await self.fleet.until(lambda fleet: not any(client.up and client.flow.unanswered for client in clients), REST_S)
 
     async def _dial(self, name: str) -> None:
         client = self.fleet[name]
