@@ -156,8 +156,12 @@ def test_a_system_without_apt_is_told_so(cache, monkeypatch):
 def test_a_cache_of_another_user_is_named(cache, monkeypatch):
     (cache / "current.json").unlink()
 
+    real = packages.Path.open
+
     def refuse(path, *arguments, **options):
-        raise PermissionError(13, "Permission denied")
+        if path.name == "setup.lock":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **options)
 
     monkeypatch.setattr(packages.Path, "open", refuse)
     with pytest.raises(MissingTool, match="belongs to another user: Permission denied"):
