@@ -27,6 +27,9 @@ OUTAGE_S = 3.0
 """So long without any answer is the end of a connection even if answers come again later: when the one that took its place leaves,
 a gateway may find its way back to the first. Three times the slowest answer, and longer than any loss of the lab's."""
 
+LEAVING_S = 0.1
+"""An answer that arrives this shortly before a client leaves, or later, may find nobody to write it down."""
+
 ACCOUNT_BOUND_S = 1.0
 """Greatest distance between the moment a client says it was up and the moment the wire shows it."""
 
@@ -176,7 +179,7 @@ def life_of(reading: Reading, client: str) -> Life:
     everything = tuple(_asked(reading, client))
     if came.up is None:
         end = End(Cause.NEVER_UP, reading.end_of_capture(Side.INSIDE), None, came.stopped_at, _reason(reading, client))
-        contradictions = tuple(_disagreements(reading, client, None, everything))
+        contradictions = tuple(_disagreements(reading, client, None, everything, reading.end_of_capture(Side.INSIDE)))
         return Life(client, None, (), end, False, False, contradictions, _remarks(reading, client, end))
     closing = next(_closings(reading, client, came.up.t), None)
     over = closing.t if closing is not None else reading.end_of_capture(Side.INSIDE)
@@ -186,7 +189,9 @@ def life_of(reading: Reading, client: str) -> Life:
     step = reading.closing_step(client)
     planned = step is not None and end.t >= step.began
     run_closed = any(r.data.get("by") == "run" for r in reading.records(client, RecordKind.ENDED))
-    contradictions = tuple(_disagreements(reading, client, came.up, everything))
+    vanished = reading.step(f"vanish:{client}")
+    left = over if vanished is None else min(over, vanished.began)
+    contradictions = tuple(_disagreements(reading, client, came.up, everything, left))
     silence = silent if end.cause is Cause.SILENCE else ()
     return Life(client, came.up, asked, end, planned, run_closed, contradictions, _remarks(reading, client, end), silence)
 
@@ -264,8 +269,8 @@ def _reason(reading: Reading, client: str) -> str | None:
     return None if not failed else str(failed[-1].data.get("reason"))
 
 
-def _disagreements(reading: Reading, client: str, up: Observation | None, asked: tuple[Asked, ...]) -> Iterator[str]:
-    """What the client says against what the wire shows."""
+def _disagreements(reading: Reading, client: str, up: Observation | None, asked: tuple[Asked, ...], left: float) -> Iterator[str]:
+    """What the client says against what the wire shows; `left` is when the client stopped listening."""
     said_up = reading.records(client, RecordKind.PPP_UP)
     if said_up and up is None:
         yield f"{client} says it came up, the wire shows that it did not"
@@ -277,11 +282,12 @@ def _disagreements(reading: Reading, client: str, up: Observation | None, asked:
     sent = {int(r.data["sequence"]) for r in reading.records(client, RecordKind.MARK_SENT)} - {a.sequence for a in asked}
     if sent:
         yield f"{client} says it sent marks {_some(sent)}, the wire does not show them"
-    seen = {a.sequence for a in asked if a.answer is not None}
-    if said - seen:
-        yield f"{client} says marks {_some(said - seen)} were answered, the wire shows no answer that reached it"
-    if seen - said:
-        yield f"answers to marks {_some(seen - said)} reached {client} on the wire, and it has no record of them"
+    seen = {a.sequence: a.answer.t for a in asked if a.answer is not None}
+    if said - set(seen):
+        yield f"{client} says marks {_some(said - set(seen))} were answered, the wire shows no answer that reached it"
+    unheard = {number for number, t in seen.items() if t < left - LEAVING_S} - said
+    if unheard:
+        yield f"answers to marks {_some(unheard)} reached {client} on the wire, and it has no record of them"
 
 
 def _remarks(reading: Reading, client: str, end: End) -> tuple[str, ...]:

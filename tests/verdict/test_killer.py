@@ -55,6 +55,12 @@ def test_loss_is_counted_and_is_no_death() -> None:
     assert life.disagreements == ()
 
 
+def test_an_answer_on_its_way_to_a_client_that_vanishes_contradicts_nobody() -> None:
+    world = b.endings()
+    unheard(world, next(s.began for s in world.steps if s.name == "vanish:c4") - 0.002, "c4")
+    assert look(world)[1]["c4"].disagreements == ()
+
+
 def test_a_vanished_client_is_not_ended_by_the_gateways_late_farewell() -> None:
     world = b.endings()
     world.control("c4", b.T0 + 13, "down", "StopCCN")
@@ -155,6 +161,14 @@ def test_a_client_that_never_comes_up_names_its_stage() -> None:
     assert look(b.eviction("kernel"))[1]["c2"].end.stage.value == "LCP"  # type: ignore[union-attr]
 
 
+def unheard(world: Any, t: float, client: str = "c1") -> None:
+    """An answer that the client has no record of."""
+    gone, world.gone = world.gone, world.gone - {client}
+    world.mark(client, t)
+    world.gone = gone
+    assert world.records.pop().kind is RecordKind.MARK_ANSWERED
+
+
 def test_disagreement_between_client_and_wire_is_a_finding() -> None:
     def says(change: Any) -> str:
         world = b.clean()
@@ -169,6 +183,9 @@ def test_disagreement_between_client_and_wire_is_a_finding() -> None:
     assert "has no record of them" in says(lambda w: drop(w, RecordKind.MARK_ANSWERED))
     assert "no answer that reached it" in says(lambda w: w.record(b.T0 + 5, "c1", RecordKind.MARK_ANSWERED, sequence=999))
     assert "wire does not show them" in says(lambda w: w.record(b.T0 + 5, "c1", RecordKind.MARK_SENT, sequence=999, size=64))
+    closing = max(p.inside.t for p in b.clean().find("CDN", "c1"))
+    assert says(lambda w: (unheard(w, closing - 0.05))) == ""  # it came as the client was leaving
+    assert "has no record of them" in says(lambda w: unheard(w, closing - 0.5))
     moved = lambda w: (drop(w, RecordKind.PPP_UP), w.record(b.T0 + 4, "c1", RecordKind.PPP_UP))  # noqa: E731
     assert "says it was up at" in says(moved)
     world = b.eviction("kernel")
