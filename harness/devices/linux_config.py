@@ -37,6 +37,8 @@ class Variant:
     child: str  # swanctl options of the child that make the difference
     plugins: str
     rules: str  # template of the iptables rules
+    remark: str = ""  # what a reader of a report should know of it
+    patience_s: float = 20.0  # how long a client may take to come up before a scenario goes on without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def variants() -> dict[str, Variant]:
         for l2tp, title in table["l2tp"].items():
             child = "\n".join(f"{key} = {value}" for key, value in row["child"].items())
             name = f"{ipsec}-{l2tp}"
-            found[name] = Variant(name, ipsec, l2tp, f"{row['title']}, {title}", child, row["plugins"], row["rules"])
+            found[name] = Variant(name, ipsec, l2tp, f"{row['title']}, {title}", child, row["plugins"], row["rules"], row["remark"], row["patience_s"])
     return found
 
 

@@ -60,7 +60,8 @@ def _lost(evidence: Evidence, verdict: Verdict, deaths: tuple[Mapping[str, Any],
             whose.append(str(death["victim"]))
     kills = tuple(Kill(killer, tuple(victims), certain) for (killer, certain), victims in taken.items())
     boxes = dict.fromkeys(box for box in map(_box, deaths) if box)
-    return Headline(Tone.LOST, verdict.because, kills, _never_up(verdict.facts), tuple(boxes), where, first.get("t") or t)
+    missing = _never_up(verdict.facts)
+    return Headline(Tone.LOST, verdict.because, kills, missing, blame=tuple(boxes), where=where, t=first.get("t") or t)
 
 
 def _never_up(facts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -106,6 +106,7 @@ def _answer(story: Story) -> Markup:
         tag("p", f"{story.variant or story.testbed} · {story.scenario}", class_="where"),
         tag("p", short_answer(story), class_="verdict"),
         svg.topology(story) if story.clients else None,
+        tag("p", head.remark, class_="said muted") if head.remark else None,
         tag("p", head.sentence, class_="said"),
         tag("p", tag("b", "Deciding packet: "), head.where, when, class_="said") if head.where else None,
         tag("a", "captures, matrices, packet diagram", href=f"#{_anchor(story)}"),
@@ -125,6 +126,8 @@ def short_answer(story: Story) -> str:
         return "Inconclusive: the evidence is not to be trusted"
     if head.tone is Tone.SURVIVED:
         count = len(story.clients)
+        if head.ended:
+            return "No client lost its session to another"
         if count < 2:
             return f"{story.clients[0]} keeps its session" if count else "All is well"
         return f"{'Both' if count == 2 else f'All {count}'} clients keep their sessions"

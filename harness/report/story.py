@@ -44,6 +44,8 @@ class Headline:
     sentence: str
     kills: tuple[Kill, ...] = ()
     never_up: tuple[str, ...] = ()  # clients whose set-up did not complete
+    ended: tuple[str, ...] = ()  # clients that the scenario itself ended, otherwise than by hanging up
+    remark: str = ""  # what to know of this gateway: that a loss is expected of it, say
     blame: tuple[str, ...] = ()
     where: str = ""
     t: float | None = None

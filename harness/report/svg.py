@@ -75,6 +75,7 @@ def topology(story: Story) -> Markup:
         parts.append(tag("path", d=f"M150 {y + 18} C190 {y + 18} 190 {middle:g} 230 {middle:g}", class_=f"link link-{kind}"))
         parts.append(tag("rect", x=10, y=y, width=140, height=36, rx=6, class_=f"box box-{kind}"))
         said = "lost" if lost else "never up" if missing else "not judged" if kind == "doubt" else "newcomer" if killer else "lives"
+        said = "ended as planned" if said == "lives" and client in head.ended else said
         parts.append(_label(24, y + 23, client, f"strong on-{kind}"))
         parts.append(_label(138, y + 23, said, f"on-{kind}", "end"))
         if lost:

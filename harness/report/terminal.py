@@ -100,6 +100,8 @@ def closing(
     for story in most_telling(stories):
         answer = paint(short_answer(story), TONE[story.headline.tone], colour)
         lines.append(f"{story.variant or story.testbed} · {story.scenario}: {answer}")
+        if story.headline.remark:
+            lines.append(f"    {visible(story.headline.remark)}")
         lines.append(f"    {visible(story.headline.sentence)}")
         if story.headline.where:
             lines.append(f"    deciding packet: {visible(story.headline.where)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.devices import linux_config
 from harness.model import Evidence, Verdict
 from harness.report.blame import headline
 from harness.report.story import Headline
@@ -14,4 +15,10 @@ def sum_up(evidence: Evidence) -> tuple[dict[str, Verdict], Headline]:
     """The verdicts on the whole by subject, and the headline: who lost their session, to whom, and which box is to blame."""
     alive = survivors.all_survive_every_newcomer if len(evidence.plans) > 1 else survivors.lone_client_works
     verdicts = {"survival": alive(evidence), "nothing in clear": mapping.nothing_crosses_in_clear(evidence)}
-    return verdicts, replace(headline(evidence, verdicts), sentence=" ".join(story.tell(evidence)))
+    head = replace(
+        headline(evidence, verdicts),
+        sentence=" ".join(story.tell(evidence)),
+        ended=tuple(story.ended_by_script(evidence)),
+        remark=linux_config.variant(evidence.variant).remark,
+    )
+    return verdicts, head

@@ -36,6 +36,7 @@ class Play:
     gateway: LinuxGateway
     clock: RunClock
     bus: StepBus
+    patience_s: float
     steps: list[Step] = field(default_factory=list)
     views: list[GatewayView] = field(default_factory=list)
 
@@ -140,13 +141,13 @@ class Play:
         client = self.fleet[name]
         async with self._step(f"connect:{name}", name) as detail:
             client.connect()
-            detail["up"] = await client.until_up(self.script.patience_s)
+            detail["up"] = await client.until_up(self.patience_s)
             if detail["up"]:
                 client.send_marks(MARKS_PER_S)
                 self.bus.note(f"{name} is up with {client.address}")
             else:
                 failed = client.last.get(RecordKind.FAILED)
-                why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {self.script.patience_s:g} s"
+                why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {self.patience_s:g} s"
                 self.bus.note(f"{name} is not up: {why}")
 
     async def _freed(self, tunnel: int | None, spi: str | None) -> bool:

@@ -14,6 +14,7 @@ from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
 from harness.clients.transport import open_ports
+from harness.devices import linux_config
 from harness.devices.linux_config import Timers
 from harness.errors import DeviceError, LabError
 from harness.lab.gateways import UmlGateway, linux_gateway
@@ -114,7 +115,8 @@ class Runner:
             async with Fleet(sockets=sockets, journal=journal) as fleet:
                 for plan in plans:
                     fleet.add(plan)
-                play = Play(chosen, plans, fleet, gateway.driver, clock, self._bus, gathered.steps, gathered.views)
+                patience = linux_config.variant(gateway.settings.variant).patience_s
+                play = Play(chosen, plans, fleet, gateway.driver, clock, self._bus, patience, gathered.steps, gathered.views)
                 try:
                     async with asyncio.timeout(OVERRUN_S):
                         await play.perform()

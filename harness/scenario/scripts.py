@@ -15,8 +15,8 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.scenario.play import Play
 
-HOLD_S = 4.0
-"""How long marked traffic flows between two steps: at 5 marks a second and client, 20 marks each."""
+HOLD_S = 3.0
+"""How long marked traffic flows between two steps: at 5 marks a second and client, 15 marks each."""
 
 
 IDLE_S = 21.0
@@ -25,8 +25,8 @@ IDLE_S = 21.0
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`clients` is how many take part; `any_number`: the command line may say otherwise. `patience_s` is how long a client may
-    take to come up before the script goes on without it. `personalities` are those of clients that differ from the testbed's.
+    """`clients` is how many take part; `any_number`: the command line may say otherwise. `personalities` are those of clients that
+    differ from the testbed's, by name.
 
     `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows in seconds; it is printed.
     """
@@ -36,7 +36,6 @@ class Script:
     clients: int
     run: Callable[[Play], Awaitable[None]]
     time_scale: float = 1.0
-    patience_s: float = 20.0
     any_number: bool = False
     personalities: Mapping[str, str] = field(default_factory=dict)
 

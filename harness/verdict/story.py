@@ -9,7 +9,7 @@ from harness.errors import Inconclusive
 from harness.model import Evidence, Observation
 from harness.verdict.killer import Death, Strength, deaths
 from harness.verdict.ports import L2TP_PORT, ports_by_client
-from harness.verdict.reading import Reading
+from harness.verdict.reading import CLOSING_STEPS, Reading
 from harness.verdict.survival import Cause, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, doubts
 
@@ -30,7 +30,16 @@ def tell(evidence: Evidence) -> tuple[str, ...]:
     living = tuple(life for life in clients.values() if life.up is not None and not life.died)
     if living:
         lines.append(_living(reading, living, alone=len(living) == len(clients)))
+    ended = ended_by_script(evidence)
+    if ended:
+        lines.append(f"The scenario itself ended {', '.join(f'{spoken(client)} ({how})' for client, how in ended.items())}.")
     return tuple(lines)
+
+
+def ended_by_script(evidence: Evidence) -> dict[str, str]:
+    """The clients that a step of the scenario ended, and how; hanging up at the end, as every client does, is not among them."""
+    done = {client: how for s in evidence.steps for how, _, client in [s.name.partition(":")] if how in CLOSING_STEPS}
+    return {} if set(done.values()) == {"client-close"} else done
 
 
 def spoken(client: str) -> str:

@@ -40,6 +40,32 @@ def clients_live_together(reading: Reading, *, loss_budget: float = LOSS_BUDGET)
 
 
 @check(*TRAFFIC)
+def established_survive(reading: Reading, *, newcomer_up: bool | None = None) -> Verdict:
+    """Half a cure: who was up before a newcomer came lives on. `newcomer_up`: whether the last is to come up; None notes it."""
+    order = reading.arrivals()
+    require(len(order) >= 2, "fewer than two clients agreed an ESP SA, so nobody could evict anybody")
+    found = trusted_lives(reading)
+    killed = {d.victim: d for d in deaths(reading, found)}
+    last = order[-1]
+    f = Findings(clients={c: life.facts() for c, life in found.items()}, deaths=[d.facts() for d in killed.values()])
+    f.facts["newcomer_up"] = found[last].up is not None
+    agreed = reading.first_ike(last, "QM3")
+    require(agreed is not None, f"the moment at which {last}'s SA was agreed is not in the capture")
+    assert agreed is not None
+    for client in order[:-1]:
+        life = found[client]
+        require(life.up is not None and life.up.t < agreed.t, f"{client} was not up when {last} came")
+        death = killed.get(client)
+        f.expect(death is None, f"{client} died when {last} came", *(() if death is None else (death.blow, life.end.frame)))
+        after = [a for a in life.asked if a.question.t > agreed.t]
+        require(len(after) >= SILENCE_MARKS, f"{client} sent too little once {last} had come")
+    if newcomer_up is not None:
+        f.expect((found[last].up is not None) is newcomer_up, f"{last} came up: {found[last].up is not None}, expected: {newcomer_up}")
+    how = "came up too" if found[last].up is not None else f"never came up ({found[last].end.stage} incomplete)"
+    return f.verdict(f"{', '.join(order[:-1])} lived on; {last} {how}")
+
+
+@check(*TRAFFIC)
 def lone_client_works(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
     """Demultiplexing does not harm a client that is alone; it too has the first translated port."""
     require(len(reading.clients) == 1, "more than one client was planned")
