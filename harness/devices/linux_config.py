@@ -118,7 +118,8 @@ def variants() -> dict[str, Variant]:
         for l2tp, title in table["l2tp"].items():
             child = "\n".join(f"{key} = {value}" for key, value in row["child"].items())
             name = f"{ipsec}-{l2tp}"
-            found[name] = Variant(name, ipsec, l2tp, f"{row['title']}, {title}", child, row["plugins"], row["rules"], row["remark"], row["patience_s"])
+            known = {key: row[key] for key in ("plugins", "rules", "remark", "patience_s")}
+            found[name] = Variant(name, ipsec, l2tp, f"{row['title']}, {title}", child, **known)
     return found
 
 

@@ -59,9 +59,9 @@ def established_survive(reading: Reading, *, newcomer_up: bool | None = None) ->
         f.expect(death is None, f"{client} died when {last} came", *(() if death is None else (death.blow, life.end.frame)))
         after = [a for a in life.asked if a.question.t > agreed.t]
         require(len(after) >= SILENCE_MARKS, f"{client} sent too little once {last} had come")
-    if newcomer_up is not None:
-        f.expect((found[last].up is not None) is newcomer_up, f"{last} came up: {found[last].up is not None}, expected: {newcomer_up}")
-    how = "came up too" if found[last].up is not None else f"never came up ({found[last].end.stage} incomplete)"
+    came = found[last].up is not None
+    f.expect(newcomer_up in (None, came), f"{last} came up: {came}, expected: {newcomer_up}")
+    how = "came up too" if came else f"never came up ({found[last].end.stage} incomplete)"
     return f.verdict(f"{', '.join(order[:-1])} lived on; {last} {how}")
 
 

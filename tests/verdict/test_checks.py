@@ -410,6 +410,8 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-24", of(b.clean)),
     ("DMX-25", of(b.clean)),
     ("DMX-29", of(alone)),
+    ("LNX-01", of(b.clean)),
+    ("LNX-02", of(six)),
     ("DMX-30", of(b.clean)),
     ("DMX-31", of(b.clean)),
     ("DMX-32", of(b.clean)),
@@ -490,6 +492,8 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-25", of(b.clean, strange(RecordKind.MARK_STRANGE, owner=2, sequence=1)), "received a mark of client 2"),
     ("DMX-25", of(b.clean, strange(RecordKind.STRANGE_DATA, tunnel=7)), "data for tunnel 7"),
     ("DMX-25", of(b.clean, strange(RecordKind.MARK_DAMAGED, sequence=7)), "mark 7 damaged"),
+    ("LNX-01", of(plain()), "c1 died when c2 came"),
+    ("LNX-02", of(plain("kernel")), "c1 died when c2 came"),
     ("DMX-29", of(alone, ports(c1=1025)), "has port [1025], not 1024"),
     ("DMX-29", of(alone, lose("c1", 2)), "c1 lost 2 of"),
     ("DMX-29", of(alone, say_goodbye("c1", 5.0)), "c1 died"),
@@ -726,6 +730,8 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-25", of(b.clean, lambda w: setattr(w, "records", [r for r in w.records if r.data.get("size") != 1300])), "large ones were not"),
     ("DMX-25", of(b.clean, lambda w: setattr(w, "records", [r for r in w.records if r.data.get("size") != 60])), "small"),
     ("DMX-25", of(alone), "fewer than two clients were up"),
+    ("LNX-01", of(alone), "fewer than two clients agreed an ESP SA"),
+    ("LNX-02", of(alone), "fewer than two clients agreed an ESP SA"),
     ("DMX-29", of(b.clean), "more than one client"),
     ("DMX-29", of(alone, lambda w: (w.views.clear(), w.ports.clear(), setattr(w, "lone", []))), "nothing shows the port"),
     ("DMX-35", of(b.clean, *(lambda w, n=n: w.alter(n, lambda o: replace(o, inner=replace(o.inner, udp_checksum=0)))
@@ -804,3 +810,11 @@ def test_the_newcomers_own_fate_is_judged_where_it_is_expected() -> None:
     assert check(b.eviction("user").evidence(), newcomer_up=False).outcome is Outcome.FAIL
     assert check(b.eviction("kernel").evidence(), newcomer_up=False).outcome is Outcome.PASS
     assert check(b.eviction("kernel").evidence(), newcomer_up=True).outcome is Outcome.FAIL
+
+
+def test_half_a_cure_says_whether_the_newcomer_came_up() -> None:
+    both_up = b.clean().evidence()
+    assert CHECKS["LNX-01"](both_up, newcomer_up=True).outcome is Outcome.PASS
+    refused = CHECKS["LNX-01"](both_up, newcomer_up=False)
+    assert refused.outcome is Outcome.FAIL
+    assert "c2 came up: True, expected: False" in refused.because
