@@ -442,3 +442,14 @@ def test_the_story_of_the_cure() -> None:
 def test_the_story_says_nothing_on_evidence_it_cannot_trust() -> None:
     found = tell(b.eviction().evidence(trouble=("the guest's console fell silent",)))
     assert found == ("With the user gateway, nothing can be said: the guest's console fell silent.",)
+
+
+def test_ends_that_the_scenario_brought_about_are_told_as_such() -> None:
+    *_, last = tell(b.endings().evidence())
+    assert last == (
+        "The scenario itself ended client 4 (vanish), client 1 (delete-ipsec), client 2 (gateway-close), client 3 (client-close)."
+    )
+
+
+def test_hanging_up_at_the_end_is_nothing_to_tell_of() -> None:
+    assert not any("scenario itself" in line for line in tell(b.clean().evidence()))
