@@ -4,6 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+# A virtual environment holds its own path: in a checkout that was moved, or whose Python is gone, it is made anew.
+ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(shell pwd -P))
+$(shell rm -f $(VENV)/.complete)
+endif
+
 .PHONY: help qualify test lint bench setup lock clean
 
 help:            ## this list
@@ -30,20 +35,22 @@ lock:            ## write requirements.lock anew from pyproject.toml
 	$(BIN)/python -m uv pip compile -q --no-config --generate-hashes --extra lab --extra devices --extra dev --python-version 3.11 \
 		--no-header --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
-clean:           ## everything that was installed or generated inside the checkout
-	rm -rf $(VENV) node_modules .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:           ## everything that was installed or generated inside the checkout, save reports
+	rm -rf $(VENV) node_modules .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks natstorm.egg-info
 
+# Always from nothing: what an interrupted or an older installation left behind is not built upon.
 $(VENV)/.complete: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Natstorm needs Python 3.11 or newer: make PYTHON=python3.11 …'; exit 2; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/python-venv
-	@echo 'installing the Python packages into $(VENV) …'
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Natstorm needs Python 3.11 or newer. Where one is installed: make $(MAKECMDGOALS) PYTHON=python3.11' >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh .ci/python-venv $(PYTHON)
+	@echo 'installing the Python packages into $(VENV): takes a minute, says nothing meanwhile …'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@{ $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; } || \
+		{ echo 'The Python packages could not be installed: see above. Without a network, or behind a proxy: pip config.' >&2; exit 2; }
+	@pwd -P > $@
 
-# Allure 3 draws the HTML report. Without Node the run still writes its own summary page; `natstorm doctor` says how to get it.
+# Allure 3 draws the HTML report. Without it a run writes its own summary page, and says why and what the cure is.
 node_modules/.complete: package-lock.json
-	@if command -v npm >/dev/null; then echo 'installing Allure …' && npm ci --silent --no-audit --no-fund; \
-	else echo 'npm is missing: reports will have the plain summary page only (natstorm doctor names the cure)'; mkdir -p node_modules; fi
-	@command -v npm >/dev/null && touch $@ || true
+	@! command -v npm >/dev/null || { echo 'installing Allure …' && npm ci --silent --no-audit --no-fund && touch $@; } || \
+		echo 'Allure could not be installed (is the npm registry in reach?): reports will have the plain summary page only'
