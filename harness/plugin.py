@@ -106,6 +106,8 @@ class Session:
         self.config = config
         self.behaviours: dict[str, Behaviour] = load_catalogue(SUITES / "behaviours")
         self.testbed: Testbed = check(config.option.testbed)
+        self.variants = self._chosen_variants()
+        self._check_behaviours()
         self.sink: Sink | None = None
         self._played: dict[Cast, Evidence | BaseException] = {}
 
@@ -130,13 +132,13 @@ class Session:
         every = option.all_variants or option.variant
         return [
             Cast(name, variant, script(name).number_of(option.clients))
-            for variant in self._variants()
+            for variant in self.variants
             if on is None or variant in on
             for name in scenarios
             if every or name in QUALIFIED.get(variant, ())
         ]
 
-    def _variants(self) -> tuple[str, ...]:
+    def _chosen_variants(self) -> tuple[str, ...]:
         """Those of the testbed, or of these the ones that the command line names."""
         chosen = self.config.option.variant
         strange = set(chosen) - set(self.testbed.gateway.variants)
@@ -146,6 +148,11 @@ class Session:
                 cure=f"one of {', '.join(self.testbed.gateway.variants)}",
             )
         return tuple(v for v in self.testbed.gateway.variants if not chosen or v in chosen)
+
+    def _check_behaviours(self) -> None:
+        strange = set(self.config.option.behaviour) - set(self.behaviours)
+        if strange:
+            raise UsageError(f"the catalogue has no behaviour {', '.join(sorted(strange))}", cure="see suites/behaviours/")
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
@@ -190,10 +197,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("plays")
     if marker is None or "cast" not in metafunc.fixturenames:
         return
-    try:
-        casts = metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
-    except NatstormError as error:
-        refuse(error)
+    casts = metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
     metafunc.parametrize("cast", casts, ids=[cast.name for cast in casts], scope="session")
 
 
@@ -202,7 +206,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if SESSION not in config.stash:
         return
     session = config.stash[SESSION]
-    select(config, session, items)
+    select(config, items)
     for item in items:
         describe(session, item)
     order: dict[Any, int] = {}
@@ -211,12 +215,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: order[_cast(item)])
 
 
-def select(config: pytest.Config, session: Session, items: list[pytest.Item]) -> None:
+def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what no chosen variant can run, and with --behaviour ID all rows but these."""
     wanted = set(config.option.behaviour)
-    strange = wanted - set(session.behaviours)
-    if strange:
-        refuse(UsageError(f"the catalogue has no behaviour {', '.join(sorted(strange))}", cure="see suites/behaviours/"))
     left = []
     for item in items:
         marker = item.get_closest_marker("behaviour")

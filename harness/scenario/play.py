@@ -11,13 +11,16 @@ from typing import Any
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.devices.linux_gateway import LinuxGateway
-from harness.model import ClientPlan, GatewayView, RecordKind, Step
+from harness.model import ClientPlan, GatewayView, RecordKind, Stage, Step
 from harness.model.steps import StepBus
 from harness.scenario.scripts import Script
 
 MARKS_PER_S = 5.0
 LEAVE_S = 10.0
 """How long an orderly good-bye may take: the retransmissions of StopCCN and Delete included."""
+
+ANSWER_S = 3.0
+"""How long to wait for the first answer: a PPP peer is still configuring its interface when IPCP is done."""
 
 REST_S = 1.0
 """How long an answer may be under way; a client that is cut off will wait for its answers in vain."""
@@ -144,11 +147,23 @@ class Play:
             detail["up"] = await client.until_up(self.patience_s)
             if detail["up"]:
                 client.send_marks(MARKS_PER_S)
-                self.bus.note(f"{name} is up with {client.address}")
+                detail["stages"] = self._stages(name)
+                pinged = await client.until(RecordKind.PINGED, ANSWER_S)
+                detail["first_answer_s"] = None if pinged is None else pinged.data["total"]
+                took = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in detail["stages"].items())
+                answer = "no answer yet" if pinged is None else f"first answer after {pinged.data['total']:.2f} s"
+                self.bus.note(f"{name} is up with {client.address}, {answer} ({took})")
             else:
                 failed = client.last.get(RecordKind.FAILED)
                 why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {self.patience_s:g} s"
                 self.bus.note(f"{name} is not up: {why}")
+
+    def _stages(self, name: str) -> dict[str, float]:
+        """Seconds that each stage of the client's present set-up has taken."""
+        records = self.fleet.journal.records
+        began = max(i for i, r in enumerate(records) if r.client == name and r.kind is RecordKind.STARTED)
+        found = [r for r in records[began:] if r.client == name and r.kind is RecordKind.STAGE and r.data["stage"] != Stage.UP]
+        return {str(r.data["stage"]): float(r.data["took"]) for r in found}
 
     async def _freed(self, tunnel: int | None, spi: str | None) -> bool:
         try:

@@ -1,0 +1,87 @@
+"""What the plugin makes of the command line: cases, selections, and mistakes in a sentence."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def collect(*words: str, status: int = 0) -> tuple[set[str], str]:
+    """The cases that pytest would run, as "test[cast]", and all that it said."""
+    command = [sys.executable, "-m", "pytest", "suites", "--collect-only", "-q", "-p", "no:cacheprovider", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return set(re.findall(r"::(\S+\[\S+\])", done.stdout)), done.stdout + done.stderr
+
+
+def casts(cases: set[str]) -> set[str]:
+    return {case.partition("[")[2].rstrip("]") for case in cases}
+
+
+def test_an_ordinary_qualification_plays_the_fault_and_the_cure() -> None:
+    cases, _ = collect()
+    assert casts(cases) == {
+        "plain-kernel-pair-2",
+        "plain-user-order-3",
+        "demux-kernel-pair-2",
+        "demux-kernel-together-6",
+        "demux-kernel-endings-5",
+        "demux-kernel-alone-1",
+    }
+
+
+def test_cases_of_one_scenario_stand_together() -> None:
+    _, said = collect()
+    order = [match[1] for match in re.finditer(r"\[(\S+)\]$", said, re.MULTILINE)]
+    changes = sum(a != b for a, b in pairwise(order))
+    assert changes == len(set(order)) - 1
+
+
+def test_all_variants_take_all_that_a_test_can_run_on() -> None:
+    cases, _ = collect("--all-variants", "--behaviour", "DMX-01")
+    assert casts(cases) == {"plain-kernel-pair-2", "plain-user-pair-2", "plain-user-order-3"}
+    cases, _ = collect("--all-variants", "--behaviour", "NTT-03")
+    assert casts(cases) == {f"{ipsec}-{l2tp}-pair-2" for ipsec in ("plain", "connmark", "demux") for l2tp in ("kernel", "user")}
+
+
+def test_one_variant_alone_plays_everything_that_it_can() -> None:
+    cases, _ = collect("--variant", "demux-user")
+    assert casts(cases) == {f"demux-user-{rest}" for rest in ("pair-2", "order-3", "together-6", "endings-5", "alone-1")}
+
+
+def test_the_number_of_clients_is_for_scenarios_that_take_any() -> None:
+    cases, _ = collect("--clients", "9", "--variant", "demux-kernel", "--behaviour", "DMX-12")
+    assert casts(cases) == {"demux-kernel-pair-2", "demux-kernel-together-9"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--variant", "demux"], "has no gateway variant demux"),
+        (["--behaviour", "DMX-99"], "the catalogue has no behaviour DMX-99"),
+        (["--testbed", "testbeds/nowhere.yaml"], "testbeds/nowhere.yaml"),
+    ],
+)
+def test_a_mistake_is_told_in_a_sentence(words: list[str], sentence: str) -> None:
+    _, said = collect(*words, status=pytest.ExitCode.USAGE_ERROR)
+    assert sentence in said
+    assert "Traceback" not in said
+
+
+def test_every_test_of_the_suites_names_a_row_that_has_a_check() -> None:
+    """A suite's test without a check, or a check that no test uses, would be an untested promise."""
+    from harness.catalogue import SUITES, load_catalogue
+    from harness.verdict.checks import CHECKS
+
+    rows = load_catalogue(SUITES / "behaviours")
+    texts = [path.read_text() for path in SUITES.rglob("test_*.py")]
+    named = {match[1] for text in texts for match in re.finditer(r'mark\.behaviour\("([A-Z0-9-]+)"\)', text)}
+    assert named == set(CHECKS)
+    assert named <= set(rows)
