@@ -20,6 +20,8 @@ from harness.model.testbed import Testbed
 
 CLIENTS, NAT, WAN = "clients", "nat", "wan"
 NODES = (CLIENTS, NAT, WAN)
+OUTSIDE_PORT = "to-nat"
+"""The NAT's outside link, as `wan` sees it."""
 TUN_DEVICE = "/dev/net/tun"
 
 
@@ -101,8 +103,8 @@ class Topology:
         # A plain switch: no spanning tree to wait for, no queries of its own, nothing of it through netfilter.
         self.wan.ip("link", "add", "switch0", "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
         self.wan.ip("link", "set", "switch0", "up")
-        namespaces.link(self.nat.netns, outside.name, self.wan, "to-nat")
-        self.wan.ip("link", "set", "to-nat", "master", "switch0")
+        namespaces.link(self.nat.netns, outside.name, self.wan, OUTSIDE_PORT)
+        self.wan.ip("link", "set", OUTSIDE_PORT, "master", "switch0")
         self.nat.netns.ip("address", "add", outside.address, "dev", outside.name)
 
     def _attach(self, transport: str) -> Attachment:

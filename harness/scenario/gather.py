@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import CaptureError
-from harness.model import CaptureFacts, ClientPlan, Evidence, GatewayView, Record, Side, Step
+from harness.model import CaptureFacts, ClientPlan, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side, Step
 from harness.model.testbed import Testbed
 from harness.probes.dissect import Addresses, Dissection, Dissector
 from harness.probes.identity import identities, translated_ports, with_gateway_ports
@@ -68,9 +68,11 @@ async def gather(
     trouble += [f"the {side.value} capture is damaged: {why}" for side, why in seen.damaged.items()]
     write_keys(read_keys(keys), folder / "tshark-keys")
     write_texts(gathered, folder / "gateway")
-    paired = pair(seen.get(Side.INSIDE, ()), seen.get(Side.OUTSIDE, ()), gateway)
-    found = identities(seen, paired.pairs, clients, gateway)
-    exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in watch(seen))
+    everything = tell_injected_apart(seen, gathered.records)
+    own = {side: tuple(o for o in frames if o.kind is not FrameKind.INJECTED) for side, frames in everything.items()}
+    paired = pair(own.get(Side.INSIDE, ()), own.get(Side.OUTSIDE, ()), gateway)
+    found = identities(own, paired.pairs, clients, gateway)
+    exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in watch(own))
     return Evidence(
         scenario=scenario,
         testbed=testbed.name,
@@ -78,10 +80,10 @@ async def gather(
         plans=tuple(plans),
         steps=tuple(gathered.steps),
         records=tuple(gathered.records),
-        observations=seen,
+        observations=everything,
         captures=tuple(gathered.captures),
         pairs=paired.pairs,
-        identities=with_gateway_ports(found, translated_ports(seen.get(Side.TRANSLATED, ()))),
+        identities=with_gateway_ports(found, translated_ports(own.get(Side.TRANSLATED, ()))),
         gateway_address=gateway,
         nat_outside=nat_outside,
         gateway_views=tuple(gathered.views),
@@ -90,6 +92,21 @@ async def gather(
         trouble=tuple(trouble),
         exposures=exposures,
     )
+
+
+def tell_injected_apart(
+    seen: Mapping[Side, tuple[Observation, ...]], records: Sequence[Record]
+) -> dict[Side, tuple[Observation, ...]]:
+    """The frames that the scenario itself injected, by their digests in its own account, are no box's: whatever they look like,
+    nothing is read into them."""
+    injected = {str(r.data["digest"]) for r in records if r.kind is RecordKind.INJECTED}
+    return {
+        side: tuple(
+            replace(o, kind=FrameKind.INJECTED, ike=None, esp=None, inner=None, problem=None) if o.payload_digest in injected else o
+            for o in frames
+        )
+        for side, frames in seen.items()
+    }
 
 
 def write_texts(gathered: Gathered, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.devices.linux_gateway import LinuxGateway
+from harness.errors import LabError
+from harness.lab.software import Lab
 from harness.model import ClientPlan, GatewayView, RecordKind, Stage, Step
 from harness.model.steps import StepBus
-from harness.scenario.scripts import Script
+from harness.scenario.injector import Injector
 
 MARKS_PER_S = 5.0
 LEAVE_S = 10.0
@@ -33,19 +35,20 @@ SETTLE_S = 60.0
 class Play:
     """What a script is given. Every step is told to `bus`, and kept in `steps` for the verdicts."""
 
-    script: Script
     plans: Sequence[ClientPlan]
     fleet: Fleet
     gateway: LinuxGateway
+    lab: Lab
     clock: RunClock
     bus: StepBus
     patience_s: float
     steps: list[Step] = field(default_factory=list)
     views: list[GatewayView] = field(default_factory=list)
 
-    async def perform(self) -> None:
+    async def perform(self, run: Callable[[Play], Awaitable[None]]) -> None:
+        """Carries out a script (harness/scenario/scripts.py), between the gateway's first view and its last."""
         await self.view("before")
-        await self.script.run(self)
+        await run(self)
         await self._come_to_rest(*self.fleet.clients)
         await self.view("end")
 
@@ -114,6 +117,55 @@ class Play:
             detail["carried_out"] = self.fleet[name].up
             if self.fleet[name].up:
                 self.fleet[name].vanish()
+
+    # Hardships
+
+    async def connect_while(self, name: str, reached: RecordKind, happening: Callable[[], Awaitable[None]]) -> None:
+        """The client dials, and as soon as it has written a record of the kind `reached`, something happens to its gateway."""
+        client = self.fleet[name]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._dial(name))
+            await asyncio.sleep(0)  # it has dialled: what is looked at from here on belongs to this connection
+            if await client.until(reached, self.patience_s):
+                await happening()
+        await self.view(f"after-connect:{name}")
+
+    async def reconfigure(self, **changes: Any) -> None:
+        """The gateway takes other settings from now on; who is up stays up."""
+        async with self._step("reconfigure"):
+            await self.gateway.reconfigure(**changes)
+
+    async def gateway_silent(self) -> None:
+        """The gateway neither hears nor says anything any more."""
+        async with self._step("gateway-silent"):
+            await self.gateway.silence()
+
+    async def gateway_killed(self) -> None:
+        """The gateway's daemons die, without a word to anybody."""
+        async with self._step("gateway-killed"):
+            await self.gateway.kill_daemons()
+
+    async def nat_forgets(self) -> None:
+        """The NAT loses all its mappings, as on a restart."""
+        async with self._step("nat-forgets") as detail:
+            detail["mappings"] = self.lab.nat.forget()
+
+    @asynccontextmanager
+    async def garbage(self, seed: int, rate: float = 40.0) -> AsyncIterator[None]:
+        """While inside, garbage reaches gateway and clients, `rate` datagrams a second each way."""
+        async with self._step("garbage") as detail:
+            with Injector(self.fleet, self.lab, self.gateway.settings.address, seed) as injector:
+                throwing = asyncio.create_task(injector.throw(rate))
+                try:
+                    yield
+                finally:
+                    throwing.cancel()
+                    await asyncio.gather(throwing, return_exceptions=True)
+                    detail.update(injector.sent)
+            if not throwing.cancelled() and throwing.exception() is not None:
+                raise LabError("inject garbage", str(throwing.exception()))
+
+    # Endings
 
     async def settle(self, name: str) -> None:
         """Until the gateway has neither session nor SA of the client any more, or SETTLE_S are over."""

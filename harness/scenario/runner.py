@@ -67,16 +67,15 @@ class Runner:
             self._loop.close()
             self._dissector.close()
 
-    def play(self, scenario: str, variant: str, *, folder: Path, clients: int | None = None) -> Evidence:
-        """Plays the scenario on a fresh gateway of `variant` and returns what it left behind; its files are in `folder`.
+    def play(self, scenario: str | Script, variant: str, *, folder: Path, clients: int | None = None) -> Evidence:
+        """Plays the scenario (a script, or the name of one of the suites' scripts) on a fresh gateway of `variant` and returns what
+        it left behind; its files are in `folder`.
 
         LabError where the lab does not come up. Whatever goes wrong later is in the evidence's `trouble`.
         """
-        chosen = script(scenario)
-        plans = tuple(
-            replace(plan, personality=chosen.personalities.get(plan.name, plan.personality))
-            for plan in self.testbed.plans(clients or chosen.clients)
-        )
+        chosen = script(scenario) if isinstance(scenario, str) else scenario
+        count = clients or chosen.clients
+        plans = tuple(replace(plan, **chosen.overrides.get(plan.name, {})) for plan in self.testbed.plans(count))
         return self._loop.run(self._play(chosen, variant, plans, folder))
 
     async def _play(self, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path) -> Evidence:
@@ -116,10 +115,12 @@ class Runner:
                 for plan in plans:
                     fleet.add(plan)
                 patience = linux_config.variant(gateway.settings.variant).patience_s
-                play = Play(chosen, plans, fleet, gateway.driver, clock, self._bus, patience, gathered.steps, gathered.views)
+                play = Play(
+                    plans, fleet, gateway.driver, self._lab, clock, self._bus, patience, gathered.steps, gathered.views
+                )
                 try:
                     async with asyncio.timeout(OVERRUN_S):
-                        await play.perform()
+                        await play.perform(chosen.run)
                 except TimeoutError:
                     gathered.trouble.append(f"the scenario was not over after {OVERRUN_S:g} s")
                 except (DeviceError, LabError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 
@@ -25,8 +25,8 @@ IDLE_S = 21.0
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`clients` is how many take part; `any_number`: the command line may say otherwise. `personalities` are those of clients that
-    differ from the testbed's, by name.
+    """`clients` is how many take part; `any_number`: the command line may say otherwise. `overrides` are the fields of ClientPlan
+    in which a client, by name, differs from the testbed's.
 
     `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows in seconds; it is printed.
     """
@@ -37,7 +37,7 @@ class Script:
     run: Callable[[Play], Awaitable[None]]
     time_scale: float = 1.0
     any_number: bool = False
-    personalities: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def number_of(self, wanted: int | None) -> int:
         """How many clients, when the command line wants `wanted`."""
@@ -110,7 +110,7 @@ SCRIPTS = {
             5,
             endings,
             time_scale=10.0,
-            personalities={"c4": "linux"},
+            overrides={"c4": {"personality": "linux"}},
         ),
     )
 }

@@ -86,7 +86,7 @@ def result_code(o: Observation) -> int | None:
 
 
 class Reading:
-    """One Evidence, indexed."""
+    """One Evidence, indexed. What the scenario itself injected is left out: no box is judged by it."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -101,7 +101,8 @@ class Reading:
         self._outer = _unique((p, i.client) for i in evidence.identities for p in {i.outside_ike_port, i.outside_natt_port})
         self._ppp = _unique((i.ppp_address, i.client) for i in evidence.identities)
         self._frames: dict[Side, tuple[Observation, ...]] = {
-            side: tuple(sorted(found, key=lambda o: (o.t, o.frame))) for side, found in evidence.observations.items()
+            side: tuple(sorted((o for o in found if o.kind is not FrameKind.INJECTED), key=lambda o: (o.t, o.frame)))
+            for side, found in evidence.observations.items()
         }
         self._by_frame = {(o.side, o.frame): o for found in self._frames.values() for o in found}
 
