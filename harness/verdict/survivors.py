@@ -40,6 +40,14 @@ def clients_live_together(reading: Reading, *, loss_budget: float = LOSS_BUDGET)
 
 
 @check(*TRAFFIC)
+def sessions_last(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
+    """Everybody who was planned, be it one, comes up and stays up; nothing is said of ports."""
+    f = Findings()
+    found = expect_alive(f, reading, at_least=1, loss_budget=loss_budget)
+    return f.verdict(f"{', '.join(found)} came up and stayed up; {_lost(found)}")
+
+
+@check(*TRAFFIC)
 def established_survive(reading: Reading, *, newcomer_up: bool | None = None) -> Verdict:
     """Half a cure: who was up before a newcomer came lives on. `newcomer_up`: whether the last is to come up; None notes it."""
     order = reading.arrivals()

@@ -818,3 +818,12 @@ def test_half_a_cure_says_whether_the_newcomer_came_up() -> None:
     refused = CHECKS["LNX-01"](both_up, newcomer_up=False)
     assert refused.outcome is Outcome.FAIL
     assert "c2 came up: True, expected: False" in refused.because
+
+
+def test_sessions_last_whatever_the_port() -> None:
+    from harness.verdict.survivors import sessions_last
+
+    assert sessions_last(of(alone, ports(c1=1701))()).outcome is Outcome.PASS
+    assert sessions_last(of(alone, lose("c1", 2))()).outcome is Outcome.FAIL
+    assert sessions_last(of(alone, say_goodbye("c1", 5.0))()).outcome is Outcome.FAIL
+    assert sessions_last(of(plain())()).outcome is Outcome.FAIL
