@@ -95,7 +95,7 @@ def assemble(moment: float, label: str, texts: Mapping[str, str]) -> GatewayView
     if unread:
         views["unread"] = "\n".join(unread) + "\n"
     ikes = tuple((sa.icookie, sa.rcookie, sa.peer_address, sa.peer_port) for sa in ike_sas)
-    return GatewayView(moment, label, _sessions(log, processes, addresses), tuple(sas), ikes, views)
+    return GatewayView(moment, label, _sessions(log, processes, addresses), tuple(sas), ikes, views, ports)
 
 
 def _sessions(

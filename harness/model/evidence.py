@@ -71,7 +71,11 @@ class GatewaySa:
 
 @dataclass(frozen=True, slots=True)
 class GatewayView:
-    """A gateway's own account at one moment. `texts` keeps the raw output of each command, by command."""
+    """A gateway's own account at one moment. `texts` keeps the raw output of each command, by command.
+
+    `ports` is the translation that is installed: a client's mark to the UDP port its L2TP server knows it by. Empty where no
+    client is translated.
+    """
 
     t: float
     label: str
@@ -79,6 +83,7 @@ class GatewayView:
     sas: tuple[GatewaySa, ...] = ()
     ike_sas: tuple[tuple[str, str, str, int], ...] = ()  # icookie, rcookie, peer address, peer port
     texts: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

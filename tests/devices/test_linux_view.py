@@ -36,7 +36,14 @@ def test_demux_sessions_and_sas():
         ("45b953a4ec57cd1a", "951f4eacfd2fed69", NAT, 62364),
         ("2e7238381ec52c7d", "eae8543a51d6f978", NAT, 4500),
     )
+    assert found.ports == {1: 1024, 2: 1025}
     assert "unread" not in found.texts
+
+
+def test_a_port_that_is_installed_shows_though_its_sas_are_gone():
+    found = view("demux-kernel", **{"xfrm-state": ""})
+    assert (found.sas, found.ports) == ((), {1: 1024, 2: 1025})
+    assert view("plain-user").ports == {}
 
 
 def test_two_clients_with_the_same_port_are_told_apart_in_user_mode():

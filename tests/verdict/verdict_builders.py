@@ -341,7 +341,8 @@ class World:
             for c in here
             for spi, inbound in ((self.spi_out(c), True), (self.spi_in(c), False))
         )
-        self.views.append(GatewayView(t, label, sessions, sas))
+        installed = {self.ports[c] - 1023: self.ports[c] for c in here if c in self.ports}
+        self.views.append(GatewayView(t, label, sessions, sas, ports=installed))
 
     # -- breaking things --------------------------------------------------------------------------------------------------------
 
