@@ -49,6 +49,7 @@ async def gather(
     variant: str,
     plans: Sequence[ClientPlan],
     folder: Path,
+    clear_expected: bool = False,
 ) -> Evidence:
     """The evidence of one scenario. A capture that cannot be read is trouble, not an error: the verdict is INCONCLUSIVE then."""
     clients = {plan.name: plan.address for plan in plans}
@@ -72,7 +73,8 @@ async def gather(
     own = {side: tuple(o for o in frames if o.kind is not FrameKind.INJECTED) for side, frames in everything.items()}
     paired = pair(own.get(Side.INSIDE, ()), own.get(Side.OUTSIDE, ()), gateway)
     found = identities(own, paired.pairs, clients, gateway)
-    exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in watch(own))
+    exposed = watch(own, clear_expected=clear_expected)
+    exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in exposed)
     return Evidence(
         scenario=scenario,
         testbed=testbed.name,
@@ -91,6 +93,7 @@ async def gather(
         attachments={title: str(folder / name) for name, title in TITLES.items() if (folder / name).exists()},
         trouble=tuple(trouble),
         exposures=exposures,
+        clear_expected=clear_expected,
     )
 
 
@@ -98,8 +101,10 @@ def tell_injected_apart(
     seen: Mapping[Side, tuple[Observation, ...]], records: Sequence[Record]
 ) -> dict[Side, tuple[Observation, ...]]:
     """The frames that the scenario itself injected, by their digests in its own account, are no box's: whatever they look like,
-    nothing is read into them."""
-    injected = {str(r.data["digest"]) for r in records if r.kind is RecordKind.INJECTED}
+    nothing is read into them. Nor into what the gateway answers to the stray address, on either side of the NAT."""
+    told = [r.data for r in records if r.kind is RecordKind.INJECTED]
+    injected, strays = {str(data["digest"]) for data in told}, {str(data["stray"]) for data in told}
+    injected |= {o.payload_digest for o in seen.get(Side.INSIDE, ()) if o.dst in strays}
     return {
         side: tuple(
             replace(o, kind=FrameKind.INJECTED, ike=None, esp=None, inner=None, problem=None) if o.payload_digest in injected else o

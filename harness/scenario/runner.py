@@ -16,7 +16,7 @@ from harness.clients.journal import Journal
 from harness.clients.transport import open_ports
 from harness.devices import linux_config
 from harness.devices.linux_config import Timers
-from harness.errors import DeviceError, LabError
+from harness.errors import CaptureError, DeviceError, LabError
 from harness.lab.gateways import UmlGateway, linux_gateway
 from harness.lab.software import Lab
 from harness.lab.topology import Attachment
@@ -67,18 +67,26 @@ class Runner:
             self._loop.close()
             self._dissector.close()
 
-    def play(self, scenario: str | Script, variant: str, *, folder: Path, clients: int | None = None) -> Evidence:
+    def play(
+        self,
+        scenario: str | Script,
+        variant: str,
+        *,
+        folder: Path,
+        clients: int | None = None,
+        clear_expected: bool = False,
+    ) -> Evidence:
         """Plays the scenario (a script, or the name of one of the suites' scripts) on a fresh gateway of `variant` and returns what
-        it left behind; its files are in `folder`.
+        it left behind; its files are in `folder`. `clear_expected`: a behaviour declares that L2TP goes unprotected here.
 
         LabError where the lab does not come up. Whatever goes wrong later is in the evidence's `trouble`.
         """
         chosen = script(scenario) if isinstance(scenario, str) else scenario
         count = clients or chosen.clients
         plans = tuple(replace(plan, **chosen.overrides.get(plan.name, {})) for plan in self.testbed.plans(count))
-        return self._loop.run(self._play(chosen, variant, plans, folder))
+        return self._loop.run(self._play(chosen, variant, plans, folder, clear_expected))
 
-    async def _play(self, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path) -> Evidence:
+    async def _play(self, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path, clear: bool) -> Evidence:
         self._timers = Timers().scaled(chosen.time_scale) if chosen.time_scale != 1.0 else Timers()
         with self._bus.step(f"a fresh gateway, {variant}"):
             for line in self._timers.against(Timers()):
@@ -90,7 +98,7 @@ class Runner:
                 self._up = True
         gathered = await self._record(chosen, plans, folder)
         with self._bus.step("dissect the captures"):
-            return await gather(gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder)
+            return await gather(gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear)
 
     async def _record(self, chosen: Script, plans: tuple[ClientPlan, ...], folder: Path) -> Gathered:
         """The scenario itself, between the start and the end of all captures."""
@@ -100,9 +108,11 @@ class Runner:
         journal = Journal(folder, clock)
         gathered = Gathered(journal.records)
         nat = self._lab.nat
+        # The last to start is the first to stop. What the gateway still sends in between (the clients are silent by then) is then
+        # missing inside, like a packet that a NAT dropped, and not missing outside, like one that the capture lost.
         captures = [
-            Capture(Side.INSIDE, nat.netns.name, nat.inside_interface, folder / "inside.pcap"),
             Capture(Side.OUTSIDE, nat.netns.name, nat.outside_interface, folder / "outside.pcap"),
+            Capture(Side.INSIDE, nat.netns.name, nat.inside_interface, folder / "inside.pcap"),
         ]
         async with AsyncExitStack() as closing:
             closing.callback(journal.close)
@@ -138,7 +148,7 @@ class Runner:
         try:
             gathered.captures += await gateway.stop_witnesses(folder)
             gathered.logs = await gateway.driver.logs()
-        except (DeviceError, LabError) as error:
+        except (CaptureError, DeviceError, LabError) as error:
             gathered.trouble.append(f"the gateway's own account is lost: {error}")
 
     def _make_gateway(self, testbed: Testbed, variant: str, attachment: Attachment, scratch: Path) -> UmlGateway:
