@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from harness.errors import NatstormError, UsageError
@@ -20,18 +22,28 @@ GROUPS = ("harness.qualify", "harness.lab.machine", "harness.lab.commands", "har
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="natstorm", description="Interop tests for L2TP/IPsec gateways behind one NAT.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"natstorm {version('natstorm')}")
+    commands = parser.add_subparsers(metavar="COMMAND")
     parser.set_defaults(load_testbed=_load_testbed)
     for group in GROUPS:
         importlib.import_module(group).add_commands(commands)
     arguments = parser.parse_args(argv)
+    if "run" not in arguments:
+        parser.print_help(sys.stderr)
+        return 2
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
     except NatstormError as error:
         print(f"natstorm: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 3
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `| head`: nobody is left to be told
+        from harness.report.outlet import drain
+
+        drain(sys.stdout)
+        return 128 + signal.SIGPIPE
     return status
 
 

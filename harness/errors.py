@@ -14,6 +14,11 @@ Every message is a sentence for the person at the terminal; the parts stay reada
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
+
 
 class NatstormError(Exception):
     """Root of every error the harness raises on purpose."""
@@ -78,3 +83,13 @@ class Inconclusive(NatstormError):
 
     In pytest this is an error, never a failure, a skip or an expected failure.
     """
+
+
+def typed(words: str) -> str:
+    """`natstorm WORDS` as it has to be typed here, for a cure: with its path where the shell would not find it, or find another."""
+    program = os.path.join(sys.prefix, "bin", "natstorm")
+    found = shutil.which("natstorm")
+    if not os.path.exists(program) or (found is not None and os.path.samefile(found, program)):
+        return f"natstorm {words}"
+    near = os.path.relpath(program)
+    return f"{shlex.quote(program if near.startswith(os.pardir) else near)} {words}"

@@ -71,6 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """A session of suites lives in an enclosure: unless it already does, this call starts it again within one."""
     if not _runs_suites(config):
         return
+    hypothesis = config.pluginmanager.get_plugin("hypothesispytest")
+    if hypothesis is not None:  # suites hold no properties, and its summary would load all of Hypothesis
+        config.pluginmanager.unregister(hypothesis)
     try:
         config.stash[SESSION] = session = Session(config)
         if config.option.collectonly or config.option.help or config.option.markers or config.option.showfixtures:
@@ -86,7 +89,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def refuse(error: NatstormError) -> NoReturn:
     """A mistake of the user's, or a machine that cannot: said in one sentence, without a trace."""
     status = pytest.ExitCode.USAGE_ERROR if isinstance(error, UsageError) else pytest.ExitCode.INTERNAL_ERROR
-    pytest.exit(f"natstorm: {error}", returncode=status)
+    raise _Said(str(error), returncode=status)
+
+
+_Said = type("natstorm", (pytest.exit.Exception,), {})
+"""pytest writes the name of the exception's class before the sentence."""
 
 
 def _runs_suites(config: pytest.Config) -> bool:
@@ -108,6 +115,8 @@ class Session:
         self.testbed: Testbed = check(config.option.testbed)
         self.variants = self._chosen_variants()
         self._check_behaviours()
+        self._check_clients()
+        self.clear: set[Cast] = set()  # those that a behaviour declares to carry L2TP in clear
         self.sink: Sink | None = None
         self._played: dict[Cast, Evidence | BaseException] = {}
 
@@ -154,6 +163,15 @@ class Session:
         if strange:
             raise UsageError(f"the catalogue has no behaviour {', '.join(sorted(strange))}", cure="see suites/behaviours/")
 
+    def _check_clients(self) -> None:
+        wanted, most = self.config.option.clients, self.testbed.most_clients
+        if wanted is not None and not 2 <= wanted <= most:
+            raise UsageError(
+                f"{wanted} clients: it takes 2 at least, for the question is who loses when the next one comes, and "
+                f"{self.testbed.file} has prefix, users and addresses for {most}",
+                cure=f"--clients 2 to {most}",
+            )
+
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
         if cast not in self._played:
@@ -187,7 +205,13 @@ class Session:
 
         assert self.sink is not None
         with self.sink.playing(cast.scenario, testbed=self.testbed.name, variant=cast.variant) as playing:
-            evidence = self.runner.play(cast.scenario, cast.variant, folder=playing.folder, clients=cast.clients)
+            evidence = self.runner.play(
+                cast.scenario,
+                cast.variant,
+                folder=playing.folder,
+                clients=cast.clients,
+                clear_expected=cast in self.clear,
+            )
             playing.played(evidence, *sum_up(evidence))
             return evidence
 
@@ -246,6 +270,8 @@ def describe(session: Session, item: pytest.Item) -> None:
     if marker.args[0] not in session.behaviours:
         refuse(UsageError(f"{item.nodeid} names the behaviour {marker.args[0]}, which the catalogue does not have"))
     row = session.behaviours[marker.args[0]]
+    if row.clear_expected and cast is not None:
+        session.clear.add(cast)
     item.stash[CASE] = Case(
         id=row.id,
         nodeid=item.nodeid,

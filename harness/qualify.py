@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,17 @@ def qualify(arguments: argparse.Namespace) -> int:
     enclosure.ensure()
     import pytest
 
+    from harness.report.outlet import Outlet, drain
+
     grab = _Grab()
-    status = pytest.main(words, plugins=[grab])
+    outlet = Outlet(sys.stdout, grab.nobody_reads)
+    with redirect_stdout(outlet):
+        status = pytest.main(words, plugins=[grab])
+    if outlet.closed_by_reader:
+        drain(sys.stdout)
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        cure = f"pytest {SUITES.name} --collect-only -q names the cases"
+        raise UsageError("no case of the suites is all that was asked for", cure=cure)
     if grab.config is None or status == pytest.ExitCode.USAGE_ERROR:
         return 2
     return grab.outcome(as_json=arguments.json)
@@ -53,8 +64,6 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
         if value is not None:
             words.append(f"--{option}={value}")
     if arguments.clients is not None:
-        if arguments.clients < 2:
-            raise UsageError("--clients must be 2 at least: the question is who loses when the next one comes")
         words.append(f"--clients={arguments.clients}")
     if arguments.expression:
         words += ["-k", arguments.expression]
@@ -76,14 +85,24 @@ class _Grab:
     def pytest_configure(self, config: Any) -> None:
         self.config = config
 
-    def outcome(self, *, as_json: bool) -> int:
+    @property
+    def sink(self) -> Any:
         from harness.plugin import SESSION
+
+        session = None if self.config is None else self.config.stash.get(SESSION, None)
+        return None if session is None else session.sink
+
+    def nobody_reads(self) -> None:
+        """`natstorm qualify | head`: what there is by now is reported, and no more is played."""
+        if self.sink is not None:
+            self.sink.interrupt("nobody read its output any more")
+
+    def outcome(self, *, as_json: bool) -> int:
         from harness.report.summary import exit_status
 
-        session = self.config.stash.get(SESSION, None)
-        if session is None or session.sink is None or session.sink.told is None:
+        if self.sink is None or self.sink.told is None:
             return 2
-        summary = session.sink.told.summary
+        summary = self.sink.told.summary
         if as_json:
             print(summary.to_json(), end="")
         return exit_status(summary)

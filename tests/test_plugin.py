@@ -65,6 +65,8 @@ def test_the_number_of_clients_is_for_scenarios_that_take_any() -> None:
     ("words", "sentence"),
     [
         (["--variant", "demux"], "has no gateway variant demux"),
+        (["--clients", "1"], "it takes 2 at least"),
+        (["--clients", "101"], "has prefix, users and addresses for 100"),
         (["--behaviour", "DMX-99"], "the catalogue has no behaviour DMX-99"),
         (["--testbed", "testbeds/nowhere.yaml"], "testbeds/nowhere.yaml"),
     ],

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from harness.errors import LabError, UsageError
+from harness.errors import LabError, UsageError, typed
 from harness.lab import control, enclosure, enter
 from harness.model.testbed import Testbed
 
@@ -78,7 +78,7 @@ def lab_up(arguments: argparse.Namespace) -> int:
         if ready is None:
             assert keeper.stderr is not None
             said = keeper.stderr.read().decode(errors="replace").strip()
-            raise LabError("bring the lab up", said or "the keeper ended without a word", "natstorm doctor")
+            raise LabError("bring the lab up", said or "the keeper ended without a word", typed("doctor"))
     except BaseException:
         # The launcher is asked, not killed: it ends the keeper, and that the lab, in order. If this process is killed
         # instead, the keeper finds nobody to report to and ends by itself.
@@ -91,7 +91,7 @@ def lab_up(arguments: argparse.Namespace) -> int:
         print(f"natstorm: {ready['failed']}", file=sys.stderr)
         return 3
     _show(ready["ready"])
-    print("\nenter a node:  natstorm lab shell clients|nat|wan|gateway\nend it:        natstorm lab down")
+    print(f"\nenter a node:  {typed('lab shell clients|nat|wan|gateway')}\nend it:        {typed('lab down')}")
     return 0
 
 
@@ -114,7 +114,7 @@ def lab_shell(arguments: argparse.Namespace) -> int:
     """The exit status of the shell, or of the command."""
     lab = control.connect()
     if lab is None:
-        raise UsageError("no lab is up", cure="natstorm lab up")
+        raise UsageError("no lab is up", cure=typed("lab up"))
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if arguments.node != "gateway":
         return enter.enter_node(lab, arguments.node, command)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from harness.errors import LabError, MissingTool
+from harness.errors import LabError, MissingTool, typed
 from harness.lab import enclosure, kernel_modules, packages
 
 MINIMUM_PYTHON = (3, 11)
@@ -60,13 +61,14 @@ def main(as_json: bool = False, write: Callable[[str], object] = print) -> int:
 
 
 def table(findings: Iterable[Finding]) -> str:
+    """One line each; a cure that mends several neighbours stands once, below the last of them."""
     rows = list(findings)
     width = max(len(row.name) for row in rows)
     lines = []
-    for row in rows:
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
         state = "ok     " if row.ok else "MISSING" if row.needed else "lacking"
         lines.append(f"{state}  {row.name:<{width}}  {row.seen}")
-        if not row.ok and row.cure:
+        if not row.ok and row.cure and not (following is not None and not following.ok and following.cure == row.cure):
             lines.append(f"{'':9}{'':<{width}}  cure: {row.cure}")
     return "\n".join(lines)
 
@@ -81,7 +83,7 @@ def _python() -> Iterable[Finding]:
 def _modules() -> Iterable[Finding]:
     for name, distribution, purpose in MODULES:
         ok = find_spec(name) is not None
-        yield Finding(f"Python package {distribution}", ok, purpose, "make install")
+        yield Finding(f"Python package {distribution}", ok, purpose, f"make -C {shlex.quote(str(packages.PROJECT))} setup")
 
 
 def _enclosure() -> Iterable[Finding]:
@@ -100,14 +102,14 @@ def _tap() -> Iterable[Finding]:
     else:
         why = "cannot be opened by this user" if device.exists() else "is not there"
         seen = f"{why}; the gateway is attached by a raw socket instead"
-        yield Finding("/dev/net/tun", False, seen, "sudo modprobe tun", needed=False)
+        yield Finding("/dev/net/tun", False, seen, packages.as_root("modprobe tun"), needed=False)
 
 
 def _tools() -> Iterable[Finding]:
+    missing = packages.missing_tools()
+    cure = typed("setup") if os.geteuid() == 0 else packages.install_command(missing)
     for tool in packages.HOST_TOOLS:
-        path = packages.find_program(tool.program)
-        cure = packages.SETUP_COMMAND if os.geteuid() == 0 else packages.install_command([tool])
-        yield Finding(tool.program, path is not None, f"{tool.purpose} (Debian package {tool.package})", cure)
+        yield Finding(tool.program, tool not in missing, f"{tool.purpose} (Debian package {tool.package})", cure)
 
 
 def _kernel() -> Iterable[Finding]:
@@ -141,7 +143,7 @@ def _report() -> Iterable[Finding]:
     yield Finding("Node.js", ok, version or "not there", cure, needed=False)
     allure = packages.PROJECT / "node_modules" / ".bin" / "allure"
     seen = str(allure) if allure.exists() else f"no {allure}"
-    yield Finding("Allure 3", allure.exists(), seen, f"cd {packages.PROJECT} && npm ci", needed=False)
+    yield Finding("Allure 3", allure.exists(), seen, f"cd {shlex.quote(str(packages.PROJECT))} && npm ci", needed=False)
 
 
 def _output(command: list[str]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import LabError, MissingTool
+from harness.errors import LabError, MissingTool, typed
 
 Say = Callable[[str], None]
 
@@ -30,7 +31,6 @@ DPKG_STATUS = Path("/var/lib/dpkg/status")
 APT_LISTS = Path("/var/lib/apt/lists")
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# natstorm setup: no daemon is started while it installs tools\nexit 101\n"
-SETUP_COMMAND = "natstorm setup"
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where tools live that an ordinary user's PATH leaves out
 UNPACK_LAYOUT = "2"  # part of the cache's hash: raised when what is done to the unpacked files changes
 
@@ -83,9 +83,19 @@ def missing_tools() -> list[HostTool]:
     return [tool for tool in HOST_TOOLS if find_program(tool.program) is None]
 
 
+def as_root(command: str) -> str:
+    """The command line by which this user has a root's command carried out: bare Debian has no sudo."""
+    if os.geteuid() == 0:
+        return command
+    if find_program("sudo") is None:
+        return f"su -l -c {shlex.quote(command)}"  # -l: root's own PATH, which apt-get needs
+    return f"sudo sh -c {shlex.quote(command)}" if "&&" in command else f"sudo {command}"
+
+
 def install_command(tools: Sequence[HostTool]) -> str:
-    """The command to type where `natstorm setup` has no right to install."""
-    return "sudo apt-get install --no-install-recommends " + " ".join(dict.fromkeys(tool.package for tool in tools))
+    """The command to type where `natstorm setup` has no right to install, or another's package system is at fault."""
+    install = "apt-get install --no-install-recommends " + " ".join(dict.fromkeys(tool.package for tool in tools))
+    return as_root(install if any(APT_LISTS.glob("*_Packages*")) else f"apt-get update && {install}")
 
 
 def cache_directory() -> Path:
@@ -97,7 +107,7 @@ def guest_directory() -> Path:
     found = _recorded(cache_directory())
     if found is None:
         seen = f"not unpacked, or not for the packages this host now has, in {cache_directory()}"
-        raise MissingTool("guest packages", seen, SETUP_COMMAND)
+        raise MissingTool("guest packages", seen, typed("setup"))
     return found
 
 
@@ -124,7 +134,12 @@ def _host_state() -> list[int]:
 # --- setup ---
 
 
-def setup(say: Say = print) -> None:
+def tell(line: str) -> None:
+    """At once, into a file or a pipe too: what is fetched takes minutes on a slow line."""
+    print(line, flush=True)
+
+
+def setup(say: Say = tell) -> None:
     """Bring in all that is missing. Quick when nothing is; safe to run twice at once.
 
     MissingTool names what this user cannot do, and the command that would.
@@ -136,7 +151,8 @@ def setup(say: Say = print) -> None:
         lock = (cache_directory() / "setup.lock").open("w")
     except PermissionError as error:
         owner = f"{cache_directory()} belongs to another user: {error.strerror}"
-        raise MissingTool("guest packages", owner, f"sudo {SETUP_COMMAND}, or as that user") from error
+        mend = f"chown -R {os.geteuid()}:{os.getegid()} {shlex.quote(str(cache_directory().parent))}"
+        raise MissingTool("guest packages", owner, as_root(mend)) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _require_debian()
@@ -272,7 +288,7 @@ def _update_lists_if_missing(say: Say) -> None:
     if any(APT_LISTS.glob("*_Packages*")):
         return
     if os.geteuid() != 0:
-        raise MissingTool("Debian packages", f"no package lists in {APT_LISTS}", "sudo apt-get update")
+        raise MissingTool("Debian packages", f"no package lists in {APT_LISTS}", as_root("apt-get update"))
     say("no package lists yet: apt-get update")
     _apt("update", say=say)
 
@@ -280,6 +296,7 @@ def _update_lists_if_missing(say: Say) -> None:
 def _apt(*arguments: str, cwd: Path | None = None, say: Say | None = None) -> str:
     # noninteractive: every question is answered with its default (wireshark-common's is: no capturing for ordinary users)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "NEEDRESTART_SUSPEND": "1"}
+    environment["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_PATH))  # dpkg insists on it
     command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "APT::Sandbox::User=root", *arguments]
     return _call(command, cwd=cwd, env=environment, say=say)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from harness.errors import LabError, NatstormError, UsageError
+from harness.errors import LabError, NatstormError, UsageError, typed
 from harness.lab.namespaces import Netns
 from harness.lab.nat import NatNode
 from harness.lab.topology import Attachment, Topology
@@ -136,6 +136,6 @@ class Lab:
         except (LabError, UsageError):
             raise
         except (NatstormError, OSError) as error:
-            raise LabError(name, str(error), "natstorm doctor names what the machine lacks") from error
+            raise LabError(name, str(error), f"{typed('doctor')} names what the machine lacks") from error
         finally:
             self.took[name] = time.monotonic() - began

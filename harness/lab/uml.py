@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import LabError, MissingTool
+from harness.errors import LabError, MissingTool, typed
 from harness.lab import kernel_modules
 from harness.lab.guest_link import GuestLink, Job, Result
 
@@ -98,7 +98,7 @@ class UmlGuest:
             await asyncio.wait(first, timeout=within, return_when=asyncio.FIRST_COMPLETED)
             if not self._link.ready.done():
                 how = self.obituary() if self.died.is_set() else f"not ready after {within:g} s; {self._last_words()}"
-                raise LabError(f"boot of guest {self.name}", how, "natstorm doctor names what the machine lacks")
+                raise LabError(f"boot of guest {self.name}", how, f"{typed('doctor')} names what the machine lacks")
         except BaseException:
             await self.kill()
             raise

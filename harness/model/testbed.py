@@ -122,6 +122,12 @@ class Testbed:
     nat: NatSpec
     gateway: GatewaySpec
 
+    @property
+    def most_clients(self) -> int:
+        """As many as have an inside address, a user and an address of the gateway's pool."""
+        first, last = (int(ipaddress.IPv4Address(one)) for one in (self.gateway.pool_first, self.gateway.pool_last))
+        return min(self.clients.capacity, self.gateway.users, last - first + 1)
+
     def plans(self, count: int) -> tuple[ClientPlan, ...]:
         """The plans of clients 1 to `count`."""
         return tuple(self.clients.plan(number, self.gateway.address) for number in range(1, count + 1))

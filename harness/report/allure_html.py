@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import typed
 from harness.report.run import write_whole
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -61,7 +62,7 @@ def generate(run_folder: Path, *, results: Path | None = None, project: Path = P
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Generated(None, f"Allure did not finish within {TIMEOUT_S} s", "natstorm doctor")
+            return Generated(None, f"Allure did not finish within {TIMEOUT_S} s", typed("doctor"))
         found = sorted(Path(scratch).rglob("index.html"))
         if done.returncode != 0 or not found:
             seen = (done.stderr or done.stdout).strip().splitlines()
@@ -84,7 +85,7 @@ def what_is_missing(project: Path = PROJECT, node: str | None = None) -> Generat
     program = node or shutil.which("node")
     if program is None:
         return Generated(
-            None, "Node is not installed", f"natstorm doctor names the way to Node {OLDEST_NODE} or later; then: npm ci"
+            None, "Node is not installed", f"install Node {OLDEST_NODE} or later (https://nodejs.org), then: npm ci"
         )
     if not _generator(project).is_file():
         return Generated(None, f"Allure 3 is not installed in {project}", "npm ci")
@@ -92,10 +93,10 @@ def what_is_missing(project: Path = PROJECT, node: str | None = None) -> Generat
         said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout.strip()
         major = int(said.removeprefix("v").split(".")[0])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        return Generated(None, f"{program} does not run: {error}", "natstorm doctor")
+        return Generated(None, f"{program} does not run: {error}", typed("doctor"))
     if major < OLDEST_NODE:
         return Generated(
-            None, f"Node {said} is too old", f"natstorm doctor names the way to Node {OLDEST_NODE} or later; then: npm ci"
+            None, f"Node {said} is too old", f"install Node {OLDEST_NODE} or later (https://nodejs.org), then: npm ci"
         )
     return None
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, typed
 from harness.report import terminal
 from harness.report.finish import look, remarks, write_reports
 from harness.report.run import State, archived
@@ -60,6 +60,6 @@ def chosen(root: Path, name: str | None) -> Path:
     if name is None:
         runs = archived(root)
         if not runs:
-            raise UsageError("there is no run yet", file=str(root), cure="natstorm qualify")
+            raise UsageError("there is no run yet", file=str(root), cure=typed("qualify"))
         return runs[-1]
     return next((path for path in (Path(name), root / name) if (path / "run.json").is_file()), Path(name))

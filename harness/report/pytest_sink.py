@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,6 +143,12 @@ class Sink:
         item.stash[SAID].verdict = clean
         enforce(clean)
 
+    def interrupt(self, why: str) -> None:
+        """Ends the session as Ctrl-C does, for a reason of its own; nothing happens to one that is over."""
+        if self.told is None:
+            self._why = why
+            signal.raise_signal(signal.SIGINT)
+
     def record(self, item: pytest.Item, value: Any, because: str = "") -> None:
         """A kind-? behaviour: what was observed, to be kept and not judged."""
         item.stash[SAID].recorded = (self.redactor.value(value), self.redactor.text(because))
@@ -246,7 +253,7 @@ class Sink:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """pytest calls this for its own reasons to stop as well, such as errors in collection."""
-        self._why = "Ctrl-C" if excinfo.type is KeyboardInterrupt else self._why or str(excinfo.value)
+        self._why = self._why or ("Ctrl-C" if excinfo.type is KeyboardInterrupt else str(excinfo.value))
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         self._why = f"an internal error: {self.redactor.text(str(excrepr).strip().splitlines()[-1])}"
@@ -285,6 +292,9 @@ class Sink:
         return item.stash[CASE]
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED) and not self.run.results:
+            self.run.discard()  # a mistake of the command line: `latest` goes on pointing at a run that says something
+            return
         done = {result.case.nodeid for result in self.run.results}
         stopped = session.shouldfail or session.shouldstop
         cut_short = (

@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +104,15 @@ class Run:
         self.state = state
         self._write_state((now or datetime.now(UTC)).astimezone(UTC), why)
         self._lines.close()
+        os.close(self._lock)
+        self._lock = None
+
+    def discard(self) -> None:
+        """The run was none: nothing of it stays."""
+        if self._lock is None:
+            return
+        self._lines.close()
+        shutil.rmtree(self.folder)
         os.close(self._lock)
         self._lock = None
 

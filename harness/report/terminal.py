@@ -36,7 +36,7 @@ class Progress:
     def __init__(self, write: Callable[[str], None], *, tty: bool, width: int = 80) -> None:
         self._write = write
         self._tty = tty
-        self._width = max(40, width)
+        self._width = width
         self._total = 0
         self._done = 0
         self._shown = ""
@@ -72,9 +72,10 @@ class Progress:
             self._write(CLEAR)
 
     def _bar(self) -> None:
-        filled = BAR * self._done // self._total if self._total else 0
-        head = f"[{'#' * filled}{'.' * (BAR - filled)}] {self._done}/{self._total} "
-        self._write(CLEAR + head + visible(self._shown).replace("\n", " ")[: self._width - len(head) - 1])
+        bar = min(BAR, self._width * 2 // 5)
+        filled = bar * self._done // self._total if self._total else 0
+        head = f"[{'#' * filled}{'.' * (bar - filled)}] {self._done}/{self._total} "
+        self._write(CLEAR + (head + visible(self._shown).replace("\n", " "))[: self._width - 1])
 
 
 def describe(result: CaseResult, *, colour: bool) -> str:

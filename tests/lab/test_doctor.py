@@ -31,15 +31,28 @@ def test_a_machine_that_has_all(healthy):
     assert text.endswith("this machine is ready")
 
 
-def test_a_missing_tool_is_named_with_its_package_and_cure(healthy, monkeypatch):
+def test_a_missing_tool_is_named_with_its_package_and_cure(healthy, monkeypatch, tmp_path):
     monkeypatch.setattr(packages, "find_program", lambda name: None if name == "nft" else f"/usr/bin/{name}")
     monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(packages, "APT_LISTS", tmp_path)
+    (tmp_path / "x_Packages").write_text("")
     status, text = report()
     assert status == 1
     row = next(line for line in text.splitlines() if line.startswith("MISSING"))
     assert "nft" in row
     assert "Debian package nftables" in row
     assert "cure: sudo apt-get install --no-install-recommends nftables" in text
+
+
+def test_what_one_command_mends_has_that_command_once(healthy, monkeypatch):
+    monkeypatch.setattr(packages, "find_program", lambda name: None if name in ("nft", "conntrack", "ps") else f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor.os, "geteuid", lambda: 1000)
+    _, text = report()
+    command = packages.install_command(packages.missing_tools())
+    assert command.endswith("nftables conntrack procps")
+    lines = [line.strip() for line in text.splitlines()]
+    assert [line for line in lines if line.startswith("cure:")] == [f"cure: {command}"] * 2  # after conntrack, and after ps
+    assert "conntrack" in lines[lines.index(f"cure: {command}") - 1]
 
 
 def test_namespaces_that_are_forbidden(healthy, monkeypatch):

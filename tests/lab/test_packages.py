@@ -131,9 +131,33 @@ def test_setup_starts_no_program_when_nothing_is_missing(cache, monkeypatch):
 
 def test_an_ordinary_user_is_told_what_to_type(cache, monkeypatch):
     monkeypatch.setattr(packages, "missing_tools", lambda: [packages.HOST_TOOLS[0], packages.HOST_TOOLS[3]])
+    monkeypatch.setattr(packages, "find_program", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
-    with pytest.raises(MissingTool, match=r"apt-get install --no-install-recommends user-mode-linux nftables$"):
+    monkeypatch.setattr(packages, "APT_LISTS", cache)
+    (cache / "x_Packages").write_text("")
+    command = "sudo apt-get install --no-install-recommends user-mode-linux nftables"
+    with pytest.raises(MissingTool, match=f"cure: {command}$"):
         packages.setup(say=lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("user", "lists", "sudo", "command"),
+    [
+        (0, True, True, "apt-get install --no-install-recommends nftables"),
+        (0, False, False, "apt-get update && apt-get install --no-install-recommends nftables"),
+        (1000, True, True, "sudo apt-get install --no-install-recommends nftables"),
+        (1000, False, True, "sudo sh -c 'apt-get update && apt-get install --no-install-recommends nftables'"),
+        (1000, True, False, "su -l -c 'apt-get install --no-install-recommends nftables'"),
+        (1000, False, False, "su -l -c 'apt-get update && apt-get install --no-install-recommends nftables'"),
+    ],
+)
+def test_the_command_can_be_typed_as_it_stands(monkeypatch, tmp_path, user, lists, sudo, command):
+    monkeypatch.setattr(packages.os, "geteuid", lambda: user)
+    monkeypatch.setattr(packages, "APT_LISTS", tmp_path)
+    monkeypatch.setattr(packages, "find_program", lambda name: f"/usr/bin/{name}" if name != "sudo" or sudo else None)
+    if lists:
+        (tmp_path / "deb.debian.org_main_Packages.lz4").write_text("")
+    assert packages.install_command([tool for tool in packages.HOST_TOOLS if tool.program == "nft"]) == command
 
 
 def test_without_package_lists_an_ordinary_user_is_told_to_update(cache, monkeypatch, tmp_path):
@@ -141,7 +165,7 @@ def test_without_package_lists_an_ordinary_user_is_told_to_update(cache, monkeyp
     monkeypatch.setattr(packages, "missing_tools", list)
     monkeypatch.setattr(packages, "APT_LISTS", tmp_path / "none")
     monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
-    with pytest.raises(MissingTool, match="sudo apt-get update"):
+    with pytest.raises(MissingTool, match="apt-get update"):
         packages.setup(say=lambda line: None)
 
 

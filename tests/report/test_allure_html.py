@@ -31,7 +31,7 @@ def test_without_node_the_run_has_its_summary_page_and_names_the_cure(tmp_path: 
     assert generated.report is None
     assert generated.problem == "Node is not installed"
     (remark,) = remarks(generated)
-    assert "natstorm doctor" in remark
+    assert "cure: install Node 20 or later" in remark
     assert "npm ci" in remark
     assert "Node is not installed" in (run.folder / "summary.html").read_text()
 

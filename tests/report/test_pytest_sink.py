@@ -278,12 +278,14 @@ def test_a_killed_run_leaves_a_folder_that_says_so(play: Play) -> None:
     assert not (session.folder / "summary.json").exists()
 
 
-def test_a_run_without_tests_is_told_as_such(play: Play) -> None:
-    session = play("", "-k", "nothing")
-    assert session.result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert session.told.summary.asserted == 0
-    assert exit_status(session.told.summary) == 2
-    assert "No scenario was played." in (session.folder / "summary.html").read_text()
+@pytest.mark.parametrize(("expression", "status"), [("nothing", "NO_TESTS_COLLECTED"), ("a and (", "USAGE_ERROR")])
+def test_a_selection_that_selects_nothing_is_no_run(play: Play, pytester: pytest.Pytester, expression: str, status: str) -> None:
+    play("    def test_a(): pass\n")
+    reports = pytester.path / "reports"
+    before = sorted(reports.iterdir())
+    ended = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", expression)
+    assert ended.ret == pytest.ExitCode[status]
+    assert sorted(reports.iterdir()) == before
 
 
 def test_suites_that_cannot_be_collected_are_named(play: Play) -> None:

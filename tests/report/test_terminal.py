@@ -40,6 +40,15 @@ def test_a_bar_on_a_terminal_that_never_wraps_and_is_taken_away() -> None:
     assert said[-1] == CLEAR
 
 
+def test_the_bar_fits_a_narrow_terminal() -> None:
+    for width in (40, 12):
+        said: list[str] = []
+        progress = Progress(said.append, tty=True, width=width)
+        progress.start(74)
+        progress.activity("demux-kernel · together: connect:c1")
+        assert len(said[-1]) - len(CLEAR) == width - 1
+
+
 def test_the_report_is_the_last_line_and_the_cure_stands_before_the_counts() -> None:
     results = [case(CaseOutcome.FAILED, "c1 is dead"), case(CaseOutcome.PASSED)]
     summary = summarise("run", results, duration_s=2)

@@ -1,0 +1,97 @@
+"""The command as a newcomer meets it: help, mistakes, and cures that can be typed as they stand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli, errors
+
+ROOT = Path(__file__).parent.parent
+NATSTORM = [sys.executable, "-m", "harness.cli"]
+
+
+def natstorm(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*NATSTORM, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options)
+
+
+def test_alone_it_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    said = capsys.readouterr().err
+    assert all(command in said for command in ("qualify", "setup", "doctor", "lab", "report"))
+
+
+@pytest.mark.parametrize("words", ["frobnicate", "qualify --wrong", "qualify --clients many", "lab shell moon"])
+def test_a_wrong_word_is_a_mistake_of_usage(words: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words.split())
+    assert ended.value.code == 2
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_without_complaint() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([*NATSTORM, "doctor"], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, timeout=120, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("on_path", "where", "typed"),
+    [
+        (True, "", "natstorm doctor"),
+        (False, "", ".venv/bin/natstorm doctor"),
+        (False, "..", "'a checkout/.venv/bin/natstorm' doctor"),
+        (False, "../elsewhere", "'{tmp}/a checkout/.venv/bin/natstorm' doctor"),
+    ],
+)
+def test_a_cure_names_the_command_as_it_has_to_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: bool, where: str, typed: str
+) -> None:
+    checkout = tmp_path / "a checkout"
+    program = checkout / ".venv" / "bin" / "natstorm"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(checkout / where)
+    monkeypatch.setattr(errors.sys, "prefix", str(checkout / ".venv"))
+    monkeypatch.setenv("PATH", str(program.parent) if on_path else "/usr/bin:/bin")
+    assert errors.typed("doctor") == typed.format(tmp=tmp_path)
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("machine_for_runs")
+class TestRuns:
+    def test_nothing_selected_is_a_mistake_and_no_run(self, tmp_path: Path) -> None:
+        ended = natstorm("qualify", "--reports", str(tmp_path / "reports"), "-k", "no_case_of_this_name")
+        assert ended.returncode == 2
+        assert "natstorm: no case of the suites is all that was asked for" in ended.stderr
+        assert list((tmp_path / "reports").iterdir()) == []
+
+    def test_a_mistake_in_a_testbed_is_told_with_its_line(self, tmp_path: Path) -> None:
+        testbed = tmp_path / "typo.yaml"
+        testbed.write_text((ROOT / "testbeds" / "linux.yaml").read_text().replace("variants:", "varants:"))
+        ended = natstorm("qualify", "--reports", str(tmp_path), "--testbed", str(testbed))
+        assert ended.returncode == 2
+        line = testbed.read_text().split("varants")[0].count("\n") + 1
+        assert ended.stderr.startswith(f"natstorm: {testbed}:{line}: 'varants' is not known")
+        assert "did you mean 'variants'?" in ended.stderr
+
+    def test_head_ends_a_run_early_and_its_report_says_so(self, tmp_path: Path) -> None:
+        words = ["qualify", "--reports", str(tmp_path), "--variant", "plain-kernel", "--behaviour", "DMX-01"]
+        with subprocess.Popen([*NATSTORM, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            assert run.stderr is not None
+            first = run.stdout.readline()
+            run.stdout.close()
+            complaints = run.stderr.read()
+            status = run.wait()
+        assert "load the testbed" in first
+        assert (status, complaints) == (3, "")
+        told = natstorm("report", "--reports", str(tmp_path))
+        assert "this run is interrupted (nobody read its output any more)" in told.stdout
