@@ -111,7 +111,7 @@ class Inbound:
         errors = [notification for notification in notifications if notification.error]
         if run is not None and errors:
             if run.initiator and run.state in (MainState.WAIT_MM2, MainState.WAIT_MM4):
-                run.refuse(now, errors[0])
+                run.complaint = errors[0]  # one forged datagram must not end a set-up: the peer's answer may still come
             else:
                 run.symptom = f"{errors[0].name} came in the clear, {SYMPTOM_OF_WRONG_PSK}"
 

@@ -54,6 +54,7 @@ class MainMode:
         self.failure: str | None = None
         self.facts: dict[str, object] = {}
         self.symptom: str | None = None
+        self.complaint: Notification | None = None  # an error that anybody may have sent: believed if nothing better comes
         self.retransmit = Retransmit(config.schedule)
         self.give_up_at: float | None = None  # a responder has no timer per message, but does not wait for ever
         self.nonce = entropy(NONCE_SIZE)
@@ -111,7 +112,7 @@ class MainMode:
             self.symptom = f"{event.value} was refused: {error.reason}"
             raise
         self._seen.append(data)
-        self.symptom = None
+        self.symptom = self.complaint = None
 
     def has_seen(self, data: bytes) -> bool:
         """Whether this is a duplicate of a message already taken."""
@@ -132,7 +133,9 @@ class MainMode:
             self._run(now, Event.SILENCE)
             return
         again = self.retransmit.expire(now)
-        if again is None:
+        if again != () and self.complaint is not None:
+            self.refuse(now, self.complaint)
+        elif again is None:
             self._run(now, Event.SILENCE)
         elif again and self._reply is not None:
             self._outbox.send(now, *self._reply)

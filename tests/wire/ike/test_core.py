@@ -176,11 +176,32 @@ def test_a_wrong_key_is_called_by_its_usual_sign(make_pair: MakePair) -> None:
 
 def test_no_common_ike_proposal(make_pair: MakePair) -> None:
     pair = make_pair({"proposals": (IkeProposal("aes-128", "sha256", "ecp384"),)}).up()
+    assert not pair.got("client", Failed), "the refusal is in the clear: it has until the next retransmission to be contradicted"
+    pair.advance(1.5)
     (failed,) = pair.got("client", Failed)
     assert (failed.stage, failed.reason) == ("main mode", "NO_PROPOSAL_CHOSEN from the peer")
     (notified,) = pair.got("client", Notified)
     assert not notified.protected
     assert pair.client.deadline is None
+
+
+def test_a_forged_refusal_does_not_end_a_main_mode(make_pair: MakePair) -> None:
+    """Anybody who has seen MM1 can send NO_PROPOSAL_CHOSEN in the clear: it counts only if no real answer comes in time."""
+    pair = make_pair({})
+    pair.client.start(pair.now)
+    (mm1,) = pair.client.take_datagrams()
+    icookie = mm1.payload[:8]
+    notify = (0).to_bytes(1) + b"\0" + (12).to_bytes(2) + (1).to_bytes(4) + b"\x01\x00" + (14).to_bytes(2)
+    forged = icookie + bytes(8) + b"\x0b\x10\x05\x00" + b"\x11\x22\x33\x44" + (28 + len(notify)).to_bytes(4) + notify
+    pair.client.receive(pair.now, forged, 500)
+    (notified,) = [event for event in pair.client.take_events() if isinstance(event, Notified)]
+    assert (notified.name, notified.protected) == ("NO_PROPOSAL_CHOSEN", False)
+    pair.gateway.receive(pair.now, mm1.payload, 500)
+    (mm2,) = pair.gateway.take_datagrams()
+    pair.client.receive(pair.now, mm2.payload, 500)
+    (mm3,) = pair.client.take_datagrams()
+    assert mm3.payload[:8] == icookie
+    assert not [event for event in pair.client.take_events() if isinstance(event, Failed)]
 
 
 def test_no_common_esp_proposal(make_pair: MakePair) -> None:
