@@ -25,7 +25,7 @@ class FrameKind(StrEnum):
     KEEPALIVE = "keepalive"  # the single byte 0xff of RFC 3948
     L2TP_CLEAR = "l2tp-clear"  # UDP 1701 that nothing protects
     ICMP = "icmp"
-    INJECTED = "injected"  # garbage that the scenario itself put on the wire: no packet of a client's or of the gateway's
+    INJECTED = "injected"  # garbage that the scenario itself put on the wire, and what was answered to where it came from
     OTHER = "other"
 
 

@@ -38,7 +38,7 @@ class RecordKind(StrEnum):
     GARBAGE = "garbage"  # layer, reason: a datagram that was refused
     FAILED = "failed"  # stage, reason: set-up did not complete
     ENDED = "ended"  # cause, by ("client", "gateway", "silence", "run"), detail
-    INJECTED = "injected"  # way ("up", "down"), port, size, digest: a garbage datagram that the scenario itself sent; nobody's word
+    INJECTED = "injected"  # way ("up", "down"), port, size, digest, stray (its inside address): garbage that the scenario sent
     IMPAIRED = "impaired"  # reason: the generator itself fell behind (late timers, socket drops): not the device's fault
 
 

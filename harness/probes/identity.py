@@ -55,7 +55,7 @@ def identities(
         if observation.ike:
             _ike(trace, observation.ike, up)
         if observation.esp:
-            _once(trace.spis_out if up else trace.spis_in, observation.esp["spi"])
+            _esp(trace, traces.values(), observation.esp["spi"], up)
         if observation.inner:
             _l2tp(trace, observation.inner.l2tp or {}, up)
             _ppp(trace, observation.inner.l2tp or {}, observation.inner.ppp or {}, up)
@@ -102,6 +102,13 @@ def _ike(trace: _Traces, ike: Mapping[str, Any], up: bool) -> None:
     for proposal in ike["proposals"]:
         if proposal["protocol"] == "ESP" and len(proposal["spi"]) == 8:
             _once(trace.spis_in if up else trace.spis_out, proposal["spi"])
+
+
+def _esp(trace: _Traces, everybody: Iterable[_Traces], spi: str, up: bool) -> None:
+    """A packet that arrives where another client is known by its SPI was delivered wrongly (a NAT that has forgotten who is who
+    does that), and makes its SA nobody else's."""
+    if not any(spi in (other.spis_out if up else other.spis_in) for other in everybody if other is not trace):
+        _once(trace.spis_out if up else trace.spis_in, spi)
 
 
 def _l2tp(trace: _Traces, l2tp: Mapping[str, Any], up: bool) -> None:

@@ -2,12 +2,12 @@
 
 It reads the facts that `verdict` gives of a death: `victim`, `killer`, `strength`, `frame` ([side, number]), `t`, `message`, and
 `blame` with its `box` ("gateway", "nat", "client" or None). They may lie at any depth; all are optional but `victim`. Of
-`clients` it reads who never came `up`.
+`clients` it reads who never came `up`, of `blamed` the boxes that failed without a death.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.model import Evidence, Outcome, Side, Verdict
@@ -31,7 +31,8 @@ def headline(evidence: Evidence, verdicts: Mapping[str, Verdict]) -> Headline:
         if chosen is not None:
             where, t = _where(evidence, chosen.frames[0] if chosen.frames else None)
             never_up = () if tone is Tone.UNTRUSTED else _never_up(chosen.facts)
-            return Headline(tone, chosen.because, never_up=never_up, where=where, t=t)
+            blame = () if tone is Tone.UNTRUSTED else _blamed(said)
+            return Headline(tone, chosen.because, never_up=never_up, blame=blame, where=where, t=t)
     return Headline(Tone.SURVIVED, said[0].because) if said else Headline(Tone.UNTRUSTED, "no verdict was reached")
 
 
@@ -75,6 +76,12 @@ def _never_up(facts: Mapping[str, Any]) -> tuple[str, ...]:
 def _box(death: Mapping[str, Any]) -> str:
     blame = death.get("blame")
     return str((blame.get("box") if isinstance(blame, Mapping) else blame) or "")
+
+
+def _blamed(said: Iterable[Verdict]) -> tuple[str, ...]:
+    """The boxes that failed verdicts blame without a death, in their facts' `blamed`."""
+    failed = (verdict for verdict in said if verdict.outcome is Outcome.FAIL)
+    return tuple(dict.fromkeys(str(fault["box"]) for verdict in failed for fault in verdict.facts.get("blamed") or ()))
 
 
 def _deaths(value: Any) -> Iterator[Mapping[str, Any]]:

@@ -50,7 +50,7 @@ async def amnesia(play: Play) -> None:
     await play.connect("c1")
     await play.connect("c2")
     await play.hold(HOLD_S)
-    await play.nat_forgets()
+    await play.nat_forgets(first="c2")
     await play.hold(OUTAGE_S)
     await play.client_close("c2")
     await play.client_close("c1")

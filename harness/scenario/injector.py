@@ -15,6 +15,7 @@ from hashlib import blake2b
 from types import TracebackType
 
 from harness.clients.fleet import Fleet
+from harness.lab.nat import Mapping
 from harness.lab.software import Lab
 from harness.lab.topology import OUTSIDE_PORT
 from harness.model import RecordKind
@@ -23,9 +24,11 @@ from harness.wire import ip
 INJECTOR = "injector"  # whose records they are
 SAMPLES = 64  # real datagrams remembered to be changed
 LONGEST = 1300  # bytes of payload: below every link's MTU
+ALL_PROTOCOLS = 3  # ETH_P_ALL: the only packet socket that is shown what leaves by the interface, too
 ETHERNET = 14
 IPV4 = b"\x08\x00"
 KEEPALIVE = b"\xff"
+LOOK_S = 0.5  # so often the NAT's table is looked at; each look is a process of its own
 PORTS = (500, 4500)
 
 
@@ -45,14 +48,15 @@ class Injector:
         self._down_header = b""  # of the latest frame from the gateway: how the gateway's own packets look on this link
         self._real: set[bytes] = set()
         self._digests: set[str] = set()
+        self._targets: list[Mapping] = []
         clients = lab.testbed.clients
         self._stray = clients.address(clients.capacity)
         with lab.clients.entered():
             self._inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._inside.bind((self._stray, 0))
         with lab.topology.wan.entered():
-            self._outside = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(0x0800))
-            self._outside.bind((OUTSIDE_PORT, 0x0800))
+            self._outside = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(ALL_PROTOCOLS))
+            self._outside.bind((OUTSIDE_PORT, ALL_PROTOCOLS))
             self._outside.setblocking(False)
 
     def __enter__(self) -> Injector:
@@ -64,7 +68,12 @@ class Injector:
 
     async def throw(self, rate: float) -> None:
         """`rate` datagrams a second each way, until cancelled."""
+        look_at = self._fleet.now()
         while True:
+            if self._fleet.now() >= look_at:
+                look_at = self._fleet.now() + LOOK_S
+                mappings = self._lab.nat.mappings()
+                self._targets = [m for m in mappings if m.remote_address == self._gateway and m.inside_address != self._stray]
             self._listen()
             self._up()
             self._down()
@@ -133,11 +142,10 @@ class Injector:
         self._inside.sendto(payload, (self._gateway, port))
 
     def _down(self) -> None:
-        """Into one of the mappings that the NAT has at this moment; not before the gateway has sent anything itself."""
-        targets = [m for m in self._lab.nat.mappings() if m.remote_address == self._gateway and m.inside_address != self._stray]
-        if not targets or not self._down_header:
+        """Into one of the mappings that the NAT has at this time; not before the gateway has sent anything itself."""
+        if not self._targets or not self._down_header:
             return
-        target, payload = self._random.choice(targets), self.payload()
+        target, payload = self._random.choice(self._targets), self.payload()
         source, destination = ip.packed(self._gateway), ip.packed(target.outside_address)
         datagram = ip.build_udp(source, destination, target.remote_port, target.outside_port, payload)
         self._note("down", target.outside_port, payload)
@@ -149,7 +157,10 @@ class Injector:
         self._digests.add(told)
         self.sent[way] += 1
         self._fleet.write(
-            self._fleet.now(), INJECTOR, RecordKind.INJECTED, {"way": way, "port": port, "size": len(payload), "digest": told}
+            self._fleet.now(),
+            INJECTOR,
+            RecordKind.INJECTED,
+            {"way": way, "port": port, "size": len(payload), "digest": told, "stray": self._stray},
         )
 
 

@@ -14,7 +14,11 @@ from harness.verdict import mapping, story, survivors
 def sum_up(evidence: Evidence) -> tuple[dict[str, Verdict], Headline]:
     """The verdicts on the whole by subject, and the headline: who lost their session, to whom, and which box is to blame."""
     alive = survivors.all_survive_every_newcomer if len(evidence.plans) > 1 else survivors.sessions_last
-    verdicts = {"survival": alive(evidence), "nothing in clear": mapping.nothing_crosses_in_clear(evidence)}
+    verdicts = {
+        "survival": alive(evidence),
+        "nothing in clear": mapping.nothing_crosses_in_clear(evidence),
+        "mappings": mapping.mappings_last(evidence),
+    }
     head = replace(
         headline(evidence, verdicts),
         sentence=" ".join(story.tell(evidence)),

@@ -145,10 +145,17 @@ class Play:
         async with self._step("gateway-killed"):
             await self.gateway.kill_daemons()
 
-    async def nat_forgets(self) -> None:
-        """The NAT loses all its mappings, as on a restart."""
+    async def nat_forgets(self, first: str) -> None:
+        """The NAT loses all its mappings, as on a restart. Of all clients `first` is the first to be translated anew: it gets the
+        port that another one had, where that is the port it asks for."""
+        others = [client for client in self.fleet.clients.values() if client.up and client.name != first]
         async with self._step("nat-forgets") as detail:
+            await self._come_to_rest(*(client.name for client in others))
+            answered = self.fleet[first].count(RecordKind.MARK_ANSWERED)
             detail["mappings"] = self.lab.nat.forget()
+            await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
+            for client in others:
+                client.send_marks(MARKS_PER_S)
 
     @asynccontextmanager
     async def garbage(self, seed: int, rate: float = 40.0) -> AsyncIterator[None]:

@@ -1,8 +1,8 @@
 """Which box is to blame for a client's end: a hint, and never one without evidence.
 
 The NAT, if it changed a payload, left an address untranslated, gave two clients one mapping, handed a reply to another client,
-or let the client's packets vanish. Else the gateway, if it closed, put the client's words into another client's SA, or fell silent
-on questions that had reached it. Else the client, if it ended by itself. Else nobody.
+forgot a mapping in use, or let the client's packets vanish. Else the gateway, if it closed, put the client's words into another
+client's SA, or fell silent on questions that had reached it. Else the client, if it ended by itself. Else nobody.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.altered import altered
 from harness.verdict.reading import Reading
-from harness.verdict.survival import Cause, Life
+from harness.verdict.remapping import remappings
+from harness.verdict.survival import OUTAGE_S, Cause, Life
+
+REACTION_S = 1.0
+"""A gateway may take this long to act on a message: one that came this much before the last answered mark still counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> 
 
 def _silent(reading: Reading, life: Life) -> Blame:
     """Whose silence: the unanswered questions either reached the gateway's side, or the NAT swallowed them."""
+    for change in remappings(reading):
+        if change.client == life.client and change.followed is None and abs(change.first.t - life.end.t) <= REACTION_S:
+            return Blame("nat", change.sentence, (change.last, change.first))
     unanswered = [a.question for a in life.asked if a.answer is None and a.question.t >= life.end.t]
     behind = {c.before.frame: c.behind for c in reading.crossings() if c.direction == "up"}
     passed = [behind[q.frame] for q in unanswered if q.frame in behind]
@@ -70,8 +77,28 @@ def _silent(reading: Reading, life: Life) -> Blame:
     if held_back:
         return Blame("nat", f"the gateway's packets for {life.client} went into the NAT and did not come out", tuple(held_back))
     if passed:
-        return Blame("gateway", f"{life.client}'s packets reached the gateway, and nothing came back", tuple(passed))
+        refused = _refusals(reading, life.end.t)
+        answer = "only 'port unreachable' came back, as from a gateway whose IKE daemon is gone" if refused else "nothing came back"
+        everybody = "; it said nothing to any other client either" if fell_mute(reading, life.end.t) else ""
+        return Blame("gateway", f"{life.client}'s packets reached the gateway, and {answer}{everybody}", (*passed, *refused))
     return Blame(None, f"nothing shows where {life.client}'s packets were lost")
+
+
+def fell_mute(reading: Reading, since: float) -> bool:
+    """Whether the gateway sent no IKE and no ESP to anybody from `since` on, but for what was under way, for as long as an outage.
+
+    Such a gateway is dead or deaf; it has not turned from one client to another.
+    """
+    if reading.end_of_capture(Side.OUTSIDE) - since < OUTAGE_S:
+        return False
+    down = (o for o in reading.way(Side.OUTSIDE, "down") if o.kind in (FrameKind.IKE, FrameKind.ESP))
+    return not any(o.t > since + REACTION_S for o in down)
+
+
+def _refusals(reading: Reading, since: float) -> tuple[Observation, ...]:
+    """ICMP port unreachable (type 3, code 3) from the gateway itself: nothing listens there any more."""
+    icmp = reading.way(Side.OUTSIDE, "down", FrameKind.ICMP)
+    return tuple(o for o in icmp if o.t >= since and (o.headers.get("icmp_type"), o.headers.get("icmp_code")) == (3, 3))
 
 
 def _concerned(reading: Reading, frames: tuple[Observation, ...]) -> set[str | None]:

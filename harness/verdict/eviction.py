@@ -8,8 +8,9 @@ that fell silent towards everybody has evicted nobody).
 from __future__ import annotations
 
 from harness.model import FrameKind, GatewayView, Side, Verdict
+from harness.verdict.blame import REACTION_S, fell_mute
 from harness.verdict.findings import Findings, require
-from harness.verdict.killer import REACTION_S, Death, Strength, deaths, matrix
+from harness.verdict.killer import Death, Strength, deaths, matrix
 from harness.verdict.reading import Reading, deletes
 from harness.verdict.survival import SILENCE_MARKS, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, WIRE, Need, check
@@ -134,6 +135,9 @@ def _require_traffic_before_newcomer(reading: Reading, life: Life, order: tuple[
 
 def _expect_named(f: Findings, reading: Reading, death: Death, later: tuple[str, ...]) -> None:
     f.point(death.blow, *death.proof[:3])
+    if death.killer is None and fell_mute(reading, death.life.end.t):
+        f.expect(False, f"{death.victim} died when the gateway fell silent towards everybody: that is no eviction")
+        return
     if not f.expect(death.killer in later, f"{death.victim} died, and no later client is shown to have done it"):
         return
     if death.strength is Strength.SUSPECTED:

@@ -7,7 +7,7 @@ at another client's NAT port) is the proof:
     certain    frames that carry the victim's words (mark, inner destination, tunnel) left the gateway after the last answered mark
                on an SPI, or to a port, that belongs to the killer
     suspected  another client's exchange fell between the two marks, and nothing more
-    none       no other client did anything between the two marks
+    none       no other client did anything between the two marks, or the gateway fell silent towards everybody
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ from enum import StrEnum
 from typing import Any
 
 from harness.model import FrameKind, Observation, Side
-from harness.verdict.blame import Blame, blame
+from harness.verdict.blame import REACTION_S, Blame, blame, fell_mute
 from harness.verdict.reading import Reading, ike, l2tp_message, ppp
 from harness.verdict.survival import Life
-
-REACTION_S = 1.0
-"""A gateway may take this long to act on a message: one that came this much before the last answered mark still counts."""
 
 QUICKEST_S = 0.05
 """An answer takes at least this long: an exchange this much after the first unanswered question can still have stopped it."""
@@ -98,7 +95,7 @@ def _investigate(reading: Reading, life: Life) -> Death:
         proof = tuple(o for o, who in stolen if who == thief)
         blow, name = _blow(reading, thief, acts, before=proof[0].t)
         return _death(reading, life, Strength.CERTAIN, thief, blow, name, proof, suspects)
-    if suspects:
+    if suspects and not fell_mute(reading, life.end.t):
         killer = suspects[0] if len(suspects) == 1 else _installer(acts)
         blow, name = _blow(reading, killer, acts, before=ended) if killer is not None else (None, "")
         return _death(reading, life, Strength.SUSPECTED, killer, blow, name, (), suspects)

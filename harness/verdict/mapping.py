@@ -10,6 +10,7 @@ from harness.verdict.blame import nat_faults
 from harness.verdict.findings import Findings, require
 from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT
 from harness.verdict.reading import Crossing, Reading, ike, l2tp_message
+from harness.verdict.remapping import remappings
 from harness.verdict.trust import WIRE, Need, check
 
 CHECKSUMS = {"ip_checksum", "udp_checksum"}
@@ -121,6 +122,16 @@ def mappings_differ(reading: Reading) -> Verdict:
         f.expect(len(clients) == 1, f"{' and '.join(sorted(clients))} share port {port} at the NAT")
     f.facts["ports"] = {c: sorted(p for p, u in users.items() if c in u and p is not None) for c in sorted(senders)}
     return f.verdict(f"each client has ports of its own at the NAT: {f.facts['ports']}")
+
+
+@check(*WIRE, Need.PAIRED)
+def mappings_last(reading: Reading) -> Verdict:
+    """No mapping changes while it is in use."""
+    changed = remappings(reading)
+    f = Findings(blamed=[{"box": "nat", "why": one.sentence} for one in changed])
+    flows = {(c.inside.src, c.inside.sport, c.outside.dport) for c in _crossings(reading) if c.direction == "up"}
+    f.expect(not changed, "; ".join(one.sentence for one in changed), *(o for one in changed for o in (one.last, one.first)))
+    return f.verdict(f"each of {len(flows)} mappings lasted as long as it was used")
 
 
 @check(*WIRE, Need.PAIRED)

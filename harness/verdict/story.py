@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, Observation
+from harness.verdict.blame import fell_mute
 from harness.verdict.killer import Death, Strength, deaths
 from harness.verdict.ports import L2TP_PORT, ports_by_client
 from harness.verdict.reading import CLOSING_STEPS, Reading
+from harness.verdict.remapping import remappings
 from harness.verdict.survival import Cause, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, doubts
 
@@ -30,6 +32,8 @@ def tell(evidence: Evidence) -> tuple[str, ...]:
     living = tuple(life for life in clients.values() if life.up is not None and not life.died)
     if living:
         lines.append(_living(reading, living, alone=len(living) == len(clients)))
+    for change in remappings(reading):
+        lines.append(f"At {clock(change.first.t)} ({at(change.first)}) {change.sentence}. To blame: the NAT.")
     ended = ended_by_script(evidence)
     if ended:
         lines.append(f"The scenario itself ended {', '.join(f'{spoken(client)} ({how})' for client, how in ended.items())}.")
@@ -65,10 +69,10 @@ def _death(evidence: Evidence, death: Death) -> str:
             f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}); {who} all acted at that moment."
         )
     if death.killer is None:
-        return (
-            f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}), "
-            f"and no other client did anything between its last answered mark and its first unanswered one.{_blame(death)}"
-        )
+        alone = "), and no other client did anything between its last answered mark and its first unanswered one"
+        everybody = " towards everybody)"
+        why = everybody if fell_mute(Reading(evidence), death.life.end.t) else alone
+        return f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}{why}.{_blame(death)}"
     verb = "killed" if death.strength is Strength.CERTAIN else "probably killed"
     where = ""
     if death.blow is not None:
@@ -97,7 +101,7 @@ def _proof(death: Death) -> str:
 
 
 def _blame(death: Death) -> str:
-    return "" if death.blame.box is None else f" To blame: the {death.blame.box} ({death.blame.why})."
+    return "" if death.blame.box is None else f" To blame: the {death.blame.box.replace('nat', 'NAT')} ({death.blame.why})."
 
 
 def _never_up(evidence: Evidence, life: Life) -> str:

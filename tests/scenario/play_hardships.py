@@ -2,8 +2,8 @@
 
     python tests/scenario/play_hardships.py FOLDER VARIANT SCENARIO…
 
-Starts itself again within an enclosure. FOLDER gets a sub-folder a scenario with its files, and in it evidence.pickle: the Evidence,
-what `harness.scenario.outcome.sum_up` makes of it, and the seconds it took.
+Starts itself again within an enclosure. FOLDER gets a sub-folder a scenario with its files, and in it evidence.pickle: the
+Evidence, what `harness.scenario.outcome.sum_up` makes of it, and the seconds it took.
 """
 
 from __future__ import annotations

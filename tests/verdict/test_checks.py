@@ -432,7 +432,7 @@ PASS: list[tuple[str, Make]] = [
 
 FAIL: list[tuple[str, Make, str]] = [
     ("DMX-01", of(b.clean), "c1 survived"),
-    ("DMX-01", of(plain("mute"), mute_for_all), "served c2 no better"),
+    ("DMX-01", of(plain("mute"), mute_for_all), "fell silent towards everybody"),
     ("DMX-01", of(plain("mute", 3), lambda w: [w.link("c3", b.T0 + 6.83 + 0.004 * i, "down", "LCP", "Configure-Request") for i in range(2)]),
      "all acted"),
     ("DMX-01", of(lambda: b.clean(hold=12.0), cut("c1", 8.0)), "no later client is shown"),
