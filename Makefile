@@ -17,8 +17,8 @@ help:            ## this list
 qualify: setup   ## the suites against the Linux gateway, and the report (ARGS="-k DMX-07" narrows it)
 	$(BIN)/natstorm qualify --testbed testbeds/linux.yaml $(ARGS)
 
-test: setup      ## the project's own tests
-	$(BIN)/pytest tests $(ARGS)
+test: setup      ## the project's own tests, two at a time: those with a real gateway wait more than they work
+	$(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.complete  ## ruff, mypy --strict
 	$(BIN)/ruff check .
