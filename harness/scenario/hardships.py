@@ -12,9 +12,6 @@ from harness.scenario.play import Play
 from harness.scenario.scripts import Script
 
 HOLD_S = 1.5
-OUTAGE_S = 5.0
-"""Longer than a verdict takes for an outage (3 s), and than a brisk client keeps asking."""
-
 SEED = 20
 
 
@@ -34,7 +31,7 @@ async def silence(play: Play) -> None:
     await play.hold(HOLD_S)
     await play.connect_while("c2", RecordKind.IKE_UP, play.gateway_silent)
     await play.connect("c3")
-    await play.hold(OUTAGE_S)
+    await play.hold(HOLD_S)
 
 
 async def death(play: Play) -> None:
@@ -42,7 +39,7 @@ async def death(play: Play) -> None:
     await play.connect("c1")
     await play.hold(HOLD_S)
     await play.connect_while("c2", RecordKind.IKE_UP, play.gateway_killed)
-    await play.hold(OUTAGE_S)
+    await play.hold(2 * HOLD_S)
 
 
 async def amnesia(play: Play) -> None:
@@ -51,7 +48,7 @@ async def amnesia(play: Play) -> None:
     await play.connect("c2")
     await play.hold(HOLD_S)
     await play.nat_forgets(first="c2")
-    await play.hold(OUTAGE_S)
+    await play.hold(2 * HOLD_S)
     await play.client_close("c2")
     await play.client_close("c1")
 
