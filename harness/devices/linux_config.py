@@ -5,6 +5,7 @@ The variants are rows of `linux/variants.yaml`; the files are the templates besi
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -102,6 +103,14 @@ class GatewaySettings:
     ike_proposals: tuple[str, ...] = ()  # empty: those of variants.yaml
     esp_proposals: tuple[str, ...] = ()
     timers: Timers = field(default_factory=Timers)
+
+    @property
+    def ppp_networks(self) -> tuple[str, ...]:
+        """The addresses on PPP links, the gateway's own and the pool's, as networks ("172.16.1.1/32")."""
+        own = ipaddress.IPv4Address(self.ppp_address)
+        first, last = (ipaddress.IPv4Address(end.strip()) for end in self.pool.split("-"))
+        pool = ipaddress.summarize_address_range(first, last)
+        return tuple(str(n) for n in ipaddress.collapse_addresses([ipaddress.IPv4Network(own), *pool]))
 
 
 @cache

@@ -249,6 +249,18 @@ def parse_addresses(text: str) -> Rows[tuple[str, str, str | None]]:
     return Rows(tuple(rows), tuple(unread))
 
 
+def parse_links(text: str) -> Rows[tuple[int, str]]:
+    """`ip -o link` and `ip -o monitor link`: (index, name) of every interface, each time that it is told of."""
+    rows: list[tuple[int, str]] = []
+    unread: list[str] = []
+    for line in filter(str.strip, text.splitlines()):
+        if match := re.match(r"(?:Deleted )?(\d+): ([^\s:@]+)(?:@[^\s:]+)?: ", line):
+            rows.append((int(match[1]), match[2]))
+        else:
+            unread.append(line)
+    return Rows(tuple(rows), tuple(unread))
+
+
 def parse_demux_log(text: str) -> Rows[DemuxEvent]:
     """The log of the demux variant's updown script."""
     pattern = re.compile(r"([\d.]+) (\S+) peer=(\S+) udp=(\d+|none) mark=(\d+) reqid=\d+ port=(\d+) status=(\d+)")

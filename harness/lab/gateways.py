@@ -49,7 +49,7 @@ class UmlGateway:
 
     async def start_witnesses(self) -> None:
         """Begin the captures inside the gateway: the far end, and with demux the translated L2TP."""
-        self._witnesses = [witness.far_end(self.guest)]
+        self._witnesses = [witness.far_end(self.guest, self.settings.ppp_networks)]
         if variant_named(self.settings.variant).ipsec == "demux":
             self._witnesses.append(witness.translated(self.guest))
         await asyncio.gather(*(one.start() for one in self._witnesses))

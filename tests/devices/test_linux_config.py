@@ -106,3 +106,9 @@ def test_a_timer_that_is_on_is_not_scaled_to_off():
     swanctl = render(GatewaySettings(timers=fast))["/etc/swanctl/swanctl.conf"]
     assert option(swanctl, "dpd_delay") == ["1s"]
     assert option(swanctl, "rekey_time") == ["0s", "1s"]
+
+
+def test_the_networks_of_the_ppp_links_are_the_pools_and_the_gateways_own():
+    assert GatewaySettings(ppp_address="10.9.0.1", pool="10.9.1.0-10.9.1.254").ppp_networks[0] == "10.9.0.1/32"
+    assert GatewaySettings(ppp_address="10.9.1.255", pool="10.9.1.0-10.9.1.254").ppp_networks == ("10.9.1.0/24",)
+    assert "172.16.1.200/32" in GatewaySettings().ppp_networks

@@ -16,6 +16,7 @@ PARSERS = {
     "xl2tpd": parsers.parse_xl2tpd,
     "pppd": parsers.parse_pppd,
     "addresses": parsers.parse_addresses,
+    "links": parsers.parse_links,
     "demux": parsers.parse_demux_log,
     "demux-filters": parsers.parse_demux_filters,
 }
@@ -199,3 +200,15 @@ def test_demux_log_and_filters():
 def test_a_client_without_encapsulation_in_the_demux_log():
     line = "7.31 down-host peer=10.0.0.2 udp=none mark=3 reqid=3 port=1026 status=2\n"
     assert parsers.parse_demux_log(line).rows == (DemuxEvent(7.31, "down-host", "10.0.0.2", None, 3, 1026, 2),)
+
+
+def test_links_as_listed_and_as_they_come_and_go():
+    text = (
+        "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN qlen 1000\\    link/loopback\n"
+        "7: ppp0: <POINTOPOINT,MULTICAST,NOARP> mtu 1500 qdisc noop state DOWN group default \\    link/ppp \n"
+        "Deleted 7: ppp0: <POINTOPOINT,MULTICAST,NOARP> mtu 1280 qdisc noop state DOWN group default \\    link/ppp \n"
+        "8: demux0@l2tp0: <BROADCAST,UP> mtu 1500 \\    link/ether 02:00:00:00:00:01\n"
+        "netlink receive error\n"
+    )
+    found = ((1, "lo"), (7, "ppp0"), (7, "ppp0"), (8, "demux0"))
+    assert parsers.parse_links(text) == parsers.Rows(found, ("netlink receive error",))

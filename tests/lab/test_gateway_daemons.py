@@ -45,7 +45,7 @@ async def play():
         await gateway.start()
         assert await gateway.running() == {"charon": True, "xl2tpd": True}
 
-        witnesses = [far_end(guest), translated(guest)]
+        witnesses = [far_end(guest, ["127.0.0.0/8"]), translated(guest)]
         for witness in witnesses:
             await witness.start()
         view = await gateway.view("idle")
@@ -57,6 +57,18 @@ async def play():
             (Side.TRANSLATED, 0, 0, True),
         ]
         assert all(Path(f.path).stat().st_size == 24 for f in facts)  # a capture file's header
+
+        # an interface that comes and goes while the capture runs, with a packet on it, and a burst larger than libpcap's own buffer
+        witness = far_end(guest, ["198.51.100.0/24"])
+        await witness.start()
+        come = "ip link add ppp7 type dummy; ip address add 198.51.100.1/24 dev ppp7; ip link set ppp7 up"
+        index = int((await guest.execute(f"{come}; cat /sys/class/net/ppp7/ifindex")).output)
+        burst = "ip neighbour add 198.51.100.2 dev ppp7 lladdr 02:00:00:00:00:02; ping -f -c 300 -W 1 198.51.100.2"
+        await guest.execute(f"{burst}; ip link del ppp7")
+        facts = [await witness.stop(scratch)]
+        assert (facts[0].frames, facts[0].dropped, facts[0].complete) == (300, 0, True)
+        assert f"{index} ppp7\n" in (scratch / "far-end.links").read_text()
+        assert Path(facts[0].path).read_bytes()[20:24] == (276).to_bytes(4, "little")  # Linux cooked frames that tell the interface
 
         for action, argument in ((gateway.delete_ipsec, "00c0ffee"), (gateway.close_l2tp, 4711), (gateway.close_call, 4711)):
             with pytest.raises(DeviceError):

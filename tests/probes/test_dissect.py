@@ -192,3 +192,25 @@ def test_a_crash_is_told_with_its_trace(world: Any, tmp_path: Path) -> None:
     files = world.write(tmp_path)
     with Dissector() as own, pytest.raises(CaptureError, match=r"status 1; its last words:(.|\n)*TypeError"):
         own._ask({"captures": {"inside": str(files.inside)}, "addresses": {"no such": 1}}, 20)
+
+
+def on_interface(index: int, packet_type: int, packet: bytes) -> bytes:
+    """A Linux cooked frame, version 2: protocol, reserved, interface, ARPHRD_PPP, packet type, address length, address."""
+    return b"\x08\0\0\0" + index.to_bytes(4) + (512).to_bytes(2) + bytes([packet_type, 0]) + bytes(8) + packet
+
+
+def test_a_capture_on_all_interfaces_tells_them_apart(dissector: Dissector, craft: Any, tmp_path: Path) -> None:
+    ping = craft.marked("172.16.1.10", "172.16.1.1", 1, 3, False)
+    frames = [(number, on_interface(index, way, ping)) for number, (index, way) in enumerate([(7, 0), (8, 4), (9, 0)])]
+    path = tmp_path / "far-end.pcap"
+    path.write_bytes(craft.pcap_bytes(frames, 276))
+    (tmp_path / "far-end.links").write_text("1 lo\n7 ppp0\n8 ppp1\n")
+    seen = dissector.dissect({Side.FAR_END: path})[Side.FAR_END]
+    told = [(o.headers["interface_index"], o.headers.get("interface"), o.headers["packet_type"]) for o in seen]
+    assert told == [(7, "ppp0", 0), (8, "ppp1", 4), (9, None, 0)]
+    assert [o.mark and (o.mark.owner, o.mark.sequence) for o in seen] == [(1, 3)] * 3
+    (tmp_path / "far-end.links").unlink()
+    assert all("interface" not in o.headers for o in dissector.dissect({Side.FAR_END: path})[Side.FAR_END])
+    (tmp_path / "far-end.links").write_text("seven ppp0\n")
+    with pytest.raises(CaptureError, match="seven ppp0"):
+        dissector.dissect({Side.FAR_END: path})

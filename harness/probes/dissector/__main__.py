@@ -13,12 +13,13 @@ import heapq
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 import scapy
 import scapy.packet
 
-from harness.errors import NatstormError
+from harness.errors import CaptureError, NatstormError
 from harness.probes.dissector.decrypted import DecryptedCopy
 from harness.probes.dissector.frames import Addresses, FrameDissector
 from harness.probes.keyring import EMPTY, read_keys
@@ -39,7 +40,8 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 def _dissect(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
     keys = read_keys(request["keys"]) if request.get("keys") else EMPTY
-    dissector = FrameDissector(keys, Addresses(**request.get("addresses", {})))
+    interfaces = {side: interface_names(path) for side, path in request["captures"].items()}
+    dissector = FrameDissector(keys, Addresses(**request.get("addresses", {})), interfaces)
     copy = DecryptedCopy(request["decrypted"]) if request.get("decrypted") else None
     counts, damaged = dict.fromkeys(request["captures"], 0), {}
     encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -71,6 +73,18 @@ def _dissect(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
         if copy is not None:
             copy.close()
     return {"done": counts, "damaged": damaged}
+
+
+def interface_names(capture: str) -> dict[int, str]:
+    """Index → name, from the file beside a capture on all interfaces, if there is one (`far-end.links`: lines "INDEX NAME")."""
+    beside = Path(capture).with_suffix(".links")
+    if not beside.exists():
+        return {}
+    rows = [line.split() for line in beside.read_text(encoding="utf-8").splitlines()]
+    damaged = [row for row in rows if len(row) != 2 or not row[0].isdigit()]
+    if damaged:
+        raise CaptureError(f"{beside}: {' '.join(damaged[0])!r} is no number and name of an interface")
+    return {int(index): name for index, name in rows}
 
 
 if __name__ == "__main__":

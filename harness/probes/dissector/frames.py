@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from socket import inet_aton
 from typing import Any
@@ -44,8 +45,10 @@ class _Opened:
 class FrameDissector:
     """Feed it the frames of all sides in the order of their time stamps."""
 
-    def __init__(self, keys: Keyring, addresses: Addresses) -> None:
+    def __init__(self, keys: Keyring, addresses: Addresses, interfaces: Mapping[str, Mapping[int, str]] | None = None) -> None:
+        """`interfaces` has, for a side whose capture names only the numbers of its interfaces, their names."""
         self._keys = keys
+        self._interfaces = interfaces or {}
         self._addresses = addresses
         self._ike = IkeReader(keys)
         self._reassemblers: dict[str, Reassembler] = {}
@@ -81,7 +84,16 @@ class FrameDissector:
             _note(seen, str(error))
             if not seen["payload_digest"]:
                 seen["payload_digest"] = _digest(frame.data).hex()
+        self._cooked(side, seen, frame)
         return seen, copy
+
+    def _cooked(self, side: str, seen: dict[str, Any], frame: pcap.RawFrame) -> None:
+        facts: dict[str, Any] = dict(headers.cooked(frame.link, frame.data))
+        name = self._interfaces.get(side, {}).get(facts.get("interface_index", 0))
+        if name is not None:
+            facts["interface"] = name
+        if facts:
+            seen["headers"] = seen.get("headers", {}) | facts
 
     def _ip(self, side: str, seen: dict[str, Any], link: bytes, data: bytes) -> bytes | None:
         ip = headers.ip_packet(data)

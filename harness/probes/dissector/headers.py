@@ -103,6 +103,16 @@ def network_layer(link: int, frame: bytes) -> tuple[int, bytes]:
     return ethertype, frame[start:]
 
 
+def cooked(link: int, frame: bytes) -> dict[str, int]:
+    """What a Linux cooked header of version 2 says of a frame's interface (https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html).
+
+    `interface_index`, and `packet_type`: 0 to this host, 1 broadcast, 2 multicast, 3 to another host, 4 sent by this host.
+    """
+    if link != pcap.LINUX_SLL2 or len(frame) < 20:
+        return {}
+    return {"interface_index": int.from_bytes(frame[4:8]), "packet_type": frame[10]}
+
+
 def is_ipv4(ethertype: int) -> bool:
     return ethertype == _IPV4
 
