@@ -85,7 +85,7 @@ async def gather(
         observations=everything,
         captures=tuple(gathered.captures),
         pairs=paired.pairs,
-        identities=with_gateway_ports(found, translated_ports(own.get(Side.TRANSLATED, ()))),
+        identities=with_gateway_ports(found, gateway_ports(gathered.views, own.get(Side.TRANSLATED, ()))),
         gateway_address=gateway,
         nat_outside=nat_outside,
         gateway_views=tuple(gathered.views),
@@ -95,6 +95,12 @@ async def gather(
         exposures=exposures,
         clear_expected=clear_expected,
     )
+
+
+def gateway_ports(views: Sequence[GatewayView], boundary: Sequence[Observation]) -> dict[int, tuple[str, int]]:
+    """The gateway's tunnel ID → (address, port) by which its L2TP knows the peer: as captured inside it, else as it lists them."""
+    listed = {s.tunnel_local: (s.peer_address, s.peer_port) for view in views for s in view.sessions}
+    return listed | translated_ports(boundary)
 
 
 def tell_injected_apart(
