@@ -78,8 +78,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SESSION] = session = Session(config)
         if config.option.collectonly or config.option.help or config.option.markers or config.option.showfixtures:
             return
-        from harness.lab import enclosure
+        from harness.lab import enclosure, packages
 
+        if not enclosure.inside():
+            packages.require()
         enclosure.ensure_for_pytest(config)
         session.begin()
     except NatstormError as error:
@@ -181,7 +183,11 @@ class Session:
                 self._played[cast] = error
         found = self._played[cast]
         if isinstance(found, BaseException):
-            raise found
+            trace = found.__traceback__
+            try:
+                raise found
+            finally:
+                found.__traceback__ = trace  # or it would grow with every test
         return found
 
     def close(self) -> None:

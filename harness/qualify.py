@@ -32,9 +32,11 @@ def add_commands(commands: Any) -> None:
 
 
 def qualify(arguments: argparse.Namespace) -> int:
-    from harness.lab import enclosure
+    from harness.lab import enclosure, packages
 
     words = pytest_words(arguments)
+    if not enclosure.inside():
+        packages.require()
     enclosure.ensure()
     import pytest
 
@@ -59,6 +61,7 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
     if not SUITES.is_dir():
         raise UsageError(f"there are no suites at {SUITES}", cure="run natstorm from a checkout: pip install -e .")
     words = [str(SUITES), f"--rootdir={SUITES.parent}", f"--confcutdir={SUITES.parent}", "-p", "no:cacheprovider"]
+    words += ["--tb=no", "-rN"]  # the closing words name every case that did not pass; traces are in the report
     for option in ("testbed", "reports"):
         value = getattr(arguments, option)
         if value is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import LabError, UsageError, typed
-from harness.lab import control, enclosure, enter
+from harness.lab import control, enclosure, enter, packages
 from harness.model.testbed import Testbed
 
 DEFAULT_TESTBED = "testbeds/linux.yaml"
@@ -54,6 +54,7 @@ def lab_up(arguments: argparse.Namespace) -> int:
     if arguments.variant and arguments.variant not in testbed.gateway.variants:
         cure = f"one of {', '.join(testbed.gateway.variants)}"
         raise UsageError(f"no gateway variant {arguments.variant!r} in this testbed", file=str(file), cure=cure)
+    packages.require()
     with control.listen() as listener:
         enclosure.rehearse()
         report_read, report_write = os.pipe()

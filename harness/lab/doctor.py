@@ -118,7 +118,9 @@ def _kernel() -> Iterable[Finding]:
         for ipsec in ("plain", "connmark", "demux"):
             kernel_modules.load_order(root, kernel_modules.ROOT_MODULES + kernel_modules.for_gateway(ipsec))
     except LabError as error:
-        yield Finding("the guest's kernel modules", False, error.seen, error.cure or "")
+        missing = packages.missing_tools()
+        cure = packages.install_command(missing) if any(tool.program == "linux.uml" for tool in missing) else error.cure or ""
+        yield Finding("the guest's kernel modules", False, error.seen, cure)
     else:
         yield Finding("the guest's kernel modules", True, str(root))
 

@@ -98,6 +98,18 @@ def install_command(tools: Sequence[HostTool]) -> str:
     return as_root(install if any(APT_LISTS.glob("*_Packages*")) else f"apt-get update && {install}")
 
 
+def require() -> None:
+    """MissingTool, with one command for all of it, where this machine lacks what a lab is built of. Installs nothing.
+
+    To be asked outside the enclosure, in which everybody looks like root.
+    """
+    if missing := missing_tools():
+        names = ", ".join(tool.program for tool in missing)
+        cure = typed("setup") if os.geteuid() == 0 else install_command(missing)
+        raise MissingTool("tools of the host", f"missing: {names}", cure)
+    guest_directory()
+
+
 def cache_directory() -> Path:
     return PROJECT / ".cache" / "guest"
 

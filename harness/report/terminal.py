@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from harness.report.markup import visible
 from harness.report.page import most_telling, short_answer
@@ -27,6 +29,7 @@ COLOUR = {
     CaseOutcome.RECORDED: "34",
     CaseOutcome.SKIPPED: "2",
 }
+T = TypeVar("T")
 TONE = {Tone.LOST: "31;1", Tone.SURVIVED: "32;1", Tone.UNTRUSTED: "33;1"}
 
 
@@ -40,6 +43,7 @@ class Progress:
         self._total = 0
         self._done = 0
         self._shown = ""
+        self._told: dict[tuple[CaseOutcome, str], str] = {}
 
     def start(self, total: int) -> None:
         self._total = total
@@ -55,11 +59,16 @@ class Progress:
             self._write(f"  … {visible(text)}\n")
 
     def case(self, result: CaseResult) -> None:
-        """A case is done. Passed ones only move the bar on a terminal; all others leave a line."""
+        """A case is done. Passed ones only move the bar on a terminal; all others leave a line, and the same reason why nothing can
+        be said is given once."""
         self._done += 1
         self._shown = result.case.id
         if not self._tty or result.outcome not in (CaseOutcome.PASSED, CaseOutcome.RECORDED):
-            self.line(f"[{self._done}/{self._total}] {describe(result, colour=self._tty)}")
+            known = self._told.setdefault((result.outcome, result.because), result.case.id)
+            again = bool(result.because) and result.outcome is CaseOutcome.INCONCLUSIVE and known != result.case.id
+            if not (again and self._tty):
+                said = describe(replace(result, because=f"as {known}") if again else result, colour=self._tty)
+                self.line(f"[{self._done}/{self._total}] {said}")
         if self._tty:
             self._bar()
 
@@ -78,13 +87,21 @@ class Progress:
         self._write(CLEAR + (head + visible(self._shown).replace("\n", " "))[: self._width - 1])
 
 
-def describe(result: CaseResult, *, colour: bool) -> str:
-    """One case in one line."""
+def describe(result: CaseResult, *, colour: bool, ids: str = "") -> str:
+    """One case in one line; or several that say the same, as `ids`."""
     case = result.case
     where = f" [{case.variant}]" if case.variant else ""
     said = visible(result.because.split("\n", 1)[0])
     word = paint(WORD[result.outcome], COLOUR[result.outcome], colour)
-    return f"{word} {case.id}{where}" + (f": {said}" if said else "")
+    return f"{word} {ids or case.id}{where}" + (f": {said}" if said else "")
+
+
+def _together(results: Sequence[CaseResult], *, colour: bool) -> list[str]:
+    """Where a lab does not come up, dozens of cases have the same to say: it is said once."""
+    groups: dict[tuple[CaseOutcome, str, str], list[CaseResult]] = {}
+    for result in results:
+        groups.setdefault((result.outcome, result.case.variant, result.because), []).append(result)
+    return [describe(group[0], colour=colour, ids=", ".join(one.case.id for one in group)) for group in groups.values()]
 
 
 def closing(
@@ -96,21 +113,37 @@ def closing(
     remarks: Sequence[str] = (),
     colour: bool,
 ) -> str:
-    """The last words: a sentence a scenario, the cases that did not pass, remarks, the counts, and last the report's path."""
+    """The last words: a sentence a scenario, the cases that did not pass, remarks, the counts, and last the report's path.
+
+    What kept several scenarios from being judged for the same reason is told once, with its cure.
+    """
     lines = [""]
-    for story in most_telling(stories):
+    for story, *others in alike(most_telling(stories), _nothing_said):
         answer = paint(short_answer(story), TONE[story.headline.tone], colour)
-        lines.append(f"{story.variant or story.testbed} · {story.scenario}: {answer}")
+        lines.append(f"{', '.join(f'{one.variant or one.testbed} · {one.scenario}' for one in (story, *others))}: {answer}")
         if story.headline.remark:
             lines.append(f"    {visible(story.headline.remark)}")
-        lines.append(f"    {visible(story.headline.sentence)}")
+        lines += [f"    {visible(line.strip())}" for line in story.headline.sentence.splitlines()]
         if story.headline.where:
             lines.append(f"    deciding packet: {visible(story.headline.where)}")
     troubled = [r for r in results if r.outcome in (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE)]
     if troubled:
-        lines += ["", *(describe(result, colour=colour) for result in troubled)]
+        lines += ["", *_together(troubled, colour=colour)]
     lines += ["", *remarks, sentence(summary), report]
     return "\n".join(lines) + "\n"
+
+
+def alike(items: Iterable[T], reason: Callable[[T], Hashable]) -> list[list[T]]:
+    """The items in groups of the same reason, each where its first one stands. None is a reason of its own each time."""
+    groups: dict[Hashable, list[T]] = {}
+    for number, item in enumerate(items):
+        why = reason(item)
+        groups.setdefault(("alone", number) if why is None else ("alike", why), []).append(item)
+    return list(groups.values())
+
+
+def _nothing_said(story: Story) -> Hashable:
+    return story.headline.sentence if story.headline.tone is Tone.UNTRUSTED else None
 
 
 def paint(text: str, code: str, colour: bool) -> str:

@@ -103,6 +103,20 @@ def cache(tmp_path, monkeypatch):
     return directory
 
 
+@pytest.mark.parametrize(("user", "cure"), [(0, r"natstorm setup$"), (1000, r"apt-get .*nftables'?$")])
+def test_what_a_run_requires_is_missed_before_it_begins(cache, monkeypatch, user, cure):
+    monkeypatch.setattr(packages.os, "geteuid", lambda: user)
+    monkeypatch.setattr(packages, "missing_tools", list)
+    packages.require()
+    monkeypatch.setattr(packages, "missing_tools", lambda: [tool for tool in packages.HOST_TOOLS if tool.program == "nft"])
+    with pytest.raises(MissingTool, match=cure):
+        packages.require()
+    monkeypatch.setattr(packages, "missing_tools", list)
+    (cache / "current.json").unlink()
+    with pytest.raises(MissingTool, match="natstorm setup"):
+        packages.require()
+
+
 def test_the_guests_directory(cache):
     assert packages.guest_directory() == cache / "0123"
 
