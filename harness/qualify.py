@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.catalogue import SUITES
-from harness.errors import UsageError
+from harness.errors import LabError, UsageError
 
 DESCRIPTION = """\
 Plays the scenarios of the suites on the testbed, judges every behaviour from what crossed the wire, and writes a report.
@@ -103,6 +103,9 @@ class _Grab:
     def outcome(self, *, as_json: bool) -> int:
         from harness.report.summary import exit_status
 
+        if self.sink is not None and self.sink.unwritten is not None:
+            folder, why = self.sink.run.folder, self.sink.unwritten.strerror
+            raise LabError("keep what the run finds", f"{folder}: {why}", "make room there, or name another place: --reports DIR")
         if self.sink is None or self.sink.told is None:
             return 2
         summary = self.sink.told.summary

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent / "lab"))
+from enclosed import enclosed
+
 from harness import cli, errors
+from harness.lab import launcher, libc
 
 ROOT = Path(__file__).parent.parent
 NATSTORM = [sys.executable, "-m", "harness.cli"]
@@ -95,3 +99,26 @@ class TestRuns:
         assert (status, complaints) == (3, "")
         told = natstorm("report", "--reports", str(tmp_path))
         assert "this run is interrupted (nobody read its output any more)" in told.stdout
+
+    def test_a_full_disk_ends_a_run_in_a_sentence(self) -> None:
+        full_disk()
+
+
+@enclosed(timeout=180.0)
+def full_disk() -> None:
+    """A file system of 192 KiB: the run's folder is made, and what is found does not fit."""
+    small = Path("/tmp/small")
+    small.mkdir()
+    libc.mount("small", str(small), "tmpfs", 0, "size=192k")
+    environment = {name: value for name, value in os.environ.items() if name != launcher.MARK}  # it makes an enclosure of its own
+    ended = natstorm(
+        "qualify", "--reports", str(small), "--variant", "demux-kernel", "--behaviour", "DMX-29", env=environment
+    )
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "natstorm: lab: keep what the run finds: /tmp/small/" in ended.stderr
+    assert "No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "INTERNALERROR" not in ended.stdout + ended.stderr
+    told = natstorm("report", "--reports", str(small), env=environment)
+    assert "No space left on device" in told.stdout
+    assert "Traceback" not in told.stderr

@@ -36,8 +36,11 @@ def report(folder: Path, *, json: bool = False) -> int:
     shown = folder / "summary.html"
     notes: tuple[str, ...] = ()
     if told.archive.state is not State.RUNNING:
-        told, generated = write_reports(folder)
-        shown, notes = generated.report or shown, tuple(remarks(generated))
+        try:
+            told, generated = write_reports(folder)
+            shown, notes = generated.report or shown, tuple(remarks(generated))
+        except OSError as error:
+            notes = (f"its reports cannot be written: {error}",)
     if json:
         sys.stdout.write(told.summary.to_json())
     else:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -47,6 +48,8 @@ CASE = pytest.StashKey[Case]()
 """What the plugin knows of an item; case_of() is the default."""
 
 SAID = pytest.StashKey[Said]()
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 MARKED = frozenset({"title", "source", "kind", "testbed", "variant", "scenario", "time_base"})
 """What the behaviour marker may say of a case beside its ID."""
@@ -120,6 +123,8 @@ class Sink:
         self.redactor = redactor
         self.bus = StepBus(time.time)
         self.told: Told | None = None
+        self.unwritten: OSError | None = None
+        """Why nothing more could be kept: the file system is full, or does not let itself be written any more."""
         self._config = config
         self._describe = describe
         self._environment = dict(environment)
@@ -204,6 +209,17 @@ class Sink:
         if report.failed:
             self._why = f"{report.nodeid or 'the suites'} could not be collected"
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """What cannot be kept need not be played: such an end is told in a sentence."""
+        try:
+            return (yield)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self.unwritten = error
+            pytest.exit(f"nothing more can be kept: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
     def pytest_runtest_logstart(self) -> None:
         self._current = None
 
@@ -263,9 +279,14 @@ class Sink:
         """Outermost: after the yield JUnit has been written and every fixture is torn down."""
         self._screen.progress.end()
         try:
-            yield
-        finally:
-            self._finish(session, exitstatus)
+            try:
+                yield
+            finally:
+                self._finish(session, exitstatus)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self.unwritten = self.unwritten or error
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
