@@ -128,13 +128,17 @@ class Lab:
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
-        """Tells of a step, times it, and turns what went wrong in it into a LabError that names it."""
+        """Tells of a step, times it, and turns what went wrong in it into a LabError that names it, and a cure."""
         self._tell(name)
         began = time.monotonic()
         try:
             yield
-        except (LabError, UsageError):
+        except UsageError:
             raise
+        except LabError as error:
+            if error.cure is not None:
+                raise
+            raise LabError(error.step, error.seen, f"{typed('doctor')} names what the machine lacks") from error
         except (NatstormError, OSError) as error:
             raise LabError(name, str(error), f"{typed('doctor')} names what the machine lacks") from error
         finally:

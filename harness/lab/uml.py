@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import LabError, MissingTool, typed
-from harness.lab import kernel_modules
+from harness.errors import LabError, typed
+from harness.lab import kernel_modules, tools
 from harness.lab.guest_link import GuestLink, Job, Result
 
 __all__ = ["GuestPlan", "Job", "Result", "UmlGuest"]
@@ -172,12 +172,13 @@ class UmlGuest:
         except FileNotFoundError:
             text = ""
         lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+        # After the kernel's own last words comes a trace of its stack, which would push what it died of out of sight.
+        panic = next((number for number, line in enumerate(lines) if "Kernel panic" in line), len(lines))
+        lines = lines[: panic + 1]
         return "console: " + (" / ".join(lines[-CONSOLE_TAIL:]) or "(silent)")
 
     async def _launch(self) -> None:
-        program = shutil.which("linux.uml")
-        if program is None:
-            raise MissingTool("User Mode Linux", "no program linux.uml", "apt-get install user-mode-linux")
+        program = tools.find("linux.uml")
         self.exchange.mkdir(parents=True, exist_ok=True)
         root = kernel_modules.module_root()
         self._write_settings(root)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import Inconclusive, NatstormError
+from harness.errors import Inconclusive, LabError, NatstormError, UsageError
 from harness.model import Verdict
 from harness.report.outcome import compact
 from harness.report.redact import Redactor
@@ -19,6 +19,10 @@ from harness.report.result import Case, CaseOutcome, CaseResult
 
 NOT_OF_THE_DEVICE = "not_of_the_device"
 """An extra attribute of a report that is an error and no failure. (pytest keeps extra attributes when it serialises a report.)"""
+
+
+SAID_IN_FULL = (Inconclusive, LabError, UsageError)
+"""Errors whose sentence says all there is to know (step, what was seen, cure): no reader wants a traceback of them."""
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ class Said:
         self.outcome = CaseOutcome.FAILED if of_the_device else CaseOutcome.INCONCLUSIVE
         verdict = getattr(error, "verdict", None)
         self.because = verdict.because if isinstance(verdict, Verdict) else sentence(error, report.when or "", redactor)
-        if verdict is None and not isinstance(error, Inconclusive):
+        if verdict is None and not isinstance(error, SAID_IN_FULL):
             self.error = report.longreprtext
 
     def properties(self) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ def page(archive: Archive, summary: Summary, stories: Sequence[Story], *, allure
         tag(
             "main",
             tag("h2", "Who lost the session?"),
-            tag("section", [_answer(story) for story in most_telling(stories)], class_="answers")
+            tag("section", _answers(stories), class_="answers")
             if stories
             else tag("p", "No scenario was played.", class_="quiet"),
             _behaviours(archive, summary),
@@ -97,13 +97,31 @@ def _banner(archive: Archive) -> Markup | None:
     return None if said is None else tag("p", said, missing, torn, class_="banner")
 
 
-def _answer(story: Story) -> Markup:
+def _answers(stories: Sequence[Story]) -> list[Markup]:
+    """Scenarios of which nothing can be said for the same reason share one answer."""
+    shared: dict[str, list[str]] = {}
+    for story in stories:
+        if story.headline.tone is Tone.UNTRUSTED:
+            shared.setdefault(story.headline.sentence, []).append(_place(story))
+    answers = []
+    for story in most_telling(stories):
+        places = shared.get(story.headline.sentence, [_place(story)]) if story.headline.tone is Tone.UNTRUSTED else [_place(story)]
+        if places[0] == _place(story):
+            answers.append(_answer(story, places))
+    return answers
+
+
+def _place(story: Story) -> str:
+    return f"{story.variant or story.testbed} · {story.scenario}"
+
+
+def _answer(story: Story, places: Sequence[str]) -> Markup:
     """One scenario in five seconds: the short answer large, the drawing, the verdict's own sentence below."""
     head = story.headline
     when = "" if head.t is None else f", {head.t - story.began:.3f} s into the scenario"
     return tag(
         "article",
-        tag("p", f"{story.variant or story.testbed} · {story.scenario}", class_="where"),
+        tag("p", ", ".join(places), class_="where"),
         tag("p", short_answer(story), class_="verdict"),
         svg.topology(story) if story.clients else None,
         tag("p", head.remark, class_="said muted") if head.remark else None,
@@ -147,7 +165,11 @@ def _killed(kill: Kill) -> str:
 
 def _behaviours(archive: Archive, summary: Summary) -> Markup:
     ordered = sorted(archive.results, key=lambda r: (FIRST.index(r.outcome), r.case.id, r.case.variant, r.case.nodeid))
-    rows = [_result(result) for result in ordered]
+    told: dict[str, CaseResult] = {}
+    for result in ordered:
+        if result.outcome is CaseOutcome.INCONCLUSIVE and result.because:
+            told.setdefault(result.because, result)
+    rows = [_result(result, told.get(result.because, result)) for result in ordered]
     rows += [
         tag(
             "tr",
@@ -170,8 +192,10 @@ def _behaviours(archive: Archive, summary: Summary) -> Markup:
     )
 
 
-def _result(result: CaseResult) -> Markup:
+def _result(result: CaseResult, first: CaseResult) -> Markup:
+    """`first` is the case whose row gives the reason in full, where several are inconclusive for the same one."""
     case = result.case
+    because = result.because if first is result else f"as {first.case.id} [{first.case.variant}]"
     more: list[Child] = []
     if result.frames:
         frames = ", ".join(f"{side} {number}" for side, number in result.frames[:12])
@@ -190,7 +214,7 @@ def _result(result: CaseResult) -> Markup:
         _td(case.title),
         tag("td", case.variant, tag("div", case.scenario, class_="quiet")),
         tag("td", _chip(result.outcome.value)),
-        tag("td", result.because, more, class_="sentence"),
+        tag("td", because, more, class_="sentence"),
         id=None,
     )
 

@@ -33,7 +33,7 @@ from harness.report.allure_html import Generated
 from harness.report.allure_sink import AllureSink, write_surroundings
 from harness.report.digest import broken, tell
 from harness.report.finish import Told, remarks, write_reports
-from harness.report.judge import NOT_OF_THE_DEVICE, Said, clean
+from harness.report.judge import NOT_OF_THE_DEVICE, SAID_IN_FULL, Said, clean
 from harness.report.junit import plain_errors
 from harness.report.outcome import enforce
 from harness.report.redact import Redactor
@@ -237,8 +237,11 @@ class Sink:
         if call.when == "teardown":  # the last report takes the properties along that JUnit writes
             item.user_properties.extend((*self._case(item).properties(), *said.properties()))
         report = yield
+        error = None if call.excinfo is None else call.excinfo.value
+        if isinstance(error, SAID_IN_FULL):
+            report.longrepr = str(error)
         clean(report, self.redactor)
-        said.hear(report, None if call.excinfo is None else call.excinfo.value, self.redactor)
+        said.hear(report, error, self.redactor)
         if report.when == "teardown":
             self._current = said.result(self._case(item))
             self.run.add(self._current)
@@ -287,6 +290,19 @@ class Sink:
             if error.errno not in NO_ROOM:
                 raise
             self.unwritten = self.unwritten or error
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
+        """pytest's own sections tell one reason once, however many cases it kept from running; its counts keep them all."""
+        errors = terminalreporter.stats.get("error", [])
+        first = {report.longreprtext: report for report in reversed(errors)}
+        if errors:
+            terminalreporter.stats["error"] = [report for report in errors if first[report.longreprtext] is report]
+        try:
+            return (yield)
+        finally:
+            if errors:
+                terminalreporter.stats["error"] = errors
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
