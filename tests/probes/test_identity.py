@@ -70,6 +70,20 @@ def test_another_clients_messages_in_ones_esp_do_not_count(dissector: Dissector,
     assert (second.tunnel_client, second.tunnel_gateway, second.ppp_address) == (102, None, None)
 
 
+def test_what_a_nat_delivers_to_the_wrong_client_makes_no_sa_its_own(
+    dissector: Dissector, world: Any, craft: Any, tmp_path: Path
+) -> None:
+    one, two = craft.Client(world, 1), craft.Client(world, 2)
+    one.up()
+    two.main_mode()
+    two.quick_mode()
+    clients = {"c1": one.address, "c2": two.address}
+    one.address = two.address
+    one.tell(False, craft.data_message(101, 201, craft.ppp_control(0xC021, 9, 1, b"")))
+    first, second = identify(dissector, world, tmp_path, clients)
+    assert (first.spis_in, second.spis_in) == ((one.spis[0].hex(),), (two.spis[0].hex(),))
+
+
 def test_a_client_that_returns_has_its_newest_tunnel_and_all_its_spis(
     dissector: Dissector, world: Any, craft: Any, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from harness.report.page import identity_page, matrix_page, page, short_answer
 from harness.report.redact import Redactor
 from harness.report.result import Case, CaseOutcome, CaseResult
 from harness.report.run import Archive, State
-from harness.report.story import Story, Tone, from_json
+from harness.report.story import Headline, Story, Tone, from_json
 from harness.report.summary import summarise
 from harness.report.svg import diagram, matrix, standing_alone, topology
 
@@ -210,3 +210,14 @@ def test_evidence_that_holds_nothing_is_told_too(evidence_of, tmp_path: Path) ->
 def test_attributes_and_children_are_escaped() -> None:
     assert tag("a", "<&>", href='"<') == '<a href="&quot;&lt;">&lt;&amp;&gt;</a>'
     assert tag("input", disabled=True, class_=None, data_x=False) == "<input disabled>"
+
+
+def test_one_reason_for_many_cases_and_scenarios_is_given_once() -> None:
+    why = "lab: boot of guest gateway: kernel panic"
+    done = [CaseResult(Case(f"B-{n}", f"x::{n}", variant="plain"), CaseOutcome.INCONCLUSIVE, why) for n in range(40)]
+    head = Headline(Tone.UNTRUSTED, why)
+    told = tuple(Story(f"s{n}", "linux", "plain", float(n), head, ()) for n in range(3))
+    parser = check(written(told, *done))
+    assert parser.texts.count(why) == 2  # the answer, and the first case
+    assert parser.texts.count("as B-0 [plain]") == 39
+    assert "plain · s0, plain · s1, plain · s2" in parser.texts

@@ -158,6 +158,24 @@ def test_an_error_of_the_lab_or_the_harness_is_never_blamed_on_the_device(play: 
     assert {"setup": "gateway boots: no answer in 30 s", "call": "KeyError: 'no such key'", "teardown": "left over"}[phase] in told
 
 
+def test_one_reason_is_told_once_and_without_a_trace(play: Play) -> None:
+    session = play("""
+    @pytest.fixture
+    def lab():
+        raise LabError("gateway boots", "no answer in 30 s", "natstorm doctor")
+
+    @pytest.mark.parametrize("n", range(30))
+    def test_it(lab, n): pass
+    """)
+    assert session.told.summary.inconclusive == 30
+    session.result.assert_outcomes(errors=30)
+    words = "\n".join(session.lines)
+    assert words.count("cure: natstorm doctor") == 1
+    assert words.count("no answer in 30 s") <= 4  # as it happens, in pytest's section and its short summary, in the last words
+    assert "raise LabError" not in words
+    assert "Traceback" not in (session.folder / "summary.html").read_text()
+
+
 def test_a_failure_stays_a_failure_when_the_tear_down_breaks_too(play: Play) -> None:
     session = play("""
     @pytest.fixture
