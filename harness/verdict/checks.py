@@ -35,7 +35,7 @@ _ROWS = {
     "DMX-45": endings.lost_client_is_cleared_away,
     "DMX-74": survivors.simultaneous_start_succeeds,
     "LNX-01": survivors.established_survive,
-    "LNX-02": survivors.established_survive,
+    "LNX-02": survivors.established_survive_as_newcomer_comes_late,
     "NTT-01": negotiation.both_announce_nat_traversal,
     "NTT-03": negotiation.nat_d_shows_the_nat,
     "NTT-04": negotiation.both_know_of_the_nat_after_mm4,

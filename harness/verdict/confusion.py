@@ -1,23 +1,36 @@
-"""Confusion matrices of marked traffic: whose words arrived where, towards the far end and towards the clients."""
+"""Confusion matrices of marked traffic: whose words arrived where, towards the far end and towards the clients.
+
+At the far end a client is known by the PPP interface its packet came out of, where the capture tells it: that is the gateway's own
+doing. The source address, which the sender itself wrote, must fit too; alone it shows whether the gateway confused words, but not
+whether it let a client speak by another's link. `received_by` counts what the frames were judged by.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.reading import UNTRACEABLE, Reading, mark_of
+
+INTERFACE = "the gateway's PPP interface"
+ADDRESS = "the source address, as its sender wrote it"
+SA = "the SA and the inside address"
+"""What tells a frame's receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
     """`cells[owner][receiver]` counts frames; the last column is UNTRACEABLE, a receiver that is no client of the run. `strays` are
-    the frames off the diagonal. `lost[owner]` counts marks that were sent this way and arrived nowhere."""
+    the frames off the diagonal. `lost[owner]` counts marks that were sent this way and arrived nowhere; `unseen[owner]` those that
+    must have arrived, since what followed from them was seen: the capture missed them."""
 
     towards: str
     cells: dict[str, dict[str, int]]
     strays: tuple[Observation, ...]
     lost: dict[str, int]
+    unseen: dict[str, int]
+    received_by: dict[str, int]
 
     @property
     def identity(self) -> bool:
@@ -28,18 +41,31 @@ class Confusion:
         return sum(sum(row.values()) for row in self.cells.values())
 
     def facts(self) -> dict[str, object]:
-        return {"towards": self.towards, "cells": self.cells, "lost": self.lost, "strays": len(self.strays)}
+        return {
+            "towards": self.towards,
+            "cells": self.cells,
+            "lost": self.lost,
+            "unseen": self.unseen,
+            "strays": len(self.strays),
+            "received_by": self.received_by,
+        }
 
 
 def towards_far_end(reading: Reading) -> Confusion:
-    """Marks that came out of the tunnels (far end): the owner in the mark against the owner of the PPP source address."""
+    """Marks that came out of the tunnels (far end): the owner in the mark against whoever's link they came out of."""
     seen = []
+    received_by = {INTERFACE: 0, ADDRESS: 0}
     for o in reading.frames(Side.FAR_END):
         mark = mark_of(o)
         if mark is not None and not reading.ppp_owners(o.dst):
             owner = reading.numbered(mark.owner)
-            seen.append((o, owner, _receiver(reading.ppp_owners(o.src), owner), (mark.sequence, mark.answer)))
-    return _matrix(reading, "the far end", seen, _sent(reading, reading.way(Side.INSIDE, "up", FrameKind.ESP)))
+            holders = _holders(reading, o)
+            received_by[INTERFACE if holders else ADDRESS] += 1
+            by_link = not holders or owner in holders
+            receiver = _receiver(reading.ppp_owners(o.src) if by_link else holders, owner)
+            seen.append((o, owner, receiver, (mark.sequence, mark.answer)))
+    found = _matrix(reading, "the far end", seen, _sent(reading, reading.way(Side.INSIDE, "up", FrameKind.ESP)))
+    return replace(found, unseen=_unseen(reading), received_by=received_by)
 
 
 def towards_clients(reading: Reading) -> Confusion:
@@ -57,7 +83,40 @@ def towards_clients(reading: Reading) -> Confusion:
             receiver = reading.at_address(handed[o.frame]) or UNTRACEABLE
         seen.append((o, owner, receiver, (mark.sequence, mark.answer)))
     down = (o for o in reading.frames(Side.FAR_END) if reading.ppp_owners(o.dst))
-    return _matrix(reading, "the clients", seen, _sent(reading, down))
+    found = _matrix(reading, "the clients", seen, _sent(reading, down))
+    return replace(found, received_by={SA: len(seen)})
+
+
+def misdelivered(reading: Reading) -> dict[str, dict[str, int]]:
+    """Of each client, how many frames with its words, marked or not, the gateway sent on another client's SA, by that client."""
+    found: dict[str, dict[str, int]] = {}
+    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
+        owner, receiver = reading.content_owner(o), reading.sa_owner(o)
+        if owner is not None and receiver is not None and owner != receiver:
+            row = found.setdefault(owner, {})
+            row[receiver] = row.get(receiver, 0) + 1
+    return found
+
+
+def _holders(reading: Reading, o: Observation) -> frozenset[str]:
+    """The clients whose PPP link a far-end frame came out of, by the gateway's accounts next before and next after it; several
+    where the interface was given out again between the two, none where the capture does not tell the interface."""
+    interface = o.headers.get("interface")
+    if interface is None:
+        return frozenset()
+    views = sorted(reading.evidence.gateway_views, key=lambda v: v.t)
+    near = [v for v in views if v.t <= o.t][-1:] + [v for v in views if v.t > o.t][:1]
+    tunnels = {s.tunnel_local for v in near for s in v.sessions if s.interface == interface}
+    return frozenset(i.client for i in reading.evidence.identities if i.tunnel_gateway in tunnels)
+
+
+def _unseen(reading: Reading) -> dict[str, int]:
+    """By client, the marks that must have passed the far end: an answer that the gateway sent, and the question to it."""
+    missing = _sent(reading, reading.way(Side.OUTSIDE, "down", FrameKind.ESP))
+    for marks in missing.values():
+        marks |= {(sequence, False) for sequence, _ in marks}
+    there = _sent(reading, reading.frames(Side.FAR_END))
+    return {c: len(missing.get(c, set()) - there.get(c, set())) for c in reading.clients}
 
 
 def _receiver(candidates: frozenset[str], owner: str) -> str:
@@ -90,4 +149,4 @@ def _matrix(
         if owner != receiver or owner == UNTRACEABLE:
             strays.append(o)
     lost = {c: len(sent.get(c, set()) - arrived.get(c, set())) for c in reading.clients}
-    return Confusion(towards, cells, tuple(strays), lost)
+    return Confusion(towards, cells, tuple(strays), lost, dict.fromkeys(reading.clients, 0), {})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from harness.model import GatewayView, Observation, Side, Step, Verdict
+from harness.verdict.blame import blame
 from harness.verdict.findings import Findings, require
-from harness.verdict.ports import ports_by_client
+from harness.verdict.ports import L2TP_PORT, ports_by_client
 from harness.verdict.reading import Reading, deletes, l2tp_message, result_code
-from harness.verdict.survival import ANSWER_WITHIN_S, Cause, Life, trusted_lives
-from harness.verdict.survivors import LOSS_BUDGET
+from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS, Cause, Life, trusted_lives
+from harness.verdict.survivors import LOSS_BUDGET, expect_little_lost
 from harness.verdict.trust import TRAFFIC, Need, check
 
 CDN_BY_CLIENT = 3
@@ -143,8 +144,11 @@ def _expect_over(f: Findings, life: Life, step: Step) -> None:
 
 
 def _expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], ended: str, step: Step) -> None:
-    """Everyone else who was up goes on being answered, without loss beyond the budget; a farewell from the gateway is a death."""
-    judged = []
+    """Everyone else who was up goes on being answered, without loss beyond the budget; a farewell from the gateway is a death.
+
+    Each of them has to have asked enough after the step: nobody is known to be untouched for having been forgotten.
+    """
+    judged: dict[str, int] = {}
     for client, life in found.items():
         if client == ended or life.up is None or life.up.t >= step.began or (life.end.t < step.began and life.planned):
             continue
@@ -152,16 +156,25 @@ def _expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], end
         until = own.began if own is not None and own.began > step.began else float("inf")
         asked = [a for a in life.asked if step.began <= a.question.t < until]
         if life.died:
-            f.expect(False, f"{client} died too: {life.end.cause.value}", life.end.frame)
+            fault = blame(reading, life)
+            box = "" if fault.box != "nat" else f", to blame: the NAT ({fault.why})"
+            f.expect(False, f"{client} died too: {life.end.cause.value}{_since(reading, life, step)}{box}", life.end.frame)
             continue
-        lost = [a.question for a in asked if a.answer is None]
-        f.expect(
-            len(lost) <= LOSS_BUDGET * len(asked), f"{client} lost {len(lost)} of {len(asked)} marks after {step.name}", *lost[:5]
-        )
-        if any(a.question.t > step.ended for a in asked):
-            judged.append(client)
-    require(bool(judged) or bool(f.faults), f"nobody else carried traffic after {step.name}, so nobody could have been touched")
+        expect_little_lost(f, client, asked, budget=LOSS_BUDGET, when=f" after {step.name}")
+        judged[client] = sum(a.question.t > step.ended for a in asked)
     f.facts["untouched"] = judged
+    too_few = [client for client, count in judged.items() if count < SILENCE_MARKS]
+    require(not too_few or bool(f.faults), f"too few marks after {step.name} to say whether it touched {', '.join(too_few)}")
+    require(bool(judged) or bool(f.faults), f"nobody else was up when {step.name} began, so nobody could have been touched")
+
+
+def _since(reading: Reading, life: Life, step: Step) -> str:
+    """After which other of the scenario's endings a client died, where that was not `step`: the step to look at is that one."""
+    before = [s for s in reading.evidence.steps if s.began <= life.end.t and s == reading.closing_step(s.name.partition(":")[2])]
+    last = max(before, key=lambda s: s.began, default=None)
+    if last == step:
+        return ""
+    return f" before {step.name}" if life.end.t < step.began else "" if last is None else f", after {last.name}"
 
 
 def _view_after(reading: Reading, step: Step) -> GatewayView:
@@ -174,7 +187,10 @@ def _view_after(reading: Reading, step: Step) -> GatewayView:
 def _expect_released(
     f: Findings, reading: Reading, view: GatewayView, client: str, found: dict[str, Life], *, sessions: bool
 ) -> None:
-    """Neither SA nor port (nor session) of a client is left; an account that lists no one else either shows nothing."""
+    """Neither SA nor port (nor session) of a client is left; an account that lists no one else either shows nothing.
+
+    A port is held as long as its translation is installed, whether or not there is an SA to use it.
+    """
     f.facts["view"] = view.label
     others = [
         reading.identities[c]
@@ -187,9 +203,15 @@ def _expect_released(
     own = reading.identities[client]
     left = spis & {*own.spis_in, *own.spis_out}
     f.expect(not left, f"the gateway still holds {client}'s SAs {sorted(left)} ({view.label})")
-    ports = ports_by_client(reading).get(client, set())
-    taken = {sa.translated_port for sa in view.sas if sa.translated_port is not None}
-    f.expect(not ports & taken, f"the gateway still holds {client}'s port {sorted(ports & taken)} ({view.label})")
+    known = ports_by_client(reading)
+    translates = any(port != L2TP_PORT for i in others for port in known.get(i.client, ()))
+    installed = set(view.ports.values())
+    if translates:
+        seen = any(known.get(i.client, set()) & installed for i in others)
+        require(seen or bool(f.faults), f"the account {view.label!r} lists no translation of anybody still up")
+    taken = installed | {sa.translated_port for sa in view.sas if sa.translated_port is not None}
+    ports = known.get(client, set()) & taken
+    f.expect(not ports, f"the gateway still holds {client}'s port {sorted(ports)} ({view.label})")
     if sessions:
         listed = {s.tunnel_local for s in view.sessions}
         shown = any(i.tunnel_gateway in listed for i in others)

@@ -1,8 +1,9 @@
 """Known-bad controls: without demultiplexing a newcomer behind the same NAT ends the connection of whoever was there before.
 
-These pass only if the loss is seen *and* the killer is named, and fail if all is well. Named is: certain, where the victim's words
-were seen on the killer's SA; or the only client that did anything at that moment, while the gateway went on serving it (a gateway
-that fell silent towards everybody has evicted nobody).
+These pass only if the loss is seen, the killer is named *and* the gateway is to blame, and fail if all is well. Named is: certain,
+where the victim's words were seen on the killer's SA; or the only client that did anything at that moment, while the gateway went
+on serving it (a gateway that fell silent towards everybody has evicted nobody). A NAT that swallows the victim's packets as the
+newcomer comes is not the known fault, and must not prove that the harness sees it.
 """
 
 from __future__ import annotations
@@ -103,17 +104,23 @@ def gateway_key_collides(reading: Reading) -> Verdict:
 
 
 def _keys(reading: Reading) -> tuple[GatewayView, list[tuple[str, int, int | None]]]:
-    """(peer address, peer port, mark) of each client in the fullest view; raises Inconclusive where no view lists two."""
+    """(peer address, peer port, mark) of each client in the fullest view, the mark being the one that picks its client's SA
+    downwards;
+    raises Inconclusive where no view lists two clients with their SAs."""
     best: tuple[GatewayView, list[tuple[str, int, int | None]]] | None = None
     for view in reading.evidence.gateway_views:
-        marks = {s.translated_port: s.mark for s in view.sas}
-        keys = [(s.peer_address, s.peer_port, marks.get(s.peer_port)) for s in view.sessions]
-        if not keys:
+        keys = []
+        for s in view.sessions:
+            owner = next((i for i in reading.identities.values() if i.tunnel_gateway == s.tunnel_local), None)
+            own = () if owner is None else {*owner.spis_in, *owner.spis_out}
+            marks = {sa.mark for sa in view.sas if sa.spi in own and not sa.inbound}
+            keys += [(s.peer_address, s.peer_port, mark) for mark in marks]
+        if not view.sessions:
             keys = [(s.peer_address, s.translated_port or L2TP_PORT, s.mark) for s in view.sas if s.inbound]
         if len(keys) >= 2 and (best is None or len(keys) > len(best[1])):
             best = view, keys
     if best is None:
-        require(False, "no view of the gateway lists two clients at once")
+        require(False, "no view of the gateway lists two clients at once, with the SAs of each")
     assert best is not None
     return best
 
@@ -135,11 +142,16 @@ def _require_traffic_before_newcomer(reading: Reading, life: Life, order: tuple[
 
 def _expect_named(f: Findings, reading: Reading, death: Death, later: tuple[str, ...]) -> None:
     f.point(death.blow, *death.proof[:3])
+    if death.blame.box not in ("gateway", None):
+        box = death.blame.box.replace("nat", "NAT")
+        f.expect(False, f"{death.victim} died, and the {box} is to blame: {death.blame.why}", *death.blame.frames[:3])
+        return
     if death.killer is None and fell_mute(reading, death.life.end.t):
         f.expect(False, f"{death.victim} died when the gateway fell silent towards everybody: that is no eviction")
         return
     if not f.expect(death.killer in later, f"{death.victim} died, and no later client is shown to have done it"):
         return
+    require(death.blame.box is not None or bool(f.faults), f"{death.victim} died, and no box is to blame: {death.blame.why}")
     if death.strength is Strength.SUSPECTED:
         served = death.blow is not None and any(
             reading.sa_owner(o) == death.killer for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP) if o.t > death.blow.t

@@ -61,13 +61,30 @@ class End:
     reason: str | None = None  # why, in the client's words
 
 
+class LostBy(StrEnum):
+    """Where a mark was lost: behind the outside capture, or between the two captures, where only the NAT is."""
+
+    GATEWAY = "gateway"
+    NAT = "nat"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question on the wire (inside), and its answer there, if it came."""
+    """One question on the wire (inside), and its answer there, if it came. `reached` is the question on its way to the gateway and
+    `returned` the answer on its way from it, on its owner's SA and to its owner's port (both outside)."""
 
     sequence: int
     question: Observation
     answer: Observation | None
+    reached: Observation | None = None
+    returned: Observation | None = None
+
+    @property
+    def lost_by(self) -> LostBy | None:
+        """None where nothing was lost. The gateway only answers for what reached it, and not for what it did answer."""
+        if self.answer is not None:
+            return None
+        return LostBy.GATEWAY if self.reached is not None and self.returned is None else LostBy.NAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,9 @@ class Life:
     @property
     def lost(self) -> int:
         return self.sent - self.answered
+
+    def lost_by(self, box: LostBy) -> int:
+        return sum(a.lost_by is box for a in self.asked)
 
     @property
     def last_answered(self) -> Asked | None:
@@ -147,6 +167,7 @@ class Life:
             "sent": self.sent,
             "answered": self.answered,
             "lost": self.lost,
+            "lost_by": {box.value: self.lost_by(box) for box in LostBy},
             "first_answer_s": self.first_answer_s,
             "longest_gap_s": round(self.longest_gap, 3),
             "last_answered": None if last is None else last.sequence,
@@ -220,21 +241,31 @@ def _silence(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
 
 def _asked(reading: Reading, client: str) -> Iterator[Asked]:
     """Each question once, by its first sending, with the first answer that reached its owner."""
-    answers: dict[int, Observation] = {}
-    for o in reading.way(Side.INSIDE, "down", FrameKind.ESP):
+    answers = _marks(reading, client, Side.INSIDE, "down")
+    reached = _marks(reading, client, Side.OUTSIDE, "up")
+    returned = _marks(reading, client, Side.OUTSIDE, "down")
+    for number, o in _marks(reading, client, Side.INSIDE, "up").items():
+        yield Asked(number, o, answers.get(number), reached.get(number), returned.get(number))
+
+
+def _marks(reading: Reading, client: str, side: Side, direction: str) -> dict[int, Observation]:
+    """The first frame of each of a client's questions (up) or answers (down) on its own SA; downwards also where it belongs."""
+    found: dict[int, Observation] = {}
+    for o in reading.way(side, direction, FrameKind.ESP):
         mark = mark_of(o)
-        if mark is None or not mark.answer or reading.numbered(mark.owner) != client:
+        if mark is None or mark.answer != (direction == "down") or reading.numbered(mark.owner) != client:
             continue
-        if reading.at_address(o.dst) == client and reading.sa_owner(o) == client:
-            answers.setdefault(mark.sequence, o)
-    seen = set()
-    for o in reading.way(Side.INSIDE, "up", FrameKind.ESP):
-        mark = mark_of(o)
-        if mark is None or mark.answer or reading.numbered(mark.owner) != client or mark.sequence in seen:
+        if reading.sa_owner(o) != client or (direction == "down" and not _addressed(reading, o, client)):
             continue
-        if reading.sa_owner(o) == client:
-            seen.add(mark.sequence)
-            yield Asked(mark.sequence, o, answers.get(mark.sequence))
+        found.setdefault(mark.sequence, o)
+    return found
+
+
+def _addressed(reading: Reading, o: Observation, client: str) -> bool:
+    """Whether a frame from the gateway goes to a client: inside to its address, outside to no other client's port."""
+    if o.side is Side.INSIDE:
+        return reading.at_address(o.dst) == client
+    return o.dst == reading.evidence.nat_outside and reading.at_port(o.dport) in (None, client)
 
 
 def _closings(reading: Reading, client: str, after: float) -> Iterator[End]:

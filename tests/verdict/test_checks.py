@@ -360,6 +360,110 @@ def forget(client: str) -> Callable[[Any], object]:
     )
 
 
+def forget_answers(w: Any, client: str, numbers: set[int]) -> None:
+    """The client heard none of these answers."""
+    w.records = [
+        r for r in w.records if not (r.client == client and r.kind is RecordKind.MARK_ANSWERED and r.data["sequence"] in numbers)
+    ]
+
+
+def swallow(client: str, count: int, name: str = "answer", after: str = "") -> Callable[[Any], object]:
+    """The NAT drops some of a client's packets, answers or questions ("mark"); with `after` those that follow this step."""
+
+    def act(w: Any) -> None:
+        since = end_of(w, after) if after else b.T0
+        gone = [p for p in w.find(name, client) if p.inside.t > since][1 : 3 * count : 3]
+        assert len(gone) == count
+        numbers = {p.inside.inner.mark.sequence for p in gone}
+        forget_answers(w, client, numbers)
+        for p in gone:
+            setattr(p, "inside" if p.direction == "down" else "outside", None)
+        if name == "mark":  # what never arrived is never answered
+            w.packets = [p for p in w.packets if (p.name, p.client) != ("answer", client) or p.inside.inner.mark.sequence not in numbers]
+            w.lone = [o for o in w.lone if o.mark is None or o.mark.owner != w.n(client) or o.mark.sequence not in numbers]
+
+    return act
+
+
+def nat_kills() -> Any:
+    """Everything that the first client sends once the second has come vanishes inside the NAT."""
+    world = b.World(2, "mute")
+    t = came = world.hold(world.connect("c1", b.T0) + 0.1, 4.0)
+    t = world.hold(world.connect("c2", t) + 0.1, 6.0)
+    for p in world.find("mark", "c1"):
+        if p.inside is not None and p.inside.t > came:
+            p.outside = None
+    world.view("end", t)
+    return b.over(world, t)
+
+
+def silence_after(step: str, client: str) -> Callable[[Any], object]:
+    """One client's ending makes the gateway silent towards a neighbour."""
+
+    def act(w: Any) -> None:
+        gone = [p for p in w.find("answer", client) if p.inside.t > end_of(w, step)]
+        assert gone
+        w.packets = [p for p in w.packets if p not in gone]
+        forget_answers(w, client, {p.inside.inner.mark.sequence for p in gone})
+
+    return act
+
+
+def keep_translation(w: Any, client: str) -> None:
+    """The SA is gone, and the account lists no other that bears the port; its translation is still installed."""
+    w.views = [replace(v, ports={**v.ports, w.n(client): w.ports[client]}) for v in w.views]
+
+
+def resting(quiet: float, *keepalives: float) -> Callable[[], Any]:
+    """One client that sends nothing for so many seconds but keepalives, so many seconds after its last words."""
+
+    def build() -> Any:
+        world = b.World(1)
+        t = world.hold(world.connect("c1", b.T0) + 0.1, 3.0)
+        last = max(p.inside.t for p in world.packets if p.direction == "up" and p.inside is not None)
+        for after in keepalives:
+            world.packet("c1", last + after, "up", 4500, FrameKind.KEEPALIVE, "keepalive")
+        return b.over(world, world.hold(t + quiet, 2.0))
+
+    return build
+
+
+def flood(w: Any) -> None:
+    """The gateway sends every answer to another client besides."""
+    for p in w.find("answer"):
+        other = "c2" if p.client == "c1" else "c1"
+        w.esp(p.client, p.outside.t + 0.0005, "down", "copy", on=other, mark=p.inside.inner.mark, ppp=dict(p.inside.inner.ppp))
+
+
+def twice(name: str, client: str, i: int = 20) -> Callable[[Any], object]:
+    """A mark is sent anew by whoever sends it; the far end is not concerned."""
+
+    def act(w: Any) -> None:
+        p = w.find(name, client)[i]
+        w.esp(client, p.outside.t + 0.0005, p.direction, "again", mark=p.inside.inner.mark, ppp=dict(p.inside.inner.ppp))
+
+    return act
+
+
+def far_twice(*, answer: bool) -> Callable[[Any], object]:
+    """A mark of the first client's shows twice at the far end: a question that came out, or an answer that went in."""
+
+    def act(w: Any) -> None:
+        o = [o for o in w.lone if o.side is Side.FAR_END and o.mark.owner == 1 and o.mark.answer is answer][9]
+        w.lone.append(replace(o, t=o.t + 0.0002))
+
+    return act
+
+
+def far_misses(*, answer: bool) -> Callable[[Any], object]:
+    """The far end's capture holds one question, or answer, of the first client's less."""
+
+    def act(w: Any) -> None:
+        w.lone.remove([o for o in w.lone if o.side is Side.FAR_END and o.mark.owner == 1 and o.mark.answer is answer][9])
+
+    return act
+
+
 def alone() -> Any:
     return b.clean(1)
 
@@ -422,6 +526,14 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-43", of(b.endings)),
     ("DMX-44", of(b.endings)),
     ("DMX-45", of(b.endings)),
+    ("DMX-07", of(b.clean, swallow("c1", 1))),
+    ("DMX-07", of(b.clean, swallow("c1", 1, "mark"))),
+    ("DMX-40", of(b.endings, swallow("c5", 1, "answer", "delete-ipsec:c1"))),
+    ("DMX-25", of(b.clean, far(lambda o: replace(o, headers={}), of_c1))),
+    ("DMX-25", of(b.clean, far(lambda o: replace(o, headers={"interface": "ppp9"}), of_c1))),
+    ("LNX-02", of(b.clean, speak("c1", "c2"))),
+    ("NTT-08", of(resting(22.0, 20.1))),
+    ("NTT-28", of(b.clean, swallow("c1", 1))),
     ("DMX-74", of(b.together)),
     ("NTT-08", of(b.idle)),
     ("NTT-12", of(b.clean, lambda w: [on_outside(p, **({"sport": 4500} if p.direction == "up" else {"dport": 4500})) for p in w.packets
@@ -437,7 +549,11 @@ FAIL: list[tuple[str, Make, str]] = [
      "all acted"),
     ("DMX-01", of(lambda: b.clean(hold=12.0), cut("c1", 8.0)), "no later client is shown"),
     ("DMX-01", of(plain(), lambda w: w.link("c1", b.T0 + 12.0, "down", "LCP", "Echo-Request")), "still sent to c1"),
+    ("DMX-01", of(nat_kills), "the NAT is to blame: c1's packets went into the NAT"),
+    ("DMX-04", of(nat_kills), "the NAT is to blame: c1's packets went into the NAT"),
     ("DMX-02", of(b.clean), "apart by"),
+    ("DMX-02", of(plain(), lambda w: setattr(w, "views", [replace(v, sas=tuple(replace(s, mark=int(s.spi[-1])) for s in v.sas))
+                                                          for v in w.views])), "apart by [('203.0.113.232', 1701, 1), ('203.0.113.232', 1701, 2)]"),
     ("DMX-02", of(plain(), sessions_by(peer_port=2000)), "knows a client as"),
     ("DMX-02", of(plain(), sessions_by(peer_address="198.51.100.9")), "knows a client as"),
     ("DMX-02", of(plain(), by_sas(mark=True)), "apart by"),
@@ -452,6 +568,11 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-07", of(plain()), "c1 died: the gateway fell silent; killer: c2 (certain)"),
     ("DMX-07", of(plain("kernel")), "c2 never came up: LCP incomplete"),
     ("DMX-07", of(b.clean, lose("c1", 2)), "c1 lost 2 of 50"),
+    ("DMX-07", of(b.clean, lose("c1", 1)), "c1 lost 1 of 50 marks, longest gap"),
+    ("DMX-07", of(b.clean, swallow("c1", 3)), "the NAT lost 3 of c1's 50 marks"),
+    ("DMX-07", of(b.clean, swallow("c1", 3, "mark")), "the NAT lost 3 of c1's 50 marks"),
+    ("DMX-07", of(nat_kills), "killer: c2 (suspected), to blame: the NAT"),
+    ("DMX-07", of(b.clean, far(lambda o: replace(o, headers={"interface": "ppp1"}), of_c1)), "50 marks of c1 reached c2 towards the far end"),
     ("DMX-07", of(b.clean, speak("c1", "c2")), "1 marks of c1 reached c2 towards the clients"),
     ("DMX-07", of(b.clean, far(lambda o: replace(o, src="172.16.1.11"), of_c1)), "marks of c1 reached c2 towards the far end"),
     ("DMX-07", of(b.clean, say_goodbye("c1", 5.0)), "c1 died: StopCCN"),
@@ -492,6 +613,9 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-25", of(b.clean, strange(RecordKind.MARK_STRANGE, owner=2, sequence=1)), "received a mark of client 2"),
     ("DMX-25", of(b.clean, strange(RecordKind.STRANGE_DATA, tunnel=7)), "data for tunnel 7"),
     ("DMX-25", of(b.clean, strange(RecordKind.MARK_DAMAGED, sequence=7)), "mark 7 damaged"),
+    ("DMX-25", of(b.clean, twice("answer", "c1")), "the gateway delivered 1 marks of c1 more than once"),
+    ("DMX-25", of(b.clean, far_twice(answer=False)), "the gateway delivered 1 marks of c1 more than once"),
+    ("DMX-25", of(b.clean, far_twice(answer=True)), "the far end delivered 1 marks of c1 more than once"),
     ("LNX-01", of(plain()), "c1 died when c2 came"),
     ("LNX-02", of(plain("kernel")), "c1 died when c2 came"),
     ("DMX-29", of(alone, ports(c1=1025)), "has port [1025], not 1024"),
@@ -541,6 +665,14 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-40", of(b.endings, cut("c5", 8.0)), "c5 died too"),
     ("DMX-40", of(b.endings, lambda w: lose_after(w, "c5", "delete-ipsec:c1", 2)), "c5 lost 2 of"),
     ("DMX-40", of(b.endings, lambda w: keep_port(w, "c1")), "still holds c1's port"),
+    ("DMX-40", of(b.endings, lambda w: keep_translation(w, "c1")), "still holds c1's port [1025]"),
+    ("DMX-45", of(b.endings, lambda w: keep_translation(w, "c4")), "still holds c4's port [1027]"),
+    ("DMX-40", of(b.endings, silence_after("delete-ipsec:c1", "c2")), "c2 died too: the gateway fell silent"),
+    ("DMX-43", of(b.endings, silence_after("gateway-close:c2", "c3")), "c3 died too: the gateway fell silent"),
+    ("DMX-44", of(b.endings, silence_after("client-close:c3", "c5")), "c5 died too: the gateway fell silent"),
+    ("DMX-45", of(b.endings, silence_after("delete-ipsec:c1", "c2")), "c2 died too: the gateway fell silent, after delete-ipsec:c1"),
+    ("DMX-44", of(b.endings, silence_after("delete-ipsec:c1", "c2")), "c2 died too: the gateway fell silent before client-close:c3"),
+    ("DMX-40", of(b.endings, swallow("c5", 3, "answer", "delete-ipsec:c1")), "the NAT lost 3 of c5's"),
     ("DMX-43", of(b.endings, without("StopCCN", "c2")), "neither StopCCN nor CDN"),
     ("DMX-43", of(b.endings, inner("StopCCN", "c2", l2tp={"message": "Hello", "tunnel": 102})), "neither StopCCN nor CDN"),
     ("DMX-40", of(b.endings, ike("INFO", "c1", deletes=[])), "no Delete payload for c1"),
@@ -565,6 +697,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-74", of(b.together, ports(c2=1024)), "share port 1024"),
     ("DMX-74", of(b.together, lose("c3", 2)), "c3 lost 2 of"),
     ("DMX-74", of(b.together, say_goodbye("c1", 3.0)), "c1 died"),
+    ("DMX-74", of(b.together, flood), "marks of c1 reached c2 towards the clients"),
     ("NTT-01", of(b.clean, ike("MM1", "c1", **VID)), "c1's MM1 does not announce"),
     ("NTT-01", of(b.clean, ike("MM2", "c1", **VID)), "c1's MM2 does not announce"),
     ("NTT-01", of(b.clean, ike("MM2", "c1", vendor_ids=["90cb80913ebb696e086381b5ec427b1f"])), "share no version"),
@@ -601,6 +734,8 @@ FAIL: list[tuple[str, Make, str]] = [
     ("NTT-08", of(b.idle, lambda w: w.packet("c1", b.T0 + 60, "down", 4500, FrameKind.KEEPALIVE, "keepalive")), "the gateway, which is"),
     ("NTT-08", of(b.idle, frame("keepalive", "c1", sport=500)), "keepalives from 500"),
     ("NTT-08", of(b.idle, without("keepalive", "c1"), lambda w: w.control("c1", b.T0 + 100, "up", "Hello")), "sent no keepalive"),
+    ("NTT-08", of(resting(21.5)), "c1 was quiet for 21.7 s and sent no keepalive"),
+    ("NTT-08", of(resting(50.0, 20.0)), "c1 was quiet for 30.2 s and sent no keepalive"),
     ("NTT-10", of(b.clean, frame("MM1", "c1", "outside", src="10.0.0.2")), "c1 left the NAT as 10.0.0.2"),
     ("NTT-10", of(b.clean, frame("MM1", "c1", "inside", sport=501)), "sends MM1 from 501"),
     ("NTT-10", of(b.clean, frame("MM1", None, "outside", sport=500)), "left port 500 to c1, c2"),
@@ -636,6 +771,9 @@ FAIL: list[tuple[str, Make, str]] = [
     ("NTT-25", of(b.clean, lambda w: w.record(b.T0, "c1", RecordKind.ESP_UP, spi_in="bad", spi_out="d0000001")), "says SPI bad"),
     ("NTT-25", of(b.clean, lambda w: w.record(b.T0, "c1", RecordKind.ESP_UP, spi_in="c0000001", spi_out="bad")), "says SPI bad"),
     ("NTT-25", of(b.clean, only("c2")), "lists no outbound SA for c1"),
+    ("NTT-25", of(b.clean, only()), "lists no outbound SA for c1"),
+    ("NTT-25", of(b.clean, lambda w: setattr(w, "views", [replace(v, sas=tuple(replace(s, inbound=False) for s in v.sas)) for v in w.views])),
+     "lists no inbound SA for c1"),
     ("NTT-25", of(b.clean, lambda w: setattr(w, "packets", [p for p in w.packets if p.inside.kind is FrameKind.IKE or p.direction == "up"])),
      "no ESP went down on c1's SA"),
     ("NTT-27", of(b.clean, lambda w: w.packet("c1", b.T0 + 1, "up", 1701, FrameKind.L2TP_CLEAR, "clear")), "crossed in clear"),
@@ -645,6 +783,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("NTT-28", of(plain()), "c1 died"),
     ("NTT-28", of(plain("kernel")), "c2 never came up"),
     ("NTT-28", of(b.clean, lose("c2", 2)), "c2 lost 2 of"),
+    ("NTT-28", of(b.clean, flood), "marks of c1 reached c2 towards the clients"),
 ]  # fmt: skip
 
 
@@ -696,7 +835,17 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-43", of(b.clean, add_step("gateway-close:c2", 1.0)), "c2 was not up when"),
     ("DMX-43", of(b.endings, lambda w: w.control("c2", b.T0 + 3, "down", "StopCCN")), "had died before"),
     ("DMX-43", of(cleared, lambda w: only_marks(w, "c2", 2), forget("c2"), without("answer", "c2")), "c2 was never answered"),
-    ("DMX-43", of(cleared), "nobody else carried traffic after"),
+    ("DMX-43", of(cleared), "too few marks after gateway-close:c2 to say whether it touched c1"),
+    ("DMX-43", of(cleared, lambda w: b.close(w, "c1", b.T0 + 2.0, by="client"), add_step("client-close:c1", 1.9)), "nobody else was up when"),
+    ("DMX-40", of(lambda: b.endings(1.5), silence_after("delete-ipsec:c1", "c2")), "too few marks after delete-ipsec:c1 to say whether it touched c2"),
+    ("DMX-40", of(b.endings, lambda w: setattr(w, "views", [replace(v, ports={}) for v in w.views])), "lists no translation of anybody"),
+    ("DMX-25", of(b.clean, twice("mark", "c1")), "the traffic generator sent a mark more than once"),
+    ("DMX-07", of(b.clean, far_misses(answer=False)), "1 marks of c1 passed the far end, and its capture missed them"),
+    ("DMX-25", of(b.clean, far_misses(answer=True)), "1 marks of c1 passed the far end, and its capture missed them"),
+    ("DMX-02", of(plain(), lambda w: setattr(w, "views", [replace(v, sas=()) for v in w.views])), "no view of the gateway lists two clients"),
+    ("DMX-74", of(lambda: b.together(4, 0.015)), "45 ms apart, so not together"),
+    ("NTT-08", of(resting(20.2)), "idle long enough"),
+    ("NTT-25", of(b.clean, leave_out_view), "own account"),
     ("DMX-45", of(b.endings, lambda w: setattr(w, "views", [v for v in w.views if v.t < end_of(w, "vanish:c4")])), "not asked for its"),
     ("DMX-04", of(barely), "nothing to lose"),
     ("DMX-04", of(plain("mute"), nothing_down("c2")), "sent nothing to anybody"),
@@ -818,6 +967,40 @@ def test_half_a_cure_says_whether_the_newcomer_came_up() -> None:
     refused = CHECKS["LNX-01"](both_up, newcomer_up=False)
     assert refused.outcome is Outcome.FAIL
     assert "c2 came up: True, expected: False" in refused.because
+
+
+def test_half_a_cure_says_what_was_lost_and_what_went_astray() -> None:
+    verdict = CHECKS["LNX-02"](of(b.clean, speak("c1", "c2"), lose("c2", 2))())
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.facts["misdelivered"] == {"c1": {"c2": 1}}
+    assert verdict.facts["lost"]["c2"] == {"of": 40, "gateway": 2, "nat": 0}
+    assert verdict.facts["to_clients"]["cells"]["c1"]["c2"] == 1
+    assert "2 of 90 marks lost; 1 packets of c1 went to c2" in verdict.because
+
+
+def test_no_box_to_blame_is_no_eviction_proved() -> None:
+    from harness.errors import Inconclusive
+    from harness.verdict.blame import Blame
+    from harness.verdict.eviction import _expect_named
+    from harness.verdict.findings import Findings
+    from harness.verdict.killer import deaths
+    from harness.verdict.reading import Reading
+    from harness.verdict.survival import trusted_lives
+
+    reading = Reading(b.eviction().evidence())
+    death = deaths(reading, trusted_lives(reading))[0]
+    with pytest.raises(Inconclusive, match="no box is to blame: nothing shows"):
+        _expect_named(Findings(), reading, replace(death, blame=Blame(None, "nothing shows where")), ("c2",))
+    f = Findings()
+    _expect_named(f, reading, replace(death, blame=Blame("client", "c1 ended it")), ("c2",))
+    assert f.faults == ["c1 died, and the client is to blame: c1 ended it"]
+
+
+@pytest.mark.parametrize(("change", "judged_by"), [({}, "the gateway's PPP interface"), ({"headers": {}}, "the source address, as its sender wrote it")])
+def test_the_far_end_says_what_it_rests_on(change: dict[str, Any], judged_by: str) -> None:
+    verdict = CHECKS["DMX-25"](of(b.clean, far(lambda o: replace(o, **change), lambda o: True))())
+    assert verdict.outcome is Outcome.PASS
+    assert [k for k, count in verdict.facts["to_far_end"]["received_by"].items() if count] == [judged_by]
 
 
 def test_sessions_last_whatever_the_port() -> None:

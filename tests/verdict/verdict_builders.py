@@ -85,6 +85,9 @@ class World:
     def ppp(self, client: str) -> str:
         return f"172.16.1.{self.n(client) + 9}"
 
+    def interface(self, client: str) -> str:
+        return f"ppp{self.n(client) - 1}"
+
     def spi_in(self, client: str) -> str:
         return f"c000000{self.n(client)}"
 
@@ -189,10 +192,6 @@ class World:
         if self.mode != "demux" or o is None or client not in self.ports:
             return
         port, up = self.ports[client], packet.direction == "up"
-        t = o.t + (0.0009 if up else -0.0009)
-        ends = ((NAT, 1701), (GATEWAY, 1701)) if up else ((GATEWAY, 1701), (NAT, 1701))
-        plain = replace(o, side=Side.TRANSLATED, t=t, kind=FrameKind.L2TP_CLEAR, esp=None, headers={})
-        self.lone.append(replace(plain, src=ends[0][0], sport=1701, dst=ends[1][0], dport=1701))
         src, dst = ((NAT, port), (GATEWAY, 1701)) if up else ((GATEWAY, 1701), (NAT, port))
         self.lone.append(
             replace(o, side=Side.TRANSLATED, t=o.t + (0.001 if up else -0.001), src=src[0], sport=src[1], dst=dst[0], dport=dst[1],
@@ -229,8 +228,8 @@ class World:
             ("down", "MM4", {"nat_d": [nat_d(icookie, rcookie, *outer), nat_d(icookie, rcookie, *peer)]}),
             ("up", "MM5", {}),
             ("down", "MM6", {}),
-            ("up", "QM1", {"proposals": [proposal], "ids": ids}),
-            ("down", "QM2", {"proposals": [proposal], "ids": ids}),
+            ("up", "QM1", {"proposals": [{**proposal, "spi": self.spi_in(client)}], "ids": ids}),
+            ("down", "QM2", {"proposals": [{**proposal, "spi": self.spi_out(client)}], "ids": ids}),
             ("up", "QM3", {}),
         ]
         for direction, message, facts in script:
@@ -304,7 +303,10 @@ class World:
             self.record(t + 0.004, client, RecordKind.MARK_ANSWERED, sequence=number, size=size, took=0.004)
 
     def far(self, t: float, src: str, dst: str, mark: Mark) -> None:
-        self.lone.append(Observation(Side.FAR_END, 0, t, src, dst, None, None, 63, FrameKind.ICMP, 84, f"far{t}{mark}", mark=mark))
+        link = {"interface": f"ppp{mark.owner - 1}"}
+        self.lone.append(
+            Observation(Side.FAR_END, 0, t, src, dst, None, None, 63, FrameKind.ICMP, 84, f"far{t}{mark}", mark=mark, headers=link)
+        )
 
     def hold(self, t: float, seconds: float, *, every: float = 0.2, who: tuple[str, ...] | None = None) -> float:
         """Marked traffic of everyone who is up, one step "hold"; in mode "kernel" the gateway's echoes for victims besides."""
@@ -326,7 +328,9 @@ class World:
         """The gateway's account of those who have an SA and are not gone."""
         here = [c for c in self.order if c not in self.gone]
         sessions = tuple(
-            GatewaySession(NAT, self.ports.get(c, 1701), 200 + self.n(c), 100 + self.n(c), 400 + self.n(c), 300 + self.n(c))
+            GatewaySession(
+                NAT, self.ports.get(c, 1701), 200 + self.n(c), 100 + self.n(c), 400 + self.n(c), 300 + self.n(c), self.interface(c)
+            )
             for c in here
         )
         sas = tuple(
@@ -447,8 +451,9 @@ def eviction(mode: str = "user", count: int = 2, *, order: tuple[str, ...] | Non
     return over(world, t)
 
 
-def endings() -> World:
-    """Five clients; the fourth vanishes, the first loses its SAs, the second is cleared by the gateway, the third hangs up."""
+def endings(pause: float = 3.0) -> World:
+    """Five clients; the fourth vanishes, the first loses its SAs, the second is cleared by the gateway, the third hangs up. Marks
+    flow for `pause` seconds between any two of these."""
     world = World(5)
     t = T0
     for client in ("c2", "c1", "c3", "c4", "c5"):
@@ -458,31 +463,31 @@ def endings() -> World:
     world.steps.append(Step("vanish:c4", t, t + 0.001, ("c4",), {"carried_out": True}))
     for i in range(3):
         world.control("c4", t + 3 + i, "down", "Hello")
-    t = world.hold(t + 0.1, 3.0)
+    t = world.hold(t + 0.1, pause)
     spi = world.spi_out("c1")
     world.ike("c1", t, "down", "INFO", deletes=[{"protocol": "esp", "spis": [spi]}])
     world.record(t, "c1", RecordKind.ENDED, cause="deleted", by="gateway")
     world.gone.add("c1")
     world.steps.append(Step("delete-ipsec:c1", t - 0.01, t + 0.01, ("c1",), {"carried_out": True}))
-    t = world.hold(t + 0.1, 3.0)
+    t = world.hold(t + 0.1, pause)
     world.control("c2", t, "down", "StopCCN", **{"Result Code": {"result": 6, "error": None, "message": ""}})
     world.record(t, "c2", RecordKind.ENDED, cause="StopCCN", by="gateway")
     world.gone.add("c2")
     world.steps.append(Step("gateway-close:c2", t - 0.01, t + 0.01, ("c2",), {"carried_out": True}))
-    t = world.hold(t + 0.1, 3.0)
+    t = world.hold(t + 0.1, pause)
     ended = close(world, "c3", t, by="client")
     world.steps.append(Step("client-close:c3", t - 0.01, ended + 0.01, ("c3",), {"carried_out": True}))
-    t = world.hold(t + 0.1, 3.0)
+    t = world.hold(t + 0.1, pause)
     world.view("after-vanish:c4", t)
-    t = world.hold(t + 0.1, 3.0)
+    t = world.hold(t + 0.1, pause)
     world.view("end", t)
     return over(world, t)
 
 
-def together(count: int = 4) -> World:
-    """Everyone starts within 3 ms."""
+def together(count: int = 4, apart: float = 0.001) -> World:
+    """Everyone starts within 3 ms, or `apart` seconds after one another."""
     world = World(count)
-    done = [world.connect(p.name, T0 + 0.001 * i) for i, p in enumerate(world.plans)]
+    done = [world.connect(p.name, T0 + apart * i) for i, p in enumerate(world.plans)]
     t = world.hold(max(done) + 0.1, 6.0)
     world.view("end", t)
     return over(world, t)

@@ -1,0 +1,50 @@
+"""What the scripts promise to the verdicts: enough traffic, and enough quiet, to judge by."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from harness.scenario.play import MARKS_PER_S
+from harness.scenario.scripts import IDLE_S, SCRIPTS
+from harness.verdict.floating import KEEPALIVE_S, TIMER_S
+from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS
+
+
+@dataclass
+class Steps:
+    """Stands for a play: takes every step without doing anything."""
+
+    taken: list[tuple[str, Any]] = field(default_factory=list)
+
+    def __getattr__(self, name: str) -> Any:
+        async def take(argument: Any) -> None:
+            self.taken.append((name, argument))
+
+        return take
+
+
+def steps_of(name: str) -> list[tuple[str, Any]]:
+    played = Steps()
+    asyncio.run(SCRIPTS[name].run(cast(Any, played)))
+    return played.taken
+
+
+def test_whoever_is_hurt_by_an_ending_is_judged_before_the_next() -> None:
+    """Questions of the last ANSWER_WITHIN_S before a client's own end are not judged."""
+    between: list[float] = []
+    endings = 0
+    for name, argument in steps_of("endings"):
+        if name in ("vanish", "delete_ipsec", "gateway_close", "client_close"):
+            endings += 1
+            between.append(0.0)
+        elif name == "hold" and between:
+            between[-1] += argument
+    assert endings == 4
+    assert min(between) * MARKS_PER_S >= ANSWER_WITHIN_S * MARKS_PER_S + SILENCE_MARKS
+
+
+def test_an_idle_client_is_idle_for_long_enough_to_miss_its_keepalive() -> None:
+    assert ("idle", IDLE_S) in steps_of("alone")
+    assert IDLE_S > KEEPALIVE_S + TIMER_S + 1 / MARKS_PER_S
