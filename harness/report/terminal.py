@@ -84,7 +84,10 @@ class Progress:
         bar = min(BAR, self._width * 2 // 5)
         filled = bar * self._done // self._total if self._total else 0
         head = f"[{'#' * filled}{'.' * (bar - filled)}] {self._done}/{self._total} "
-        self._write(CLEAR + (head + visible(self._shown).replace("\n", " "))[: self._width - 1])
+        text = visible(self._shown).replace("\n", " ")
+        if len(head) + len(text) >= self._width:  # the step says more than the scenario's name before it
+            text = text.partition(": ")[2] or text
+        self._write(CLEAR + (head + text)[: self._width - 1])
 
 
 def describe(result: CaseResult, *, colour: bool, ids: str = "") -> str:
