@@ -187,7 +187,8 @@ class Sink:
         try:
             yield playing
         except BaseException as error:
-            reason = str(error) or type(error).__name__
+            interrupted = isinstance(error, KeyboardInterrupt)
+            reason = "the run was interrupted while the scenario was played" if interrupted else str(error) or type(error).__name__
             playing.told = None
             raise
         finally:
