@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.model import FrameKind, Observation, Side, Verdict
-from harness.verdict.altered import altered
+from harness.model import FrameKind, Observation, RecordKind, Side, Verdict
+from harness.verdict.altered import altered, copied
 from harness.verdict.blame import nat_faults
 from harness.verdict.findings import Findings, require
+from harness.verdict.foreign import FROM_NOBODY, foreign
 from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT
 from harness.verdict.reading import Crossing, Reading, ike, l2tp_message
 from harness.verdict.remapping import remappings
@@ -21,9 +22,12 @@ CHECKSUMS = {"ip_checksum", "udp_checksum"}
 def outside_source_is_the_nat(reading: Reading) -> Verdict:
     """On the outside every packet of a client bears the NAT's address, and every packet to one is for it."""
     nat, gateway = reading.evidence.nat_outside, reading.evidence.gateway_address
-    f = Findings(nat=nat)
+    noise = {id(o) for o in foreign(reading)[FROM_NOBODY]}
+    f = Findings(nat=nat, noise=len(noise))
     up = 0
     for o in reading.frames(Side.OUTSIDE):
+        if id(o) in noise:
+            continue
         if o.kind is FrameKind.OTHER and reading.at_address(o.src) is None and reading.at_address(o.dst) is None:
             continue
         if o.src == gateway:
@@ -54,6 +58,7 @@ def inner_checksum_is_of_the_inside_address(reading: Reading) -> Verdict:
     takes the packet all the same."""
     f = Findings()
     gateway, nat = reading.evidence.gateway_address, reading.evidence.nat_outside
+    unjudged = []
     for client in reading.clients:
         sent = [
             o
@@ -61,6 +66,8 @@ def inner_checksum_is_of_the_inside_address(reading: Reading) -> Verdict:
             if reading.sa_owner(o) == client and o.inner is not None and o.inner.udp_checksum != 0
         ]
         if not sent:
+            if reading.records(client, RecordKind.PPP_UP):
+                unjudged.append(client)
             continue
         for o in sent:
             assert o.inner is not None
@@ -71,39 +78,22 @@ def inner_checksum_is_of_the_inside_address(reading: Reading) -> Verdict:
             l2tp_message(o) == "SCCRP" and reading.sa_owner(o) == client for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP)
         )
         f.expect(taken, f"the gateway did not answer {client}, whose checksums are of its inside address", *sent[:1])
+        f.facts.setdefault("judged", {})[client] = len(sent)
+    why_not = f"none of the packets of {', '.join(unjudged)}, up though they were, has an inner checksum that could be judged"
+    require(not unjudged or bool(f.faults), why_not)
     return f.verdict("the inner checksums are of the inside addresses, and the gateway accepts them")
 
 
 @check(*WIRE, Need.PAIRED)
 def port_500_is_translated(reading: Reading) -> Verdict:
     """MM1 of every client leaves the NAT with another address and another port. One client may keep 500: noted, not judged."""
-    f = Findings()
-    kept = []
-    for client, c in _first_crossings(reading, "MM1"):
-        f.expect(c.inside.sport == IKE_PORT, f"{client} sends MM1 from {c.inside.sport}", c.inside)
-        _expect_source_translated(f, reading, client, c)
-        f.facts[client] = f"{c.inside.src}:{c.inside.sport} -> {c.outside.src}:{c.outside.sport}"
-        if c.outside.sport == IKE_PORT:
-            kept.append(client)
-    f.expect(len(kept) < len(reading.clients) and len(kept) <= 1, f"the NAT left port {IKE_PORT} to {', '.join(kept)}")
-    f.facts["kept_500"] = kept
-    return f.verdict(f"MM1 is translated: {f.facts}")
+    return _is_translated(reading, "MM1", IKE_PORT)
 
 
 @check(*WIRE, Need.PAIRED)
 def port_4500_is_translated(reading: Reading) -> Verdict:
     """MM5 of every client leaves the NAT with another address, by a mapping of its own. One client may keep 4500: noted."""
-    f = Findings()
-    kept = []
-    for client, c in _first_crossings(reading, "MM5"):
-        f.expect(c.inside.sport == NATT_PORT, f"{client} sends MM5 from {c.inside.sport}", c.inside)
-        _expect_source_translated(f, reading, client, c)
-        f.facts[client] = f"{c.inside.src}:{c.inside.sport} -> {c.outside.src}:{c.outside.sport}"
-        if c.outside.sport == NATT_PORT:
-            kept.append(client)
-    f.expect(len(kept) <= 1, f"the NAT left port {NATT_PORT} to {', '.join(kept)}")
-    f.facts["kept_4500"] = kept
-    return f.verdict(f"MM5 is translated: {f.facts}")
+    return _is_translated(reading, "MM5", NATT_PORT)
 
 
 @check(*WIRE, Need.PAIRED)
@@ -150,10 +140,12 @@ def payload_crosses_untouched_inbound(reading: Reading) -> Verdict:
 def nothing_else_changes(reading: Reading) -> Verdict:
     """Between the two sides only the client's address and port, the TTL (downwards) and the checksums differ."""
     f = Findings()
-    for c in _crossings(reading):
+    changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
+    for c in (*_crossings(reading), *changed):
         for name, before, behind in _unchanging(c):
             f.expect(before == behind, f"the NAT changed {name} from {before} to {behind}", c.before, c.behind)
         f.expect(c.behind.ttl < c.before.ttl, f"the TTL went from {c.before.ttl} to {c.behind.ttl}", c.before, c.behind)
+    _expect_no_copies(f, reading, "up", "down")
     return f.verdict(f"{len(reading.crossings())} packets differ in address, port, TTL and checksums only")
 
 
@@ -184,6 +176,7 @@ def housekeeping_keeps_clients_apart(reading: Reading) -> Verdict:
     require(received >= set(reading.clients), f"nothing came back for {', '.join(sorted(set(reading.clients) - received))}")
     for fault in nat_faults(reading):
         f.expect(False, fault.why, *fault.frames[:4])
+    _expect_no_copies(f, reading, "up", "down")
     return f.verdict(f"{len(received)} clients are told apart by their ports alone")
 
 
@@ -209,6 +202,23 @@ def _first_crossings(reading: Reading, message: str) -> Iterator[tuple[str, Cros
         yield client, found
 
 
+def _is_translated(reading: Reading, message: str, port: int) -> Verdict:
+    """The first of these messages of every client leaves the NAT with another address. One client may keep its port: noted. A lone
+    one may not keep 500: for all that can be seen, that NAT keeps every port."""
+    f = Findings()
+    kept = []
+    for client, c in _first_crossings(reading, message):
+        f.expect(c.inside.sport == port, f"{client} sends {message} from {c.inside.sport}", c.inside)
+        _expect_source_translated(f, reading, client, c)
+        f.facts[client] = f"{c.inside.src}:{c.inside.sport} -> {c.outside.src}:{c.outside.sport}"
+        if c.outside.sport == port:
+            kept.append(client)
+    allowed = 0 if len(reading.clients) == 1 and port == IKE_PORT else 1
+    f.expect(len(kept) <= allowed, f"the NAT left port {port} to {', '.join(kept)}")
+    f.facts[f"kept_{port}"] = kept
+    return f.verdict(f"{message} is translated: {f.facts}")
+
+
 def _expect_source_translated(f: Findings, reading: Reading, client: str, c: Crossing) -> None:
     f.expect(c.outside.src == reading.evidence.nat_outside, f"{client} left the NAT as {c.outside.src}", c.inside, c.outside)
     f.expect(c.outside.src != c.inside.src, f"{client}'s address was not translated", c.inside, c.outside)
@@ -223,8 +233,17 @@ def _untouched(reading: Reading, direction: str) -> Verdict:
     for a in altered(reading):
         if a.direction == direction:
             f.expect(False, "the NAT changed a payload", a.before, a.behind)
+    _expect_no_copies(f, reading, direction)
     f.facts["compared"] = f.judged
     return f.verdict(f"all {f.judged} payloads going {direction} are byte for byte the same on both sides")
+
+
+def _expect_no_copies(f: Findings, reading: Reading, *directions: str) -> None:
+    """What went into the NAT once comes out once."""
+    found = [c for c in copied(reading) if c.direction in directions]
+    f.facts["copies"] = len(found)
+    for c in found:
+        f.expect(False, f"the NAT let packets out twice: {len(found)} of them", c.original, c.copy)
 
 
 def _unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
@@ -236,6 +255,7 @@ def _unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
     else:
         yield "the source address", before.src, behind.src
         yield "the source port", before.sport, behind.sport
+    yield "what it was", before.kind.value, behind.kind.value
     yield "the length", before.length, behind.length
     yield "the payload", before.payload_digest, behind.payload_digest
     for name in sorted((set(before.headers) | set(behind.headers)) - CHECKSUMS):

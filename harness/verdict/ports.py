@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
-from harness.model import Side, Verdict
+from harness.model import Observation, Side, Verdict
 from harness.verdict.findings import Findings, require
-from harness.verdict.reading import Reading, mark_of
+from harness.verdict.reading import UNTRACEABLE, Reading, mark_of, unique
 from harness.verdict.trust import WIRE, Need, check
 
 FIRST_PORT = 1024
@@ -15,68 +17,129 @@ FIRST_PORT = 1024
 L2TP_PORT = 1701
 
 
-def ports_by_client(reading: Reading) -> dict[str, set[int]]:
-    """Every port a client was ever known by: from the boundary capture, the gateway's sessions and SAs, and the identity.
+@dataclass(frozen=True, slots=True)
+class AtBoundary:
+    """One packet between IPsec and the L2TP server: `port` is its client's, `client` the one whose words it holds, if known."""
 
-    The boundary capture may show each packet twice, before and after its port is changed: the form with 1701 at both ends is
-    IPsec's side of the boundary, and no port of anybody's.
+    direction: str
+    port: int
+    client: str | None
+    frame: Observation
+
+
+def at_boundary(reading: Reading) -> tuple[AtBoundary, ...]:
+    """The capture there by time: what L2TP gets after the translation inwards, and what it sends before the one outwards.
+
+    Whose words a packet holds is told by its mark or its tunnel, never by its port: that is what is to be judged.
     """
-    found: dict[str, set[int]] = {}
-    for o in reading.frames(Side.TRANSLATED):
-        if o.sport not in (None, L2TP_PORT) and reading.direction(o) == "up":
-            client = boundary_owner(reading, o.sport or 0) if (mark := mark_of(o)) is None else reading.numbered(mark.owner)
-            if client in reading.identities:
-                found.setdefault(client, set()).add(o.sport or 0)
-    for client, identity in reading.identities.items():
-        spis = {*identity.spis_in, *identity.spis_out}
-        for view in reading.evidence.gateway_views:
-            for session in view.sessions:
-                if identity.tunnel_gateway is not None and session.tunnel_local == identity.tunnel_gateway:
-                    found.setdefault(client, set()).add(session.peer_port)
-            for sa in view.sas:
-                if sa.translated_port is not None and sa.spi in spis:
-                    found.setdefault(client, set()).add(sa.translated_port)
-        if identity.gateway_port is not None:
-            found.setdefault(client, set()).add(identity.gateway_port)
-    return found
+    return reading.once(_at_boundary)
 
 
-def boundary_owner(reading: Reading, port: int) -> str | None:
-    """The client that the gateway's own account, or the marks at the boundary, ties to a translated port; None where unknown."""
-    owners = {i.client for i in reading.identities.values() if i.gateway_port == port}
-    for view in reading.evidence.gateway_views:
-        for s in view.sessions:
-            if s.peer_port == port:
-                owners |= {i.client for i in reading.identities.values() if i.tunnel_gateway == s.tunnel_local}
+def ports_by_client(reading: Reading) -> Mapping[str, set[int]]:
+    """Every port a client was ever known by: from the boundary capture, the gateway's sessions and SAs, and the identity."""
+    return reading.once(_ports_by_client)
+
+
+def port_owners(reading: Reading) -> Mapping[int, frozenset[str]]:
+    """The clients that L2TP heard by each port, or has in its account; several where they shared it or it was given out again.
+
+    What L2TP sends is left out: whether it goes to its client's port is to be judged by this.
+    """
+    return reading.once(_port_owners)
+
+
+def _at_boundary(reading: Reading) -> tuple[AtBoundary, ...]:
+    tunnels = {
+        "up": unique((i.tunnel_gateway, c) for c, i in reading.identities.items()),
+        "down": unique((i.tunnel_client, c) for c, i in reading.identities.items()),
+    }
+    found = []
     for o in reading.frames(Side.TRANSLATED):
+        direction = reading.direction(o)
+        port = o.sport if direction == "up" else o.dport
+        if direction is None or port is None:
+            continue
         mark = mark_of(o)
-        if mark is not None and not mark.answer and o.sport == port:
-            owners.add(reading.numbered(mark.owner))
-    return owners.pop() if len(owners) == 1 else None
+        if mark is not None:
+            client = reading.numbered(mark.owner)
+        else:
+            client = tunnels[direction].get(_tunnel(o), UNTRACEABLE)
+        found.append(AtBoundary(direction, port, client if client in reading.identities else None, o))
+    return tuple(found)
 
 
-@check(*WIRE, Need.DECRYPTED)
+def _tunnel(o: Observation) -> int | None:
+    return None if o.inner is None or o.inner.l2tp is None else o.inner.l2tp.get("tunnel")
+
+
+def _ports_by_client(reading: Reading) -> Mapping[str, set[int]]:
+    return _known_by(reading, "up", "down")
+
+
+def _known_by(reading: Reading, *directions: str) -> Mapping[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for seen in at_boundary(reading):
+        if seen.client is not None and seen.direction in directions:
+            found.setdefault(seen.client, set()).add(seen.port)
+    tunnels: dict[int, set[int]] = {}
+    translated: dict[str, set[int]] = {}
+    for view in reading.evidence.gateway_views:
+        for session in view.sessions:
+            tunnels.setdefault(session.tunnel_local, set()).add(session.peer_port)
+        for sa in view.sas:
+            if sa.translated_port is not None:
+                translated.setdefault(sa.spi, set()).add(sa.translated_port)
+    for client, identity in reading.identities.items():
+        known = found.setdefault(client, set())
+        if identity.tunnel_gateway is not None:
+            known |= tunnels.get(identity.tunnel_gateway, set())
+        for spi in (*identity.spis_in, *identity.spis_out):
+            known |= translated.get(spi, set())
+        if identity.gateway_port is not None:
+            known.add(identity.gateway_port)
+    return {client: known for client, known in found.items() if known}
+
+
+def _port_owners(reading: Reading) -> Mapping[int, frozenset[str]]:
+    owners: dict[int, set[str]] = {}
+    for client, known in _known_by(reading, "up").items():
+        for port in known:
+            owners.setdefault(port, set()).add(client)
+    return {port: frozenset(clients) for port, clients in owners.items()}
+
+
+def require_boundary(f: Findings, reading: Reading, clients: Iterable[str], *directions: str) -> None:
+    """Raises Inconclusive where nothing is at fault and the boundary capture lacks a client in one of the directions."""
+    seen = {(b.client, b.direction) for b in at_boundary(reading)}
+    for client in clients:
+        for direction in directions:
+            why_not = f"the capture at the L2TP boundary shows nothing of {client} going {direction}"
+            require((client, direction) in seen or bool(f.faults), why_not)
+
+
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def first_client_gets_first_port(reading: Reading) -> Verdict:
     """Whoever agrees the first ESP SA on an empty gateway is known by 1024."""
     return _nth(reading, 0)
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def second_client_gets_next_port(reading: Reading) -> Verdict:
     """Whoever agrees the second is known by 1025."""
     return _nth(reading, 1)
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def each_client_has_its_own_port(reading: Reading) -> Verdict:
     """N clients, N ports, one each for as long as it lives; base, step and gaps are noted."""
     require(len(reading.arrivals()) >= 2, "fewer than two clients agreed an ESP SA")
     f = Findings()
     expect_own_ports(f, reading)
+    require_boundary(f, reading, reading.arrivals(), "up", "down")
     return f.verdict(f"{len(f.facts['ports'])} clients, {len(f.facts['ports'])} ports: {f.facts['ports']}")
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def ports_follow_order_of_arrival(reading: Reading) -> Verdict:
     """The port follows who came first, not who the client is. Judged where clients did not come in the order of their numbers."""
     order = reading.arrivals()
@@ -85,6 +148,7 @@ def ports_follow_order_of_arrival(reading: Reading) -> Verdict:
     f = Findings(order=list(order))
     for place, client in enumerate(order):
         _expect_port(f, reading, client, FIRST_PORT + place)
+    require_boundary(f, reading, order, "up", "down")
     return f.verdict(", ".join(f"{c} came {i + 1}. and has port {FIRST_PORT + i}" for i, c in enumerate(order)))
 
 
@@ -114,6 +178,7 @@ def _nth(reading: Reading, place: int) -> Verdict:
     require(len(order) > place, f"only {len(order)} clients agreed an ESP SA")
     f = Findings(order=list(order))
     _expect_port(f, reading, order[place], FIRST_PORT + place)
+    require_boundary(f, reading, order[place : place + 1], "up", "down")
     return f.verdict(f"{order[place]} came {place + 1}. and has port {FIRST_PORT + place}")
 
 

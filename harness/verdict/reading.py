@@ -5,11 +5,13 @@ A Reading holds no opinion. Directions are "up" (client to gateway) and "down". 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.model import CaptureFacts, Evidence, FrameKind, Identity, Mark, Observation, Pair, Record, RecordKind, Side, Step
+
+T = TypeVar("T")
 
 CLOSING_STEPS = ("delete-ipsec", "gateway-close", "client-close", "vanish")
 """The steps that end a client on purpose; `<step>:<client>` names one."""
@@ -97,14 +99,22 @@ class Reading:
         self.spi_in: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_in}
         self.spi_out: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_out}
         self._cookie = {pair[0]: i.client for i in evidence.identities for pair in i.cookies}
-        self._tunnel = _unique((i.tunnel_client, i.client) for i in evidence.identities)
-        self._outer = _unique((p, i.client) for i in evidence.identities for p in {i.outside_ike_port, i.outside_natt_port})
-        self._ppp = _unique((i.ppp_address, i.client) for i in evidence.identities)
+        self._tunnel = unique((i.tunnel_client, i.client) for i in evidence.identities)
+        self._outer = unique((p, i.client) for i in evidence.identities for p in {i.outside_ike_port, i.outside_natt_port})
+        self._ppp = unique((i.ppp_address, i.client) for i in evidence.identities)
         self._frames: dict[Side, tuple[Observation, ...]] = {
             side: tuple(sorted((o for o in found if o.kind is not FrameKind.INJECTED), key=lambda o: (o.t, o.frame)))
             for side, found in evidence.observations.items()
         }
         self._by_frame = {(o.side, o.frame): o for found in self._frames.values() for o in found}
+        self._kept: dict[Callable[[Reading], Any], Any] = {}
+
+    def once(self, look: Callable[[Reading], T]) -> T:
+        """What `look` makes of this evidence: worked out when first asked for, and kept."""
+        if look not in self._kept:
+            self._kept[look] = look(self)
+        found: T = self._kept[look]
+        return found
 
     # -- frames ---------------------------------------------------------------------------------------------------------------
 
@@ -128,6 +138,9 @@ class Reading:
 
     def crossings(self) -> tuple[Crossing, ...]:
         """Every pair whose two frames are there, in the order of the outside capture."""
+        return self.once(Reading._crossings)
+
+    def _crossings(self) -> tuple[Crossing, ...]:
         found = []
         for pair in sorted(self.evidence.pairs, key=lambda p: p.outside):
             crossing = self._crossing(pair)
@@ -252,7 +265,7 @@ class Reading:
         return found[-1].t if found else float("-inf")
 
 
-def _unique(rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
+def unique(rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
     """key → client for the keys that one client alone has; a key shared by two identifies nobody."""
     found: dict[Any, str] = {}
     shared = set()

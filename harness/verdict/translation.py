@@ -2,67 +2,81 @@
 
 from __future__ import annotations
 
-from harness.model import FrameKind, Observation, Side, Verdict
+from collections.abc import Collection
+
+from harness.model import FrameKind, Side, Verdict
 from harness.verdict.findings import Findings, require
-from harness.verdict.ports import L2TP_PORT, boundary_owner, ports_by_client
+from harness.verdict.ports import L2TP_PORT, AtBoundary, at_boundary, port_owners, ports_by_client, require_boundary
 from harness.verdict.reading import Reading, mark_of
 from harness.verdict.trust import WIRE, Need, check
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def source_port_is_translated_inbound(reading: Reading) -> Verdict:
     """What the client sends from 1701 on the wire reaches L2TP from the client's own port."""
     f = Findings()
     _expect_wire_port(f, reading, "up")
-    _expect_boundary_port(f, reading, "up")
+    _expect_boundary_ports(f, reading, "up")
     return f.verdict(f"on the wire every inner source port is {L2TP_PORT}; L2TP sees {f.facts['ports']}")
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def destination_port_is_translated_back_outbound(reading: Reading) -> Verdict:
-    """What L2TP sends to the client's own port leaves the gateway, once decrypted, for 1701."""
+    """What L2TP sends to the client's own port, the one it hears the client by, leaves the gateway, once decrypted, for 1701."""
     f = Findings()
     _expect_wire_port(f, reading, "down")
-    _expect_boundary_port(f, reading, "down")
+    _expect_boundary_ports(f, reading, "up", "down")
     return f.verdict(f"L2TP sends to {f.facts['ports']}; on the wire every inner destination port is {L2TP_PORT}")
 
 
-@check(*WIRE, Need.DECRYPTED, Need.MARKS)
+@check(*WIRE, Need.DECRYPTED, Need.MARKS, Need.TRANSLATED)
 def destination_port_selects_the_sa(reading: Reading) -> Verdict:
-    """A reply to the port of client k leaves in client k's outbound SA, for client k's mapping at the NAT."""
+    """A reply to the port of client k leaves in client k's outbound SA, for client k's mapping at the NAT.
+
+    Judged by replies that were seen both at the L2TP boundary, where they bear the port, and on the wire.
+    """
     ports = _own_ports(reading, at_least=2)
+    owners = port_owners(reading)
     f = Findings(ports={c: sorted(p) for c, p in ports.items()})
-    at_boundary = {
-        (m.owner, m.sequence): o
-        for o in reading.frames(Side.TRANSLATED)
-        if (m := mark_of(o)) is not None and m.answer and reading.direction(o) == "down" and o.dport != L2TP_PORT
-    }
-    f.facts["boundary_capture"] = bool(at_boundary)
-    judged = set()
+    sent: dict[tuple[int, int], list[AtBoundary]] = {}
+    for b in at_boundary(reading):
+        mark = mark_of(b.frame)
+        if b.direction == "down" and mark is not None and mark.answer:
+            sent.setdefault((mark.owner, mark.sequence), []).append(b)
+    judged: set[str] = set()
+    unseen = 0
+    left: dict[tuple[int, int], int] = {}
     for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
         mark = mark_of(o)
         if mark is None or not mark.answer:
             continue
-        before = at_boundary.get((mark.owner, mark.sequence))
-        owner = reading.numbered(mark.owner)
-        if before is not None and before.dport is not None:
-            addressed = next((c for c, p in ports.items() if before.dport in p), None)
-            f.expect(addressed is not None, f"L2TP replied to port {before.dport}, which is no client's", before)
-            owner = addressed or owner
-        identity = reading.identities.get(owner)
-        if identity is None:
+        key = (mark.owner, mark.sequence)
+        before = sent.get(key)
+        if before is None:
+            unseen += 1
             continue
-        judged.add(owner)
-        f.expect(reading.sa_owner(o) == owner, f"a reply to {owner}'s port left in {reading.sa_owner(o)}'s SA", before, o)
-        f.expect(o.dport == identity.outside_natt_port, f"a reply to {owner}'s port left for NAT port {o.dport}", before, o)
-    require(judged >= set(ports) or bool(f.faults), f"no marked reply to {', '.join(sorted(set(ports) - judged))} was captured")
+        reply = before[min(left.get(key, 0), len(before) - 1)]  # the first with the first, the second with the second
+        left[key] = left.get(key, 0) + 1
+        addressed = owners.get(reply.port, frozenset())
+        if not f.expect(len(addressed) == 1, f"L2TP replied to port {reply.port}, which is {_whose(addressed)}", reply.frame):
+            continue
+        client = next(iter(addressed))
+        judged.add(client)
+        identity = reading.identities[client]
+        f.expect(reading.sa_owner(o) == client, f"a reply to {client}'s port left in {reading.sa_owner(o)}'s SA", reply.frame, o)
+        f.expect(o.dport == identity.outside_natt_port, f"a reply to {client}'s port left for NAT port {o.dport}", reply.frame, o)
+    f.facts.update(judged=sorted(judged), replies_not_seen_at_the_boundary=unseen)
+    missing = sorted(set(ports) - judged)
+    why_not = f"no marked reply to {', '.join(missing)} was captured both at the L2TP boundary and on the wire"
+    require(not missing or bool(f.faults), why_not)
     return f.verdict(f"each reply left in the SA and for the NAT port of the client whose port it bore: {f.facts['ports']}")
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def translated_ports_stay_inside(reading: Reading) -> Verdict:
     """No decrypted packet, on either side of the NAT, bears a translated port: all say 1701."""
-    ports = {p for found in _own_ports(reading, at_least=1).values() for p in found}
+    own = _own_ports(reading, at_least=1)
+    ports = {p for found in own.values() for p in found}
     require(ports != {L2TP_PORT}, "the gateway translates no port, so there is nothing to stay inside")
     f = Findings(ports=sorted(ports))
     for side in (Side.INSIDE, Side.OUTSIDE):
@@ -72,6 +86,7 @@ def translated_ports_stay_inside(reading: Reading) -> Verdict:
                 f.expect(
                     o.inner.sport == o.inner.dport == L2TP_PORT, f"a port other than {L2TP_PORT} is on the {side.value} wire", o
                 )
+    require_boundary(f, reading, own, "up", "down")
     return f.verdict(f"none of the ports {sorted(ports)} was seen on the wire in {f.judged // 2} decrypted packets")
 
 
@@ -93,42 +108,25 @@ def _expect_wire_port(f: Findings, reading: Reading, direction: str) -> None:
         f.expect(port == L2TP_PORT, f"the client's inner port is {port} on the wire", o)
 
 
-def _expect_boundary_port(f: Findings, reading: Reading, direction: str) -> None:
-    """At the L2TP boundary, by its own capture where there is one, by the gateway's account of its sessions otherwise."""
+def _expect_boundary_ports(f: Findings, reading: Reading, *directions: str) -> None:
+    """At the L2TP boundary every packet bears its client's own port, which is the client's alone and the only one."""
     ports = _own_ports(reading, at_least=1)
+    owners = port_owners(reading)
     f.facts["ports"] = {c: sorted(p) for c, p in ports.items()}
     for client, found in ports.items():
         f.expect(L2TP_PORT not in found, f"L2TP knows {client} by {L2TP_PORT}: not translated")
         f.expect(len(found) == 1, f"L2TP knows {client} by several ports: {sorted(found)}")
-    capture = reading.capture(Side.TRANSLATED)
-    f.facts["boundary_capture"] = capture is not None
-    if capture is None:
-        return
-    require(not capture.dropped and capture.complete, "the capture at the L2TP boundary is not complete")
-    crossed = [o for o in reading.frames(Side.TRANSLATED) if reading.direction(o) == direction]
-    require(bool(crossed), f"nothing was captured going {direction} at the L2TP boundary")
-    translated = [o for o in crossed if _client_port(o, direction) != L2TP_PORT]
-    twins = {mark_of(o) for o in translated} - {None}
-    plain = [o for o in crossed if _client_port(o, direction) == L2TP_PORT and mark_of(o) is not None]
-    # Downwards a tap may lie behind the translator, and show IPsec's form alone; what L2TP sends to then stands in the gateway's
-    # account of its sessions. Upwards the last form seen is the one that L2TP gets.
-    both = direction == "up" or any(mark_of(o) in twins for o in plain)
-    f.facts["boundary_shows_l2tp_side"] = both
-    for o in plain if both else ():
-        f.expect(mark_of(o) in twins, f"a packet going {direction} met L2TP by {L2TP_PORT}, untranslated", o)
-    if direction == "up":
-        f.expect(bool(translated), "no packet going up was translated")
-    for o in translated:
-        owner, known = _marked_owner(reading, o), _client_port(o, direction)
-        if owner is not None and owner in ports:
-            f.expect(known in ports[owner], f"{owner}'s packet going {direction} bears port {known} at L2TP", o)
-            f.expect(boundary_owner(reading, known or 0) in (None, owner), f"port {known} is another client's", o)
+    for b in at_boundary(reading):
+        if b.direction not in directions:
+            continue
+        f.expect(b.port != L2TP_PORT, f"a packet going {b.direction} is at L2TP with {L2TP_PORT}, untranslated", b.frame)
+        if b.client is not None:
+            whose = owners.get(b.port, frozenset())
+            f.expect(whose == {b.client}, f"{b.client}'s packet going {b.direction} bears port {b.port}, {_whose(whose)}", b.frame)
+    for direction in directions:
+        f.facts[f"at_boundary_{direction}"] = sum(b.direction == direction for b in at_boundary(reading))
+    require_boundary(f, reading, ports, *directions)
 
 
-def _client_port(o: Observation, direction: str) -> int | None:
-    return o.sport if direction == "up" else o.dport
-
-
-def _marked_owner(reading: Reading, o: Observation) -> str | None:
-    mark = mark_of(o)
-    return None if mark is None else reading.numbered(mark.owner)
+def _whose(clients: Collection[str]) -> str:
+    return " and ".join(sorted(clients)) + "'s" if clients else "no client's"

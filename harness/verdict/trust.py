@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
-from harness.verdict.altered import altered
+from harness.verdict.altered import altered, copied
+from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
 from harness.verdict.reading import Reading, ike, mark_of, spi_of
 
 CLOCK_BOUND_S = 0.1
@@ -68,9 +70,11 @@ def check(*needs: Need) -> Callable[[Callable[Concatenate[Reading, P], Verdict]]
             if found:
                 return Verdict(Outcome.INCONCLUSIVE, "; ".join(found[:6]), {"doubts": list(found)})
             try:
-                return judge(reading, *args, **kwargs)
+                verdict = judge(reading, *args, **kwargs)
             except Inconclusive as doubt:
                 return Verdict(Outcome.INCONCLUSIVE, str(doubt), {"doubts": [str(doubt)]})
+            strange = foreign_facts(reading) if Need.DECRYPTED in needs else {}
+            return replace(verdict, facts={**verdict.facts, **strange}) if strange else verdict
 
         gated.needs = needs  # type: ignore[attr-defined]
         return gated  # type: ignore[return-value]
@@ -127,9 +131,9 @@ def _unreadable(reading: Reading, side: Side) -> Iterator[str]:
         if client not in reading.identities:
             yield f"the captures do not show who {client} is"
     keyed = {str(r.data["icookie"]) for r in reading.evidence.records if r.kind is RecordKind.IKE_UP}
-    damaged = {id(a.behind) for a in altered(reading)}
+    explained = {id(a.behind) for a in altered(reading)} | {id(o) for found in foreign(reading).values() for o in found}
     for o in reading.frames(side):
-        if id(o) in damaged or o.kind not in (FrameKind.IKE, FrameKind.ESP):
+        if id(o) in explained or o.kind not in (FrameKind.IKE, FrameKind.ESP):
             continue
         reason = _why_unreadable(reading, o, keyed)
         if reason:
@@ -142,7 +146,7 @@ def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | 
         if lost and str(ike(o, "icookie")) in keyed:
             return "an IKE message could not be decrypted though its key is known"
         return None if o.problem is None else o.problem
-    if reading.sa_owner(o) is None:
+    if spi_of(o) not in agreed_spis(reading):
         return f"ESP with SPI {spi_of(o)}, which no client agreed"
     if o.problem is not None:
         return o.problem
@@ -150,12 +154,16 @@ def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | 
 
 
 def _unpaired(reading: Reading) -> Iterator[str]:
-    """A frame can vanish in the NAT, or be altered by it, but cannot be born there: one that was must have been missed before."""
+    """A frame can vanish in the NAT, or be altered or copied by it, but cannot be born there: one that was must have been missed
+    before. What somebody else sends to the gateway on the outside never was in the NAT.
+    """
     paired = {(Side.INSIDE, p.inside) for p in reading.evidence.pairs} | {(Side.OUTSIDE, p.outside) for p in reading.evidence.pairs}
-    explained = {id(a.behind) for a in altered(reading)}
+    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
     for side, direction in ((Side.OUTSIDE, "up"), (Side.INSIDE, "down")):
         for o in reading.way(side, direction):
             if o.kind in (FrameKind.ICMP, FrameKind.OTHER) or (side, o.frame) in paired or id(o) in explained:
+                continue
+            if direction == "up" and o.src != reading.evidence.nat_outside and reading.at_address(o.src) is None:
                 continue
             yield f"{side.value} frame {o.frame} came out of the NAT, and nothing like it was captured going in"
 
