@@ -96,7 +96,7 @@ class Witness:
         return CaptureFacts(self.side, str(path), self.interface, frames, dropped, complete)
 
     async def _drain(self, job: Job) -> bool:
-        """Waits until all that the socket had received by now is written; False where tcpdump dies, is dumb or makes no progress."""
+        """Waits until all that the socket had received by now is written; False where tcpdump dies, is dumb or gets no further."""
         clock = asyncio.get_running_loop().time
         goal: int | None = None
         written, moved = -1, clock()
