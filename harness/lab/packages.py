@@ -302,7 +302,10 @@ def _update_lists_if_missing(say: Say) -> None:
     if os.geteuid() != 0:
         raise MissingTool("Debian packages", f"no package lists in {APT_LISTS}", as_root("apt-get update"))
     say("no package lists yet: apt-get update")
-    _apt("update", say=say)
+    said = _apt("update", say=say)
+    if not any(APT_LISTS.glob("*_Packages*")):  # apt-get calls it a success when no mirror answered
+        seen = "\n".join(line for line in said.splitlines() if line.startswith(("Err:", "  ", "E:"))) or "no package list came"
+        raise LabError("apt-get update", seen, "is a Debian mirror in reach? see /etc/apt/sources.list")
 
 
 def _apt(*arguments: str, cwd: Path | None = None, say: Say | None = None) -> str:

@@ -183,6 +183,15 @@ def test_without_package_lists_an_ordinary_user_is_told_to_update(cache, monkeyp
         packages.setup(say=lambda line: None)
 
 
+def test_a_mirror_that_does_not_answer_is_named(monkeypatch, tmp_path):
+    said = "Err:1 http://mirror.example bookworm InRelease\n  Could not resolve 'mirror.example'\nReading package lists...\n"
+    monkeypatch.setattr(packages, "APT_LISTS", tmp_path)
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(packages, "_apt", lambda *arguments, **options: said)
+    with pytest.raises(LabError, match=r"Could not resolve 'mirror.example'(.|\n)*is a Debian mirror in reach"):
+        packages._update_lists_if_missing(lambda line: None)
+
+
 def test_a_system_without_apt_is_told_so(cache, monkeypatch):
     (cache / "current.json").unlink()
     monkeypatch.setattr(packages, "missing_tools", list)
