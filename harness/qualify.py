@@ -26,7 +26,7 @@ def add_commands(commands: Any) -> None:
     add("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
     add("--variant", action="append", default=[], metavar="NAME", help="only this gateway variant (may be repeated)")
     add("--all-variants", action="store_true", help="every gateway variant of the testbed")
-    add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: reports/)")
+    add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: the project's reports/)")
     add("--json", action="store_true", help="print summary.json instead of progress")
     command.set_defaults(run=qualify)
 

@@ -68,6 +68,13 @@ def test_a_cure_names_the_command_as_it_has_to_be_typed(
     assert errors.typed("doctor") == typed.format(tmp=tmp_path)
 
 
+def test_runs_are_looked_for_where_they_are_put() -> None:
+    from harness import plugin
+    from harness.report import commands
+
+    assert commands.REPORTS == plugin.ROOT / "reports"
+
+
 @pytest.mark.lab
 @pytest.mark.usefixtures("machine_for_runs")
 class TestRuns:

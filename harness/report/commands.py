@@ -9,18 +9,20 @@ from typing import Any
 
 from harness.errors import UsageError, typed
 from harness.report import terminal
+from harness.report.allure_html import PROJECT
 from harness.report.finish import look, remarks, write_reports
 from harness.report.run import State, archived
 from harness.report.summary import exit_status
 
-REPORTS = Path("reports")
+REPORTS = PROJECT / "reports"
+"""Where `natstorm qualify` puts runs by default, wherever it is started."""
 
 
 def add_commands(commands: Any) -> None:
     """Mount the command on the parser of `natstorm` (an argparse sub-parsers object)."""
     parser = commands.add_parser("report", help="tell again what a run found, an interrupted or killed one too")
     parser.add_argument("name", nargs="?", metavar="RUN", help="a folder below reports/ or its name (default: the newest run)")
-    parser.add_argument("--reports", type=Path, default=REPORTS, metavar="DIR", help="where the runs are (reports/)")
+    parser.add_argument("--reports", type=Path, default=REPORTS, metavar="DIR", help="where the runs are (the project's reports/)")
     parser.add_argument("--json", action="store_true", help="summary.json's content and nothing else")
     parser.set_defaults(run=report_of_arguments)
 
