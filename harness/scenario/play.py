@@ -60,8 +60,9 @@ class Play:
         await self.view(f"after-connect:{name}")
 
     async def connect_together(self, names: Sequence[str]) -> None:
-        """All of them send their first datagram at once, in the order given."""
-        await asyncio.gather(*map(self._dial, names))
+        """All of them send their first datagram at once, in the order given: nothing is reported between one and the next."""
+        ready = asyncio.Barrier(len(names))
+        await asyncio.gather(*(self._dial(name, ready) for name in names))
         for name in names:
             await self.view(f"after-connect:{name}")
 
@@ -96,8 +97,8 @@ class Play:
         client = self.fleet[name]
         async with self._step(f"delete-ipsec:{name}", name, by="gateway") as detail:
             sa = client.last.get(RecordKind.ESP_UP)
-            detail["carried_out"] = sa is not None
-            if sa is not None:
+            detail["carried_out"] = client.up and sa is not None
+            if client.up and sa is not None:
                 await self.gateway.delete_ipsec(str(sa.data["spi_in"]))
                 await client.until(RecordKind.ENDED, LEAVE_S)
 
@@ -106,8 +107,8 @@ class Play:
         client = self.fleet[name]
         async with self._step(f"gateway-close:{name}", name) as detail:
             tunnel = client.last.get(RecordKind.L2TP_UP)
-            detail["carried_out"] = tunnel is not None
-            if tunnel is not None:
+            detail["carried_out"] = client.up and tunnel is not None
+            if client.up and tunnel is not None:
                 await self.gateway.close_l2tp(int(tunnel.data["tunnel_remote"]))
                 await client.until(RecordKind.ENDED, LEAVE_S)
 
@@ -199,9 +200,11 @@ class Play:
             client.stop_marks()
         await self.fleet.until(lambda fleet: not any(client.up and client.flow.unanswered for client in clients), REST_S)
 
-    async def _dial(self, name: str) -> None:
+    async def _dial(self, name: str, ready: asyncio.Barrier | None = None) -> None:
         client = self.fleet[name]
         async with self._step(f"connect:{name}", name) as detail:
+            if ready is not None:
+                await ready.wait()
             client.connect()
             detail["up"] = await client.until_up(self.patience_s)
             if detail["up"]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from harness.model import FrameKind, Observation, RecordKind, Side, Verdict
+from harness.model import FrameKind, GatewayView, Observation, RecordKind, Side, Verdict
 from harness.verdict.findings import Findings, require
 from harness.verdict.negotiation import IKE_PORT, NATT_PORT
-from harness.verdict.reading import Reading, ike, spi_of
+from harness.verdict.reading import Reading, deletes, ike, spi_of
+from harness.verdict.stages import progress
 from harness.verdict.trust import WIRE, Need, check
 
 KEEPALIVE_S = 20.0
@@ -16,6 +17,9 @@ KEEPALIVE_S = 20.0
 
 TIMER_S = 0.5
 """A timer may fire this much late."""
+
+ACCOUNT_S = 1.0
+"""A gateway takes this long to give its account: one begun later than this before a Delete may show what is already gone."""
 
 
 @check(*WIRE)
@@ -109,9 +113,11 @@ def keepalives_come_from_behind_the_nat_only(reading: Reading) -> Verdict:
 
 @check(*WIRE, Need.DECRYPTED, Need.VIEWS)
 def quick_mode_sa_exists_on_both_peers(reading: Reading) -> Verdict:
-    """Quick mode is complete, ESP flows both ways on what it agreed, and the accounts of both ends list those SAs."""
+    """Quick mode is complete, ESP flows both ways on what it agreed, and the accounts of both ends list those SAs.
+
+    The gateway's accounts count that were taken while the SAs lived; of a client that never came up there may be none.
+    """
     f = Findings()
-    listed = {(sa.spi, sa.inbound) for view in reading.evidence.gateway_views for sa in view.sas}
     for client in _connected(reading):
         for name in ("QM1", "QM2", "QM3"):
             f.expect(reading.first_ike(client, name) is not None, f"{client}'s {name} was not seen")
@@ -126,11 +132,28 @@ def quick_mode_sa_exists_on_both_peers(reading: Reading) -> Verdict:
         for r in said:
             f.expect(r.data["spi_in"] in identity.spis_in, f"{client} says SPI {r.data['spi_in']}, which the wire does not show")
             f.expect(r.data["spi_out"] in identity.spis_out, f"{client} says SPI {r.data['spi_out']}, which the wire does not show")
+        views = _views_of_its_time(reading, client)
+        f.facts[client] = {"in": list(identity.spis_in), "out": list(identity.spis_out), "asked": [v.label for v in views]}
+        if not views:
+            require(progress(reading, client).up is None, f"the gateway was not asked for its SAs while {client}'s were there")
+            continue
+        listed = {(sa.spi, sa.inbound) for view in views for sa in view.sas}
         outbound, inbound = ({(spi, way) for spi in spis} for spis, way in ((identity.spis_in, False), (identity.spis_out, True)))
         f.expect(bool(listed & outbound), f"the gateway lists no outbound SA for {client}")
         f.expect(bool(listed & inbound), f"the gateway lists no inbound SA for {client}")
-        f.facts[client] = {"in": list(identity.spis_in), "out": list(identity.spis_out)}
+    asked = any(row["asked"] for row in f.facts.values())
+    require(asked or bool(f.faults), "the gateway was not asked for its SAs while there were any")
     return f.verdict("every client's quick-mode SA exists on both peers and carries traffic both ways")
+
+
+def _views_of_its_time(reading: Reading, client: str) -> tuple[GatewayView, ...]:
+    """The gateway's accounts between the agreement on a client's first SAs and the Delete that leaves it without."""
+    agreed = reading.first_ike(client, "QM3")
+    if agreed is None:
+        return reading.evidence.gateway_views
+    gone = (o.t for o in reading.frames(Side.OUTSIDE) if deletes(o) and reading.ike_owner(o) == client and not reading.replaced(o))
+    until = next(gone, float("inf")) - ACCOUNT_S
+    return tuple(v for v in reading.evidence.gateway_views if agreed.t < v.t < until)
 
 
 def _connected(reading: Reading) -> tuple[str, ...]:

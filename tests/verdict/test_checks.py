@@ -381,6 +381,19 @@ def late() -> Any:
     return b.over(world, t)
 
 
+def gave_up() -> Any:
+    """The second client's LCP never completes; it has deleted its SAs by the time the gateway is asked."""
+    world = b.World(2, "demux")
+    t = world.hold(world.connect("c1", b.T0) + 0.1, 3.0)
+    t = b.close(world, "c2", world.connect("c2", t, ppp=False))
+    world.views = [v for v in world.views if v.label != "after-connect:c2"]
+    world.view("after-connect:c2", t + 0.1)
+    t = world.hold(t + 0.2, 3.0)
+    b.over(world, t)
+    world.view("late", t + 5.0)
+    return world
+
+
 def forget(client: str) -> Callable[[Any], object]:
     """The client has no record of any answer."""
     return lambda w: setattr(
@@ -562,6 +575,7 @@ PASS: list[tuple[str, Make]] = [
     ("NTT-08", of(b.idle)),
     ("NTT-12", of(b.clean, lambda w: [on_outside(p, **({"sport": 4500} if p.direction == "up" else {"dport": 4500})) for p in w.packets
                                       if p.client == "c1" and p.inside.sport == 4500 and p.inside.dport == 4500])),
+    ("NTT-25", of(gave_up)),
     ("NTT-28", of(six)),
     *((f"NTT-{n:02}", of(b.clean)) for n in (1, 3, 4, 5, 6, 7, 10, 12, 13, 14, 15, 16, 17, 18, 25, 27, 28)),
 ]  # fmt: skip
@@ -873,6 +887,8 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-74", of(lambda: b.together(4, 0.015)), "45 ms apart, so not together"),
     ("NTT-08", of(resting(20.2)), "idle long enough"),
     ("NTT-25", of(b.clean, leave_out_view), "own account"),
+    ("NTT-25", of(b.clean, lambda w: setattr(w, "views", [replace(v, t=b.T0 + 60) for v in w.views])), "not asked for its SAs while c1's"),
+    ("NTT-25", of(gave_up, lambda w: setattr(w, "views", [v for v in w.views if v.label == "late"])), "not asked for its SAs while c1's"),
     ("DMX-45", of(b.endings, lambda w: setattr(w, "views", [v for v in w.views if v.t < end_of(w, "vanish:c4")])), "not asked for its"),
     ("DMX-04", of(barely), "nothing to lose"),
     ("DMX-04", of(plain("mute"), nothing_down("c2")), "sent nothing to anybody"),
