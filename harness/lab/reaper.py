@@ -19,10 +19,10 @@ from typing import Any, NoReturn
 PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that ask a run to end."""
 
-TOGETHER_S = 0.05
-"""Two copies of a signal that arrive within this time are one signal to the whole group."""
+TOGETHER_S = 0.2
+"""Two copies of a signal that arrive within this time are one signal to the whole group: on a busy machine they come far apart."""
 
-ECHO_S = 0.3
+ECHO_S = 0.5
 """A further copy within this time of a settled one is its echo, no second request: timeout(1) signals its child, then the group."""
 
 Handlers = Mapping[signal.Signals, Any]

@@ -42,9 +42,9 @@ def test_a_second_ctrl_c_is_a_second_request():
 def test_a_second_kill_is_a_second_request_and_not_passed_on():
     requests = Requests()
     requests.heard(TERM, "launcher", 10.0)
-    assert requests.settle(10.1) == [TERM]
+    assert requests.settle(10.0 + TOGETHER_S) == [TERM]
     requests.heard(INT, "launcher", 12.0)
-    assert requests.settle(12.1) == []
+    assert requests.settle(12.0 + TOGETHER_S) == []
     assert requests.second == INT
 
 
@@ -58,7 +58,7 @@ def test_an_echo_is_no_second_request():
     assert requests.settle(10.2) == []
     assert requests.second is None
     requests.heard(TERM, "launcher", 10.2 + ECHO_S)
-    requests.settle(10.9)
+    requests.settle(10.2 + ECHO_S + TOGETHER_S)
     assert requests.second == TERM
 
 
