@@ -15,6 +15,14 @@ from harness.report.summary import exit_status
 
 pytest_plugins = ["pytester"]
 
+
+@pytest.fixture(autouse=True)
+def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sessions under test must not know that they run on CI, where pytest does not shorten its summary."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+
+
 PLUGIN = """
     import pytest
     from pathlib import Path
