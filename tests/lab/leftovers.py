@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+CHECKOUT = str(Path(__file__).resolve().parents[2])
 TEMPORARY = ("/tmp", "/run", "/dev/shm", "/var/tmp")
 NAMESPACE_KINDS = ("net", "mnt", "pid", "user")
 
@@ -52,10 +53,11 @@ def snapshot() -> Snapshot:
 
 
 def _files(root: str) -> Iterator[str]:
-    """What lies below `root` on its own file system: what is mounted there from elsewhere (a checkout) lives a life of its own."""
+    """What lies below `root` on its own file system: other mounts there, and a checkout, live a life of their own."""
     device = os.stat(root).st_dev
     for directory, names, files in os.walk(root):
-        names[:] = [name for name in names if _device(os.path.join(directory, name)) == device]
+        below = ((name, os.path.join(directory, name)) for name in names)
+        names[:] = [name for name, path in below if path != CHECKOUT and _device(path) == device]
         yield from (os.path.join(directory, name) for name in (*names, *files))
 
 
