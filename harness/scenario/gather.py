@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from harness.errors import CaptureError
 from harness.model import CaptureFacts, ClientPlan, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side, Step
@@ -38,7 +37,6 @@ class Gathered:
     captures: list[CaptureFacts] = field(default_factory=list)
     logs: dict[str, str] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
-    generator: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def gather(

@@ -106,13 +106,14 @@ class Play:
         """The LNS closes the client's tunnel (StopCCN)."""
         client = self.fleet[name]
         async with self._step(f"gateway-close:{name}", name) as detail:
-            tunnel = client.last.get(RecordKind.L2TP_UP)
-            listed = {s.tunnel_local for s in (await self.gateway.view("gateway-close")).sessions}
-            # A gateway that has evicted the client has given its tunnel up before: then there is nothing left to close.
-            there = tunnel is not None and int(tunnel.data["tunnel_remote"]) in listed
-            detail["carried_out"] = client.up and there
-            if client.up and there and tunnel is not None:
-                await self.gateway.close_l2tp(int(tunnel.data["tunnel_remote"]))
+            tunnel = self._tunnel(name) if client.up else None
+            if tunnel is not None:
+                # A gateway that has evicted the client has given its tunnel up before: then there is nothing left to close.
+                view = await self.gateway.view("gateway-close")
+                tunnel = tunnel if any(s.tunnel_local == tunnel for s in view.sessions) else None
+            detail["carried_out"] = tunnel is not None
+            if tunnel is not None:
+                await self.gateway.close_l2tp(tunnel)
                 await client.until(RecordKind.ENDED, LEAVE_S)
 
     async def vanish(self, name: str) -> None:
@@ -180,12 +181,9 @@ class Play:
 
     async def settle(self, name: str) -> None:
         """Until the gateway has neither session nor SA of the client any more, or SETTLE_S are over."""
-        tunnel = self.fleet[name].last.get(RecordKind.L2TP_UP)
         sa = self.fleet[name].last.get(RecordKind.ESP_UP)
         async with self._step("settle", name) as detail:
-            detail["freed"] = await self._freed(
-                None if tunnel is None else int(tunnel.data["tunnel_remote"]), None if sa is None else str(sa.data["spi_out"])
-            )
+            detail["freed"] = await self._freed(self._tunnel(name), None if sa is None else str(sa.data["spi_out"]))
         await self.view(f"after-vanish:{name}")
 
     async def view(self, label: str) -> GatewayView:
@@ -229,6 +227,11 @@ class Play:
         began = max(i for i, r in enumerate(records) if r.client == name and r.kind is RecordKind.STARTED)
         found = [r for r in records[began:] if r.client == name and r.kind is RecordKind.STAGE and r.data["stage"] != Stage.UP]
         return {str(r.data["stage"]): float(r.data["took"]) for r in found}
+
+    def _tunnel(self, name: str) -> int | None:
+        """The gateway's own ID of the client's tunnel, as it told the client; None where there never was one in this connection."""
+        record = self.fleet[name].last.get(RecordKind.L2TP_UP)
+        return None if record is None else int(record.data["tunnel_remote"])
 
     async def _freed(self, tunnel: int | None, spi: str | None) -> bool:
         try:

@@ -136,7 +136,6 @@ class Runner:
                 except (DeviceError, LabError) as error:
                     # A gateway that dies is a result like any other: what was captured until then is kept, and says so.
                     gathered.trouble.append(str(error))
-                gathered.generator = fleet.facts()
             await self._end_witnesses(gateway, gathered, folder)
         return gathered
 

@@ -22,9 +22,7 @@ STOP_CCN_BY_CLIENT = 1
 def ipsec_delete_ends_only_its_client(reading: Reading) -> Verdict:
     """Deleting one client's SAs, from either end, ends that client, frees its SA and port, and touches nobody else."""
     f = Findings()
-    step, client = _step(reading, "delete-ipsec")
-    found = trusted_lives(reading)
-    _require_worked(found[client], step)
+    step, client, found = _ended(reading, "delete-ipsec")
     told = [o for o in _frames_of(reading, client, step.began) if deletes(o)]
     f.expect(bool(told), f"no Delete payload for {client}'s SAs was seen")
     f.point(*told[:3])
@@ -38,9 +36,7 @@ def ipsec_delete_ends_only_its_client(reading: Reading) -> Verdict:
 def gateway_close_ends_only_its_client(reading: Reading) -> Verdict:
     """When the gateway clears one client, StopCCN or CDN goes to that one alone."""
     f = Findings()
-    step, client = _step(reading, "gateway-close")
-    found = trusted_lives(reading)
-    _require_worked(found[client], step)
+    step, client, found = _ended(reading, "gateway-close")
     told = [
         o
         for o in _frames_of(reading, client, step.began)
@@ -57,9 +53,7 @@ def gateway_close_ends_only_its_client(reading: Reading) -> Verdict:
 def client_close_ends_only_itself(reading: Reading) -> Verdict:
     """A client that hangs up says CDN with result 3, then StopCCN with result 1, then deletes its SAs; nobody else is touched."""
     f = Findings()
-    step, client = _step(reading, "client-close")
-    found = trusted_lives(reading)
-    _require_worked(found[client], step)
+    step, client, found = _ended(reading, "client-close")
     said = [o for o in _frames_of(reading, client, step.began) if reading.direction(o) == "up"]
     cdn = next((o for o in said if l2tp_message(o) == "CDN"), None)
     stop = next((o for o in said if l2tp_message(o) == "StopCCN"), None)
@@ -89,9 +83,7 @@ def client_close_ends_only_itself(reading: Reading) -> Verdict:
 def lost_client_is_cleared_away(reading: Reading) -> Verdict:
     """A client that vanishes loses its session, SA and port at the gateway once that notices; nobody else is touched."""
     f = Findings()
-    step, client = _step(reading, "vanish")
-    found = trusted_lives(reading)
-    _require_worked(found[client], step)
+    step, client, found = _ended(reading, "vanish")
     after = [o for o in _frames_of(reading, client, step.ended) if reading.direction(o) == "up"]
     require(not after, f"{client} did not vanish: it still sent packets after the step")
     _expect_untouched(f, reading, found, client, step)
@@ -103,6 +95,14 @@ def lost_client_is_cleared_away(reading: Reading) -> Verdict:
         not tried or tried[-1].t < view.t, f"the gateway still sends to {client} when it says that it has forgotten it", *tried[-1:]
     )
     return f.verdict(f"the gateway forgot {client} after trying for {f.facts['gateway_tried_for_s']} s; the others noticed nothing")
+
+
+def _ended(reading: Reading, kind: str) -> tuple[Step, str, dict[str, Life]]:
+    """The step that ended a client, that client, which must have been alive until then, and everybody's life."""
+    step, client = _step(reading, kind)
+    found = trusted_lives(reading)
+    _require_worked(found[client], step)
+    return step, client, found
 
 
 def _step(reading: Reading, kind: str) -> tuple[Step, str]:
