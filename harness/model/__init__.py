@@ -1,7 +1,18 @@
 """Frozen values that every layer shares. Standard library only."""
 
 from harness.model.behaviour import Behaviour
-from harness.model.evidence import Evidence, GatewaySa, GatewaySession, GatewayView, Identity, Pair, Step
+from harness.model.evidence import (
+    Evidence,
+    GatewayEvent,
+    GatewaySa,
+    GatewaySession,
+    GatewayView,
+    Identity,
+    NatMapping,
+    NatView,
+    Pair,
+    Step,
+)
 from harness.model.observation import CaptureFacts, FrameKind, Inner, Mark, Observation, Side
 from harness.model.plan import ClientPlan
 from harness.model.record import Record, RecordKind, Stage
@@ -14,12 +25,15 @@ __all__ = [
     "ClientPlan",
     "Evidence",
     "FrameKind",
+    "GatewayEvent",
     "GatewaySa",
     "GatewaySession",
     "GatewayView",
     "Identity",
     "Inner",
     "Mark",
+    "NatMapping",
+    "NatView",
     "Observation",
     "Outcome",
     "Pair",

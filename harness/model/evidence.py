@@ -87,6 +87,45 @@ class GatewayView:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayEvent:
+    """Something a gateway says happened inside it, at `t` seconds since the epoch; the peer as its IPsec sees it (NAT address,
+    UDP port of the encapsulation).
+
+    `kind`: ike-up, ike-down, esp-up, esp-down, port-given, port-freed, tunnel-up, tunnel-down, session-up, session-down, ppp-up,
+    ppp-down, address-given, address-freed, refused, dropped. Keys of `detail`, where they apply: icookie, rcookie, spi_in, spi_out
+    (hexadecimal, from the gateway's side), port (translated), tunnel, session, user, address, by, reason.
+    """
+
+    t: float
+    kind: str
+    peer_address: str
+    peer_port: int
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NatMapping:
+    """One row of a NAT's table. Protocol "udp" or "esp" (then the ports are 0, or SPIs where the NAT keys by them)."""
+
+    protocol: str
+    inside_address: str
+    inside_port: int
+    outside_address: str
+    outside_port: int
+    remote_address: str
+    remote_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NatView:
+    """The NAT's own account at one moment, `t` seconds since the epoch."""
+
+    t: float
+    label: str
+    mappings: tuple[NatMapping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a scenario that was carried out: its name, when it began and ended, and whom it concerned."""
 
@@ -122,6 +161,9 @@ class Evidence:
     attachments: Mapping[str, str] = field(default_factory=dict)
     trouble: tuple[str, ...] = ()
     clear_expected: bool = False
+    gateway_events: tuple[GatewayEvent, ...] = ()  # empty where the gateway tells none
+    nat_views: tuple[NatView, ...] = ()
+    time: str = "wall"  # or "virtual": a simulated link, NAT and clock
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
 
     def identity(self, client: str) -> Identity:

@@ -8,11 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One UDP payload to send, from one's own port to the peer's, non-ESP marker and all."""
+    """One UDP payload to send, from one's own port to the peer's, non-ESP marker and all; or the payload of an IP packet of
+    `protocol` 50 (ESP) or 51 (AH), whose ports are 0."""
 
     sport: int
     dport: int
     payload: bytes
+    protocol: int = 17
 
 
 @dataclass(frozen=True, slots=True)
