@@ -139,6 +139,12 @@ def variant(name: str) -> Variant:
     return known[name]
 
 
+def remark(name: str) -> str:
+    """What a reader of a report should know of the variant; "" where there is nothing, or where it is no Linux gateway's."""
+    known = variants().get(name)
+    return "" if known is None else known.remark
+
+
 def render(settings: GatewaySettings) -> dict[str, str]:
     """Path in the gateway → contents. Files that hold secrets are those of `SECRET_FILES`; all are written 0600."""
     chosen = variant(settings.variant)

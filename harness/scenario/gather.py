@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import CaptureError
-from harness.model import CaptureFacts, ClientPlan, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side, Step
+from harness.model import ClientPlan, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side
 from harness.model.testbed import Testbed
 from harness.probes.dissect import Addresses, Dissection, Dissector
 from harness.probes.identity import identities, translated_ports, with_gateway_ports
@@ -15,6 +15,7 @@ from harness.probes.keyring import read_keys
 from harness.probes.pairing import pair
 from harness.probes.sentinel import watch
 from harness.probes.tshark import write_keys
+from harness.scenario.bench import Gathered
 
 TITLES = {
     "inside.pcap": "capture inside the NAT",
@@ -25,18 +26,6 @@ TITLES = {
     "records.jsonl": "what the clients say",
 }
 """Attachments of every scenario, in the order in which a reader wants them."""
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What the run of a scenario collects while it goes on. `records` is the journal's own list."""
-
-    records: Sequence[Record]
-    steps: list[Step] = field(default_factory=list)
-    views: list[GatewayView] = field(default_factory=list)
-    captures: list[CaptureFacts] = field(default_factory=list)
-    logs: dict[str, str] = field(default_factory=dict)
-    trouble: list[str] = field(default_factory=list)
 
 
 async def gather(
@@ -88,6 +77,8 @@ async def gather(
         nat_outside=nat_outside,
         gateway_views=tuple(gathered.views),
         logs=gathered.logs,
+        gateway_events=tuple(gathered.gateway_events),
+        nat_views=tuple(gathered.nat_views),
         attachments={title: str(folder / name) for name, title in TITLES.items() if (folder / name).exists()},
         trouble=tuple(trouble),
         exposures=exposures,

@@ -23,6 +23,6 @@ def sum_up(evidence: Evidence) -> tuple[dict[str, Verdict], Headline]:
         headline(evidence, verdicts),
         sentence=" ".join(story.tell(evidence)),
         ended=tuple(story.ended_by_script(evidence)),
-        remark=linux_config.variant(evidence.variant).remark,
+        remark=linux_config.remark(evidence.variant),
     )
     return verdicts, head

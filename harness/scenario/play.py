@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
-from harness.devices.linux_gateway import LinuxGateway
 from harness.errors import LabError
-from harness.lab.software import Lab
-from harness.model import ClientPlan, GatewayView, RecordKind, Stage, Step
+from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step
 from harness.model.steps import StepBus
+from harness.scenario.bench import Bench, GatewayControl, Gathered
 from harness.scenario.injector import Injector
+from harness.scenario.lab_bench import LabBench
 
 MARKS_PER_S = 5.0
 LEAVE_S = 10.0
@@ -33,17 +33,22 @@ SETTLE_S = 60.0
 
 @dataclass(slots=True)
 class Play:
-    """What a script is given. Every step is told to `bus`, and kept in `steps` for the verdicts."""
+    """What a script is given. Every step is told to `bus`, and kept in `gathered` for the verdicts."""
 
     plans: Sequence[ClientPlan]
     fleet: Fleet
-    gateway: LinuxGateway
-    lab: Lab
+    bench: Bench
     clock: RunClock
     bus: StepBus
-    patience_s: float
-    steps: list[Step] = field(default_factory=list)
-    views: list[GatewayView] = field(default_factory=list)
+    gathered: Gathered
+
+    @property
+    def gateway(self) -> GatewayControl:
+        return self.bench.gateway
+
+    @property
+    def patience_s(self) -> float:
+        return self.bench.patience_s
 
     async def perform(self, run: Callable[[Play], Awaitable[None]]) -> None:
         """Carries out a script (harness/scenario/scripts.py), between the gateway's first view and its last."""
@@ -157,7 +162,7 @@ class Play:
         async with self._step("nat-forgets") as detail:
             await self._come_to_rest(*(client.name for client in others))
             answered = self.fleet[first].count(RecordKind.MARK_ANSWERED)
-            detail["mappings"] = self.lab.nat.forget()
+            detail["mappings"] = self.bench.nat.forget()
             await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
             for client in others:
                 client.send_marks(MARKS_PER_S)
@@ -165,8 +170,10 @@ class Play:
     @asynccontextmanager
     async def garbage(self, seed: int, rate: float = 40.0) -> AsyncIterator[None]:
         """While inside, garbage reaches gateway and clients, `rate` datagrams a second each way."""
+        if not isinstance(self.bench, LabBench):
+            raise LabError("inject garbage", "its sockets need a lab of namespaces", "play it in the time of the wall")
         async with self._step("garbage") as detail:
-            with Injector(self.fleet, self.lab, self.gateway.settings.address, seed) as injector:
+            with Injector(self.fleet, self.bench.lab, self.plans[0].gateway, seed) as injector:
                 throwing = asyncio.create_task(injector.throw(rate))
                 try:
                     yield
@@ -187,9 +194,11 @@ class Play:
         await self.view(f"after-vanish:{name}")
 
     async def view(self, label: str) -> GatewayView:
-        """The gateway's own account at this moment."""
+        """The gateway's own account at this moment, and the NAT's."""
         view = await self.gateway.view(label)
-        self.views.append(view)
+        self.gathered.views.append(view)
+        moment = self.clock.epoch(self.clock.monotonic())
+        self.gathered.nat_views.append(NatView(moment, label, self.bench.nat.mappings()))
         return view
 
     # Within
@@ -252,4 +261,4 @@ class Play:
                 yield detail
             finally:
                 ended = self.clock.epoch(self.clock.monotonic())
-                self.steps.append(Step(name, began, ended, clients, detail))
+                self.gathered.steps.append(Step(name, began, ended, clients, detail))

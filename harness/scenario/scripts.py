@@ -30,7 +30,9 @@ class Script:
     """`clients` is how many take part; `any_number`: the command line may say otherwise. `overrides` are the fields of ClientPlan
     in which a client, by name, differs from the testbed's.
 
-    `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows in seconds; it is printed.
+    `time` is "wall" or "virtual". `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows
+    in seconds; it is printed. `nat` is the NAT's personality (None: the testbed's own NAT), `gateway` what of the gateway's
+    settings differs from its variant's. A script that is not over after `overrun_s` is stuck.
     """
 
     name: str
@@ -40,6 +42,10 @@ class Script:
     time_scale: float = 1.0
     any_number: bool = False
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    time: str = "wall"
+    nat: str | None = None
+    gateway: Mapping[str, Any] = field(default_factory=dict)
+    overrun_s: float = 300.0
 
     def number_of(self, wanted: int | None) -> int:
         """How many clients, when the command line wants `wanted`."""

@@ -1,0 +1,141 @@
+"""The bench of namespaces: a NAT and a gateway that are processes or kernels of their own, in the time of the wall."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.clients.clock import RunClock
+from harness.clients.fleet import Fleet
+from harness.clients.journal import Journal
+from harness.clients.transport import open_ports
+from harness.devices import linux_config
+from harness.devices.linux_config import Timers
+from harness.errors import CaptureError, DeviceError, LabError
+from harness.lab.gateways import UmlGateway, linux_gateway
+from harness.lab.software import Lab
+from harness.lab.topology import Attachment
+from harness.model import NatMapping, Side
+from harness.model.steps import StepBus
+from harness.model.testbed import Testbed
+from harness.probes.capture import Capture
+from harness.scenario.bench import Gathered, T
+from harness.scenario.scripts import Script
+
+
+class LabBench:
+    """`scratch` lies on the enclosure's tmpfs. The lab's nodes stay for the session; every scenario gets a gateway of its own."""
+
+    time = "wall"
+
+    def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus, loop: asyncio.Runner) -> None:
+        self.testbed = testbed
+        self._bus = bus
+        self._loop = loop
+        self._timers = Timers()
+        self._up = False
+        self.lab = Lab(testbed, scratch, self._make_gateway, tell=bus.note)
+
+    @property
+    def gateway(self) -> Any:
+        return self._node.driver
+
+    @property
+    def nat(self) -> LabNat:
+        return LabNat(self.lab)
+
+    @property
+    def patience_s(self) -> float:
+        return linux_config.variant(self._node.settings.variant).patience_s
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run(coroutine)
+
+    async def fresh(self, variant: str, script: Script) -> None:
+        self._timers = Timers().scaled(script.time_scale) if script.time_scale != 1.0 else Timers()
+        for line in self._timers.against(Timers()):
+            self._bus.note(f"scaled timer: {line}")
+        if self._up:
+            await self.lab.replace_gateway(variant)
+        else:
+            await self.lab.up(variant)
+            self._up = True
+
+    def clock(self) -> RunClock:
+        return RunClock.fix()
+
+    def fleet(self, journal: Journal) -> Fleet:
+        return Fleet(sockets=open_ports(enter=self.lab.clients.entered), journal=journal)
+
+    @asynccontextmanager
+    async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:
+        nat = self.lab.nat
+        # The last to start is the first to stop. What the gateway still sends in between (the clients are silent by then) is then
+        # missing inside, like a packet that a NAT dropped, and not missing outside, like one that the capture lost.
+        captures = [
+            Capture(Side.OUTSIDE, nat.netns.name, nat.outside_interface, folder / "outside.pcap"),
+            Capture(Side.INSIDE, nat.netns.name, nat.inside_interface, folder / "inside.pcap"),
+        ]
+        async with AsyncExitStack() as closing:
+            for capture in captures:
+                await capture.start()
+                closing.push_async_callback(self._end_capture, capture, gathered)
+            await self._node.start_witnesses()
+            yield
+            await self._end_witnesses(folder, gathered)
+
+    def close(self) -> None:
+        """Takes the lab down. Safe after any failure."""
+        if self._up:
+            self._up = False
+            self._loop.run(self.lab.down())
+
+    @property
+    def _node(self) -> UmlGateway:
+        node = self.lab.gateway
+        assert isinstance(node, UmlGateway)
+        return node
+
+    async def _end_capture(self, capture: Capture, gathered: Gathered) -> None:
+        gathered.captures.append(await capture.stop())
+
+    async def _end_witnesses(self, folder: Path, gathered: Gathered) -> None:
+        """The gateway's own captures and logs. Where it is dead there is nothing to be had, and the evidence says so."""
+        try:
+            gathered.captures += await self._node.stop_witnesses(folder)
+            gathered.logs = await self._node.driver.logs()
+        except (CaptureError, DeviceError, LabError) as error:
+            gathered.trouble.append(f"the gateway's own account is lost: {error}")
+
+    def _make_gateway(self, testbed: Testbed, variant: str, attachment: Attachment, scratch: Path) -> UmlGateway:
+        return linux_gateway(testbed, variant, attachment, scratch, timers=self._timers)
+
+
+class LabNat:
+    """The lab's NAT as a scenario sees it."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def mappings(self) -> tuple[NatMapping, ...]:
+        return tuple(
+            NatMapping(
+                m.protocol, m.inside_address, m.inside_port, m.outside_address, m.outside_port, m.remote_address, m.remote_port
+            )
+            for m in self._lab.nat.mappings()
+        )
+
+    def forget(self, inside_address: str | None = None) -> int:
+        return self._lab.nat.forget(inside_address)
+
+    def reboot(self) -> None:
+        self._lab.nat.forget_everything()
+
+    def renumber(self, outside: str) -> None:
+        raise LabError("renumber the NAT", "the kernel's NAT has its interface's address", "a userland NAT in the testbed")
+
+    def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
+        self._lab.nat.set_udp_timeout(seconds, stream_seconds)
