@@ -1,7 +1,7 @@
 """Block ciphers in CBC mode, as rows of a table.
 
-Sources: RFC 3602 (AES-CBC), RFC 2451 (3DES-CBC), RFC 2409 Appendix B (the same modes protect IKE itself). Names are those of
-`wire.config`. Padding is the caller's business: IKE pads with zeros, ESP with 1, 2, 3 …
+Sources: RFC 3602 (AES-CBC), RFC 2451 (3DES-CBC), RFC 2405 (DES-CBC), RFC 2409 Appendix B (the same modes protect IKE itself).
+Names are those of `wire.config`. Padding is the caller's business: IKE pads with zeros, ESP with 1, 2, 3 …
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ CIPHERS: dict[str, CipherRow] = {
     row.name: row
     for row in (
         CipherRow("aes-128", 16, 16, AES),
+        CipherRow("aes-192", 24, 16, AES),
         CipherRow("aes-256", 32, 16, AES),
         CipherRow("3des", 24, 8, TripleDES),
+        CipherRow("des", 8, 8, lambda key: TripleDES(key * 3)),  # encrypt, decrypt, encrypt with one key is DES (ANSI X9.52)
     )
 }

@@ -2,7 +2,9 @@
 
 | name     | IKE number | source               | public value on the wire      | shared secret            |
 |----------|-----------|----------------------|-------------------------------|--------------------------|
+| modp768  | 1         | RFC 2409 §6.1        | 96 bytes, zero-prepended      | as long as the prime     |
 | modp1024 | 2         | RFC 2409 §6.2        | 128 bytes, zero-prepended     | as long as the prime     |
+| modp1536 | 5         | RFC 3526 §2          | 192 bytes, zero-prepended     | as long as the prime     |
 | modp2048 | 14        | RFC 3526 §3          | 256 bytes                     | as long as the prime     |
 | ecp256   | 19        | RFC 5903 §3.1, §7    | x, y: 64 bytes                | x alone: 32 bytes        |
 | ecp384   | 20        | RFC 5903 §3.2, §7    | x, y: 96 bytes                | x alone: 48 bytes        |
@@ -25,11 +27,24 @@ from harness.errors import ProtocolError
 
 EXPONENT_BYTES = 32
 
+_MODP768 = (
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
+    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
+    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A63A3620FFFFFFFFFFFFFFFF"
+)
 _MODP1024 = (
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
     "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
     "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
     "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
+)
+_MODP1536 = (
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
+    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
+    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05"
+    "98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB"
+    "9ED529077096966D670C354E4ABC9804F1746C08CA237327FFFFFFFFFFFFFFFF"
 )
 _MODP2048 = (
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
@@ -147,7 +162,9 @@ class EcpKeyPair:
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
+        ModpGroup("modp768", 1, gmpy2.mpz(_MODP768, 16)),
         ModpGroup("modp1024", 2, gmpy2.mpz(_MODP1024, 16)),
+        ModpGroup("modp1536", 5, gmpy2.mpz(_MODP1536, 16)),
         ModpGroup("modp2048", 14, gmpy2.mpz(_MODP2048, 16)),
         EcpGroup("ecp256", 19, ec.SECP256R1(), 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
         EcpGroup(

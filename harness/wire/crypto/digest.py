@@ -1,7 +1,8 @@
 """Hashes, keyed pseudo-random functions and truncated integrity checks, as rows of tables.
 
-Sources: FIPS 180-4 (SHA), RFC 2104 (HMAC), RFC 2404 (HMAC-SHA-1-96), RFC 4868 (HMAC-SHA-256-128), RFC 2409 §4 (the prf of IKEv1
-is the HMAC of the negotiated hash). Names are those of `wire.config`: "sha1", "sha256". Sizes are in bytes.
+Sources: FIPS 180-4 (SHA), RFC 1321 (MD5), RFC 2104 (HMAC), RFC 2403 (HMAC-MD5-96), RFC 2404 (HMAC-SHA-1-96), RFC 4868
+(HMAC-SHA-256-128), RFC 2409 §4 (the prf of IKEv1 is the HMAC of the negotiated hash). Names are those of `wire.config`: "md5",
+"sha1", "sha256". Sizes are in bytes.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ class IcvMaker:
 HASHES: dict[str, Hash] = {
     row.name: row
     for row in (
+        Hash("md5", 16, lambda data: hashlib.md5(data, usedforsecurity=False)),
         Hash("sha1", 20, hashlib.sha1),
         Hash("sha256", 32, hashlib.sha256),
     )
@@ -75,6 +77,7 @@ HASHES: dict[str, Hash] = {
 INTEGRITY: dict[str, Integrity] = {
     row.name: row
     for row in (
+        Integrity("md5", HASHES["md5"], 16, 12),
         Integrity("sha1", HASHES["sha1"], 20, 12),
         Integrity("sha256", HASHES["sha256"], 32, 16),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.wire.crypto.digest import Hash
 from harness.wire.ike import registry
@@ -23,6 +24,11 @@ class Dialect:
     nat_d: int
     nat_oa: int
     encapsulation: str
+
+    @property
+    def family(self) -> Literal["rfc", "draft"]:
+        """Whose numbers: those of RFC 3947, or of draft-ietf-ipsec-nat-t-ike-02 and -03 (all that Windows 2000 and XP know)."""
+        return "rfc" if self.nat_d == registry.NAT_D else "draft"
 
 
 _DRAFT = (registry.NAT_D_DRAFT, registry.NAT_OA_DRAFT, "udp-transport (draft)")

@@ -21,13 +21,17 @@ KEY_IKE = 1
 
 CIPHER_ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
     "aes-256": (("encryption", "aes"), ("key length", 256)),
+    "aes-192": (("encryption", "aes"), ("key length", 192)),
     "aes-128": (("encryption", "aes"), ("key length", 128)),
     "3des": (("encryption", "3des"),),
+    "des": (("encryption", "des"),),
 }
 ESP_TRANSFORMS: dict[str, tuple[int, tuple[Attribute, ...]]] = {
     "aes-256": (12, (("key length", 256),)),
+    "aes-192": (12, (("key length", 192),)),
     "aes-128": (12, (("key length", 128),)),
     "3des": (3, ()),
+    "des": (2, ()),
 }
 
 

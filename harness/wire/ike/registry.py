@@ -30,7 +30,10 @@ PROPOSAL = 2
 TRANSFORM = 3
 KE = 4
 ID = 5
+CERT = 6
+CERT_REQUEST = 7
 HASH = 8
+SIGNATURE = 9
 NONCE = 10
 NOTIFY = 11
 DELETE = 12
@@ -45,10 +48,10 @@ PAYLOADS = {
     TRANSFORM: "transform",
     KE: "KE",
     ID: "ID",
-    6: "CERT",
-    7: "CERT-REQ",
+    CERT: "CERT",
+    CERT_REQUEST: "CERT-REQ",
     HASH: "HASH",
-    9: "SIG",
+    SIGNATURE: "SIG",
     NONCE: "NONCE",
     NOTIFY: "N",
     DELETE: "D",
@@ -67,6 +70,10 @@ PROTOCOLS = {PROTO_ISAKMP: "ISAKMP", 2: "AH", PROTO_ESP: "ESP", 4: "IPCOMP"}
 
 ID_IPV4_ADDR = 1
 ID_FQDN = 2
+ID_USER_FQDN = 3
+ID_DER_ASN1_DN = 9
+
+X509_SIGNATURE = 4  # encoding of a certificate, RFC 2408 §3.9
 
 NO_PROPOSAL_CHOSEN = 14
 INVALID_ID_INFORMATION = 18

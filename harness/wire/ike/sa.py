@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from harness.wire.config import EspProposal, IkeProposal
 from harness.wire.events import Datagram, Event
@@ -56,6 +57,11 @@ class IkeSa:
     @property
     def cookies(self) -> bytes:
         return self.icookie + self.rcookie
+
+    @property
+    def natt(self) -> Literal["rfc", "draft"] | None:
+        """Whose numbers for NAT-OA and encapsulation hold under this SA; None where the two sides have no dialect in common."""
+        return None if self.dialect is None else self.dialect.family
 
 
 @dataclass(slots=True, eq=False)

@@ -23,6 +23,20 @@ VECTORS = {
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         "d296cd94c2cccf8a3a863028b5e1dc0a7586602d253cfff91b8266bea6d61ab1",
     ),
+    "NIST SP 800-38A F.2.3, first two blocks": (
+        "aes-192",
+        "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+        "000102030405060708090a0b0c0d0e0f",
+        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+        "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a",
+    ),
+    "FIPS 81 Table C1, the CBC example": (
+        "des",
+        "0123456789abcdef",
+        "1234567890abcdef",
+        b"Now is the time for all ".hex(),
+        "e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6",
+    ),
     "NIST SP 800-38A F.2.5, first two blocks": (
         "aes-256",
         "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",

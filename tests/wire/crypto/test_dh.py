@@ -46,9 +46,11 @@ def test_curves_give_the_vectors_of_rfc_5903(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "bits", "addend"),
+    # RFC 2409 §6.1: 2^768 - 2^704 - 1 + 2^64 * ([2^638 pi] + 149686).
     # RFC 2409 §6.2: 2^1024 - 2^960 - 1 + 2^64 * ([2^894 pi] + 129093).
+    # RFC 3526 §2: 2^1536 - 2^1472 - 1 + 2^64 * ([2^1406 pi] + 741804).
     # RFC 3526 §3: 2^2048 - 2^1984 - 1 + 2^64 * ([2^1918 pi] + 124476).
-    [("modp1024", 1024, 129093), ("modp2048", 2048, 124476)],
+    [("modp768", 768, 149686), ("modp1024", 1024, 129093), ("modp1536", 1536, 741804), ("modp2048", 2048, 124476)],
 )
 def test_primes_follow_the_formula_of_their_rfc(name: str, bits: int, addend: int) -> None:
     with gmpy2.context(precision=bits + 64):
@@ -61,7 +63,7 @@ def test_primes_follow_the_formula_of_their_rfc(name: str, bits: int, addend: in
 
 
 @pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # deprecated there, hence only the judge here
-@pytest.mark.parametrize("name", ["modp1024", "modp2048"])
+@pytest.mark.parametrize("name", ["modp768", "modp1024", "modp1536", "modp2048"])
 def test_modp_agrees_with_openssl(name: str) -> None:
     """OpenSSL, through `cryptography`, is the second implementation: RFC 2409 and RFC 3526 give no vectors."""
     group = GROUPS[name]
@@ -90,7 +92,7 @@ def test_a_short_secret_keeps_its_leading_zeros() -> None:
     assert ModpKeyPair(group, 1).shared((2).to_bytes(128)) == (2).to_bytes(128)
 
 
-@pytest.mark.parametrize("name", ["modp1024", "modp2048"])
+@pytest.mark.parametrize("name", ["modp768", "modp1024", "modp1536", "modp2048"])
 def test_modp_refuses_values_out_of_range(name: str) -> None:
     group = GROUPS[name]
     assert isinstance(group, ModpGroup)

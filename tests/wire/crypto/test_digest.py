@@ -8,6 +8,8 @@ from harness.wire.crypto.digest import HASHES, INTEGRITY
 
 # hash, key, data, HMAC
 PRF_VECTORS = {
+    "RFC 2202 §2 case 1": ("md5", b"\x0b" * 16, b"Hi There", "9294727a3638bb1c13f48ef8158bfc9d"),
+    "RFC 2202 §2 case 2": ("md5", b"Jefe", b"what do ya want for nothing?", "750c783e6ab0b503eaa86e310a5db738"),
     "RFC 2202 §3 case 1": ("sha1", b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
     "RFC 2202 §3 case 2": ("sha1", b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
     "RFC 4231 §4.2": (
@@ -26,6 +28,7 @@ PRF_VECTORS = {
 
 # algorithm, key, data, ICV
 ICV_VECTORS = {
+    "RFC 2403 §2 cutting RFC 2202 §2 case 1 to 96 bits": ("md5", b"\x0b" * 16, b"Hi There", "9294727a3638bb1c13f48ef8"),
     "RFC 2404 §2 cutting RFC 2202 §3 case 1 to 96 bits": ("sha1", b"\x0b" * 20, b"Hi There", "b617318655057264e28bc0b6"),
     "RFC 4868 §2.7.2.1 AUTH256-1": ("sha256", b"\x0b" * 32, b"Hi There", "198a607eb44bfbc69903a0f1cf2bbdc5"),
 }
