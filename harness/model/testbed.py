@@ -21,6 +21,12 @@ GATEWAY_VARIANTS = (
 )
 """How the Linux gateway tells clients behind one address apart, and where its L2TP data runs (kernel or user space)."""
 
+VIRTUAL_VARIANTS = ("demux", "plain", "default", "clear")
+"""The virtual gateway's configurations: `set nat demux`, the same without it, one fresh from the factory, and one without IPsec."""
+
+VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS}
+"""By the gateway's `os`: strongSwan and xl2tpd in a guest, or the project's own cores in a process."""
+
 TRANSPORTS = ("auto", "tap", "raw")
 """How the gateway's guest is attached: by a tap (needs /dev/net/tun), by a raw socket on a veth, or as this machine allows."""
 
@@ -83,7 +89,7 @@ class ClientSpec:
 @dataclass(frozen=True, slots=True)
 class NatSpec:
     """`first_port` to `last_port` are the outside ports it maps to. The time-outs are those of its UDP mappings, before and after
-    an answer was seen."""
+    an answer was seen. `personality`: None for the kernel's NAT; else the userland NAT plays the one of that name."""
 
     inside: Interface
     outside: Interface
@@ -91,11 +97,13 @@ class NatSpec:
     last_port: int = 65535
     udp_timeout_s: int = 30
     udp_stream_timeout_s: int = 120
+    personality: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
-    """`users` is how many of the clients' users it knows, from number 1 on. `variants` has the default first."""
+    """`users` is how many of the clients' users it knows, from number 1 on. `variants` has the default first. `os` is one of
+    VARIANTS_OF. `lan` is the interface of a virtual gateway towards its end host, whose own is `end_host`."""
 
     interface: Interface
     variants: tuple[str, ...]
@@ -104,6 +112,9 @@ class GatewaySpec:
     pool_last: str
     users: int = 100
     transport: str = "auto"
+    os: str = "linux"
+    lan: Interface | None = None
+    end_host: Interface | None = None
 
     @property
     def address(self) -> str:

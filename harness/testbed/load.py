@@ -14,13 +14,15 @@ from typing import Any, TypeVar
 
 from harness.errors import UsageError
 from harness.model.secret import Secret
-from harness.model.testbed import GATEWAY_VARIANTS, TRANSPORTS, ClientSpec, GatewaySpec, Interface, NatSpec, Testbed
+from harness.model.testbed import TRANSPORTS, VARIANTS_OF, ClientSpec, GatewaySpec, Interface, NatSpec, Testbed
 from harness.testbed import marks, values
 from harness.testbed.marks import Marked, MarkedFile
 
 T = TypeVar("T")
 
 DEVICES = ("clients", "nat", "gateway")
+END_HOST = "host"
+"""The device behind a virtual gateway. A Linux gateway answers by itself and has none."""
 DEVICE_KEYS = ("type", "os", "alias", "connections", "custom")
 INTERFACE_KEYS = ("type", "link", "ipv4", "alias")
 
@@ -33,29 +35,38 @@ CUSTOM: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "password": values.text,
         "personality": values.text,
     },
-    "nat": {"outside_ports": values.ports, "udp_timeout_s": values.count, "udp_stream_timeout_s": values.count},
+    "nat": {
+        "outside_ports": values.ports,
+        "udp_timeout_s": values.count,
+        "udp_stream_timeout_s": values.count,
+        "personality": values.text,
+    },
     "gateway": {
-        "variants": lambda value: values.choices(value, GATEWAY_VARIANTS),
         "transport": lambda value: values.choice(value, TRANSPORTS),
         "ppp_address": values.address,
         "ppp_pool": values.addresses,
         "users": values.count,
     },
+    END_HOST: {},
 }
-"""Per device, what may stand below `custom` and what it may be."""
+"""Per device, what may stand below `custom` and what it may be. The gateway's `variants` are those of its `os`."""
 
 REQUIRED = {
     "clients": ("prefix", "first", "psk", "user", "password"),
     "nat": (),
     "gateway": ("variants", "ppp_address", "ppp_pool"),
+    END_HOST: (),
 }
+SYSTEMS = {"clients": ("linux",), "nat": ("linux",), "gateway": tuple(VARIANTS_OF), END_HOST: ("linux",)}
+"""Per device, what its `os` may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What one reader found in the file: per device its `custom` values and its interfaces as (name, link, address)."""
+    """What one reader found in the file: per device its `os`, its `custom` values and its interfaces as (name, link, address)."""
 
     name: str
+    systems: Mapping[str, str]
     custom: Mapping[str, Mapping[str, Any]]
     interfaces: Mapping[str, tuple[tuple[str, str, str], ...]]
 
@@ -83,20 +94,23 @@ def _by_marks(file: MarkedFile, path: Path) -> Raw:
         about = file.only(("testbed",), ("name", "alias"))
         if "name" in about:
             name = str(about["name"].value)
-    file.only(("devices",), DEVICES, DEVICES)
-    file.only(("topology",), (*DEVICES, "links"), DEVICES)
+    devices = tuple(file.only(("devices",), (*DEVICES, END_HOST), DEVICES))
+    file.only(("topology",), (*devices, "links"), devices)
+    systems: dict[str, str] = {}
     custom: dict[str, dict[str, Any]] = {}
     interfaces = {}
-    for device in DEVICES:
+    for device in devices:
         about = file.only(("devices", device), DEVICE_KEYS, ("type", "os", "connections"))
-        if about["os"].value != "linux":
-            raise file.error(f"{device} is a {about['os'].value!r}", about["os"].line, "this lab is made of `os: linux`")
+        systems[device] = str(about["os"].value)
+        if systems[device] not in SYSTEMS[device]:
+            cure = f"`os: {' or '.join(SYSTEMS[device])}`"
+            raise file.error(f"{device} is a {systems[device]!r}", about["os"].line, f"this lab is made of {cure}")
         if "custom" not in about:
             custom[device] = {}
             if REQUIRED[device]:
                 raise file.error(f"'custom' is missing in devices.{device}", file.find("devices", device).line, "add `custom:`")
         else:
-            found = file.only(("devices", device, "custom"), CUSTOM[device], REQUIRED[device])
+            found = file.only(("devices", device, "custom"), _custom(device, systems[device]), REQUIRED[device])
             custom[device] = {key: _plain(child) for key, child in found.items()}
         file.only(("topology", device), ("interfaces",), ("interfaces",))
         rows = []
@@ -104,7 +118,14 @@ def _by_marks(file: MarkedFile, path: Path) -> Raw:
             row = file.only(("topology", device, "interfaces", interface), INTERFACE_KEYS, ("type", "link", "ipv4"))
             rows.append((interface, str(row["link"].value), str(row["ipv4"].value)))
         interfaces[device] = tuple(rows)
-    return Raw(name, custom, interfaces)
+    return Raw(name, systems, custom, interfaces)
+
+
+def _custom(device: str, system: str) -> Mapping[str, Callable[[Any], Any]]:
+    """What may stand below `custom` of that device with that `os`."""
+    if device != "gateway":
+        return CUSTOM[device]
+    return {**CUSTOM[device], "variants": lambda value: values.choices(value, VARIANTS_OF[system])}
 
 
 def _plain(marked: Marked) -> Any:
@@ -123,9 +144,10 @@ def _by_pyats(file: MarkedFile, path: Path) -> Raw:
     except Exception as error:  # pyATS has no root of its own for what its loader raises
         said = " ".join(str(error).split())
         raise UsageError(f"pyATS does not take it: {said}", file=file.file, cure="compare with testbeds/linux.yaml") from error
-    devices = {device: loaded.devices[device] for device in DEVICES}
+    devices = {name: device for name, device in loaded.devices.items() if name in (*DEVICES, END_HOST)}
     return Raw(
         str(loaded.name),
+        {name: str(device.os) for name, device in devices.items()},
         {name: dict(device.custom) for name, device in devices.items()},
         {
             name: tuple((port.name, port.link.name, str(port.ipv4)) for port in device.interfaces.values())
@@ -144,13 +166,13 @@ class _Builder:
         found = {
             device: {
                 key: self._judge(("devices", device, "custom", key), judge, raw.custom[device][key])
-                for key, judge in CUSTOM[device].items()
+                for key, judge in _custom(device, raw.systems[device]).items()
                 if key in raw.custom[device]
             }
-            for device in DEVICES
+            for device in raw.systems
         }
         (client_side,) = self._interfaces(raw, "clients", 1)
-        (gateway_side,) = self._interfaces(raw, "gateway", 1)
+        gateway_side, lan, end_host = self._behind_the_gateway(raw)
         nat_sides = {port.link: port for port in self._interfaces(raw, "nat", 2)}
         inside = self._joined(nat_sides, "clients", client_side)
         outside = self._joined(nat_sides, "gateway", gateway_side)
@@ -176,6 +198,7 @@ class _Builder:
             last_port,
             about.get("udp_timeout_s", 30),
             about.get("udp_stream_timeout_s", 120),
+            about.get("personality"),
         )
         about = found["gateway"]
         pool_first, pool_last = about["ppp_pool"]
@@ -187,6 +210,9 @@ class _Builder:
             pool_last,
             about.get("users", 100),
             about.get("transport", "auto"),
+            raw.systems["gateway"],
+            lan,
+            end_host,
         )
         return Testbed(raw.name, self.file.file, clients, nat, gateway)
 
@@ -216,15 +242,30 @@ class _Builder:
             for name, link, address in rows
         )
 
-    def _joined(self, nat_sides: Mapping[str, Interface], device: str, port: Interface) -> Interface:
-        """The NAT's interface on the link of `port`; both must be on one network, with different addresses."""
+    def _behind_the_gateway(self, raw: Raw) -> tuple[Interface, Interface | None, Interface | None]:
+        """The gateway's interface towards the NAT; with an end host behind it, the link's two ends as well."""
+        if END_HOST not in raw.systems:
+            if raw.systems["gateway"] == "natstorm":
+                raise self._error(f"the gateway has no {END_HOST!r} behind it", ("devices",), f"add the device {END_HOST}")
+            (outside,) = self._interfaces(raw, "gateway", 1)
+            return outside, None, None
+        if raw.systems["gateway"] != "natstorm":
+            raise self._error("this gateway answers by itself", ("devices", END_HOST), f"remove the device {END_HOST}")
+        (end_host,) = self._interfaces(raw, END_HOST, 1)
+        sides = {port.link: port for port in self._interfaces(raw, "gateway", 2)}
+        lan = self._joined(sides, END_HOST, end_host, "gateway")
+        (outside,) = (port for port in sides.values() if port is not lan)
+        return outside, lan, end_host
+
+    def _joined(self, sides: Mapping[str, Interface], device: str, port: Interface, other: str = "NAT") -> Interface:
+        """The interface of the other device on the link of `port`; both must be on one network, with different addresses."""
         path = ("topology", device, "interfaces", port.name)
-        if port.link not in nat_sides:
-            cure = f"the NAT is on {' and '.join(nat_sides)}"
-            raise self._error(f"{device} is on link {port.link!r}, where the NAT is not", (*path, "link"), cure)
-        there = nat_sides[port.link]
+        if port.link not in sides:
+            cure = f"the {other} is on {' and '.join(sides)}"
+            raise self._error(f"{device} is on link {port.link!r}, where the {other} is not", (*path, "link"), cure)
+        there = sides[port.link]
         if there.prefix != port.prefix or there.host == port.host:
-            problem = f"{device} is {port.address}, the NAT at the other end of the link {there.address}"
+            problem = f"{device} is {port.address}, the {other} at the other end of the link {there.address}"
             raise self._error(problem, (*path, "ipv4"), "two different addresses of one prefix")
         return there
 

@@ -9,10 +9,11 @@ import pytest
 from harness.devices import linux_config
 from harness.errors import UsageError
 from harness.model.secret import Secret
-from harness.model.testbed import GATEWAY_VARIANTS
+from harness.model.testbed import GATEWAY_VARIANTS, VIRTUAL_VARIANTS
 from harness.testbed import check, load
 
 LINUX = Path(__file__).parents[2] / "testbeds" / "linux.yaml"
+VIRTUAL = LINUX.with_name("virtual.yaml")
 
 
 @pytest.fixture
@@ -177,3 +178,41 @@ def test_what_may_be_left_out(edited):
     nat = check(file).nat
     assert (nat.first_port, nat.last_port, nat.udp_timeout_s, nat.udp_stream_timeout_s) == (1024, 65535, 30, 120)
     assert load(file).nat == nat
+
+
+def test_the_virtual_testbed():
+    testbed = check(VIRTUAL)
+    assert testbed == load(VIRTUAL)
+    assert (testbed.gateway.os, testbed.gateway.variants) == ("natstorm", VIRTUAL_VARIANTS)
+    assert testbed.gateway.lan is not None
+    assert testbed.gateway.end_host is not None
+    assert (testbed.gateway.address, testbed.gateway.lan.host) == ("203.0.113.231", "198.51.100.1")
+    assert testbed.gateway.end_host.host == "198.51.100.10"
+    assert testbed.most_clients >= 500
+
+
+VIRTUAL_MISTAKES = {
+    "a Linux gateway's variant": ("        - plain\n", "        - plain-kernel\n", "'plain-kernel' is not known", "demux, plain"),
+    "another system": ("    os: natstorm", "    os: ios", "gateway is a 'ios'", "os: linux or natstorm"),
+    "no end host": (
+        "  host:\n    type: host\n    os: linux\n    connections: {}\n\n",
+        "\n",
+        "'host' is not known in topology",
+        "'host'",
+    ),
+    "an end host off the link": ("office, ipv4: 198.51.100.10", "ofice, ipv4: 198.51.100.10", "host is on link 'ofice'", "is on"),
+    "an end host of another network": ("198.51.100.10/24", "198.51.101.10/24", "the gateway at the other end", "one prefix"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "problem", "cure"), VIRTUAL_MISTAKES.values(), ids=VIRTUAL_MISTAKES)
+def test_a_mistake_in_a_virtual_testbed(tmp_path, old, new, problem, cure):
+    text = VIRTUAL.read_text()
+    assert text.count(old) == 1
+    file = tmp_path / "edited.yaml"
+    file.write_text(text.replace(old, new))
+    with pytest.raises(UsageError) as told:
+        check(file)
+    assert problem in str(told.value)
+    assert cure in str(told.value)
+    assert told.value.line is not None
