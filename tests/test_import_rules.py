@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": BASE,
     "lab": BASE | {"devices"},
     "clients": BASE | {"wire", "devices"},
+    "simulation": BASE | {"wire", "nat", "virtual"},
     "scenario": ALL,
     "plugin": ALL,
     "cli": ALL,
