@@ -3,11 +3,11 @@
 A suite's test says what it needs and asks for judgement:
 
     @pytest.mark.behaviour("DMX-10")
-    @pytest.mark.plays("pair", on=["demux-kernel", "demux-user"])
+    @pytest.mark.plays("pair", on=["demux*"])
     def test_first_client_gets_1024(judge):
         judge()
 
-It becomes one case for each scenario and each variant that the testbed has. A scenario is played once and serves all its tests.
+It becomes one case for each scenario and each variant of the testbed that fits one of the patterns (default: any). A scenario is played once and serves all its tests.
 Collection reads the testbed and the catalogue, and loads nothing heavy (pyATS, scapy): see tests/test_collection.py.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +25,7 @@ import pytest
 
 from harness.catalogue import SUITES
 from harness.errors import NatstormError, UsageError
+from harness.programme import DEFAULT_TESTBED, QUALIFIED, TIMES, VIRTUAL, Showing
 
 if TYPE_CHECKING:
     from harness.model import Evidence
@@ -33,37 +35,34 @@ if TYPE_CHECKING:
     from harness.scenario.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_TESTBED = ROOT / "testbeds" / "linux.yaml"
-QUALIFIED = {
-    "plain-kernel": ("pair",),
-    "plain-user": ("order",),
-    "demux-kernel": ("pair", "together", "endings", "alone"),
-}
-"""The scenarios of an ordinary qualification, by variant; --all-variants and --variant take all that there are."""
 
 SESSION = pytest.StashKey["Session"]()
 
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Which scenario on which variant with how many clients: what one piece of evidence is known by."""
+    """Which scenario on which variant with how many clients in whose time: what one piece of evidence is known by."""
 
     scenario: str
     variant: str
     clients: int
+    time: str
 
     @property
     def name(self) -> str:
-        return f"{self.variant}-{self.scenario}-{self.clients}"
+        return f"{self.variant}-{self.scenario}-{self.clients}" + (f"-{self.time}" if self.time == VIRTUAL else "")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("natstorm")
-    group.addoption("--testbed", type=Path, default=DEFAULT_TESTBED, metavar="FILE", help="the testbed (testbeds/linux.yaml)")
+    group.addoption("--testbed", type=Path, default=DEFAULT_TESTBED, metavar="FILE", help="the testbed (testbeds/virtual.yaml)")
     group.addoption("--all-variants", action="store_true", help="every gateway variant of the testbed, not the usual ones alone")
     group.addoption("--variant", action="append", default=[], metavar="NAME", help="this gateway variant only (may be repeated)")
     group.addoption("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
     group.addoption("--clients", type=int, metavar="N", help="as many clients where a scenario can have any number (together)")
+    group.addoption("--time", choices=TIMES, help="play everything in this time, where it can be")
+    group.addoption("--seed", type=int, default=1, metavar="N", help="what chance decides in virtual time (1)")
+    group.addoption("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time)")
     group.addoption("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="where the run's folder goes (reports/)")
 
 
@@ -78,11 +77,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SESSION] = session = Session(config)
         if config.option.collectonly or config.option.help or config.option.markers or config.option.showfixtures:
             return
-        from harness.lab import enclosure, packages
+        if config.option.time != VIRTUAL:
+            from harness.lab import enclosure, packages
 
-        if not enclosure.inside():
-            packages.require()
-        enclosure.ensure_for_pytest(config)
+            if not enclosure.inside():
+                packages.require(guest=session.testbed.gateway.in_guest)
+            enclosure.ensure_for_pytest(config)
         session.begin()
     except NatstormError as error:
         refuse(error)
@@ -118,6 +118,7 @@ class Session:
         self.variants = self._chosen_variants()
         self._check_behaviours()
         self._check_clients()
+        self._check_time()
         self.clear: set[Cast] = set()  # those that a behaviour declares to carry L2TP in clear
         self.sink: Sink | None = None
         self._played: dict[Cast, Evidence | BaseException] = {}
@@ -137,17 +138,28 @@ class Session:
 
     def casts(self, scenarios: Sequence[str], on: Sequence[str] | None) -> list[Cast]:
         """What of a test's scenarios, on the variants it can run on, the command line wants played."""
+        return [
+            cast
+            for variant in self.variants
+            if on is None or any(fnmatchcase(variant, pattern) for pattern in on)
+            for name in scenarios
+            for cast in self._showings(name, variant)
+        ]
+
+    def _showings(self, scenario: str, variant: str) -> Iterator[Cast]:
         from harness.scenario.scripts import script
 
-        option = self.config.option
-        every = option.all_variants or option.variant
-        return [
-            Cast(name, variant, script(name).number_of(option.clients))
-            for variant in self.variants
-            if on is None or variant in on
-            for name in scenarios
-            if every or name in QUALIFIED.get(variant, ())
-        ]
+        option, system, chosen = self.config.option, self.testbed.gateway.os, script(scenario)
+        showings = [one for one in QUALIFIED[system].get(variant, ()) if one.scenario == scenario]
+        if not showings and (option.all_variants or option.variant):
+            showings = [Showing(scenario)]
+        for one in showings:
+            time = option.time or one.time or chosen.time
+            if time == VIRTUAL and system == "linux":
+                continue  # a real gateway has a clock of its own
+            if chosen.time == VIRTUAL and time != VIRTUAL:
+                continue  # hours of the wall's time
+            yield Cast(scenario, variant, one.clients or chosen.number_of(option.clients), time)
 
     def _chosen_variants(self) -> tuple[str, ...]:
         """Those of the testbed, or of these the ones that the command line names."""
@@ -173,6 +185,14 @@ class Session:
                 f"{self.testbed.file} has prefix, users and addresses for {most}",
                 cure=f"--clients 2 to {most}",
             )
+
+    def _check_time(self) -> None:
+        option = self.config.option
+        if option.time == VIRTUAL and self.testbed.gateway.in_guest:
+            cure = "testbeds/virtual.yaml has one that lives in virtual time"
+            raise UsageError(f"the gateway of {self.testbed.file} is a machine with a clock of its own", cure=cure)
+        if option.fault and option.time != VIRTUAL:
+            raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
@@ -204,7 +224,8 @@ class Session:
         assert self.sink is not None
         with self.sink.bus.step("load the testbed"):
             testbed = load(self.config.option.testbed)
-        return Runner(testbed, Path(tempfile.mkdtemp(prefix="natstorm-")), self.sink.bus)
+        scratch = Path(tempfile.mkdtemp(prefix="natstorm-"))
+        return Runner(testbed, scratch, self.sink.bus, seed=self.config.option.seed)
 
     def _play(self, cast: Cast) -> Evidence:
         from harness.scenario.outcome import sum_up
@@ -216,6 +237,7 @@ class Session:
                 cast.variant,
                 folder=playing.folder,
                 clients=cast.clients,
+                time=cast.time,
                 clear_expected=cast in self.clear,
             )
             playing.played(evidence, *sum_up(evidence))

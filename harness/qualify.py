@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.catalogue import SUITES
 from harness.errors import LabError, UsageError
+from harness.programme import DEFAULT_TESTBED, TIMES
 
 DESCRIPTION = """\
 Plays the scenarios of the suites on the testbed, judges every behaviour from what crossed the wire, and writes a report.
@@ -20,12 +21,15 @@ The report's path is the last line. Exit status: 0 all passed, 1 a failure, 2 a 
 def add_commands(commands: Any) -> None:
     command = commands.add_parser("qualify", help="the suites on a testbed, and the report", description=DESCRIPTION)
     add = command.add_argument
-    add("--testbed", type=Path, metavar="FILE", help="testbed file (default: testbeds/linux.yaml)")
+    add("--testbed", type=Path, metavar="FILE", help="testbed file (default: testbeds/virtual.yaml)")
     add("--clients", type=int, metavar="N", help="as many clients where a scenario can have any number (default 6)")
     add("-k", dest="expression", metavar="EXPR", help="only cases whose name matches, as pytest's -k: 'plain and pair'")
     add("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
     add("--variant", action="append", default=[], metavar="NAME", help="only this gateway variant (may be repeated)")
     add("--all-variants", action="store_true", help="every gateway variant of the testbed")
+    add("--time", choices=TIMES, help="play everything in this time, where it can be (virtual: a simulated link, NAT and clock)")
+    add("--seed", type=int, metavar="N", help="what chance decides in virtual time (default 1): the same seed, the same packets")
+    add("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time; natstorm prove lists them)")
     add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: the project's reports/)")
     add("--json", action="store_true", help="print summary.json instead of progress")
     command.set_defaults(run=qualify)
@@ -33,11 +37,13 @@ def add_commands(commands: Any) -> None:
 
 def qualify(arguments: argparse.Namespace) -> int:
     from harness.lab import enclosure, packages
+    from harness.testbed import check
 
     words = pytest_words(arguments)
-    if not enclosure.inside():
-        packages.require()
-    enclosure.ensure()
+    if arguments.time != "virtual":
+        if not enclosure.inside():
+            packages.require(guest=check(arguments.testbed or DEFAULT_TESTBED).gateway.in_guest)
+        enclosure.ensure()
     import pytest
 
     from harness.report.outlet import Outlet, drain
@@ -66,8 +72,10 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
         value = getattr(arguments, option)
         if value is not None:
             words.append(f"--{option}={value}")
-    if arguments.clients is not None:
-        words.append(f"--clients={arguments.clients}")
+    for option in ("clients", "time", "seed", "fault"):
+        value = getattr(arguments, option)
+        if value is not None:
+            words.append(f"--{option}={value}")
     if arguments.expression:
         words += ["-k", arguments.expression]
     words += [f"--variant={name}" for name in arguments.variant]

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scenario": ALL,
     "plugin": ALL,
     "cli": ALL,
+    "programme": set(),
     "qualify": ALL,
     "__init__": set(),
 }

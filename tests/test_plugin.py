@@ -21,12 +21,15 @@ def collect(*words: str, status: int = 0) -> tuple[set[str], str]:
     return set(re.findall(r"::(\S+\[\S+\])", done.stdout)), done.stdout + done.stderr
 
 
+LINUX = ("--testbed", "testbeds/linux.yaml")
+
+
 def casts(cases: set[str]) -> set[str]:
     return {case.partition("[")[2].rstrip("]") for case in cases}
 
 
 def test_an_ordinary_qualification_plays_the_fault_and_the_cure() -> None:
-    cases, _ = collect()
+    cases, _ = collect(*LINUX)
     assert casts(cases) == {
         "plain-kernel-pair-2",
         "plain-user-order-3",
@@ -45,28 +48,38 @@ def test_cases_of_one_scenario_stand_together() -> None:
 
 
 def test_all_variants_take_all_that_a_test_can_run_on() -> None:
-    cases, _ = collect("--all-variants", "--behaviour", "DMX-01")
+    cases, _ = collect(*LINUX, "--all-variants", "--behaviour", "DMX-01")
     assert casts(cases) == {"plain-kernel-pair-2", "plain-user-pair-2", "plain-user-order-3"}
-    cases, _ = collect("--all-variants", "--behaviour", "NTT-03")
+    cases, _ = collect(*LINUX, "--all-variants", "--behaviour", "NTT-03")
     assert casts(cases) == {f"{ipsec}-{l2tp}-pair-2" for ipsec in ("plain", "connmark", "demux") for l2tp in ("kernel", "user")}
 
 
 def test_one_variant_alone_plays_everything_that_it_can() -> None:
-    cases, _ = collect("--variant", "demux-user")
+    cases, _ = collect(*LINUX, "--variant", "demux-user")
     assert casts(cases) == {f"demux-user-{rest}" for rest in ("pair-2", "order-3", "together-6", "endings-5", "alone-1")}
 
 
+def test_virtual_time_plays_everything_that_the_gateway_of_our_own_is_asked() -> None:
+    wall, _ = collect()
+    virtual, _ = collect("--time", "virtual")
+    assert {name.removesuffix("-virtual") for name in casts(virtual)} == {name.removesuffix("-virtual") for name in casts(wall)}
+    assert all(name.endswith("-virtual") for name in casts(virtual))
+    assert {"demux-pair-2", "demux-together-6", "demux-together-25", "plain-pair-2"} <= casts(wall)
+
+
 def test_the_number_of_clients_is_for_scenarios_that_take_any() -> None:
-    cases, _ = collect("--clients", "9", "--variant", "demux-kernel", "--behaviour", "DMX-12")
+    cases, _ = collect(*LINUX, "--clients", "9", "--variant", "demux-kernel", "--behaviour", "DMX-12")
     assert casts(cases) == {"demux-kernel-pair-2", "demux-kernel-together-9"}
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--variant", "demux"], "has no gateway variant demux"),
+        ([*LINUX, "--variant", "demux"], "has no gateway variant demux"),
         (["--clients", "1"], "it takes 2 at least"),
-        (["--clients", "101"], "has prefix, users and addresses for 100"),
+        ([*LINUX, "--clients", "101"], "has prefix, users and addresses for 100"),
+        ([*LINUX, "--time", "virtual"], "a machine with a clock of its own"),
+        (["--fault", "any"], "--fault any --time virtual"),
         (["--behaviour", "DMX-99"], "the catalogue has no behaviour DMX-99"),
         (["--testbed", "testbeds/nowhere.yaml"], "testbeds/nowhere.yaml"),
     ],

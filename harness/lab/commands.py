@@ -20,7 +20,7 @@ from harness.lab import control, enclosure, enter, packages
 from harness.model.testbed import Testbed
 
 DEFAULT_TESTBED = "testbeds/linux.yaml"
-NODES = ("clients", "nat", "wan", "gateway")
+NODES = ("clients", "nat", "wan", "gateway", "host")
 DOWN_S = 20.0
 """How long `down` gives the keeper before it ends the lab by force."""
 
@@ -54,7 +54,7 @@ def lab_up(arguments: argparse.Namespace) -> int:
     if arguments.variant and arguments.variant not in testbed.gateway.variants:
         cure = f"one of {', '.join(testbed.gateway.variants)}"
         raise UsageError(f"no gateway variant {arguments.variant!r} in this testbed", file=str(file), cure=cure)
-    packages.require()
+    packages.require(guest=testbed.gateway.in_guest)
     with control.listen() as listener:
         enclosure.rehearse()
         report_read, report_write = os.pipe()
@@ -92,7 +92,7 @@ def lab_up(arguments: argparse.Namespace) -> int:
         print(f"natstorm: {ready['failed']}", file=sys.stderr)
         return 3
     _show(ready["ready"])
-    print(f"\nenter a node:  {typed('lab shell clients|nat|wan|gateway')}\nend it:        {typed('lab down')}")
+    print(f"\nenter a node:  {typed('lab shell clients|nat|wan|gateway|host')}\nend it:        {typed('lab down')}")
     return 0
 
 
@@ -117,8 +117,10 @@ def lab_shell(arguments: argparse.Namespace) -> int:
     if lab is None:
         raise UsageError("no lab is up", cure=typed("lab up"))
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    if arguments.node != "gateway":
+    if arguments.node in lab.ask({"do": "status"})["namespaces"]:
         return enter.enter_node(lab, arguments.node, command)
+    if arguments.node != "gateway":
+        raise UsageError(f"this lab has no node {arguments.node}", cure=typed("lab status"))
     if not command:
         return enter.gateway_shell(lab)
     # One word is a whole command line for the guest's shell, several are a program and its arguments.

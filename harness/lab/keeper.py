@@ -26,7 +26,6 @@ from harness.lab import control, launcher
 from harness.lab.gateways import linux_gateway
 from harness.lab.namespaces import NETNS_DIRECTORY
 from harness.lab.software import Lab
-from harness.lab.topology import NODES
 from harness.model.testbed import Testbed
 
 SCRATCH = Path("/tmp/natstorm-lab")
@@ -157,6 +156,8 @@ class Keeper:
         lab = self._held()
         testbed = lab.testbed
         attachment = lab.topology.attachment
+        host = testbed.gateway.end_host
+        behind = [] if host is None else [{"node": "host", "addresses": [f"{host.name} {host.address}"], "about": "the end host"}]
         return {
             "testbed": testbed.name,
             "file": testbed.file,
@@ -184,14 +185,17 @@ class Keeper:
                     "addresses": [f"{testbed.gateway.interface.name} {testbed.gateway.interface.address}"],
                     "about": f"{lab.variant}, {'running' if lab.gateway.running else 'DEAD'}",
                 },
+                *behind,
             ],
+            "namespaces": [one.name for one in lab.topology.nodes],
             "mappings": [asdict(mapping) for mapping in lab.nat.mappings()],
             "took": {step: round(seconds, 3) for step, seconds in lab.took.items()},
         }
 
     def _hand_over(self, node: str, connection: socket.socket) -> None:
-        if node not in NODES:
-            raise LabError(f"enter {node}", "there is no node of that name", f"one of {', '.join((*NODES, 'gateway'))}")
+        known = [one.name for one in self._held().topology.nodes]
+        if node not in known:
+            raise LabError(f"enter {node}", "there is no node of that name", f"one of {', '.join(known)}")
         paths = [Path("/proc/self/ns", kind) for kind in NAMESPACES] + [NETNS_DIRECTORY / node]
         handles = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in paths]
         try:

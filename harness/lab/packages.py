@@ -37,17 +37,18 @@ UNPACK_LAYOUT = "2"  # part of the cache's hash: raised when what is done to the
 
 @dataclass(frozen=True, slots=True)
 class HostTool:
-    """A program the harness calls on the host, the package that holds it, and what for."""
+    """A program the harness calls on the host, the package that holds it, and what for. `guest`: only labs with a guest need it."""
 
     program: str
     package: str
     purpose: str
+    guest: bool = False
 
 
 # None of these packages holds a daemon.
 HOST_TOOLS = (
-    HostTool("linux.uml", "user-mode-linux", "the gateway's kernel"),
-    HostTool("modprobe", "kmod", "kernel modules, by hand in the guest's shell"),
+    HostTool("linux.uml", "user-mode-linux", "the gateway's kernel", guest=True),
+    HostTool("modprobe", "kmod", "kernel modules, by hand in the guest's shell", guest=True),
     HostTool("ip", "iproute2", "namespaces, links and routes"),
     HostTool("nft", "nftables", "the kernel's NAT"),
     HostTool("conntrack", "conntrack", "the NAT's mappings"),
@@ -98,16 +99,18 @@ def install_command(tools: Sequence[HostTool]) -> str:
     return as_root(install if any(APT_LISTS.glob("*_Packages*")) else f"apt-get update && {install}")
 
 
-def require() -> None:
-    """MissingTool, with one command for all of it, where this machine lacks what a lab is built of. Installs nothing.
+def require(*, guest: bool) -> None:
+    """MissingTool, with one command for all of it, where this machine lacks what a lab is built of, with or without a guest.
+    Installs nothing.
 
     To be asked outside the enclosure, in which everybody looks like root.
     """
-    if missing := missing_tools():
+    if missing := [tool for tool in missing_tools() if guest or not tool.guest]:
         names = ", ".join(tool.program for tool in missing)
         cure = typed("setup") if os.geteuid() == 0 else install_command(missing)
         raise MissingTool("tools of the host", f"missing: {names}", cure)
-    guest_directory()
+    if guest:
+        guest_directory()
 
 
 def cache_directory() -> Path:

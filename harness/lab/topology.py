@@ -3,12 +3,18 @@
     clients ──────── nat ─────────────── wan
     prefix on lo     masquerade          a bridge that holds the NAT's outside link and the gateway's attachment
 
+A Linux gateway is a guest plugged into `wan`. A virtual one is a process in a namespace `gateway` of its own, with its end host in
+another, `host`:
+
+    wan ── gateway ── host
+
 The client prefix is local in namespace `clients` and routed to by the NAT through one next hop: on-link, thousands of clients would
 overflow the NAT's neighbour table, whose limits cannot be set in a namespace.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 
@@ -16,10 +22,9 @@ from harness.errors import LabError
 from harness.lab import namespaces
 from harness.lab.namespaces import Netns
 from harness.lab.nat import NatNode
-from harness.model.testbed import Testbed
+from harness.model.testbed import Interface, Testbed
 
-CLIENTS, NAT, WAN = "clients", "nat", "wan"
-NODES = (CLIENTS, NAT, WAN)
+CLIENTS, NAT, WAN, GATEWAY, HOST = "clients", "nat", "wan", "gateway", "host"
 OUTSIDE_PORT = "to-nat"
 """The NAT's outside link, as `wan` sees it."""
 TUN_DEVICE = "/dev/net/tun"
@@ -27,7 +32,8 @@ TUN_DEVICE = "/dev/net/tun"
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Where a guest's interface is plugged in: namespace, "tap" or "raw", and the name of the interface there."""
+    """Where the gateway is: namespace, "tap", "raw" or "veth", and the name of the interface there. A guest is plugged into a tap
+    or reads a raw socket; a process has its own namespace."""
 
     netns: str
     kind: str
@@ -61,21 +67,25 @@ class Topology:
         self.clients = Netns(CLIENTS)
         self.wan = Netns(WAN)
         self.nat = NatNode(Netns(NAT), testbed.nat, testbed.clients.prefix)
+        self.gateway, self.host = Netns(GATEWAY), Netns(HOST)
         self.attachment: Attachment | None = None
 
     @property
     def nodes(self) -> tuple[Netns, ...]:
-        return (self.clients, self.nat.netns, self.wan)
+        """Those that are namespaces: a guest is none."""
+        behind = (self.gateway, self.host) if self.testbed.gateway.lan else ()
+        return (self.clients, self.nat.netns, self.wan, *behind)
 
     def up(self) -> Attachment:
         """Builds all of it and returns where the gateway goes. On LabError what was built is removed again."""
-        transport = choose_transport(self.testbed.gateway.transport)
+        lan = self.testbed.gateway.lan
+        transport = "veth" if lan else choose_transport(self.testbed.gateway.transport)
         try:
-            for name in NODES:
-                Netns.create(name)
+            for node in self.nodes:
+                Netns.create(node.name)
             self._inside()
             self._outside()
-            self.attachment = self._attach(transport)
+            self.attachment = self._behind(lan) if lan else self._attach(transport)
             self.nat.start()
         except BaseException:
             self.down()
@@ -106,6 +116,21 @@ class Topology:
         namespaces.link(self.nat.netns, outside.name, self.wan, OUTSIDE_PORT)
         self.wan.ip("link", "set", OUTSIDE_PORT, "master", "switch0")
         self.nat.netns.ip("address", "add", outside.address, "dev", outside.name)
+
+    def _behind(self, lan: Interface) -> Attachment:
+        """The virtual gateway's namespace, and its end host's. The gateway's process answers on `lan` itself: no address there, and
+        the host is told the gateway's hardware address, since nobody answers ARP."""
+        outside, host = self.testbed.gateway.interface, self.testbed.gateway.end_host
+        assert host is not None
+        namespaces.link(self.wan, "to-gw", self.gateway, outside.name)
+        self.wan.ip("link", "set", "to-gw", "master", "switch0")
+        self.gateway.ip("address", "add", outside.address, "dev", outside.name)
+        namespaces.link(self.gateway, lan.name, self.host, host.name)
+        self.host.ip("address", "add", host.address, "dev", host.name)
+        hardware = json.loads(self.gateway.ip("-j", "link", "show", "dev", lan.name))[0]["address"]
+        self.host.ip("neighbour", "replace", lan.host, "lladdr", hardware, "dev", host.name, "nud", "permanent")
+        self.host.ip("route", "add", "default", "via", lan.host)
+        return Attachment(self.gateway.name, "veth", outside.name)
 
     def _attach(self, transport: str) -> Attachment:
         if transport == "tap":

@@ -120,6 +120,11 @@ class GatewaySpec:
     def address(self) -> str:
         return self.interface.host
 
+    @property
+    def in_guest(self) -> bool:
+        """Whether it is a machine of its own, which has to be there for it."""
+        return self.os == "linux"
+
 
 @dataclass(frozen=True, slots=True)
 class Testbed:

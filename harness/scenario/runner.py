@@ -21,13 +21,15 @@ from harness.scenario.scripts import Script, script
 
 class Runner:
     """`testbed` is loaded already; `scratch` lies on the enclosure's tmpfs. Blocking: owns one event loop for the whole session.
+    `seed` decides what chance does in virtual time.
 
         with Runner(testbed, scratch, bus) as runner:
             evidence = runner.play("pair", "demux-kernel", clients=2, folder=folder)
     """
 
-    def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus) -> None:
+    def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus, *, seed: int = 1) -> None:
         self.testbed = testbed
+        self._seed = seed
         self._bus = bus
         self._scratch = scratch
         self._loop = asyncio.Runner()
@@ -57,17 +59,19 @@ class Runner:
         *,
         folder: Path,
         clients: int | None = None,
+        time: str | None = None,
         clear_expected: bool = False,
     ) -> Evidence:
         """Plays the scenario (a script, or the name of one of the suites' scripts) on a fresh gateway of `variant` and returns what
-        it left behind; its files are in `folder`. `clear_expected`: a behaviour declares that L2TP goes unprotected here.
+        it left behind; its files are in `folder`. `time` is "wall" or "virtual" (None: the script's own). `clear_expected`: a
+        behaviour declares that L2TP goes unprotected here.
 
         LabError where the bench does not come up. Whatever goes wrong later is in the evidence's `trouble`.
         """
         chosen = script(scenario) if isinstance(scenario, str) else scenario
         count = clients or chosen.clients
         plans = tuple(replace(plan, **chosen.overrides.get(plan.name, {})) for plan in self.testbed.plans(count))
-        bench = self._bench(chosen.time)
+        bench = self._bench(time or chosen.time)
         gathered = bench.run(self._record(bench, chosen, variant, plans, folder))
         return self._loop.run(self._dissect(gathered, bench, chosen, variant, plans, folder, clear_expected))
 

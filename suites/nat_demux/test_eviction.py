@@ -15,18 +15,18 @@ def test_newcomer_kills_and_stays_down_itself(judge):
 
 
 @pytest.mark.behaviour("DMX-01")
-@pytest.mark.plays("pair", "order", on=["plain-user"])
+@pytest.mark.plays("pair", "order", on=["plain-user", "plain"])
 def test_newcomer_kills_and_takes_over(judge):
     judge(newcomer_up=True)
 
 
 @pytest.mark.behaviour("DMX-02")
-@pytest.mark.plays("pair", on=["plain-kernel", "plain-user"])
+@pytest.mark.plays("pair", on=["plain*"])
 def test_gateway_cannot_tell_the_clients_apart(judge):
     judge()
 
 
 @pytest.mark.behaviour("DMX-04")
-@pytest.mark.plays("order", on=["plain-user"])
+@pytest.mark.plays("order", on=["plain-user", "plain"])
 def test_only_the_last_comer_receives(judge):
     judge()

@@ -2,7 +2,7 @@
 
 import pytest
 
-DEMUX = ["demux-kernel", "demux-user"]
+DEMUX = ["demux*"]
 
 
 @pytest.mark.behaviour("DMX-10")

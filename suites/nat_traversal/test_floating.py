@@ -22,7 +22,7 @@ def test_one_mapping_carries_ike_and_esp(judge):
 
 
 @pytest.mark.behaviour("NTT-08")
-@pytest.mark.plays("alone", on=["demux-kernel", "demux-user"])
+@pytest.mark.plays("alone", on=["demux*"])
 def test_keepalives_come_from_behind_the_nat_only(judge):
     judge()
 

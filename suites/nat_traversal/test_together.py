@@ -4,6 +4,6 @@ import pytest
 
 
 @pytest.mark.behaviour("NTT-28")
-@pytest.mark.plays("pair", on=["demux-kernel", "demux-user"])
+@pytest.mark.plays("pair", on=["demux*"])
 def test_clients_live_together(judge):
     judge()

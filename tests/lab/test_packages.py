@@ -107,14 +107,22 @@ def cache(tmp_path, monkeypatch):
 def test_what_a_run_requires_is_missed_before_it_begins(cache, monkeypatch, user, cure):
     monkeypatch.setattr(packages.os, "geteuid", lambda: user)
     monkeypatch.setattr(packages, "missing_tools", list)
-    packages.require()
+    packages.require(guest=True)
     monkeypatch.setattr(packages, "missing_tools", lambda: [tool for tool in packages.HOST_TOOLS if tool.program == "nft"])
     with pytest.raises(MissingTool, match=cure):
-        packages.require()
+        packages.require(guest=True)
     monkeypatch.setattr(packages, "missing_tools", list)
     (cache / "current.json").unlink()
     with pytest.raises(MissingTool, match="natstorm setup"):
-        packages.require()
+        packages.require(guest=True)
+
+
+def test_a_lab_without_a_guest_requires_nothing_of_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(packages, "PROJECT", tmp_path)
+    monkeypatch.setattr(packages, "missing_tools", lambda: [tool for tool in packages.HOST_TOOLS if tool.program == "linux.uml"])
+    packages.require(guest=False)
+    with pytest.raises(MissingTool, match="linux.uml"):
+        packages.require(guest=True)
 
 
 def test_the_guests_directory(cache):

@@ -1,0 +1,48 @@
+"""What an ordinary qualification plays: on which gateway variant, which scenarios, in whose time.
+
+`wall` is real: namespaces, a NAT and a gateway of their own. `virtual` is the same clients, scripts, probes and verdicts over a
+simulated link, NAT and clock, where hours take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_TESTBED = Path(__file__).resolve().parents[1] / "testbeds" / "virtual.yaml"
+WALL, VIRTUAL = TIMES = ("wall", "virtual")
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """One scenario that is played. `time` "" is the script's own, `clients` None its own number."""
+
+    scenario: str
+    time: str = ""
+    clients: int | None = None
+
+
+def _of(*scenarios: str | Showing) -> tuple[Showing, ...]:
+    return tuple(Showing(one) if isinstance(one, str) else one for one in scenarios)
+
+
+QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
+    "linux": {
+        "plain-kernel": _of("pair"),
+        "plain-user": _of("order"),
+        "demux-kernel": _of("pair", "together", "endings", "alone"),
+    },
+    "natstorm": {
+        "demux": _of(
+            "pair",
+            "together",
+            Showing("together", clients=25),
+            Showing("order", VIRTUAL),
+            Showing("endings", VIRTUAL),
+            Showing("alone", VIRTUAL),
+        ),
+        "plain": _of("pair", Showing("order", VIRTUAL)),
+    },
+}
+"""By the gateway's `os` and variant; --all-variants and --variant take all that there are."""
