@@ -18,7 +18,7 @@ from harness.clients.journal import Journal
 from harness.model import CaptureFacts, GatewayEvent, GatewayView, NatMapping, NatView, Record, Step
 
 if TYPE_CHECKING:
-    from harness.scenario.scripts import Script
+    from harness.scenario.script import Script
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from harness.model import RecordKind, Secret
 from harness.scenario.play import Play
-from harness.scenario.scripts import Script
+from harness.scenario.script import Script
 
 HOLD_S = 1.5
 SEED = 20

@@ -16,7 +16,8 @@ from harness.scenario.bench import Bench, Gathered
 from harness.scenario.gather import gather
 from harness.scenario.lab_bench import LabBench
 from harness.scenario.play import Play
-from harness.scenario.scripts import Script, script
+from harness.scenario.script import Script
+from harness.scenario.scripts import script
 
 
 class Runner:

@@ -1,0 +1,41 @@
+"""What a script is: who takes part, what differs from the testbed's own, in whose time, and the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.scenario.play import Play
+
+HOLD_S = 3.0
+"""How long marked traffic flows between two steps: at 5 marks a second and client, 15 marks each. The verdicts judge no question
+of the last 2 s before a client's end: less than 2 s and some marks between two ends would leave the first one's victims unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """`clients` is how many take part; `any_number`: the command line may say otherwise. `overrides` are the fields of ClientPlan
+    in which a client, by name, differs from the testbed's.
+
+    `time` is "wall" or "virtual". `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows
+    in seconds; it is printed. `nat` is the NAT's personality (None: the testbed's own NAT), `gateway` what of the gateway's
+    settings differs from its variant's. A script that is not over after `overrun_s` is stuck.
+    """
+
+    name: str
+    summary: str
+    clients: int
+    run: Callable[[Play], Awaitable[None]]
+    time_scale: float = 1.0
+    any_number: bool = False
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    time: str = "wall"
+    nat: str | None = None
+    gateway: Mapping[str, Any] = field(default_factory=dict)
+    overrun_s: float = 300.0
+
+    def number_of(self, wanted: int | None) -> int:
+        """How many clients, when the command line wants `wanted`."""
+        return wanted if wanted is not None and self.any_number else self.clients
