@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from harness.wire.crypto.certificates import Credentials
 from harness.wire.retransmit import Schedule
 
 Entropy = Callable[[int], bytes]
@@ -13,13 +15,15 @@ Entropy = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class IkeProposal:
-    """One phase-1 transform: names as in `wire.crypto` ("aes-256", "aes-128", "3des"; "sha1", "sha256"; "modp1024", "modp2048",
-    "ecp256", "ecp384"). `lifetime_s` in seconds."""
+    """One phase-1 transform: names as in `wire.crypto` ("aes-256", "3des", "des" …; "md5", "sha1", "sha256"; "modp768", "modp1024",
+    "ecp256" …). Lifetimes in seconds and in kilobytes, 0 to leave one out; authentication is "psk" or "rsa" (signatures)."""
 
     encryption: str
     hash: str
     group: str
     lifetime_s: int = 28800
+    lifetime_kb: int = 0
+    authentication: Literal["psk", "rsa"] = "psk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,23 @@ class EspProposal:
 
 @dataclass(frozen=True, slots=True)
 class IkeConfig:
-    """An IKEv1 peer with a pre-shared key.
+    """An IKEv1 peer.
 
     `address` is the peer's own view of its address (inside the NAT), which enters the IDs, NAT-D and NAT-OA. `vendor_ids` go out
-    in order; the RFC 3947 one among them turns NAT-T on. `identity` is "address" or "fqdn:NAME"; port and protocol of the
+    in order; the RFC 3947 one among them turns NAT-T on. `l2tp_port` is one's own in the
+    quick-mode IDs; an initiator asks for 1701 on the other side. `client_ports` are those that a responder takes in the
+    initiator's ID, 0 standing for any; without one it takes them all. `identity` is "address", "fqdn:NAME", "user-fqdn:USER@NAME" or
+    "dn", the subject of one's own certificate; port and protocol of the
     phase-1 ID are (0, 0) unless `id_protocol`/`id_port` say otherwise. `rekey_margin` is a share of the lifetime: 0.8 begins
     the rekey at 80 % of it; None leaves rekeying to the peer.
+
+    `exchange` is what an initiator begins with; in aggressive mode it can offer only one group, that of its first proposal. A
+    responder takes main mode always, aggressive mode if it may (`accept_aggressive`), and asks `psk_for`, where there is one, for
+    the key instead of `psk`: by the peer's address in main mode, by its ID ("10.0.0.2", "client.example.com") in aggressive mode;
+    None is no key, and a refusal. `initial_contact` tells the peer, with the first SA, that there was none before.
+
+    A gateway's own: `peer_ports` maps 500 and 4500 to the peer's ports as they are seen at present (the same where it has no entry;
+    NAT-D takes them), `admit` is asked before a quick mode of the peer's is agreed to: None, or the notification that refuses it.
     """
 
     address: str
@@ -52,10 +67,23 @@ class IkeConfig:
     id_protocol: int = 0
     id_port: int = 0
     l2tp_port: int = 1701
+    client_ports: tuple[int, ...] = (0, 1701)
     keepalive_s: float = 20.0
     dpd_s: float | None = None  # idle seconds before an R-U-THERE; None answers only
     rekey_margin: float | None = 0.8
+    peer_ports: Mapping[int, int] = field(default_factory=dict)
+    admit: Callable[[], int | None] | None = None
+    exchange: Literal["main", "aggressive"] = "main"
+    accept_aggressive: bool = False
+    initial_contact: bool = False
+    psk_for: Callable[[str], bytes | None] | None = None
+    credentials: Credentials | None = None  # for the proposals authenticated by "rsa"
     schedule: Schedule = field(default=Schedule((1.0, 2.0, 4.0, 8.0, 16.0)))
+
+    def __post_init__(self) -> None:
+        signed = any(row.authentication == "rsa" for row in self.proposals)
+        if self.credentials is None and (signed or self.identity == "dn"):
+            raise ValueError("a proposal authenticated by RSA signatures, or an ID from a certificate, needs credentials")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +91,12 @@ class L2tpConfig:
     """`hello_s`: seconds of silence before a Hello, 0 for none. `correlation_id`: 16 bytes for the Microsoft AVP of the ICRQ, or
     None. `header_bits`: the header bits taken from the peer; a Microsoft client drops packets with any but T, L and S.
     `start_delay_s`: seconds between the first pair of ESP SAs and the SCCRQ; a real system needs some to install them, and a
-    gateway whose own are not there yet drops what comes too early."""
+    gateway whose own are not there yet drops what comes too early.
+
+    `secret` is the tunnel's, shared with the peer (b"": none): it answers challenges and reveals hidden AVPs. With it, `challenge`
+    makes the peer prove that it has it too, and `hide` names AVPs to send hidden. `tie_breaker`: insist on one tunnel where both
+    ends open one at once. `sequencing` of data: "follow" the LNS, or "always" number. `max_sessions` is how many calls there may be
+    in the tunnel. `data_offset`: bytes of offset padding in data messages, None for no offset field."""
 
     host_name: str
     vendor_name: str = "Microsoft"
@@ -75,6 +108,13 @@ class L2tpConfig:
     correlation_id: bytes | None = None
     header_bits: int = 0xC800
     start_delay_s: float = 0.0
+    secret: bytes = field(default=b"", repr=False)
+    challenge: bool = False
+    hide: frozenset[str] = frozenset()
+    tie_breaker: bool = False
+    sequencing: Literal["follow", "always"] = "follow"
+    max_sessions: int = 1
+    data_offset: int | None = None
     schedule: Schedule = field(default=Schedule((1.0, 2.0, 4.0, 8.0, 8.0)))
 
 
@@ -106,6 +146,11 @@ class PppConfig:
 
 @dataclass(frozen=True, slots=True)
 class StackConfig:
-    ike: IkeConfig
+    """`ike` None: no IPsec, L2TP in the clear. `l2tp_port` is the client's own UDP port, which enters the quick-mode IDs too (the
+    peer's is 1701 always). `udp_checksum` of the UDP header inside ESP: "full", or "zero" for none computed (RFC 768)."""
+
+    ike: IkeConfig | None
     l2tp: L2tpConfig
     ppp: PppConfig
+    l2tp_port: int = 1701
+    udp_checksum: Literal["full", "zero"] = "full"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from harness.wire.proxy import Proxy
+
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
@@ -37,6 +39,10 @@ class IkeUp(Event):
     encryption_key: bytes
     rekey: bool
     iv: bytes = b""  # of phase 1 after the key exchange: hash(g^xi | g^xr) cut to the block (RFC 2409 Appendix B)
+    exchange: str = "main mode"
+    authentication: str = "psk"
+    identity: str = ""  # the peer's phase-1 ID
+    lifetime_kb: int = 0  # 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class EspUp(Event):
     key_out: bytes
     auth_key_out: bytes
     rekey: bool
+    nat_oa: tuple[str, ...] = ()  # the original addresses that the peer told, the initiator's first (RFC 3947 §5.2)
+    client_port: int = 0  # the UDP port in the initiator's ID, where this side answered; 0 for any
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,12 @@ class Notified(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class InitialContact(Notified):
+    """The peer says, under the protection of its new ISAKMP SA, that it remembers none from before (RFC 2407 §4.6.3.3). What of
+    the old ones then goes is the owner's policy."""
+
+
+@dataclass(frozen=True, slots=True)
 class RekeyFailed(Event):
     """A rekey ("main mode" or "quick mode") came to nothing; the SA it was to replace lives on until its own lifetime ends."""
 
@@ -98,15 +112,21 @@ class TunnelUp(Event):
 
 @dataclass(frozen=True, slots=True)
 class CallUp(Event):
+    """`proxy` is what a LAC has settled with the dial-in user, where it says so."""
+
     session_local: int
     session_remote: int
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallDown(Event):
+    """One call has ended, or has not come up; calls that end with their tunnel are told by TunnelDown alone."""
+
     by_peer: bool
     result: int
     reason: str
+    session_local: int = 0
 
 
 @dataclass(frozen=True, slots=True)

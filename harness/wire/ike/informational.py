@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.errors import ProtocolError
-from harness.wire.events import Notified
+from harness.wire.events import InitialContact, Notified
 from harness.wire.ike import registry
 from harness.wire.ike.keys import Phase1Keys, message_hash, same
 from harness.wire.ike.message import HEADER_SIZE, Header, Payload, read_payloads, write_message, write_payloads
@@ -56,4 +56,5 @@ def unseal(keys: Phase1Keys, iv: bytes, header: Header, data: bytes, *before: by
 
 def report_notifications(outbox: Outbox, notifications: Iterable[Notification], *, protected: bool) -> None:
     for notification in notifications:
-        outbox.event(Notified(notification.type, notification.name, notification.data, protected))
+        kind = InitialContact if protected and notification.type == registry.INITIAL_CONTACT else Notified
+        outbox.event(kind(notification.type, notification.name, notification.data, protected))

@@ -1,12 +1,19 @@
-"""Key material of both phases (RFC 2409 §5, §5.5, Appendix B), for authentication with a pre-shared key."""
+"""Key material of both phases (RFC 2409 §5, §5.5, Appendix B), for pre-shared keys and signatures."""
 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.wire.crypto.ciphers import CIPHERS, CbcCipher
 from harness.wire.crypto.digest import HASHES, INTEGRITY, Hash
+
+
+@dataclass(slots=True)
+class Usage:
+    """How many bytes a key has protected: sent, and received and found authentic."""
+
+    octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,7 @@ class Phase1Keys:
     encryption_key: bytes
     cipher: CbcCipher
     iv: bytes
+    usage: Usage = field(default_factory=Usage, compare=False)
 
     def message_iv(self, last_block: bytes, message_id: int) -> bytes:
         """The first IV of a phase-2 exchange: the hash of phase 1's last cipher block and the message ID, cut to a block."""
@@ -28,11 +36,17 @@ class Phase1Keys:
 
     def encrypt(self, iv: bytes, chain: bytes) -> bytes:
         """Payloads, padded with zeros to whole blocks."""
-        return self.cipher.encrypt(iv, chain + bytes(-len(chain) % self.cipher.block))
+        plain = chain + bytes(-len(chain) % self.cipher.block)
+        self.usage.octets += len(plain)
+        return self.cipher.encrypt(iv, plain)
 
 
 def skeyid_psk(algorithm: Hash, psk: bytes, nonce_i: bytes, nonce_r: bytes) -> bytes:
     return algorithm.prf(psk, nonce_i + nonce_r)
+
+
+def skeyid_signatures(algorithm: Hash, shared: bytes, nonce_i: bytes, nonce_r: bytes) -> bytes:
+    return algorithm.prf(nonce_i + nonce_r, shared)
 
 
 def derive(algorithm: Hash, skeyid: bytes, shared: bytes, cookies: bytes) -> tuple[bytes, bytes, bytes]:
@@ -59,15 +73,13 @@ def stretched(algorithm: Hash, skeyid_e: bytes, size: int) -> bytes:
 def phase_1(
     hash_name: str,
     encryption: str,
-    psk: bytes,
-    nonces: tuple[bytes, bytes],
+    skeyid: bytes,
     publics: tuple[bytes, bytes],
     shared: bytes,
     cookies: bytes,
 ) -> Phase1Keys:
-    """`nonces` and `publics` (KE bodies) are the initiator's and the responder's."""
+    """`publics` (KE bodies) are the initiator's and the responder's, in this order."""
     algorithm, row = HASHES[hash_name], CIPHERS[encryption]
-    skeyid = skeyid_psk(algorithm, psk, *nonces)
     d, a, e = derive(algorithm, skeyid, shared, cookies)
     key = stretched(algorithm, e, row.key_size)
     iv = algorithm.digest(publics[0] + publics[1])[: row.block]

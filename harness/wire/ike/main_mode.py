@@ -17,7 +17,7 @@ from harness.wire.events import IkeUp
 from harness.wire.ike import natt, registry
 from harness.wire.ike.attributes import PHASE_1
 from harness.wire.ike.informational import plain_notification, report_notifications
-from harness.wire.ike.keys import Phase1Keys, identity_hash, phase_1, same
+from harness.wire.ike.keys import Phase1Keys, identity_hash, phase_1, same, skeyid_psk
 from harness.wire.ike.main_mode_table import TABLE, Action, Event, State
 from harness.wire.ike.message import HEADER_SIZE, Header, Payload, every, only, read_payloads, write_message, write_payloads
 from harness.wire.ike.payloads import Identification, Notification
@@ -251,7 +251,7 @@ class MainMode:
 
     def _ends(self) -> natt.Ends:
         port = registry.PORT_NATT if self.floated else registry.PORT
-        return natt.Ends(self.config.address, port, self.config.peer_address, port)
+        return natt.Ends(self.config.address, port, self.config.peer_address, self.config.peer_ports.get(port, port))
 
     def _send_keys(self, now: float) -> None:
         payloads = [(registry.KE, self._own_pair.public), (registry.NONCE, self.nonce)]
@@ -273,7 +273,9 @@ class MainMode:
         if not self.initiator:
             nonces, publics = nonces[::-1], publics[::-1]
         agreed, cookies = self._agreed, self.icookie + self.rcookie
-        self._keys = phase_1(agreed.hash, agreed.encryption, self.config.psk, nonces, publics, shared, cookies)
+        self._keys = phase_1(
+            agreed.hash, agreed.encryption, skeyid_psk(HASHES[agreed.hash], self.config.psk, *nonces), publics, shared, cookies
+        )
         self._iv = self._keys.iv
         if self._dialect is not None:
             received = every(payloads, registry.NAT_D, registry.NAT_D_DRAFT)

@@ -44,13 +44,17 @@ class Identification:
     def of_address(cls, address: str, protocol: int = 0, port: int = 0) -> Identification:
         return cls(registry.ID_IPV4_ADDR, protocol, port, packed(address))
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
+        """Whom it means, as text."""
         if self.kind == registry.ID_IPV4_ADDR:
-            text = str(ipaddress.IPv4Address(self.value))
-        elif self.kind == registry.ID_FQDN:
-            text = self.value.decode("ascii", "backslashreplace")
-        else:
-            text = f"type {self.kind} {self.value.hex()}"
+            return str(ipaddress.IPv4Address(self.value))
+        if self.kind in (registry.ID_FQDN, registry.ID_USER_FQDN):
+            return self.value.decode("ascii", "backslashreplace")
+        return f"type {self.kind} {self.value.hex()}"
+
+    def __str__(self) -> str:
+        text = self.name
         return f"{text}[{self.protocol}/{self.port}]" if self.protocol or self.port else text
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from harness.wire.buffer import Reader
 from harness.wire.config import EspProposal, IkeProposal
@@ -18,6 +19,9 @@ from harness.wire.ike.attributes import PHASE_1, PHASE_2, Attribute, AttributeTa
 
 MAX_TRANSFORMS = 128  # of one SA payload
 KEY_IKE = 1
+DEFAULT_LIFE_S = 28800  # where neither side limits it (RFC 2407 §4.5)
+
+Row = TypeVar("Row", IkeProposal, EspProposal)
 
 CIPHER_ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
     "aes-256": (("encryption", "aes"), ("key length", 256)),
@@ -141,14 +145,19 @@ def _ike_attributes(row: IkeProposal) -> tuple[Attribute, ...]:
         *CIPHER_ATTRIBUTES[row.encryption],
         ("hash", row.hash),
         ("group", row.group),
-        ("authentication", "psk"),
-        ("life type", "seconds"),
-        ("life duration", row.lifetime_s),
+        ("authentication", row.authentication),
+        *_life(row.lifetime_s, row.lifetime_kb),
     )
 
 
+def _life(seconds: int, kilobytes: int) -> Iterator[Attribute]:
+    for unit, duration in (("seconds", seconds), ("kilobytes", kilobytes)):
+        if duration:
+            yield from (("life type", unit), ("life duration", duration))
+
+
 def ike_choice(offered: Sequence[Proposal], rows: Iterable[IkeProposal]) -> tuple[Proposal, IkeProposal] | None:
-    """The first transform offered that is one of `rows`, alone in its proposal, and that row with the shorter lifetime."""
+    """The first transform offered that is one of `rows`, alone in its proposal, and that row with the shorter lifetimes."""
     known = {_essence(_ike_attributes(row)): row for row in rows}
     for proposal in offered:
         if proposal.protocol != registry.PROTO_ISAKMP:
@@ -156,8 +165,8 @@ def ike_choice(offered: Sequence[Proposal], rows: Iterable[IkeProposal]) -> tupl
         for transform in proposal.transforms:
             row = known.get(_essence(transform.attributes)) if transform.id == KEY_IKE else None
             if row is not None:
-                seconds = shorter(row.lifetime_s, lifetimes(transform.attributes).get("seconds", 0))
-                return replace(proposal, transforms=(transform,)), replace(row, lifetime_s=seconds)
+                agreed = shortened(row, lifetimes(transform.attributes))
+                return replace(proposal, transforms=(transform,)), replace(agreed, lifetime_s=agreed.lifetime_s or DEFAULT_LIFE_S)
     return None
 
 
@@ -173,16 +182,12 @@ def esp_offer(proposals: Iterable[EspProposal], spi: bytes, encapsulation: str) 
 
 
 def _esp_attributes(row: EspProposal, encapsulation: str) -> tuple[Attribute, ...]:
-    attributes: list[Attribute] = [
+    return (
         ("encapsulation", encapsulation),
         *ESP_TRANSFORMS[row.encryption][1],
         ("authentication", row.authentication),
-        ("life type", "seconds"),
-        ("life duration", row.lifetime_s),
-    ]
-    if row.lifetime_kb:
-        attributes += [("life type", "kilobytes"), ("life duration", row.lifetime_kb)]
-    return tuple(attributes)
+        *_life(row.lifetime_s, row.lifetime_kb),
+    )
 
 
 def esp_choice(offered: Sequence[Proposal], rows: Iterable[EspProposal], encapsulation: str) -> tuple[Proposal, EspProposal] | None:
@@ -200,7 +205,7 @@ def esp_choice(offered: Sequence[Proposal], rows: Iterable[EspProposal], encapsu
     return None
 
 
-def shortened(row: EspProposal, lives: dict[str, int]) -> EspProposal:
+def shortened(row: Row, lives: dict[str, int]) -> Row:
     """`row` with lifetimes no longer than the peer's."""
     return replace(
         row,
