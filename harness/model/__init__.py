@@ -11,6 +11,7 @@ from harness.model.evidence import (
     NatMapping,
     NatView,
     Pair,
+    Site,
     Step,
 )
 from harness.model.observation import CaptureFacts, FrameKind, Inner, Mark, Observation, Side
@@ -41,6 +42,7 @@ __all__ = [
     "RecordKind",
     "Secret",
     "Side",
+    "Site",
     "Stage",
     "Step",
     "Verdict",

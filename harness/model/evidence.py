@@ -41,6 +41,11 @@ class Identity:
     session_gateway: int | None = None
     user: str | None = None
     ppp_address: str | None = None
+    outside_l2tp_port: int | None = None  # the NAT's port for 1701, where L2TP runs in clear
+    since: float | None = field(default=None, compare=False)  # when this life began on the wire, seconds since the epoch
+    until: float | None = field(default=None, compare=False)  # when the client was last heard in it
+    lives: tuple[Identity, ...] = field(default=(), compare=False)
+    """Where a client came back: itself in each of its lives, oldest first. Empty: it has lived but once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,19 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """A second NAT in front of the same gateway, with clients of its own behind it (`ClientPlan.site` is its `number`).
+
+    `outside` is its outside address, `side` the capture of its inside; `pairs` pair that with the one outside capture.
+    """
+
+    number: int
+    outside: str
+    side: Side
+    pairs: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything one scenario left behind.
 
@@ -164,6 +182,7 @@ class Evidence:
     gateway_events: tuple[GatewayEvent, ...] = ()  # empty where the gateway tells none
     nat_views: tuple[NatView, ...] = ()
     time: str = "wall"  # or "virtual": a simulated link, NAT and clock
+    sites: tuple[Site, ...] = ()  # the NATs beside the first, whose outside address is `nat_outside`
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
 
     def identity(self, client: str) -> Identity:

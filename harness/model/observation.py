@@ -14,6 +14,7 @@ from typing import Any
 
 class Side(StrEnum):
     INSIDE = "inside"  # between the clients and the NAT
+    INSIDE_2 = "inside-2"  # the same at a second site, whose clients are behind another NAT
     OUTSIDE = "outside"  # between the NAT and the gateway
     FAR_END = "far-end"  # behind the gateway's decapsulation, where the end host's traffic is
     TRANSLATED = "translated"  # inside the gateway, between IPsec and L2TP: clear L2TP with translated ports is expected here

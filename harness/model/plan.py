@@ -12,7 +12,9 @@ class ClientPlan:
     """One remote-access client: who it is, where it sits, whom it dials.
 
     `number` counts from 1 and is the owner carried in every marked packet. `address` is the inside IPv4 address, before
-    the NAT; `gateway` the address dialled. `personality` names a file of `harness/clients/personalities`.
+    the NAT; `gateway` the address dialled. `personality` names a file of `harness/clients/personalities`. `site` is the NAT it is
+    behind: 1 the testbed's own, 2 another one, where the same inside addresses may be in use, 0 none: the client is on the outside
+    with an address of its own, and only the outside capture shows it.
     """
 
     number: int
@@ -22,6 +24,7 @@ class ClientPlan:
     user: str
     password: Secret
     personality: str = "windows7"
+    site: int = 1
 
     @property
     def name(self) -> str:

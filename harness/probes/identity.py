@@ -1,7 +1,8 @@
 """Identities: who each client is at every layer, from what crossed the wire and nothing else.
 
 L2TP numbers are taken only from messages that carry the client's own tunnel and session numbers: a gateway that confuses its
-clients puts one client's messages into another one's ESP. Where a client came back, its newest tunnel, session and address stand.
+clients puts one client's messages into another one's ESP. Where a client came back, its newest tunnel, session and address stand,
+and each of its lives is told beside: a new tunnel is a new life, and began with the main mode that went before it.
 """
 
 from __future__ import annotations
@@ -25,16 +26,77 @@ class _Traces:
     cookies: list[tuple[str, str]] = field(default_factory=list)
     spis_in: list[str] = field(default_factory=list)
     spis_out: list[str] = field(default_factory=list)
+    lives: list[_Life] = field(default_factory=list)
+    dialled: _Life | None = None  # the newest main mode, until its tunnel shows that a life began with it
 
     def first(self, name: str, value: Any) -> None:
         self.facts.setdefault(name, value)
+        if self.latest is not None:
+            self.latest.facts.setdefault(name, value)
 
     def newest(self, name: str, value: Any) -> None:
-        self.facts[name] = value
+        for facts in self._facts():
+            facts[name] = value
 
     def forget(self, *names: str) -> None:
-        for name in names:
+        for facts in self._facts():
+            for name in names:
+                facts.pop(name, None)
+
+    def _facts(self) -> tuple[dict[str, Any], ...]:
+        return (self.facts, *(life.facts for life in self.lives[-1:]))
+
+    @property
+    def latest(self) -> _Life | None:
+        return self.dialled or (self.lives[-1] if self.lives else None)
+
+    def dial(self, t: float) -> None:
+        self.settle()
+        self.dialled = _Life(t, t)
+
+    def settle(self) -> None:
+        """A main mode that no tunnel followed was a rekey of the life before it, or came to nothing."""
+        if self.dialled is not None and self.lives:
+            self.lives[-1].absorb(self.dialled)
+        self.dialled = None
+
+    def begin(self, t: float) -> None:
+        """A tunnel is asked for: the life that the newest main mode began has shown itself."""
+        for name in ("tunnel_client", "tunnel_gateway", "session_client", "session_gateway"):
             self.facts.pop(name, None)
+        self.lives.append(self.dialled or _Life(t, t))
+        self.dialled = None
+
+    def of_spi(self, spi: str) -> _Life | None:
+        """The life that an SA is of; what nobody knows belongs to the latest."""
+        for life in (self.dialled, *self.lives[-1:]):
+            if life is not None and (spi in life.spis_in or spi in life.spis_out):
+                return life
+        return self.latest
+
+    def of_cookie(self, icookie: str) -> _Life | None:
+        for life in (self.dialled, *self.lives[-1:]):
+            if life is not None and any(icookie == known for known, _ in life.cookies):
+                return life
+        return self.latest
+
+
+@dataclass(slots=True)
+class _Life:
+    """What is one life's own, from its main mode to the next one's; SPIs and cookies that a rekey brings belong to it too."""
+
+    since: float
+    until: float
+    facts: dict[str, Any] = field(default_factory=dict)
+    cookies: list[tuple[str, str]] = field(default_factory=list)
+    spis_in: list[str] = field(default_factory=list)
+    spis_out: list[str] = field(default_factory=list)
+
+    def absorb(self, other: _Life) -> None:
+        self.until = max(self.until, other.until)
+        for own, more in ((self.cookies, other.cookies), (self.spis_in, other.spis_in), (self.spis_out, other.spis_out)):
+            for value in more:
+                _once(own, value)
 
 
 def identities(
@@ -42,6 +104,7 @@ def identities(
 ) -> tuple[Identity, ...]:
     """One identity a client, in the order of `clients` (name → inside address). For `gateway_port` see `translated_ports`."""
     traces = {address: _Traces(address) for address in clients.values()}
+    owners: dict[tuple[str, bool], _Traces] = {}  # SPI and direction → whose SA it is
     outside = {o.frame: o for o in observations.get(Side.OUTSIDE, ())}
     across = {pair.inside: outside.get(pair.outside) for pair in pairs}
     for observation in observations.get(Side.INSIDE, ()):
@@ -51,26 +114,58 @@ def identities(
         trace = traces.get(observation.src if up else observation.dst)
         if trace is None:
             continue
+        _begins(trace, observation, up)
         _ports(trace, observation, across.get(observation.frame), up)
         if observation.ike:
-            _ike(trace, observation.ike, up)
+            _ike(trace, owners, observation.ike, up)
         if observation.esp:
-            _esp(trace, traces.values(), observation.esp["spi"], up)
+            _esp(trace, owners, observation.esp["spi"], up)
         if observation.inner:
             _l2tp(trace, observation.inner.l2tp or {}, up)
             _ppp(trace, observation.inner.l2tp or {}, observation.inner.ppp or {}, up)
+        if up:
+            _heard(trace, observation)
     return tuple(_identity(name, traces[address]) for name, address in clients.items())
 
 
 def _identity(name: str, trace: _Traces) -> Identity:
+    trace.settle()
+    lives = tuple(_self(name, trace.inside, life, since=life.since, until=life.until) for life in trace.lives)
+    return _self(name, trace.inside, trace, lives=lives if len(lives) > 1 else ())
+
+
+def _self(name: str, inside: str, seen: _Traces | _Life, **more: Any) -> Identity:
+    answered = tuple(pair for pair in seen.cookies if pair[1] != _NO_COOKIE)
     return Identity(
-        name,
-        trace.inside,
-        cookies=tuple(trace.cookies),
-        spis_in=tuple(trace.spis_in),
-        spis_out=tuple(trace.spis_out),
-        **trace.facts,
+        name, inside, cookies=answered, spis_in=tuple(seen.spis_in), spis_out=tuple(seen.spis_out), **seen.facts, **more
     )
+
+
+def _begins(trace: _Traces, o: Observation, up: bool) -> None:
+    """Whether a main mode, or a tunnel, begins with this frame. A retransmission begins nothing."""
+    if not up:
+        return
+    if o.ike and o.ike.get("message") == "MM1" and not any(o.ike["icookie"] == known for known, _ in _main_modes(trace)):
+        trace.dial(o.t)
+        assert trace.dialled is not None
+        trace.dialled.cookies.append((o.ike["icookie"], _NO_COOKIE))
+    l2tp = (o.inner.l2tp if o.inner else None) or {}
+    if l2tp.get("message") != "SCCRQ":
+        return
+    anew = trace.dialled is not None and o.esp is not None and o.esp["spi"] in trace.dialled.spis_out
+    asked = (l2tp.get("avps") or {}).get("Assigned Tunnel ID")
+    if not trace.lives or anew or asked != trace.lives[-1].facts.get("tunnel_client"):
+        trace.begin(o.t)
+
+
+def _main_modes(trace: _Traces) -> list[tuple[str, str]]:
+    return trace.cookies + (trace.dialled.cookies if trace.dialled is not None else [])
+
+
+def _heard(trace: _Traces, o: Observation) -> None:
+    life = trace.of_spi(o.esp["spi"]) if o.esp else trace.of_cookie(o.ike["icookie"]) if o.ike else trace.latest
+    if life is not None:
+        life.until = o.t
 
 
 def _once(found: list[Any], value: Any) -> None:
@@ -79,10 +174,15 @@ def _once(found: list[Any], value: Any) -> None:
 
 
 def _ports(trace: _Traces, inside: Observation, outside: Observation | None, up: bool) -> None:
-    """Ports come from IKE, ESP and keepalives alone, by the gateway's port; outside ones only from paired frames."""
-    if inside.kind not in (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE):
+    """Ports come from IKE, ESP, keepalives and clear L2TP alone, by the gateway's port; outside ones only from paired frames."""
+    if inside.kind not in (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR):
         return
     service = inside.dport if up else inside.sport
+    if inside.kind is FrameKind.L2TP_CLEAR:
+        if outside is not None and service == L2TP_PORT:
+            trace.first("outside", outside.src if up else outside.dst)
+            trace.first("outside_l2tp_port", outside.sport if up else outside.dport)
+        return
     name = {IKE_PORT: "ike_port", NATT_PORT: "natt_port"}.get(service or 0)
     if outside is not None:
         trace.first("outside", outside.src if up else outside.dst)
@@ -93,22 +193,29 @@ def _ports(trace: _Traces, inside: Observation, outside: Observation | None, up:
         trace.first(f"outside_{name}", outside.sport if up else outside.dport)
 
 
-def _ike(trace: _Traces, ike: Mapping[str, Any], up: bool) -> None:
+def _ike(trace: _Traces, owners: dict[tuple[str, bool], _Traces], ike: Mapping[str, Any], up: bool) -> None:
+    life = trace.of_cookie(ike["icookie"])
+    own = (trace,) if life is None else (trace, life)
     if ike["rcookie"] != _NO_COOKIE:
-        _once(trace.cookies, (ike["icookie"], ike["rcookie"]))
+        for seen in own:
+            _once(seen.cookies, (ike["icookie"], ike["rcookie"]))
     if ike["exchange"] != "quick mode" or not ike["decrypted"]:
         return
     # An SPI is chosen by the one who will receive on it.
     for proposal in ike["proposals"]:
         if proposal["protocol"] == "ESP" and len(proposal["spi"]) == 8:
-            _once(trace.spis_in if up else trace.spis_out, proposal["spi"])
+            owners.setdefault((proposal["spi"], not up), trace)
+            for seen in own:
+                _once(seen.spis_in if up else seen.spis_out, proposal["spi"])
 
 
-def _esp(trace: _Traces, everybody: Iterable[_Traces], spi: str, up: bool) -> None:
+def _esp(trace: _Traces, owners: dict[tuple[str, bool], _Traces], spi: str, up: bool) -> None:
     """A packet that arrives where another client is known by its SPI was delivered wrongly (a NAT that has forgotten who is who
     does that), and makes its SA nobody else's."""
-    if not any(spi in (other.spis_out if up else other.spis_in) for other in everybody if other is not trace):
-        _once(trace.spis_out if up else trace.spis_in, spi)
+    if owners.setdefault((spi, up), trace) is trace:
+        for seen in (trace, trace.of_spi(spi)):
+            if seen is not None:
+                _once(seen.spis_out if up else seen.spis_in, spi)
 
 
 def _l2tp(trace: _Traces, l2tp: Mapping[str, Any], up: bool) -> None:

@@ -99,13 +99,20 @@ class Reading:
         self.spi_in: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_in}
         self.spi_out: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_out}
         self._cookie = {pair[0]: i.client for i in evidence.identities for pair in i.cookies}
-        self._tunnel = unique((i.tunnel_client, i.client) for i in evidence.identities)
-        self._outer = unique((p, i.client) for i in evidence.identities for p in {i.outside_ike_port, i.outside_natt_port})
-        self._ppp = unique((i.ppp_address, i.client) for i in evidence.identities)
+        lives = [life for i in evidence.identities for life in i.lives or (i,)]
+        self._tunnel = Held((i.tunnel_client, i) for i in lives)
+        self._outer = Held((p, i) for i in lives for p in {i.outside_ike_port, i.outside_natt_port, i.outside_l2tp_port})
+        self._ppp = Held((i.ppp_address, i) for i in lives)
         self._frames: dict[Side, tuple[Observation, ...]] = {
             side: tuple(sorted((o for o in found if o.kind is not FrameKind.INJECTED), key=lambda o: (o.t, o.frame)))
             for side, found in evidence.observations.items()
         }
+        self._records: dict[tuple[str, RecordKind], list[Record]] = {}
+        for r in evidence.records:
+            self._records.setdefault((r.client, r.kind), []).append(r)
+        self._steps: dict[str, list[Step]] = {}
+        for s in evidence.steps:
+            self._steps.setdefault(s.name, []).append(s)
         self._by_frame = {(o.side, o.frame): o for found in self._frames.values() for o in found}
         self._kept: dict[Callable[[Reading], Any], Any] = {}
 
@@ -161,16 +168,16 @@ class Reading:
         """The client whose inside address this is."""
         return self._address.get(address)
 
-    def at_port(self, port: int | None) -> str | None:
-        """The client whose mapping at the NAT, for 500 or 4500, is this outside port."""
-        return None if port is None else self._outer.get(port)
+    def at_port(self, port: int | None, t: float | None = None) -> str | None:
+        """The client whose mapping at the NAT, for 500, 4500 or clear 1701, is this outside port, at `t` or ever."""
+        return None if port is None else self._outer.get(port, t)
 
     def numbered(self, owner: int) -> str:
         return self._by_number.get(owner, UNTRACEABLE)
 
     def ppp_owners(self, address: str) -> frozenset[str]:
         """The clients that ever had this PPP address; more than one where it was given out again."""
-        return frozenset(i.client for i in self.evidence.identities if i.ppp_address == address)
+        return self._ppp.ever(address)
 
     def sa_owner(self, o: Observation) -> str | None:
         """The client whose SA protects an ESP frame."""
@@ -184,7 +191,11 @@ class Reading:
         return None if o.ike is None else self._cookie.get(str(o.ike["icookie"]))
 
     def flow_owner(self, o: Observation) -> str | None:
-        """The client to whose SA or main mode a frame belongs, whatever addresses it bears."""
+        """The client to whose SA or main mode a frame belongs, whatever addresses it bears. Where L2TP is to run in clear there is
+        neither, and a frame is of the client at whose address, or NAT port, it is."""
+        if o.kind is FrameKind.L2TP_CLEAR and self.evidence.clear_expected:
+            address, port = (o.src, o.sport) if self.direction(o) == "up" else (o.dst, o.dport)
+            return self.at_address(address) or self.at_port(port, o.t)
         return self.ike_owner(o) if o.kind is FrameKind.IKE else self.sa_owner(o)
 
     def content_owner(self, o: Observation) -> str | None:
@@ -195,10 +206,10 @@ class Reading:
         if o.inner is None:
             return None
         if o.inner.ppp is not None and "dst" in o.inner.ppp:
-            owner = self._ppp.get(str(o.inner.ppp["dst"]))
+            owner = self._ppp.get(str(o.inner.ppp["dst"]), o.t)
             if owner is not None:
                 return owner
-        return self._tunnel.get(o.inner.l2tp.get("tunnel")) if o.inner.l2tp is not None else None
+        return self._tunnel.get(o.inner.l2tp.get("tunnel"), o.t) if o.inner.l2tp is not None else None
 
     def replaced(self, o: Observation) -> bool:
         """Whether a Delete concerns only what a rekey had already replaced: a newer SA of the same client was at work before it."""
@@ -208,35 +219,45 @@ class Reading:
         identity = self.identities[client]
         if deleted(o, "isakmp") or "isakmp" in deletes(o):
             older = [c for c, _ in identity.cookies]
-            return any(c in older[older.index(str(ike(o, "icookie"))) + 1 :] for c in self._seen_before(o, FrameKind.IKE))
-        at_work = self._seen_before(o, FrameKind.ESP)
+            return self._at_work(o, older[older.index(str(ike(o, "icookie"))) + 1 :])
         gone = set(deleted(o, "esp"))
         return all(
-            not gone & set(spis) or any(s in at_work for s in spis[max(spis.index(g) for g in gone if g in spis) + 1 :])
+            not gone & set(spis) or self._at_work(o, spis[max(spis.index(g) for g in gone if g in spis) + 1 :])
             for spis in (identity.spis_in, identity.spis_out)
         )
 
-    def _seen_before(self, o: Observation, kind: FrameKind) -> set[str]:
-        """Cookies or SPIs at work in frames before this one."""
-        found = set()
-        for other in self.frames(o.side):
-            if other.t >= o.t:
-                break
-            if other.kind is kind:
-                found.add(str(ike(other, "icookie")) if kind is FrameKind.IKE else str(spi_of(other)))
+    def _at_work(self, o: Observation, names: Iterable[str]) -> bool:
+        """Whether one of these cookies or SPIs was at work in a frame before this one."""
+        first = self.once(Reading._first_use)
+        return any(first.get((o.side, name), float("inf")) < o.t for name in names)
+
+    def _first_use(self) -> dict[tuple[Side, str], float]:
+        found: dict[tuple[Side, str], float] = {}
+        for side, frames in self._frames.items():
+            for o in frames:
+                name = ike(o, "icookie") if o.kind is FrameKind.IKE else spi_of(o) if o.kind is FrameKind.ESP else None
+                if name is not None:
+                    found.setdefault((side, str(name)), o.t)
         return found
 
     # -- records, steps --------------------------------------------------------------------------------------------------------
 
     def records(self, client: str, kind: RecordKind) -> tuple[Record, ...]:
-        return tuple(r for r in self.evidence.records if r.client == client and r.kind is kind)
+        return tuple(self._records.get((client, kind), ()))
 
     def step(self, name: str) -> Step | None:
-        return next((s for s in self.evidence.steps if s.name == name), None)
+        """The first one of that name."""
+        return next(iter(self._steps.get(name, ())), None)
 
-    def closing_step(self, client: str) -> Step | None:
-        """The step, if any, that ends this client on purpose."""
-        return next((s for s in self.evidence.steps if s.name in {f"{kind}:{client}" for kind in CLOSING_STEPS}), None)
+    def steps(self, kind: str) -> tuple[Step, ...]:
+        """All of a kind, whichever client they concern ("rekey-ipsec" for "rekey-ipsec:c1" and the others), by time."""
+        found = (s for s in self.evidence.steps if s.name.partition(":")[0] == kind)
+        return tuple(sorted(found, key=lambda s: s.began))
+
+    def closing_step(self, client: str, since: float = float("-inf")) -> Step | None:
+        """The first step, if any, that ends this client on purpose, and is not over before `since`."""
+        found = (s for kind in CLOSING_STEPS for s in self._steps.get(f"{kind}:{client}", ()) if s.ended >= since)
+        return min(found, key=lambda s: s.began, default=None)
 
     # -- messages of a client ----------------------------------------------------------------------------------------------------
 
@@ -263,6 +284,31 @@ class Reading:
         """The time of a side's last frame; of an empty side, minus infinity."""
         found = self.frames(side)
         return found[-1].t if found else float("-inf")
+
+
+class Held:
+    """Who held a key (a tunnel number, a PPP address, a NAT port) when: keys are given out again once their holder has left."""
+
+    def __init__(self, rows: Iterable[tuple[Any, Identity]]) -> None:
+        self._rows: dict[Any, list[Identity]] = {}
+        for key, life in rows:
+            if key is not None:
+                self._rows.setdefault(key, []).append(life)
+
+    def ever(self, key: Any) -> frozenset[str]:
+        return frozenset(life.client for life in self._rows.get(key, ()))
+
+    def get(self, key: Any, t: float | None = None) -> str | None:
+        """The one client that holds the key, at `t` or ever; a key that several hold identifies nobody.
+
+        Of several those count whose life had begun by `t` and that were still heard of then.
+        """
+        rows = self._rows.get(key, ())
+        if t is not None and len(rows) > 1:
+            begun = [life for life in rows if life.since is None or life.since <= t]
+            rows = [life for life in begun if life.until is None or t <= life.until] or begun[-1:]
+        holders = {life.client for life in rows}
+        return holders.pop() if len(holders) == 1 else None
 
 
 def unique(rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:

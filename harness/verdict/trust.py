@@ -38,6 +38,7 @@ class Need(StrEnum):
     DECRYPTED = "decrypted"
     PAIRED = "paired"
     VIEWS = "views"
+    GATEWAY_EVENTS = "gateway-events"
 
 
 SIDES = {Need.INSIDE: Side.INSIDE, Need.OUTSIDE: Side.OUTSIDE, Need.FAR_END: Side.FAR_END, Need.TRANSLATED: Side.TRANSLATED}
@@ -101,6 +102,8 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
         found += _marks(reading)
     if Need.VIEWS in needs and not reading.evidence.gateway_views:
         found.append("the gateway's own account (sessions, SAs) is missing")
+    if Need.GATEWAY_EVENTS in needs and not reading.evidence.gateway_events:
+        found.append("the gateway tells no events, so nothing shows when what happened inside it")
     return tuple(dict.fromkeys(found))
 
 

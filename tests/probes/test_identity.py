@@ -96,6 +96,45 @@ def test_a_client_that_returns_has_its_newest_tunnel_and_all_its_spis(
     assert (found.tunnel_client, found.tunnel_gateway, found.session_client, found.session_gateway) == (150, 7050, 250, 8050)
     assert found.spis_in == (one.spis[0].hex(), again.spis[0].hex())
     assert len(found.cookies) == 2
+    first, second = found.lives
+    assert [life.cookies for life in (first, second)] == [((c.icookie.hex(), c.rcookie.hex()),) for c in (one, again)]
+    assert [life.spis_out for life in (first, second)] == [(c.spis[1].hex(),) for c in (one, again)]
+    assert [(life.tunnel_gateway, life.session_client, life.ppp_address) for life in (first, second)] == [
+        (7001, 201, "172.16.1.10"),
+        (7050, 250, "172.16.1.10"),
+    ]
+    times = [t for t in (first.since, first.until, second.since) if t is not None]
+    assert len(times) == 3
+    assert times == sorted(set(times))
+
+
+def test_a_client_may_return_with_the_same_tunnel_number(dissector: Dissector, world: Any, craft: Any, tmp_path: Path) -> None:
+    craft.Client(world, 1).up()
+    again = craft.Client(world, 1)
+    again.tunnels = (101, 7050)
+    again.up()
+    (found,) = identify(dissector, world, tmp_path, {"c1": again.address})
+    assert [(life.tunnel_client, life.tunnel_gateway) for life in found.lives] == [(101, 7001), (101, 7050)]
+
+
+def test_a_rekey_of_ike_and_an_attempt_that_failed_are_no_lives_of_their_own(
+    dissector: Dissector, world: Any, craft: Any, tmp_path: Path
+) -> None:
+    one = craft.Client(world, 1)
+    one.up()
+    rekeyed = craft.Client(world, 1)
+    rekeyed.main_mode()
+    rekeyed.quick_mode()
+    rekeyed.tell(True, craft.control(None, 7001, 0, 4, 3))
+    again = craft.Client(world, 1)
+    again.tunnels, again.sessions = (150, 7050), (250, 8050)
+    again.up()
+    again.tell(True, craft.control(1, 0, 0, 0, 0, craft.avp(9, b"\0\x96")))  # its SCCRQ once more
+    (found,) = identify(dissector, world, tmp_path, {"c1": one.address})
+    first, second = found.lives
+    assert first.spis_out == (one.spis[1].hex(), rekeyed.spis[1].hex())
+    assert len(first.cookies) == 2
+    assert second.spis_out == (again.spis[1].hex(),)
 
 
 def test_the_gateways_ports_by_tunnel(dissector: Dissector, craft: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import verdict_builders as b
 from harness.model import CaptureFacts, Evidence, FrameKind, Outcome, RecordKind, Side
 from harness.verdict.checks import CHECKS
 from harness.verdict.reading import Reading
-from harness.verdict.trust import TRAFFIC, Need, doubts
+from harness.verdict.trust import SIDES, TRAFFIC, Need, doubts
 
 ALL = (*TRAFFIC, Need.FAR_END, Need.TRANSLATED, Need.VIEWS)
 EVERY = frozenset(ALL)
@@ -61,9 +61,10 @@ DOUBTS: list[tuple[str, Callable[[Evidence], Evidence], set[Need]]] = [
     ("console fell silent", lambda e: replace(e, trouble=("the console fell silent",)), set(EVERY)),
     ("no client was planned", lambda e: replace(e, plans=()), set(EVERY)),
     ("never told to connect", lambda e: replace(e, steps=tuple(s for s in e.steps if s.name != "connect:c2")), set(EVERY)),
-    *((f"the {s.value} capture lost 3 frames", lambda e, s=s: captures(e, s, dropped=3), {Need(s.value)}) for s in Side),
-    *((f"the {s.value} capture does not cover", lambda e, s=s: captures(e, s, complete=False), {Need(s.value)}) for s in Side),
-    *((f"no capture of the {s.value}", lambda e, s=s: no_capture(e, s), {Need(s.value)}) for s in Side),
+    *((f"the {s.value} capture lost 3 frames", lambda e, s=s: captures(e, s, dropped=3), {Need(s.value)}) for s in SIDES.values()),
+    *((f"the {s.value} capture does not cover", lambda e, s=s: captures(e, s, complete=False), {Need(s.value)})
+      for s in SIDES.values()),
+    *((f"no capture of the {s.value}", lambda e, s=s: no_capture(e, s), {Need(s.value)}) for s in SIDES.values()),
     *((f"the {s.value} capture is empty", lambda e, s=s: replace(e, observations={**e.observations, s: ()}), {Need(s.value)})
       for s in (Side.FAR_END, Side.TRANSLATED)),
     ("clock is +0.", lambda e: records_late(e, -0.2), {Need.CLOCKS}),
@@ -105,6 +106,11 @@ def test_each_doubt_counts_for_those_it_concerns_only(words: str, spoil: Callabl
 
 def test_a_clean_run_raises_no_doubt() -> None:
     assert doubts(Reading(b.clean().evidence()), ALL) == ()
+
+
+def test_a_gateway_that_tells_no_events_leaves_what_needs_them_undecided() -> None:
+    (doubt,) = doubts(Reading(b.clean().evidence()), (Need.GATEWAY_EVENTS,))
+    assert "tells no events" in doubt
 
 
 def test_what_the_nat_dropped_is_no_reason_for_doubt() -> None:
@@ -153,7 +159,7 @@ def test_every_check_names_its_needs_and_keeps_its_name() -> None:
 @pytest.mark.parametrize("row", sorted(CHECKS))
 def test_a_lossy_capture_never_passes_nor_fails_what_rests_on_it(row: str) -> None:
     evidence = b.clean().evidence()
-    for side in Side:
+    for side in SIDES.values():
         lossy = captures(evidence, side, dropped=1)
         if Need(side.value) in CHECKS[row].needs:
             assert CHECKS[row](lossy).outcome is Outcome.INCONCLUSIVE
