@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from harness.clients.client import Client
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.errors import LabError
@@ -16,8 +17,8 @@ from harness.model.steps import StepBus
 from harness.scenario.bench import Bench, GatewayControl, Gathered
 from harness.scenario.injector import Injector
 from harness.scenario.lab_bench import LabBench
+from harness.scenario.script import MARKS_PER_S
 
-MARKS_PER_S = 5.0
 LEAVE_S = 10.0
 """How long an orderly good-bye may take: the retransmissions of StopCCN and Delete included."""
 
@@ -26,6 +27,9 @@ ANSWER_S = 3.0
 
 REST_S = 1.0
 """How long an answer may be under way; a client that is cut off will wait for its answers in vain."""
+
+REKEY_S = 20.0
+"""How long a rekey may take, lost datagrams included."""
 
 SETTLE_S = 60.0
 """How long a gateway with scaled timers may take to notice that a client has gone."""
@@ -41,6 +45,7 @@ class Play:
     clock: RunClock
     bus: StepBus
     gathered: Gathered
+    marks_per_s: float = MARKS_PER_S
 
     @property
     def gateway(self) -> GatewayControl:
@@ -85,7 +90,7 @@ class Play:
             await self.fleet.until(lambda fleet: False, seconds)
         for client in up:
             if client.up:
-                client.send_marks(MARKS_PER_S)
+                client.send_marks(self.marks_per_s)
 
     async def client_close(self, name: str) -> None:
         """The client hangs up as Windows does. A client that is gone already has nothing to close: the step says so."""
@@ -128,6 +133,66 @@ class Play:
             if self.fleet[name].up:
                 self.fleet[name].vanish()
 
+    # What changes beneath a session that is up
+
+    async def rekey_ipsec(self, name: str, by: str = "client") -> None:
+        """A new quick mode for the client, begun by "client" or "gateway"; the step ends when the new pair of ESP SAs is up."""
+
+        async def begin(client: Client, spi: str) -> None:
+            if by == "gateway":
+                await self.gateway.rekey(spi)
+            else:
+                client.rekey_ipsec()
+
+        await self._rekey(f"rekey-ipsec:{name}", name, RecordKind.ESP_UP, by, begin)
+
+    async def rekey_ike(self, name: str, by: str = "client") -> None:
+        """A new main mode for the client, begun by "client" or "gateway"; the step ends when the new ISAKMP SA is up."""
+
+        async def begin(client: Client, spi: str) -> None:
+            if by == "gateway":
+                await self.gateway.rekey_ike(spi)
+            else:
+                client.rekey_ike()
+
+        await self._rekey(f"rekey-ike:{name}", name, RecordKind.IKE_UP, by, begin)
+
+    async def nat_clears(self, name: str) -> None:
+        """The NAT drops the mappings of one client, as `clear ip nat translation` does."""
+        async with self._step(f"nat-clears:{name}", name) as detail:
+            detail["mappings"] = self.bench.nat.forget(self.fleet[name].plan.address)
+
+    async def nat_reboots(self) -> None:
+        """The NAT loses its table and begins to give ports anew."""
+        async with self._step("nat-reboots"):
+            self.bench.nat.reboot()
+
+    async def nat_renumbers(self, outside: str) -> None:
+        """The NAT's outside address changes, as on a DSL line at night."""
+        async with self._step("nat-renumbers", outside=outside):
+            self.bench.nat.renumber(outside)
+
+    async def silence(self, name: str, seconds: float) -> None:
+        """The client sends no marked traffic for so long. Whether its keepalives go on is its personality's matter."""
+        client = self.fleet[name]
+        async with self._step(f"silence:{name}", name, seconds=seconds) as detail:
+            detail["carried_out"] = client.up
+            client.stop_marks()
+            await self.fleet.until(lambda fleet: False, seconds)
+        if client.up:
+            client.send_marks(self.marks_per_s)
+
+    async def demux(self, on: bool) -> None:
+        """`set nat demux` is taken into the gateway's configuration, or out of it. SAs that are up stay."""
+        async with self._step(f"demux-{'on' if on else 'off'}"):
+            await self.gateway.reconfigure(demux=on)
+
+    async def come_back(self, name: str) -> None:
+        """A client that has gone dials again."""
+        async with self._step(f"return:{name}", name):
+            await self._dial(name)
+        await self.view(f"after-return:{name}")
+
     # Hardships
 
     async def connect_while(self, name: str, reached: RecordKind, happening: Callable[[], Awaitable[None]]) -> None:
@@ -165,7 +230,7 @@ class Play:
             detail["mappings"] = self.bench.nat.forget()
             await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
             for client in others:
-                client.send_marks(MARKS_PER_S)
+                client.send_marks(self.marks_per_s)
 
     @asynccontextmanager
     async def garbage(self, seed: int, rate: float = 40.0) -> AsyncIterator[None]:
@@ -203,6 +268,19 @@ class Play:
 
     # Within
 
+    async def _rekey(
+        self, step: str, name: str, kind: RecordKind, by: str, begin: Callable[[Client, str], Awaitable[None]]
+    ) -> None:
+        """`begin` is given the client and the SPI of its ESP SA; the rekey is over with its next record of `kind`."""
+        client = self.fleet[name]
+        sa = client.last.get(RecordKind.ESP_UP)
+        known = client.count(kind)
+        async with self._step(step, name, by=by) as detail:
+            detail["carried_out"] = False
+            if client.up and sa is not None:
+                await begin(client, str(sa.data["spi_in"]))
+                detail["carried_out"] = await client.until(kind, REKEY_S, beyond=known) is not None
+
     async def _come_to_rest(self, *names: str) -> None:
         """No more marks are sent, and answers under way arrive: an answer that crosses a good-bye would look like a loss."""
         clients = [self.fleet[name] for name in names]
@@ -218,7 +296,7 @@ class Play:
             client.connect()
             detail["up"] = await client.until_up(self.patience_s)
             if detail["up"]:
-                client.send_marks(MARKS_PER_S)
+                client.send_marks(self.marks_per_s)
                 detail["stages"] = self._stages(name)
                 pinged = await client.until(RecordKind.PINGED, ANSWER_S)
                 detail["first_answer_s"] = None if pinged is None else pinged.data["total"]

@@ -93,7 +93,7 @@ class Runner:
             async with bench.witnesses(folder, gathered), bench.fleet(journal) as fleet:
                 for plan in plans:
                     fleet.add(plan)
-                play = Play(plans, fleet, bench, clock, self._bus, gathered)
+                play = Play(plans, fleet, bench, clock, self._bus, gathered, chosen.marks_per_s)
                 try:
                     async with asyncio.timeout(chosen.overrun_s):
                         await play.perform(chosen.run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.scenario.play import Play
 
+MARKS_PER_S = 5.0
 HOLD_S = 3.0
 """How long marked traffic flows between two steps: at 5 marks a second and client, 15 marks each. The verdicts judge no question
 of the last 2 s before a client's end: less than 2 s and some marks between two ends would leave the first one's victims unseen."""
@@ -21,7 +22,8 @@ class Script:
 
     `time` is "wall" or "virtual". `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows
     in seconds; it is printed. `nat` is the NAT's personality (None: the testbed's own NAT), `gateway` what of the gateway's
-    settings differs from its variant's. A script that is not over after `overrun_s` is stuck.
+    settings differs from its variant's. Each client that is up sends `marks_per_s`. A script that is not over after `overrun_s` is
+    stuck.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Script:
     time: str = "wall"
     nat: str | None = None
     gateway: Mapping[str, Any] = field(default_factory=dict)
+    marks_per_s: float = MARKS_PER_S
     overrun_s: float = 300.0
 
     def number_of(self, wanted: int | None) -> int:

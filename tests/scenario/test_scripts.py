@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from harness.scenario.basics import IDLE_S
-from harness.scenario.play import MARKS_PER_S
+from harness.scenario.script import MARKS_PER_S
 from harness.scenario.scripts import SCRIPTS
 from harness.verdict.floating import KEEPALIVE_S, TIMER_S
 from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS
