@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.model import GatewayView, Observation, Side, Step, Verdict
 from harness.verdict.blame import blame
+from harness.verdict.dials import latest, own_frames
 from harness.verdict.findings import Findings, require
 from harness.verdict.ports import L2TP_PORT, ports_by_client
 from harness.verdict.reading import Reading, deletes, l2tp_message, result_code
@@ -124,14 +125,7 @@ def _require_worked(life: Life, step: Step) -> None:
 
 def _frames_of(reading: Reading, client: str, since: float) -> list[Observation]:
     """Frames inside the NAT, to or from a client, of its own SA or main mode and with its own words, from `since` on."""
-    return [
-        o
-        for o in reading.frames(Side.INSIDE)
-        if o.t >= since
-        and client in (reading.at_address(o.src), reading.at_address(o.dst))
-        and reading.flow_owner(o) == client
-        and (reading.direction(o) == "up" or reading.content_owner(o) in (None, client))
-    ]
+    return [o for o in own_frames(reading, latest(reading, client)) if o.t >= since]
 
 
 def _before(one: Observation, other: Observation) -> bool:

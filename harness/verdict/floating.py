@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from harness.model import FrameKind, GatewayView, Observation, RecordKind, Side, Verdict
+from harness.verdict.dials import latest
 from harness.verdict.findings import Findings, require
 from harness.verdict.negotiation import IKE_PORT, NATT_PORT
 from harness.verdict.reading import Reading, deletes, ike, spi_of
@@ -135,7 +136,8 @@ def quick_mode_sa_exists_on_both_peers(reading: Reading) -> Verdict:
         views = _views_of_its_time(reading, client)
         f.facts[client] = {"in": list(identity.spis_in), "out": list(identity.spis_out), "asked": [v.label for v in views]}
         if not views:
-            require(progress(reading, client).up is None, f"the gateway was not asked for its SAs while {client}'s were there")
+            up = progress(reading, latest(reading, client)).up
+            require(up is None, f"the gateway was not asked for its SAs while {client}'s were there")
             continue
         listed = {(sa.spi, sa.inbound) for view in views for sa in view.sas}
         outbound, inbound = ({(spi, way) for spi in spis} for spis, way in ((identity.spis_in, False), (identity.spis_out, True)))

@@ -108,7 +108,7 @@ class Reading:
             for side, found in evidence.observations.items()
         }
         self._records: dict[tuple[str, RecordKind], list[Record]] = {}
-        for r in evidence.records:
+        for r in sorted(evidence.records, key=lambda r: r.t):
             self._records.setdefault((r.client, r.kind), []).append(r)
         self._steps: dict[str, list[Step]] = {}
         for s in evidence.steps:
@@ -248,6 +248,9 @@ class Reading:
     def step(self, name: str) -> Step | None:
         """The first one of that name."""
         return next(iter(self._steps.get(name, ())), None)
+
+    def named(self, name: str) -> tuple[Step, ...]:
+        return tuple(self._steps.get(name, ()))
 
     def steps(self, kind: str) -> tuple[Step, ...]:
         """All of a kind, whichever client they concern ("rekey-ipsec" for "rekey-ipsec:c1" and the others), by time."""

@@ -4,43 +4,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.model import Observation, Side, Stage
+from harness.model import Observation, Stage
+from harness.verdict.dials import Dial, own_frames
 from harness.verdict.reading import Reading, ike, l2tp_message, ppp
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """`reached` maps each completed stage to the frame that completed it (inside the NAT); `stopped_at` is the first stage
-    that did not complete, None where the client came up."""
+    that did not complete, None where the client came up. `first` is the client's first frame."""
 
     reached: dict[Stage, Observation]
     stopped_at: Stage | None
+    first: Observation | None = None
 
     @property
     def up(self) -> Observation | None:
         return self.reached.get(Stage.IPCP)
 
 
-def progress(reading: Reading, client: str) -> Progress:
+def progress(reading: Reading, dial: Dial) -> Progress:
     """Read off the inside capture, so that only what reached the client counts."""
+    frames = own_frames(reading, dial)
     first: dict[tuple[str, str], Observation] = {}
-    for direction in ("up", "down"):
-        for o in reading.way(Side.INSIDE, direction):
-            if reading.at_address(o.src if direction == "up" else o.dst) != client or reading.flow_owner(o) != client:
-                continue
-            if direction == "down" and reading.content_owner(o) not in (None, client):
-                continue  # somebody else's words, delivered here by mistake
-            name = _name(o)
-            if name is not None:
-                first.setdefault((direction, name), o)
+    for o in frames:
+        name = _name(o)
+        if name is not None:
+            first.setdefault((reading.direction(o) or "", name), o)
     reached: dict[Stage, Observation] = {}
     for stage, wanted in _COMPLETES:
-        frames = [first[w] for w in wanted if w in first]
-        if len(frames) == len(wanted):
-            reached[stage] = max(frames, key=lambda o: (o.t, o.frame))
+        seen = [first[w] for w in wanted if w in first]
+        if len(seen) == len(wanted):
+            reached[stage] = max(seen, key=lambda o: (o.t, o.frame))
     # a link without authentication is up all the same: what counts is the last stage
-    stopped = None if Stage.IPCP in reached else next(stage for stage, _ in _COMPLETES if stage not in reached)
-    return Progress(reached, stopped)
+    asked_for = [s for s, _ in _COMPLETES if not (reading.evidence.clear_expected and s in (Stage.MAIN_MODE, Stage.QUICK_MODE))]
+    stopped = None if Stage.IPCP in reached else next(stage for stage in asked_for if stage not in reached)
+    return Progress(reached, stopped, frames[0] if frames else None)
 
 
 _COMPLETES: tuple[tuple[Stage, tuple[tuple[str, str], ...]], ...] = (

@@ -7,14 +7,16 @@ wire, the difference is a finding of its own (`Life.disagreements`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby, pairwise
 
-from harness.model import FrameKind, Observation, RecordKind, Side, Stage
+from harness.model import Observation, RecordKind, Side, Stage
+from harness.verdict.dials import Dial, dials, latest, own_frames, records_in
 from harness.verdict.findings import require
-from harness.verdict.reading import Reading, deletes, l2tp_message, mark_of, ppp
+from harness.verdict.pulse import Asked, LostBy, asked
+from harness.verdict.reading import Reading, deletes, l2tp_message, ppp
 from harness.verdict.stages import progress
 
 ANSWER_WITHIN_S = 2.0
@@ -61,35 +63,11 @@ class End:
     reason: str | None = None  # why, in the client's words
 
 
-class LostBy(StrEnum):
-    """Where a mark was lost: behind the outside capture, or between the two captures, where only the NAT is."""
-
-    GATEWAY = "gateway"
-    NAT = "nat"
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One question on the wire (inside), and its answer there, if it came. `reached` is the question on its way to the gateway and
-    `returned` the answer on its way from it, on its owner's SA and to its owner's port (both outside)."""
-
-    sequence: int
-    question: Observation
-    answer: Observation | None
-    reached: Observation | None = None
-    returned: Observation | None = None
-
-    @property
-    def lost_by(self) -> LostBy | None:
-        """None where nothing was lost. The gateway only answers for what reached it, and not for what it did answer."""
-        if self.answer is not None:
-            return None
-        return LostBy.GATEWAY if self.reached is not None and self.returned is None else LostBy.NAT
-
-
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One client from its first packet to its end. `asked` are the judged questions by time; loss is counted among them."""
+    """One client from its first packet to its end, in one of its lives.
+
+    `asked` are the judged questions by time; loss is counted among them."""
 
     client: str
     up: Observation | None
@@ -100,6 +78,8 @@ class Life:
     disagreements: tuple[str, ...]
     remarks: tuple[str, ...]
     silence: tuple[Asked, ...] = ()  # the questions in a row that make up the silence, where that was the end
+    number: int = 1  # of this client's lives
+    began: float = float("-inf")  # its first frame, seconds since the epoch
 
     @property
     def sent(self) -> int:
@@ -184,49 +164,84 @@ class Life:
 
 
 def lives(reading: Reading) -> dict[str, Life]:
-    return {client: life_of(reading, client) for client in reading.clients}
+    """Everybody's life; of those who came back, the last one."""
+    return {client: life_of(reading, latest(reading, client)) for client in reading.clients}
+
+
+def every_life(reading: Reading) -> tuple[Life, ...]:
+    """All lives of all clients, in the order in which they began."""
+    return reading.once(_every_life)
 
 
 def trusted_lives(reading: Reading) -> dict[str, Life]:
     """As `lives`; raises Inconclusive where a client's account contradicts the wire."""
     found = lives(reading)
-    contradictions = [d for life in found.values() for d in life.disagreements]
-    require(not contradictions, "; ".join(contradictions[:4]))
+    require_no_contradiction(found.values())
     return found
 
 
-def life_of(reading: Reading, client: str) -> Life:
-    came = progress(reading, client)
-    everything = tuple(_asked(reading, client))
+def require_no_contradiction(found: Iterable[Life]) -> None:
+    contradictions = [d for life in found for d in life.disagreements]
+    require(not contradictions, "; ".join(contradictions[:4]))
+
+
+def _every_life(reading: Reading) -> tuple[Life, ...]:
+    found = [life_of(reading, dial) for client in reading.clients for dial in dials(reading, client)]
+    return tuple(sorted(found, key=lambda life: (life.began, life.client)))
+
+
+def life_of(reading: Reading, dial: Dial) -> Life:
+    client = dial.client
+    came = progress(reading, dial)
+    began = max(dial.began, came.first.t if came.first is not None else dial.began)
+    horizon = min(reading.end_of_capture(Side.INSIDE), dial.until)
+    everything = tuple(a for a in asked(reading, client) if dial.holds(a.question.t))
     if came.up is None:
-        end = End(Cause.NEVER_UP, reading.end_of_capture(Side.INSIDE), None, came.stopped_at, _reason(reading, client))
-        contradictions = tuple(_disagreements(reading, client, None, everything, reading.end_of_capture(Side.INSIDE)))
-        return Life(client, None, (), end, False, False, contradictions, _remarks(reading, client, end))
-    closing = next(_closings(reading, client, came.up.t), None)
-    over = closing.t if closing is not None else reading.end_of_capture(Side.INSIDE)
-    asked = tuple(a for a in everything if a.answer is not None or a.question.t <= over - ANSWER_WITHIN_S)
-    silent = _silence(asked)
-    end = _end(reading, client, closing, silent, over)
-    step = reading.closing_step(client)
-    planned = step is not None and end.t >= step.began
-    run_closed = any(r.data.get("by") == "run" for r in reading.records(client, RecordKind.ENDED))
-    vanished = reading.step(f"vanish:{client}")
-    left = over if vanished is None else min(over, vanished.began)
-    contradictions = tuple(_disagreements(reading, client, came.up, everything, left))
+        end = End(Cause.NEVER_UP, horizon, None, came.stopped_at, _reason(reading, dial))
+        contradictions = tuple(_disagreements(reading, dial, None, everything, horizon))
+        remarks = _remarks(reading, dial, end)
+        return Life(client, None, (), end, False, False, contradictions, remarks, number=dial.number, began=began)
+    closing = next(_closings(reading, dial, came.up.t), None)
+    vanished = _vanished(reading, dial, closing)
+    over = closing.t if closing is not None else vanished.t if vanished is not None else horizon
+    judged = tuple(a for a in everything if a.answer is not None or a.question.t <= over - ANSWER_WITHIN_S)
+    silent = _silence(judged)
+    # Silence before a farewell is the end; the farewell only says that somebody noticed.
+    silenced = End(Cause.SILENCE, silent[0].question.t, silent[0].question) if silent else None
+    end = silenced or vanished or closing or End(Cause.RUN_OVER, over)
+    step = reading.closing_step(client, dial.began)
+    planned = step is not None and dial.holds(step.began) and end.t >= step.began
+    planned = planned or _came_and_went(reading, dial, end)
+    run_closed = any(r.data.get("by") == "run" for r in records_in(reading, dial, RecordKind.ENDED))
+    left = over if vanished is None else min(over, vanished.t)
+    contradictions = tuple(_disagreements(reading, dial, came.up, everything, left))
     silence = silent if end.cause is Cause.SILENCE else ()
-    return Life(client, came.up, asked, end, planned, run_closed, contradictions, _remarks(reading, client, end), silence)
+    return Life(
+        client, came.up, judged, end, planned, run_closed, contradictions, _remarks(reading, dial, end), silence,
+        number=dial.number, began=began,
+    )  # fmt: skip
 
 
-def _end(reading: Reading, client: str, closing: End | None, silent: tuple[Asked, ...], over: float) -> End:
-    """Silence before a farewell is the end; the farewell only says that somebody noticed."""
-    if silent:
-        return End(Cause.SILENCE, silent[0].question.t, silent[0].question)
-    step = reading.step(f"vanish:{client}")
-    if step is not None and (closing is None or closing.t >= step.began):
-        return End(Cause.VANISHED, step.began)
-    if closing is not None:
-        return closing
-    return End(Cause.RUN_OVER, over)
+def _vanished(reading: Reading, dial: Dial, closing: End | None) -> End | None:
+    """The client was taken away without a word: by a step, or, where clients come and go, by its own account and not the wire's."""
+    step = next((s for s in reading.named(f"vanish:{dial.client}") if dial.holds(s.began)), None)
+    if step is not None:
+        return End(Cause.VANISHED, step.began) if closing is None or closing.t >= step.began else None
+    gone = next((r for r in records_in(reading, dial, RecordKind.ENDED) if r.data.get("by") == "client"), None)
+    if gone is None or closing is not None:
+        return None
+    later = [o for o in own_frames(reading, dial) if o.t > gone.t + LEAVING_S and reading.direction(o) == "up"]
+    return None if later else End(Cause.VANISHED, gone.t)
+
+
+def _came_and_went(reading: Reading, dial: Dial, end: End) -> bool:
+    """Whether this end is one of those that a step of random joining and leaving asked for: it asks whoever it likes, and the
+    client that was asked says that it was its own doing."""
+    if end.cause not in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE, Cause.VANISHED):
+        return False
+    if not any(s.began <= end.t <= s.ended + ACCOUNT_BOUND_S for kind in ("churn", "storm") for s in reading.steps(kind)):
+        return False
+    return any(r.data.get("by") == "client" for r in records_in(reading, dial, RecordKind.ENDED))
 
 
 def _silence(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
@@ -239,43 +254,12 @@ def _silence(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
     return ()
 
 
-def _asked(reading: Reading, client: str) -> Iterator[Asked]:
-    """Each question once, by its first sending, with the first answer that reached its owner."""
-    answers = _marks(reading, client, Side.INSIDE, "down")
-    reached = _marks(reading, client, Side.OUTSIDE, "up")
-    returned = _marks(reading, client, Side.OUTSIDE, "down")
-    for number, o in _marks(reading, client, Side.INSIDE, "up").items():
-        yield Asked(number, o, answers.get(number), reached.get(number), returned.get(number))
-
-
-def _marks(reading: Reading, client: str, side: Side, direction: str) -> dict[int, Observation]:
-    """The first frame of each of a client's questions (up) or answers (down) on its own SA; downwards also where it belongs."""
-    found: dict[int, Observation] = {}
-    for o in reading.way(side, direction, FrameKind.ESP):
-        mark = mark_of(o)
-        if mark is None or mark.answer != (direction == "down") or reading.numbered(mark.owner) != client:
-            continue
-        if reading.sa_owner(o) != client or (direction == "down" and not _addressed(reading, o, client)):
-            continue
-        found.setdefault(mark.sequence, o)
-    return found
-
-
-def _addressed(reading: Reading, o: Observation, client: str) -> bool:
-    """Whether a frame from the gateway goes to a client: inside to its address, outside to no other client's port."""
-    if o.side is Side.INSIDE:
-        return reading.at_address(o.dst) == client
-    return o.dst == reading.evidence.nat_outside and reading.at_port(o.dport) in (None, client)
-
-
-def _closings(reading: Reading, client: str, after: float) -> Iterator[End]:
+def _closings(reading: Reading, dial: Dial, after: float) -> Iterator[End]:
     """Every farewell, by time, that reached or left this client once it was up."""
-    for o in reading.frames(Side.INSIDE):
+    for o in own_frames(reading, dial):
         direction = reading.direction(o)
-        if o.t <= after or direction is None or reading.at_address(o.src if direction == "up" else o.dst) != client:
+        if o.t <= after or direction is None:
             continue
-        if reading.flow_owner(o) != client or (direction == "down" and reading.content_owner(o) not in (None, client)):
-            continue  # of another's connection, or another's farewell that was delivered here by mistake
         cause = _farewell(o, direction)
         if cause is not None and not (deletes(o) and reading.replaced(o)):
             yield End(cause, o.t, o)
@@ -295,22 +279,25 @@ def _farewell(o: Observation, direction: str) -> Cause | None:
     return None
 
 
-def _reason(reading: Reading, client: str) -> str | None:
-    failed = reading.records(client, RecordKind.FAILED)
+def _reason(reading: Reading, dial: Dial) -> str | None:
+    failed = records_in(reading, dial, RecordKind.FAILED)
     return None if not failed else str(failed[-1].data.get("reason"))
 
 
-def _disagreements(reading: Reading, client: str, up: Observation | None, asked: tuple[Asked, ...], left: float) -> Iterator[str]:
+def _disagreements(
+    reading: Reading, dial: Dial, up: Observation | None, asked: tuple[Asked, ...], left: float
+) -> Iterator[str]:
     """What the client says against what the wire shows; `left` is when the client stopped listening."""
-    said_up = reading.records(client, RecordKind.PPP_UP)
+    client = dial.client
+    said_up = records_in(reading, dial, RecordKind.PPP_UP)
     if said_up and up is None:
         yield f"{client} says it came up, the wire shows that it did not"
     elif up is not None and not said_up:
         yield f"the wire shows {client} come up, its own account does not"
     elif up is not None and abs(said_up[0].t - up.t) > ACCOUNT_BOUND_S:
         yield f"{client} says it was up at {said_up[0].t:.3f}, the wire says {up.t:.3f}"
-    said = {int(r.data["sequence"]) for r in reading.records(client, RecordKind.MARK_ANSWERED)}
-    sent = {int(r.data["sequence"]) for r in reading.records(client, RecordKind.MARK_SENT)} - {a.sequence for a in asked}
+    said = {int(r.data["sequence"]) for r in records_in(reading, dial, RecordKind.MARK_ANSWERED)}
+    sent = {int(r.data["sequence"]) for r in records_in(reading, dial, RecordKind.MARK_SENT)} - {a.sequence for a in asked}
     if sent:
         yield f"{client} says it sent marks {_some(sent)}, the wire does not show them"
     seen = {a.sequence: a.answer.t for a in asked if a.answer is not None}
@@ -321,13 +308,14 @@ def _disagreements(reading: Reading, client: str, up: Observation | None, asked:
         yield f"answers to marks {_some(unheard)} reached {client} on the wire, and it has no record of them"
 
 
-def _remarks(reading: Reading, client: str, end: End) -> tuple[str, ...]:
+def _remarks(reading: Reading, dial: Dial, end: End) -> tuple[str, ...]:
     """Differences that contradict nothing the verdict rests on, but that a reader wants to know."""
+    client = dial.client
     remarks = []
-    failed = reading.records(client, RecordKind.FAILED)
+    failed = records_in(reading, dial, RecordKind.FAILED)
     if end.stage is not None and failed and str(failed[-1].data.get("stage")) != end.stage.value:
         remarks.append(f"{client} says it failed at {failed[-1].data.get('stage')}, the wire shows {end.stage.value} incomplete")
-    ended = reading.records(client, RecordKind.ENDED)
+    ended = records_in(reading, dial, RecordKind.ENDED)
     if ended and end.cause in GATEWAY_ENDS and ended[0].data.get("by") == "client":
         remarks.append(f"{client} says it closed of its own will, the wire says: {end.cause.value}")
     if ended and end.cause in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE) and ended[0].data.get("by") == "gateway":

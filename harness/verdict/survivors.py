@@ -10,8 +10,9 @@ from harness.verdict.duplicates import duplicates
 from harness.verdict.findings import Findings, require
 from harness.verdict.killer import deaths, matrix
 from harness.verdict.ports import FIRST_PORT, expect_own_ports, ports_by_client
+from harness.verdict.pulse import Asked, LostBy
 from harness.verdict.reading import UNTRACEABLE, Reading
-from harness.verdict.survival import SILENCE_MARKS, Asked, Life, LostBy, trusted_lives
+from harness.verdict.survival import SILENCE_MARKS, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, Need, check
 
 LOSS_BUDGET = 0.01
