@@ -7,7 +7,8 @@ A suite's test says what it needs and asks for judgement:
     def test_first_client_gets_1024(judge):
         judge()
 
-It becomes one case for each scenario and each variant of the testbed that fits one of the patterns (default: any). A scenario is played once and serves all its tests.
+It becomes one case for each scenario and each variant of the testbed that fits one of the patterns (default: any). A scenario is
+played once and serves all its tests.
 Collection reads the testbed and the catalogue, and loads nothing heavy (pyATS, scapy): see tests/test_collection.py.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -47,10 +48,20 @@ class Cast:
     variant: str
     clients: int
     time: str
+    usual: bool = True  # as many clients as the script has of its own
 
     @property
     def name(self) -> str:
-        return f"{self.variant}-{self.scenario}-{self.clients}" + (f"-{self.time}" if self.time == VIRTUAL else "")
+        return f"{self.variant}-{self.scenario}-{self.clients}" + self._when
+
+    @property
+    def label(self) -> str:
+        """The scenario's name in the report, with what is not usual about it."""
+        return self.scenario + ("" if self.usual else f"-{self.clients}") + self._when
+
+    @property
+    def _when(self) -> str:
+        return f"-{self.time}" if self.time == VIRTUAL else ""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--time", choices=TIMES, help="play everything in this time, where it can be")
     group.addoption("--seed", type=int, default=1, metavar="N", help="what chance decides in virtual time (1)")
     group.addoption("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time)")
+    group.addoption("--no-html", action="store_true", help="no Allure page: results, summaries and captures only")
     group.addoption("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="where the run's folder goes (reports/)")
 
 
@@ -133,6 +145,7 @@ class Session:
             self.config,
             root=self.config.option.reports,
             testbeds=[self.testbed.name],
+            allure_html=not self.config.option.no_html,
             secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))],
         )
 
@@ -159,7 +172,8 @@ class Session:
                 continue  # a real gateway has a clock of its own
             if chosen.time == VIRTUAL and time != VIRTUAL:
                 continue  # hours of the wall's time
-            yield Cast(scenario, variant, one.clients or chosen.number_of(option.clients), time)
+            clients = one.clients or chosen.number_of(option.clients)
+            yield Cast(scenario, variant, clients, time, clients == chosen.clients)
 
     def _chosen_variants(self) -> tuple[str, ...]:
         """Those of the testbed, or of these the ones that the command line names."""
@@ -231,8 +245,8 @@ class Session:
         from harness.scenario.outcome import sum_up
 
         assert self.sink is not None
-        with self.sink.playing(cast.scenario, testbed=self.testbed.name, variant=cast.variant) as playing:
-            evidence = self.runner.play(
+        with self.sink.playing(cast.label, testbed=self.testbed.name, variant=cast.variant) as playing:
+            played = self.runner.play(
                 cast.scenario,
                 cast.variant,
                 folder=playing.folder,
@@ -240,6 +254,7 @@ class Session:
                 time=cast.time,
                 clear_expected=cast in self.clear,
             )
+            evidence = replace(played, scenario=cast.label)
             playing.played(evidence, *sum_up(evidence))
             return evidence
 
@@ -308,7 +323,7 @@ def describe(session: Session, item: pytest.Item) -> None:
         kind="/".join(row.kinds),
         testbed=session.testbed.name,
         variant="" if cast is None else cast.variant,
-        scenario="" if cast is None else cast.scenario,
+        scenario="" if cast is None else cast.label,
         time_base=row.time,
     )
 
