@@ -1,93 +1,134 @@
-"""One L2TP tunnel with one session in it, sans-IO. A core that is started opens both (LAC, client); one that is not started
-answers the first SCCRQ (LNS)."""
+"""One L2TP tunnel and the calls in it, sans-IO. A core that is started opens the tunnel (LAC, client); one that is not started
+answers the first SCCRQ (LNS). Calls may be placed from either end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from harness.errors import ProtocolError
 from harness.wire import events
 from harness.wire.config import Entropy, L2tpConfig
 from harness.wire.l2tp import header, offer, session, tunnel
-from harness.wire.l2tp.avp import Result, UnknownMandatory, Value
+from harness.wire.l2tp.avp import NO_VEIL, Result, UnknownMandatory, Value, Veil
+from harness.wire.l2tp.calls import Calls
 from harness.wire.l2tp.channel import DEFAULT_WINDOW, Arrival, Channel
+from harness.wire.l2tp.data import Frame
+from harness.wire.l2tp.handshake import Handshake
 from harness.wire.l2tp.message import Message, Type, build, describe, parse
 from harness.wire.machine import Machine
 from harness.wire.ppp.frame import inner_ip
+from harness.wire.proxy import Proxy
 
 End: TypeAlias = tuple[bool, Result, str]
 """Why the tunnel ended: by the peer, the result code (0: none, silence), in words."""
 
+VECTOR_SIZE = 16  # of the random vector for hidden AVPs
+_OPENING = {
+    tunnel.Action.SEND_SCCRQ: Type.SCCRQ,
+    tunnel.Action.SEND_SCCRP: Type.SCCRP,
+    tunnel.Action.SEND_SCCCN: Type.SCCCN,
+}
 _TUNNEL_MESSAGES = frozenset((Type.SCCRQ, Type.SCCRP, Type.SCCCN, Type.STOPCCN, Type.HELLO))
-
-
-def inner_packet(payload: bytes) -> bytes | None:
-    """The IP packet in somebody's L2TP data message, if there is one. Takes any bytes."""
-    try:
-        message = header.parse(payload)
-    except ProtocolError:
-        return None
-    return None if message.control else inner_ip(message.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Frame(events.Event):
-    """A PPP frame that came out of the session. Internal to the stack."""
-
-    frame: bytes
 
 
 class L2tpCore:
     """Payloads of UDP port 1701 in and out, times in seconds.
 
     `receive` never raises: what it refuses becomes a Refused event, what belongs to somebody else a Strange one. `finished` is
-    True once nothing more will come of this core. Failed comes once, unless the end was asked for by `close`.
+    True once nothing more will come of this core. Failed comes once, unless the end was asked for by `close`: it is the end of the
+    tunnel, or of the last call that the opener had.
+
+    One core is one tunnel. Whoever serves many peers finds the core by `header.tunnel_of`; for tunnel 0, an SCCRQ, by who sent it
+    (it comes again to 0 when the answer was lost). `tunnel_id` is one that the owner has chosen, so that no two of its tunnels have
+    the same; without it one is drawn. `refuse` is why the tunnel is not to be had: its SCCRQ is answered by that StopCCN.
     """
 
-    def __init__(self, config: L2tpConfig, entropy: Entropy) -> None:
+    __slots__ = (
+        "_calls", "_channel", "_closing", "_config", "_end", "_entropy", "_events", "_failed", "_handshake", "_heard", "_lasting",
+        "_opener", "_packets", "_tunnel", "_was_up", "tunnel_local", "tunnel_remote",
+    )  # fmt: skip
+
+    def __init__(
+        self, config: L2tpConfig, entropy: Entropy, *, tunnel_id: int | None = None, refuse: Result | None = None
+    ) -> None:
+        offer.check(config)
         self._config = config
         self._entropy = entropy
         self._tunnel = Machine(tunnel.TABLE)
-        self._session = Machine(session.TABLE)
         self._channel = Channel(config.schedule)
         self._packets: list[bytes] = []
         self._events: list[events.Event] = []
-        self.tunnel_local = self._identifier()
+        self.tunnel_local = int.from_bytes(entropy(2)) % 0xFFFF + 1 if tunnel_id is None else tunnel_id  # never 0 (§5.3)
         self.tunnel_remote = 0
-        self.session_local = self._identifier()
-        self.session_remote = 0
-        self._peer_host = ""
-        self._peer_vendor = ""
+        self._calls = Calls(config, entropy, self._send, self._events, self._call_ended)
+        self._handshake = Handshake(config, entropy, refuse)
         self._opener = False
+        self._lasting = True  # the tunnel outlives its calls
         self._closing = False  # the owner asked for it
         self._failed = False
         self._was_up = False
         self._end: End = (False, offer.STOP_GENERAL, "closed")
         self._heard = 0.0
-        self._sequenced = False  # data messages carry Ns: the LNS decides (§5.4)
-        self._data_ns = 0
-        self._data_nr = 0
 
     # What the owner calls
 
-    def start(self, now: float) -> None:
+    def start(self, now: float, *, call: bool = True) -> None:
+        """Opens the tunnel, with a first call in it unless told otherwise; a tunnel that began with one ends with its last."""
         self._opener = True
+        self._lasting = not call
         self._heard = now
-        self._fire_session(session.Event.OPEN)
+        if call:
+            self._calls.place(None)
         self._fire_tunnel(tunnel.Event.OPEN)
         self._flush(now)
+
+    def place_call(self, now: float, proxy: Proxy | None = None) -> int:
+        """Another incoming call, as a LAC makes it; returns its local session ID. It waits for the tunnel where that is not up yet.
+        ProtocolError where the tunnel is over."""
+        if self._closing or self._tunnel.state in (tunnel.State.WAIT_CLEAR, tunnel.State.CLEARED):
+            raise ProtocolError("l2tp", f"no call in tunnel state {self._tunnel.state.value}")
+        local = self._calls.place(proxy).local
+        if self._tunnel.state is tunnel.State.ESTABLISHED:
+            self._calls.tunnel_up()
+            self._flush(now)
+        return local
+
+    def hang_up(self, now: float, session_local: int, result: Result = offer.CALL_ADMINISTRATIVE, reason: str = "closed") -> bool:
+        """Ends one call by a CDN; whether there was one."""
+        call = self._calls.get(session_local)
+        if call is None:
+            return False
+        self._calls.hang_up(call, result, reason)
+        self._after_call()
+        self._flush(now)
+        return True
+
+    def close(self, now: float, result: Result = offer.STOP_GENERAL) -> None:
+        """A CDN (result 3) for every call, then StopCCN (result 1), as Windows hangs up."""
+        if self._closing or self.finished:
+            return
+        self._closing = True
+        self._calls.every(session.Event.CLOSE)
+        self._fire_tunnel(tunnel.Event.CLOSE, (False, result, "closed"))
+        self._flush(now)
+
+    def send_data(self, now: float, ppp_frame: bytes, session_local: int | None = None) -> bool:
+        """False, and nothing is sent, while that call (None: the first) is not established."""
+        call = self._calls.get(self.session_local if session_local is None else session_local)
+        if call is None or not call.established:
+            return False
+        ids = self.tunnel_remote, call.remote
+        self._packets.append(header.build_data(*ids, ppp_frame, call.next_numbers(), self._config.data_offset))
+        return True
 
     def receive(self, now: float, payload: bytes) -> None:
         try:
             message = header.parse(payload, self._config.header_bits)
-            if message.control:
-                self._control(now, message)
-            else:
-                self._data(now, message)
+            (self._control if message.control else self._data)(now, message)
         except ProtocolError as error:
-            self._refuse(error)
-        self._settle()
+            self._events.append(events.Refused(error.layer, str(error)))
+        if self._tunnel.state is tunnel.State.WAIT_CLEAR and self._channel.idle:
+            self._fire_tunnel(tunnel.Event.ACKNOWLEDGED)
         self._flush(now)
 
     def tick(self, now: float) -> None:
@@ -103,8 +144,18 @@ class L2tpCore:
 
     @property
     def deadline(self) -> float | None:
-        times = [time for time in (self._channel.deadline, self._hello_due) if time is not None]
-        return min(times, default=None)
+        return min((time for time in (self._channel.deadline, self._hello_due) if time is not None), default=None)
+
+    def take_packets(self) -> list[bytes]:
+        packets, self._packets = self._packets, []
+        return packets
+
+    def take_events(self) -> list[events.Event]:
+        told = self._events.copy()
+        self._events.clear()  # the calls tell into the same list
+        return told
+
+    # What the owner may ask
 
     @property
     def finished(self) -> bool:
@@ -126,118 +177,133 @@ class L2tpCore:
 
     @property
     def established(self) -> bool:
-        return self._session.state is session.State.ESTABLISHED
+        """Whether the tunnel carries a call."""
+        return any(call.established for call in self._calls)
 
-    def send_data(self, now: float, ppp_frame: bytes) -> bool:
-        """False, and nothing is sent, while there is no established session."""
-        if not self.established:
-            return False
-        sequence = None
-        if self._sequenced:
-            sequence = self._data_ns, self._data_nr
-            self._data_ns = (self._data_ns + 1) & 0xFFFF
-        self._packets.append(header.build_data(self.tunnel_remote, self.session_remote, ppp_frame, sequence))
-        return True
+    @property
+    def calls(self) -> tuple[tuple[int, int, str], ...]:
+        """(local ID, remote ID, state in the RFC's words) of every call."""
+        return tuple((call.local, call.remote, call.state.value) for call in self._calls)
 
-    def close(self, now: float) -> None:
-        """CDN (result 3), then StopCCN (result 1), as Windows hangs up."""
-        if self._closing or self.finished:
-            return
-        self._closing = True
-        self._fire_session(session.Event.CLOSE, offer.CALL_ADMINISTRATIVE)
-        self._fire_tunnel(tunnel.Event.CLOSE, (False, offer.STOP_GENERAL, "closed"))
-        self._flush(now)
+    @property
+    def session_local(self) -> int:
+        """The ID of the first call, known before there is one."""
+        return self._calls.first
 
-    def take_packets(self) -> list[bytes]:
-        packets, self._packets = self._packets, []
-        return packets
-
-    def take_events(self) -> list[events.Event]:
-        told, self._events = self._events, []
-        return told
+    @property
+    def session_remote(self) -> int:
+        """The peer's ID of the first call; 0 while there is none."""
+        call = self._calls.get(self._calls.first)
+        return 0 if call is None else call.remote
 
     # What comes in
 
     def _data(self, now: float, message: header.Header) -> None:
-        if (message.tunnel, message.session) != (self.tunnel_local, self.session_local):
+        call = self._calls.carrier(message.session, message.ns) if message.tunnel == self.tunnel_local else None
+        if call is None:
             self._strange("data", message)
             return
-        if not self.established:
-            raise ProtocolError("l2tp", f"data in session state {self._session.state.value}")
         self._heard = now
-        if message.ns is not None:
-            self._sequenced = True
-            if (message.ns - self._data_nr) & 0xFFFF >= 0x8000:
-                raise ProtocolError("l2tp", f"data message {message.ns} came late: {self._data_nr} is next")
-            self._data_nr = (message.ns + 1) & 0xFFFF
         if message.body:
-            self._events.append(Frame(message.body))
+            self._events.append(Frame(message.body, call.local))
 
-    def _control(self, now: float, message: header.Header) -> None:
-        # An SCCRQ comes to tunnel 0, and comes again to 0 when our answer was lost.
-        opens = message.tunnel == 0 and not self._opener and (message.ns == 0 or self._tunnel.state is tunnel.State.IDLE)
-        if message.tunnel != self.tunnel_local and not opens:
-            self._strange("control message", message)
+    def _control(self, now: float, arrived: header.Header) -> None:
+        """Nothing is acknowledged, and nothing changes, before the message has been read to its end."""
+        if arrived.tunnel not in (0, self.tunnel_local):
+            self._strange("control message", arrived)
             return
-        if message.ns is None or message.nr is None or (opens and message.ns != 0):
-            raise ProtocolError("l2tp", f"a tunnel cannot begin with Ns {message.ns}")
+        broken: UnknownMandatory | None = None
+        message: Message | None = None
+        if arrived.body:
+            try:
+                message = parse(arrived.body, self._config.secret)
+            except UnknownMandatory as error:
+                broken, message = error, parse(arrived.body, self._config.secret, lenient=True)
+        opening = message is not None and message.type is Type.SCCRQ and arrived.ns == 0
+        if self._tunnel.state is tunnel.State.IDLE and (arrived.tunnel or not opening):
+            raise ProtocolError("l2tp", "a tunnel begins with an SCCRQ for tunnel 0 with Ns 0")
+        if arrived.tunnel == 0 and not self._is_mine(arrived, message if opening else None):
+            return
+        assert arrived.ns is not None  # `header.parse` sees to it for control messages
+        assert arrived.nr is not None
         self._heard = now
-        arrival = self._channel.receive(now, message.ns, message.nr, message.body)
+        arrival = self._channel.receive(now, arrived.ns, arrived.nr, arrived.body)
         if arrival is Arrival.AHEAD:
-            raise ProtocolError("l2tp", f"control message {message.ns} came before its predecessors")
-        if arrival is Arrival.NEW:
-            self._process(message)
-
-    def _process(self, arrived: header.Header) -> None:
-        try:
-            message = parse(arrived.body)
-        except UnknownMandatory as error:
-            if arrived.session:
-                self._give_up("client", f"the peer's message breaks the call: {error.reason}", offer.UNKNOWN_AVP)
-                self._fire_session(session.Event.BROKEN, offer.UNKNOWN_AVP)
-                self._after_call()
-            else:
-                self._give_up("client", f"the peer's message breaks the tunnel: {error.reason}", offer.UNKNOWN_AVP)
-                self._fire_tunnel(tunnel.Event.BROKEN, (False, offer.UNKNOWN_AVP, error.reason))
-            raise
-        if message is None:
+            raise ProtocolError("l2tp", f"control message {arrived.ns} came before its predecessors")
+        if arrival is not Arrival.NEW:
             return
-        if message.type in _TUNNEL_MESSAGES:
+        if broken is not None:
+            self._broken(arrived, message, broken)
+            raise broken
+        if message is not None:
+            self._process(arrived, message)
+
+    def _is_mine(self, arrived: header.Header, request: Message | None) -> bool:
+        """Whether a message for tunnel 0 is an SCCRQ that opens this tunnel, or has opened it and comes again. Settles the tie
+        where both ends have opened at once."""
+        state = self._tunnel.state
+        if request is None:
+            self._strange("control message", arrived)
+            return False
+        if state is tunnel.State.IDLE:
+            return True
+        if not self._opener:
+            if request.values.get("assigned-tunnel-id") == self.tunnel_remote:
+                return True
+            self._strange("SCCRQ", arrived)
+            return False
+        tie = self._handshake.tie(request)
+        if state is not tunnel.State.WAIT_CTL_REPLY or tie is None:  # another tunnel, beside this one
+            self._strange("SCCRQ", arrived)
+            return False
+        if tie is tunnel.Event.TIE_EVEN:
+            self._give_up("client", "both ends opened a tunnel at once, with the same tie breaker", None)
+        self._fire_tunnel(tie, (False, Result(0), "a tie"))
+        return self._tunnel.state is tunnel.State.IDLE
+
+    def _broken(self, arrived: header.Header, message: Message | None, error: UnknownMandatory) -> None:
+        """A mandatory AVP that is not known ends the call that the message is about, else the tunnel (§4.1)."""
+        if arrived.session:
+            self._calls.broken(arrived.session, f"the peer's message breaks the call: {error.reason}")
+        elif message is not None and message.type is Type.ICRQ and self._tunnel.state is tunnel.State.ESTABLISHED:
+            self._calls.requested(message, offer.UNKNOWN_AVP)
+        else:
+            self._give_up("client", f"the peer's message breaks the tunnel: {error.reason}", offer.UNKNOWN_AVP)
+            self._fire_tunnel(tunnel.Event.BROKEN, (False, offer.UNKNOWN_AVP, error.reason))
+
+    def _process(self, arrived: header.Header, message: Message) -> None:
+        if message.type is Type.STOPCCN:
+            self._stopped(message)
+        elif message.type in _TUNNEL_MESSAGES:
             self._tunnel_message(message)
         elif self._tunnel.state is tunnel.State.ESTABLISHED:
-            if arrived.session not in (0, self.session_local):
+            if not self._calls.receive(arrived.session, message):
                 self._strange(message.type.name, arrived)
-            else:
-                self._session_message(message)
         elif self._tunnel.state is not tunnel.State.WAIT_CLEAR:
             raise ProtocolError("l2tp", f"{message.type.name} in tunnel state {self._tunnel.state.value}")
 
     def _tunnel_message(self, message: Message) -> None:
-        if message.type is Type.STOPCCN:
-            self._stopped(message)
-            return
         event = tunnel.Event[message.type.name]
         before = self._tunnel.state
         end: End | None = None
         if message.type is not Type.HELLO:
-            result = offer.refusal(message)
+            result = self._handshake.refusal(message)
             if result is not None:
                 event = tunnel.Event[message.type.name + "_BAD"]
-            elif (before, message.type) in ((tunnel.State.IDLE, Type.SCCRQ), (tunnel.State.WAIT_CTL_REPLY, Type.SCCRP)):
-                self._learn_tunnel(message)
+            if (before, message.type) in ((tunnel.State.IDLE, Type.SCCRQ), (tunnel.State.WAIT_CTL_REPLY, Type.SCCRP)):
+                self._learn_tunnel(message, accepted=result is None)
             result = result or offer.STOP_STATE_MACHINE
             end = (False, result, f"{message.type.name} not acceptable: {describe(Type.STOPCCN, result)}")
         self._fire_tunnel(event, end)
         if end is not None and self._tunnel.state is tunnel.State.WAIT_CLEAR is not before:
             self._give_up("client", end[2], end[1])
 
-    def _learn_tunnel(self, message: Message) -> None:
+    def _learn_tunnel(self, message: Message, *, accepted: bool) -> None:
+        """Where it is not accepted, only where its StopCCN has to go."""
         self.tunnel_remote = self._channel.tunnel = message.number("assigned-tunnel-id")
-        window = message.values.get("receive-window-size", DEFAULT_WINDOW)
-        assert isinstance(window, int)  # its row says U16
-        self._channel.peer_window = window
-        self._peer_host = message.text("host-name")
-        self._peer_vendor = message.text("vendor-name")
+        if accepted:
+            self._channel.peer_window = message.number("receive-window-size", DEFAULT_WINDOW)
+            self._handshake.learn(message)
 
     def _stopped(self, message: Message) -> None:
         remote = message.values.get("assigned-tunnel-id")
@@ -250,33 +316,7 @@ class L2tpCore:
         self._give_up("gateway", reason, message.result)
         self._fire_tunnel(tunnel.Event.STOPCCN, (True, message.result, reason))
 
-    def _session_message(self, message: Message) -> None:
-        if message.type is Type.CDN:
-            live = self._session.state is not session.State.IDLE
-            reason = describe(Type.CDN, message.result)
-            if self.established:
-                self._events.append(events.CallDown(True, message.result.result, reason))
-            self._fire_session(session.Event.CDN)
-            if live:
-                self._give_up("gateway", reason, message.result)
-                self._after_call()
-            return
-        if message.type.name not in session.Event.__members__:
-            raise ProtocolError("l2tp", f"{message.type.name}: outgoing calls are not taken")
-        event = session.Event[message.type.name]
-        if message.type in (Type.ICRQ, Type.ICRP):
-            remote = message.number("assigned-session-id")
-            if remote == 0:
-                event = session.Event[message.type.name + "_BAD"]
-            elif self._session.state in (session.State.IDLE, session.State.WAIT_REPLY):
-                self.session_remote = remote
-        before = self._session.state
-        self._fire_session(event, offer.OUT_OF_RANGE)
-        if before is not session.State.IDLE and self._session.state is session.State.IDLE:
-            self._give_up("client", f"{message.type.name} not acceptable in call state {before.value}", offer.OUT_OF_RANGE)
-            self._after_call()
-
-    # Tables at work
+    # The table at work
 
     def _fire_tunnel(self, event: tunnel.Event, end: End | None = None) -> None:
         """`end` is why, where the event is an end; it counts only if the table has the row."""
@@ -284,50 +324,38 @@ class L2tpCore:
         self._end = end or self._end
         for action in actions:
             match action:
-                case tunnel.Action.SEND_SCCRQ:
-                    self._send(Type.SCCRQ, 0, offer.introduction(self._config, self.tunnel_local))
-                case tunnel.Action.SEND_SCCRP:
-                    self._send(Type.SCCRP, 0, offer.introduction(self._config, self.tunnel_local))
-                case tunnel.Action.SEND_SCCCN:
-                    self._send(Type.SCCCN, 0, {})
+                case tunnel.Action.SEND_SCCRQ | tunnel.Action.SEND_SCCRP | tunnel.Action.SEND_SCCCN:
+                    kind = _OPENING[action]
+                    self._send(kind, 0, self._handshake.values(kind, self.tunnel_local))
                 case tunnel.Action.SEND_STOPCCN:
                     self._send(Type.STOPCCN, 0, {"assigned-tunnel-id": self.tunnel_local, "result-code": self._end[1]})
                 case tunnel.Action.TUNNEL_UP:
                     self._was_up = True
-                    self._events.append(
-                        events.TunnelUp(self.tunnel_local, self.tunnel_remote, self._peer_host, self._peer_vendor)
-                    )
-                    self._fire_session(session.Event.TUNNEL_UP)
+                    names = self._handshake.host, self._handshake.vendor
+                    self._events.append(events.TunnelUp(self.tunnel_local, self.tunnel_remote, *names))
+                    self._calls.tunnel_up()
                 case tunnel.Action.END_SESSION:
-                    self._fire_session(session.Event.TUNNEL_DOWN)
+                    self._calls.every(session.Event.TUNNEL_DOWN)
+                case tunnel.Action.BEGIN_AGAIN:
+                    self._channel = Channel(self._config.schedule)
+                    self._opener = False
+                    self._handshake.begin_again()
                 case tunnel.Action.CLEAN_UP:
                     self._channel.abandon()
                     if self._was_up:
                         by_peer, result, reason = self._end
                         self._events.append(events.TunnelDown(by_peer, result.result, reason))
 
-    def _fire_session(self, event: session.Event, result: Result = offer.CALL_ADMINISTRATIVE) -> None:
-        for action in self._session.fire(event):
-            match action:
-                case session.Action.SEND_ICRQ:
-                    self._send(Type.ICRQ, 0, offer.call(self._config, self.session_local))
-                case session.Action.SEND_ICRP:
-                    self._send(Type.ICRP, self.session_remote, {"assigned-session-id": self.session_local})
-                case session.Action.SEND_ICCN:
-                    self._send(Type.ICCN, self.session_remote, offer.connected(self._config))
-                case session.Action.SEND_CDN:
-                    values: dict[str, Value] = {"result-code": result, "assigned-session-id": self.session_local}
-                    self._send(Type.CDN, self.session_remote, values)
-                case session.Action.CALL_UP:
-                    self._events.append(events.CallUp(self.session_local, self.session_remote))
-                case session.Action.CLEAN_UP:
-                    self.session_remote = 0
-
     # Ends
+
+    def _call_ended(self, by: str, reason: str, result: Result) -> None:
+        if not self._lasting and not len(self._calls):
+            self._give_up(by, reason, result)
+        self._after_call()
 
     def _after_call(self) -> None:
         """A tunnel whose only call is gone has no use for the side that opened it."""
-        if self._opener and self._tunnel.state is tunnel.State.ESTABLISHED:
+        if not self._lasting and not len(self._calls) and self._tunnel.state is tunnel.State.ESTABLISHED:
             self._fire_tunnel(tunnel.Event.CLOSE, (False, offer.STOP_GENERAL, "its only call has ended"))
 
     def _silence(self) -> None:
@@ -348,10 +376,6 @@ class L2tpCore:
         known: dict[str, object] = {} if result is None else {"result": result.result, "error": result.error}
         self._events.append(events.Failed(stage, reason, {"by": by, **known, **(facts or {})}))
 
-    def _settle(self) -> None:
-        if self._tunnel.state is tunnel.State.WAIT_CLEAR and self._channel.idle:
-            self._fire_tunnel(tunnel.Event.ACKNOWLEDGED)
-
     # Small parts
 
     @property
@@ -361,20 +385,15 @@ class L2tpCore:
         return self._heard + self._config.hello_s
 
     def _send(self, kind: Type, session_id: int, values: dict[str, Value]) -> None:
-        self._channel.send(kind.name, session_id, build(kind, values))
+        hidden = self._config.hide & values.keys()
+        veil = Veil(hidden, self._config.secret, self._entropy(VECTOR_SIZE)) if hidden else NO_VEIL
+        self._channel.send(kind.name, session_id, build(kind, values, veil))
 
     def _flush(self, now: float) -> None:
         self._packets += self._channel.flush(now)
 
-    def _identifier(self) -> int:
-        """A tunnel or session ID: random, never the reserved 0 (§5.3)."""
-        return int.from_bytes(self._entropy(2)) % 0xFFFF + 1
-
-    def _refuse(self, error: ProtocolError) -> None:
-        self._events.append(events.Refused(error.layer, str(error)))
-
     def _strange(self, what: str, message: header.Header) -> None:
-        ours = f"ours are {self.tunnel_local} and {self.session_local}"
-        detail = f"{what} for tunnel {message.tunnel}, session {message.session}; {ours}"
+        ours = f"{self.tunnel_local} and {self.session_local}"
+        detail = f"{what} for tunnel {message.tunnel}, session {message.session}; ours are {ours}"
         packet = None if message.control else inner_ip(message.body)
         self._events.append(events.Strange("l2tp", detail, message.tunnel, message.session, packet))

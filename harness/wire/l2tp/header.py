@@ -69,8 +69,21 @@ def build_control(tunnel: int, session: int, ns: int, nr: int, body: bytes) -> b
     return _CONTROL.pack(CONTROL_BITS | 2, 12 + len(body), tunnel, session, ns, nr) + body
 
 
-def build_data(tunnel: int, session: int, frame: bytes, sequence: tuple[int, int] | None = None) -> bytes:
-    """A data message with the length field, as Microsoft's client sends it; `sequence` is (Ns, Nr) where sequencing is on."""
+def build_data(
+    tunnel: int, session: int, frame: bytes, sequence: tuple[int, int] | None = None, offset: int | None = None
+) -> bytes:
+    """A data message with the length field, as Microsoft's client sends it; `sequence` is (Ns, Nr) where sequencing is on, `offset`
+    the bytes of padding before the frame where there is an offset field."""
+    padding = b"" if offset is None else offset.to_bytes(2) + bytes(offset)
+    bits = LENGTH | 2 if offset is None else LENGTH | OFFSET | 2
     if sequence is None:
-        return _DATA.pack(LENGTH | 2, 8 + len(frame), tunnel, session) + frame
-    return _DATA_SEQUENCED.pack(LENGTH | SEQUENCE | 2, 12 + len(frame), tunnel, session, *sequence) + frame
+        return _DATA.pack(bits, 8 + len(padding) + len(frame), tunnel, session) + padding + frame
+    return _DATA_SEQUENCED.pack(bits | SEQUENCE, 12 + len(padding) + len(frame), tunnel, session, *sequence) + padding + frame
+
+
+def tunnel_of(packet: bytes) -> int | None:
+    """The tunnel ID by which a gateway finds the core that a packet is for; 0 asks for a new tunnel. None: this is no L2TP."""
+    if len(packet) < 6 or packet[1] & VERSION != 2:
+        return None
+    start = 4 if packet[0] & LENGTH >> 8 else 2
+    return int.from_bytes(packet[start : start + 2])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from harness.errors import ProtocolError
-from harness.wire.l2tp.avp import MANDATORY, Result, UnknownMandatory, Value, decode, encode
+from harness.wire.l2tp.avp import MANDATORY, NO_VEIL, Result, UnknownMandatory, Value, Veil, decode, encode, encode_all
 
 
 class Type(IntEnum):
-    """Message types of §3.2. The outgoing-call messages are known by name, and refused by the tables."""
+    """Message types of §3.2. The outgoing-call messages are known by name, and refused by the call's table."""
 
     SCCRQ = 1
     SCCRP = 2
@@ -36,7 +36,7 @@ REQUIRED: Mapping[Type, tuple[str, ...]] = {
     Type.SCCCN: (),
     Type.STOPCCN: ("result-code",),
     Type.HELLO: (),
-    Type.OCRQ: (),
+    Type.OCRQ: ("assigned-session-id",),
     Type.OCRP: (),
     Type.OCCN: (),
     Type.ICRQ: ("assigned-session-id",),
@@ -88,9 +88,9 @@ class Message:
     type: Type
     values: Mapping[str, Value]
 
-    def number(self, name: str) -> int:
-        """A numeric AVP. ProtocolError where it is missing."""
-        value = self.values.get(name)
+    def number(self, name: str, default: int | None = None) -> int:
+        """A numeric AVP. ProtocolError where it is missing and there is no default."""
+        value = self.values.get(name, default)
         if not isinstance(value, int):
             raise ProtocolError("l2tp", f"{self.type.name} has no {name}")
         return value
@@ -98,6 +98,10 @@ class Message:
     def text(self, name: str) -> str:
         value = self.values.get(name)
         return value if isinstance(value, str) else ""
+
+    def raw(self, name: str) -> bytes:
+        value = self.values.get(name)
+        return value if isinstance(value, bytes) else b""
 
     @property
     def result(self) -> Result:
@@ -107,26 +111,26 @@ class Message:
         return value
 
 
-def build(kind: Type, values: Mapping[str, Value]) -> bytes:
+def build(kind: Type, values: Mapping[str, Value], veil: Veil = NO_VEIL) -> bytes:
     """The body of a control message, message type first (§4.4.1)."""
-    return encode("message-type", kind) + b"".join(encode(name, value) for name, value in values.items())
+    return encode("message-type", kind) + encode_all(values, veil)
 
 
-def parse(body: bytes) -> Message | None:
-    """None for a message of unknown type whose M bit is clear, which is passed over (§4.4.1).
+def parse(body: bytes, secret: bytes = b"", *, lenient: bool = False) -> Message | None:
+    """`secret` reveals what is hidden. None for a message of unknown type whose M bit is clear, which is passed over (§4.4.1).
 
-    UnknownMandatory where an unknown type or AVP insists; ProtocolError for everything else that does not fit.
+    UnknownMandatory where an unknown type or AVP insists, unless `lenient`; ProtocolError for everything else that does not fit.
     """
     if len(body) < 8 or int.from_bytes(body[2:6]) != 0:
         raise ProtocolError("l2tp", "the first AVP is not the message type", 0)
-    values = decode(body)
+    values = decode(body, secret, lenient=lenient)
     number = values.pop("message-type", None)
     if not isinstance(number, int):
         raise ProtocolError("l2tp", "the message type cannot be read", 0)
     try:
         kind = Type(number)
     except ValueError:
-        if int.from_bytes(body[:2]) & MANDATORY:
+        if int.from_bytes(body[:2]) & MANDATORY and not lenient:
             raise UnknownMandatory("l2tp", f"message type {number} is unknown and mandatory", 0) from None
         return None
     for name in REQUIRED[kind]:

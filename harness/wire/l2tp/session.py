@@ -30,6 +30,9 @@ class Event(Enum):
     ICRP = "ICRP"
     ICRP_BAD = "ICRP not acceptable"
     ICCN = "ICCN"
+    OCRQ = "OCRQ"
+    OCRP = "OCRP"
+    OCCN = "OCCN"
     CDN = "CDN"
     WEN = "WEN"
     SLI = "SLI"
@@ -52,6 +55,10 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
     (State.IDLE, Event.OPEN): ((), State.WAIT_TUNNEL),
     (State.IDLE, Event.ICRQ): ((Action.SEND_ICRP,), State.WAIT_CONNECT),
     (State.IDLE, Event.ICRQ_BAD): ((Action.SEND_CDN,), State.IDLE),
+    # No call is placed for the peer's sake: an outgoing call is refused at once, and what would follow it has nothing to follow.
+    (State.IDLE, Event.OCRQ): ((Action.SEND_CDN,), State.IDLE),
+    **{(state, event): _HANG_UP for state in _LIVE for event in (Event.OCRQ, Event.OCRP, Event.OCCN)},
+    **{(State.IDLE, event): ((), State.IDLE) for event in (Event.OCRP, Event.OCCN)},
     **{(State.IDLE, event): ((), State.IDLE) for event in (Event.TUNNEL_UP, Event.TUNNEL_DOWN, Event.CLOSE)},
     # §7.4: what comes for a call that is gone is passed over.
     **{(State.IDLE, event): ((), State.IDLE) for event in (Event.ICRP, Event.ICRP_BAD, Event.ICCN, Event.CDN)},

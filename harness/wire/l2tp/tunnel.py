@@ -36,6 +36,9 @@ class Event(Enum):
     BROKEN = "a mandatory unknown AVP or message"
     ACKNOWLEDGED = "all sent is acknowledged"
     SILENCE = "retransmission ended"
+    TIE_WON = "SCCRQ that loses the tie"
+    TIE_LOST = "SCCRQ that wins the tie"
+    TIE_EVEN = "SCCRQ with our own tie breaker"
 
 
 class Action(Enum):
@@ -46,6 +49,7 @@ class Action(Enum):
     TUNNEL_UP = "tell the sessions that the tunnel is open"
     END_SESSION = "end the session without a CDN"
     CLEAN_UP = "clean up"
+    BEGIN_AGAIN = "forget what was sent"
 
 
 _WAITING = (State.WAIT_CTL_REPLY, State.WAIT_CTL_CONN, State.ESTABLISHED)
@@ -60,6 +64,10 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
     (State.WAIT_CTL_REPLY, Event.SCCRP_BAD): _STOP,
     (State.WAIT_CTL_REPLY, Event.SCCCN): _STOP,
     (State.WAIT_CTL_REPLY, Event.SCCCN_BAD): _STOP,
+    # §4.4.3: both ends have opened at once; the lower tie breaker wins, and the other end answers as if it had not asked.
+    (State.WAIT_CTL_REPLY, Event.TIE_WON): ((), State.WAIT_CTL_REPLY),
+    (State.WAIT_CTL_REPLY, Event.TIE_LOST): ((Action.BEGIN_AGAIN,), State.IDLE),
+    (State.WAIT_CTL_REPLY, Event.TIE_EVEN): _GONE,
     (State.WAIT_CTL_CONN, Event.SCCCN): ((Action.TUNNEL_UP,), State.ESTABLISHED),
     (State.WAIT_CTL_CONN, Event.SCCCN_BAD): _STOP,
     (State.WAIT_CTL_CONN, Event.SCCRQ): _STOP,

@@ -289,7 +289,7 @@ def test_a_mandatory_unknown_avp_in_the_call_ends_the_call_and_with_it_the_tunne
     pair.client.receive(0.0, header.build_control(pair.client.tunnel_local, pair.client.session_local, 2, 4, body))
     sent = messages(pair.client.take_packets())
     assert [(message.type, message.result) for message in sent] == [(Type.CDN, Result(2, 8)), (Type.STOPCCN, Result(1))]
-    assert kinds(pair.client.take_events()) == ["Failed", "Refused"]
+    assert kinds(pair.client.take_events()) == ["CallDown", "Failed", "Refused"]
 
 
 def test_a_mandatory_unknown_avp_in_the_tunnel_ends_the_tunnel() -> None:
@@ -313,8 +313,8 @@ def test_data_goes_both_ways() -> None:
     assert pair.client.send_data(0.0, b"\xff\x03\xc0\x21up")
     assert pair.lns.send_data(0.0, b"\xff\x03\xc0\x21down")
     pair.settle()
-    assert pair.lns_told[-1] == Frame(b"\xff\x03\xc0\x21up")
-    assert pair.told[-1] == Frame(b"\xff\x03\xc0\x21down")
+    assert pair.lns_told[-1] == Frame(b"\xff\x03\xc0\x21up", pair.lns.session_local)
+    assert pair.told[-1] == Frame(b"\xff\x03\xc0\x21down", pair.client.session_local)
 
 
 def test_sequence_numbers_in_data_are_answered_in_kind() -> None:
@@ -324,7 +324,7 @@ def test_sequence_numbers_in_data_are_answered_in_kind() -> None:
     for ns in (0, 2, 1, 2, 3):
         pair.client.receive(0.0, header.build_data(*ours, bytes((0x21, ns)), (ns, 0)))
     assert [event for event in pair.client.take_events() if isinstance(event, Frame)] == [
-        Frame(bytes((0x21, ns))) for ns in (0, 2, 3)
+        Frame(bytes((0x21, ns)), ours[1]) for ns in (0, 2, 3)
     ]
     pair.client.send_data(0.0, b"!")
     answer = header.parse(pair.client.take_packets()[0])
