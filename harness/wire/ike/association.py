@@ -7,10 +7,11 @@ from collections import deque
 from harness.wire.config import Entropy, IkeConfig
 from harness.wire.events import EspDown, Failed, IkeDown, Refused, RekeyFailed
 from harness.wire.ike import dpd, registry
+from harness.wire.ike.aggressive_mode import AggressiveMode
 from harness.wire.ike.informational import seal
 from harness.wire.ike.main_mode import MainMode
-from harness.wire.ike.main_mode_table import State as MainState
-from harness.wire.ike.payloads import Deletion
+from harness.wire.ike.payloads import Deletion, Notification
+from harness.wire.ike.phase_1 import Phase1
 from harness.wire.ike.quick_mode import QuickMode
 from harness.wire.ike.quick_mode_table import State as QuickState
 from harness.wire.ike.sa import EspPair, IkeSa, Outbox
@@ -21,6 +22,7 @@ OVERLAP_S = 10.0  # a replaced SA still receives for so long; who began the new 
 PATIENCE_S = 30.0  # and so long the other side waits for that Delete
 RETRY_S = 10.0  # after a rekey that came to nothing
 LOWEST_SPI = 256  # those below are reserved (RFC 2406 §2.1)
+_EXCHANGES: dict[str, type[Phase1]] = {"main": MainMode, "aggressive": AggressiveMode}
 
 
 class Association:
@@ -30,8 +32,8 @@ class Association:
         self.config = config
         self.entropy = entropy
         self.outbox = Outbox()
-        self.main: list[MainMode] = []  # under way
-        self.done: list[MainMode] = []  # established, kept for the answer to a duplicate MM5
+        self.main: list[Phase1] = []  # main and aggressive modes under way
+        self.done: list[Phase1] = []  # established, kept for the answer to a duplicate of their last message but one
         self.sas: list[IkeSa] = []
         self.quick: list[QuickMode] = []
         self.pairs: list[EspPair] = []
@@ -41,18 +43,24 @@ class Association:
         self.want_pair = False  # a quick mode is to follow as soon as there is an ISAKMP SA
         self._ever_up = False
 
-    def runs(self) -> list[MainMode | QuickMode]:
+    def runs(self) -> list[Phase1 | QuickMode]:
         return [*self.main, *self.quick]
 
     # Beginnings
 
     def begin_main(self, now: float, *, rekey: bool) -> None:
+        """Main mode, or aggressive mode where the configuration says so."""
         if any(run.initiator for run in self.main):
             return
         floated = bool(self.sas) and self.sas[-1].floated  # a rekey never goes back to port 500 (RFC 3947 §4)
-        run = MainMode(self.config, self.entropy, self.outbox, initiator=True, floated=floated, rekey=rekey)
+        run = self.new_main(_EXCHANGES[self.config.exchange], initiator=True, floated=floated, rekey=rekey)
         self.main.append(run)
         run.start(now)
+
+    def new_main(self, exchange: type[Phase1], *, initiator: bool, floated: bool, rekey: bool) -> Phase1:
+        contact = self.config.initial_contact and not (self.sas or self.pairs)
+        tools = self.config, self.entropy, self.outbox
+        return exchange(*tools, initiator=initiator, floated=floated, rekey=rekey, contact=contact)
 
     def begin_quick(self, now: float) -> None:
         """Under the newest ISAKMP SA; where there is none, main mode comes first."""
@@ -99,7 +107,7 @@ class Association:
 
     def sweep(self, now: float) -> None:
         """Takes over what has just been established or has ended."""
-        for main in [run for run in self.main if run.state in (MainState.ESTABLISHED, MainState.ENDED)]:
+        for main in [run for run in self.main if run.established or run.ended]:
             self.main.remove(main)
             if main.sa is not None:
                 self._adopt_sa(now, main, main.sa)
@@ -112,8 +120,10 @@ class Association:
             elif quick.state is QuickState.ENDED and quick.failure is not None:
                 self._quick_failed(now, quick, quick.failure)
         self.quick = [run for run in self.quick if run.state is not QuickState.ENDED][-MAX_QUICK:]
+        for sa in self.sas:
+            sa.spend(now, self.config.rekey_margin)
 
-    def _adopt_sa(self, now: float, run: MainMode, sa: IkeSa) -> None:
+    def _adopt_sa(self, now: float, run: Phase1, sa: IkeSa) -> None:
         for old in self.sas:
             old.rekey_at = None
             if old.delete_at is None:
@@ -123,6 +133,9 @@ class Association:
         self._ever_up = True
         self.behind_nat = sa.nat_local and sa.floated
         self.liveness.heard(now)
+        if run.contact:
+            body = Notification(registry.PROTO_ISAKMP, registry.INITIAL_CONTACT, sa.cookies, b"").write()
+            self.send_informational(now, sa, [(registry.NOTIFY, body)])
         if self.want_pair and run.initiator:
             self.begin_quick(now)
 
@@ -133,9 +146,9 @@ class Association:
                 old.delete_at = now + overlap
         self.pairs.append(pair)
 
-    def _main_failed(self, now: float, run: MainMode, reason: str) -> None:
+    def _main_failed(self, now: float, run: Phase1, reason: str) -> None:
         if not run.initiator:
-            self.outbox.event(Refused("ike", f"the peer's main mode came to nothing: {reason}"))
+            self.outbox.event(Refused("ike", f"the peer's {run.table.name} came to nothing: {reason}"))
         elif self.sas or self.pairs:
             self.outbox.event(RekeyFailed("main mode", reason))
             for sa in self.sas[-1:]:

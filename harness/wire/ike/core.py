@@ -47,7 +47,7 @@ class IkeCore:
     # What the owner orders
 
     def start(self, now: float) -> None:
-        """Main mode, then quick mode."""
+        """Phase 1 (main or aggressive mode), then quick mode."""
         self._all.want_pair = True
         self._all.begin_main(now, rekey=False)
 
@@ -87,12 +87,13 @@ class IkeCore:
 
     # What comes from outside
 
-    def receive(self, now: float, data: bytes, local_port: int) -> None:
-        """One ISAKMP message. A keepalive says nothing, not even that the peer lives (RFC 3948 §4)."""
+    def receive(self, now: float, data: bytes, local_port: int, remote_port: int | None = None) -> None:
+        """One ISAKMP message. `remote_port`: the one that it came from, where that may be another than `local_port`, because a NAT
+        has changed it. A keepalive says nothing, not even that the peer lives (RFC 3948 §4)."""
         if data == registry.KEEPALIVE:
             return
         try:
-            self._inbound.receive(now, data, local_port)
+            self._inbound.receive(now, data, local_port, remote_port)
         except ProtocolError as error:
             self._all.outbox.event(Refused("ike", error.reason))
         self._all.sweep(now)
@@ -118,7 +119,7 @@ class IkeCore:
             if sa.delete_at is not None and sa.delete_at <= now:
                 self._all.delete_sa(now, sa, "replaced by a newer one")
             elif sa.expires_at <= now:
-                self._all.delete_sa(now, sa, f"its lifetime of {sa.proposal.lifetime_s} s has ended")
+                self._all.delete_sa(now, sa, f"its lifetime of {sa.life} has ended")
             elif sa.rekey_at is not None and sa.rekey_at <= now:
                 sa.rekey_at = None
                 self._all.begin_main(now, rekey=True)

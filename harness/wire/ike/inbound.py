@@ -8,16 +8,18 @@ from __future__ import annotations
 from harness.errors import ProtocolError
 from harness.wire.events import Refused
 from harness.wire.ike import dpd, registry
+from harness.wire.ike.aggressive_mode import AggressiveMode
 from harness.wire.ike.association import Association
 from harness.wire.ike.informational import report_notifications, unseal
-from harness.wire.ike.main_mode import SYMPTOM_OF_WRONG_PSK, MainMode
-from harness.wire.ike.main_mode_table import State as MainState
+from harness.wire.ike.main_mode import MainMode
 from harness.wire.ike.message import HEADER_SIZE, Header, every, read_header, read_payloads
 from harness.wire.ike.payloads import Deletion, Notification
+from harness.wire.ike.phase_1 import Phase1
 from harness.wire.ike.quick_mode_table import State as QuickState
 from harness.wire.ike.sa import IkeSa
 
-MAX_HALF_OPEN = 4  # main modes begun by the peer and not yet finished
+_PHASE_1: dict[int, type[Phase1]] = {mode.exchange: mode for mode in (MainMode, AggressiveMode)}
+MAX_HALF_OPEN = 4  # main or aggressive modes begun by the peer and not yet finished
 MAX_ANSWERED = 16  # informational messages remembered per SA
 
 
@@ -27,11 +29,10 @@ class Inbound:
     def __init__(self, association: Association) -> None:
         self._all = association
 
-    def receive(self, now: float, data: bytes, local_port: int) -> None:
+    def receive(self, now: float, data: bytes, local_port: int, remote_port: int | None) -> None:
         header = read_header(data)
-        if header.exchange not in registry.EXCHANGES or header.exchange == registry.EXCHANGE_AGGRESSIVE:
-            name = registry.EXCHANGES.get(header.exchange, f"exchange type {header.exchange}")
-            raise ProtocolError("ike", f"{name} is not spoken here", 18)
+        if header.exchange not in registry.EXCHANGES:
+            raise ProtocolError("ike", f"exchange type {header.exchange} is not spoken here", 18)
         cookies = header.icookie + header.rcookie
         sa = next((sa for sa in self._all.sas if sa.cookies == cookies), None)
         run = self._negotiation(header)
@@ -42,10 +43,11 @@ class Inbound:
         floated = sa.floated if sa is not None else run is not None and run.floated and not informational
         if floated and local_port != registry.PORT_NATT:
             if run is not None and run.has_seen(data):
+                run.receive(now, header, data, local_port)
                 return
             raise ProtocolError("ike", f"a message of an SA that has moved to port {registry.PORT_NATT} came in on {local_port}")
-        if header.exchange == registry.EXCHANGE_MAIN:
-            self._main(now, header, data, local_port, run)
+        if header.exchange in _PHASE_1:
+            self._phase_1(now, header, data, (local_port, remote_port), run)
         elif informational:
             self._informational(now, header, data, sa, run)
         elif sa is None:
@@ -53,26 +55,31 @@ class Inbound:
         else:
             self._quick(now, header, data, sa)
 
-    def _negotiation(self, header: Header) -> MainMode | None:
-        """The main mode of these cookies: of both, or of the initiator's alone as long as the responder's is unknown."""
+    def _negotiation(self, header: Header) -> Phase1 | None:
+        """The phase 1 of these cookies: of both, or of the initiator's alone as long as the responder's is unknown."""
         for run in (*self._all.main, *self._all.done):
             if run.icookie == header.icookie and (run.rcookie == header.rcookie or bytes(8) in (run.rcookie, header.rcookie)):
                 return run
         return None
 
-    def _main(self, now: float, header: Header, data: bytes, local_port: int, run: MainMode | None) -> None:
+    def _phase_1(self, now: float, header: Header, data: bytes, ports: tuple[int, int | None], run: Phase1 | None) -> None:
+        """`ports`: the one it came to, and the one it came from."""
+        name = registry.EXCHANGES[header.exchange]
+        if run is not None and run.exchange != header.exchange:
+            raise ProtocolError("ike", f"{name} with the cookies of another exchange")
         if run is not None:
-            run.receive(now, header, data, local_port)
+            run.receive(now, header, data, *ports)
             return
         every_sa = self._all
+        if header.exchange == registry.EXCHANGE_AGGRESSIVE and not every_sa.config.accept_aggressive:
+            raise ProtocolError("ike", f"{name} is not accepted here", 18)
         if header.rcookie != bytes(8):
-            raise ProtocolError("ike", "main mode with cookies of no SA of ours")
+            raise ProtocolError("ike", f"{name} with cookies of no SA of ours")
         if sum(not run.initiator for run in every_sa.main) >= MAX_HALF_OPEN:
-            raise ProtocolError("ike", f"{MAX_HALF_OPEN} main modes of the peer's are half open already")
-        floated = local_port == registry.PORT_NATT
-        rekey = bool(every_sa.sas)
-        run = MainMode(every_sa.config, every_sa.entropy, every_sa.outbox, initiator=False, floated=floated, rekey=rekey)
-        run.receive(now, header, data, local_port)
+            raise ProtocolError("ike", f"{MAX_HALF_OPEN} set-ups of the peer's are half open already")
+        floated = ports[0] == registry.PORT_NATT
+        run = every_sa.new_main(_PHASE_1[header.exchange], initiator=False, floated=floated, rekey=bool(every_sa.sas))
+        run.receive(now, header, data, *ports)
         every_sa.main.append(run)
 
     def _quick(self, now: float, header: Header, data: bytes, sa: IkeSa) -> None:
@@ -80,6 +87,7 @@ class Inbound:
             raise ProtocolError("ike", "quick mode in the clear, or without a message ID")
         known = next((run for run in self._all.quick if run.sa is sa and run.message_id == header.message_id), None)
         run = known or self._all.new_quick(sa, header.message_id, initiator=False)
+        before = run.state
         try:
             run.receive(now, header, data)
         except ProtocolError:
@@ -88,10 +96,12 @@ class Inbound:
                 self._all.send_informational(now, sa, [(registry.NOTIFY, body)])
             raise
         self._all.liveness.heard(now)
+        if run.state is not before:
+            sa.keys.usage.octets += len(data) - HEADER_SIZE
         if known is None:
             self._all.quick.append(run)
 
-    def _informational(self, now: float, header: Header, data: bytes, sa: IkeSa | None, run: MainMode | None) -> None:
+    def _informational(self, now: float, header: Header, data: bytes, sa: IkeSa | None, run: Phase1 | None) -> None:
         if sa is None and (run is None or run.sa is not None):
             raise ProtocolError("ike", "an informational message with cookies of no SA of ours")
         if not header.encrypted:
@@ -101,7 +111,7 @@ class Inbound:
         elif run is not None:
             self._early(now, header, data, run)
 
-    def _unprotected(self, now: float, header: Header, data: bytes, run: MainMode | None) -> None:
+    def _unprotected(self, now: float, header: Header, data: bytes, run: Phase1 | None) -> None:
         """Believed only while main mode has nothing better to go by, and never against an established SA."""
         payloads = read_payloads(header.first, data, HEADER_SIZE)
         notifications = [Notification.read(body) for body in every(payloads, registry.NOTIFY)]
@@ -110,12 +120,12 @@ class Inbound:
             self._all.outbox.event(Refused("ike", "a Delete in the clear"))
         errors = [notification for notification in notifications if notification.error]
         if run is not None and errors:
-            if run.initiator and run.state in (MainState.WAIT_MM2, MainState.WAIT_MM4):
+            if run.initiator and run.waits_in_the_clear:
                 run.complaint = errors[0]  # one forged datagram must not end a set-up: the peer's answer may still come
             else:
-                run.symptom = f"{errors[0].name} came in the clear, {SYMPTOM_OF_WRONG_PSK}"
+                run.symptom = f"{errors[0].name} came in the clear, {run.suspicion}"
 
-    def _early(self, now: float, header: Header, data: bytes, run: MainMode) -> None:
+    def _early(self, now: float, header: Header, data: bytes, run: Phase1) -> None:
         """Protected, while MM6 is still out: authentic only if the peer has the same keys, which a wrong PSK prevents."""
         if run.keys is None:
             raise ProtocolError("ike", "a protected informational message before there are keys")
@@ -123,7 +133,7 @@ class Inbound:
             payloads, _ = unseal(run.keys, run.keys.message_iv(run.last_block, header.message_id), header, data)
             notifications = [Notification.read(body) for body in every(payloads, registry.NOTIFY)]
         except ProtocolError:
-            run.symptom = f"an INFORMATIONAL came that does not decrypt, {SYMPTOM_OF_WRONG_PSK}"
+            run.symptom = f"an INFORMATIONAL came that does not decrypt, {run.suspicion}"
             raise
         report_notifications(self._all.outbox, notifications, protected=True)
         errors = [notification for notification in notifications if notification.error]
@@ -137,6 +147,7 @@ class Inbound:
                 self._all.outbox.send(now, reply, sa.floated)
             return
         payloads, _ = unseal(sa.keys, sa.keys.message_iv(sa.last_block, header.message_id), header, data)
+        sa.keys.usage.octets += len(data) - HEADER_SIZE
         notifications = [Notification.read(body) for body in every(payloads, registry.NOTIFY)]
         deletions = [Deletion.read(body) for body in every(payloads, registry.DELETE)]
         self._all.liveness.heard_at = now

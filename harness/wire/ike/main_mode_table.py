@@ -1,4 +1,4 @@
-"""Main mode (RFC 2409 §5.4, pre-shared key) as one table for both roles.
+"""Main mode (RFC 2409 §5.4, pre-shared key; §5.1, signatures) as one table for both roles.
 
 initiator                    responder
 MM1  SA, VIDs          ─▶
@@ -7,6 +7,8 @@ MM3  KE, NONCE, NAT-D  ─▶
                        ◀─    MM4  KE, NONCE, NAT-D
 MM5  ID, HASH (secret) ─▶
                        ◀─    MM6  ID, HASH (secret)
+
+With signatures, MM3 and MM4 bear a CERTREQ too, MM5 and MM6 CERT and SIG in place of HASH.
 """
 
 from __future__ import annotations

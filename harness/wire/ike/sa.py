@@ -52,11 +52,26 @@ class IkeSa:
     expires_at: float
     rekey_at: float | None
     delete_at: float | None = None  # replaced by a newer one; deleted then
+    spent: bool = False  # as many bytes as its lifetime in kilobytes allows are protected
     answered: dict[int, tuple[bytes, bytes | None]] = field(default_factory=dict)  # informational message ID → message, reply
 
     @property
     def cookies(self) -> bytes:
         return self.icookie + self.rcookie
+
+    def spend(self, now: float, margin: float | None) -> None:
+        """Brings the rekey, or the end, forward to `now` where the lifetime in kilobytes says so. `margin` as in IkeConfig."""
+        limit, octets = self.proposal.lifetime_kb * 1024, self.keys.usage.octets
+        if limit and octets >= limit:
+            self.spent = True
+            self.expires_at = min(self.expires_at, now)
+        elif limit and self.rekey_at is not None and margin is not None and octets >= margin * limit:
+            self.rekey_at = min(self.rekey_at, now)
+
+    @property
+    def life(self) -> str:
+        """The lifetime that ends it, in words."""
+        return f"{self.proposal.lifetime_kb} kB" if self.spent else f"{self.proposal.lifetime_s} s"
 
     @property
     def natt(self) -> Literal["rfc", "draft"] | None:

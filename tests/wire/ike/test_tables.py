@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from harness.errors import ProtocolError
-from harness.wire.ike import main_mode_table, quick_mode_table
+from harness.wire.ike import aggressive_mode_table, main_mode_table, quick_mode_table
+from harness.wire.ike.aggressive_mode import _ACTIONS as AGGRESSIVE_ACTIONS
 from harness.wire.ike.main_mode import _ACTIONS as MAIN_ACTIONS
 from harness.wire.ike.quick_mode import _ACTIONS as QUICK_ACTIONS
 from harness.wire.machine import Machine, Table
@@ -25,6 +26,13 @@ MAIN = {
     "ESTABLISHED": {"CLOSE": "ENDED", "DELETED": "ENDED"},
     "ENDED": {},
 }
+AGGRESSIVE = {
+    "IDLE": {"START": "WAIT_AM2", "AM1": "WAIT_AM3"},
+    "WAIT_AM2": {"AM2": "ESTABLISHED", "SILENCE": "ENDED", "REFUSAL": "ENDED", "CLOSE": "ENDED"},
+    "WAIT_AM3": {"AM3": "ESTABLISHED", "SILENCE": "ENDED", "REFUSAL": "ENDED", "CLOSE": "ENDED"},
+    "ESTABLISHED": {"CLOSE": "ENDED", "DELETED": "ENDED"},
+    "ENDED": {},
+}
 QUICK = {
     "IDLE": {"START": "WAIT_QM2", "QM1": "WAIT_QM3"},
     "WAIT_QM2": {"QM2": "INSTALLED", "SILENCE": "ENDED", "REFUSAL": "ENDED", "CLOSE": "ENDED"},
@@ -33,7 +41,11 @@ QUICK = {
     "ENDED": {},
 }
 Rows = dict[str, dict[str, str]]
-TABLES: list[tuple[Table[Any, Any, Any], Rows]] = [(main_mode_table.TABLE, MAIN), (quick_mode_table.TABLE, QUICK)]
+TABLES: list[tuple[Table[Any, Any, Any], Rows]] = [
+    (main_mode_table.TABLE, MAIN),
+    (aggressive_mode_table.TABLE, AGGRESSIVE),
+    (quick_mode_table.TABLE, QUICK),
+]
 PAIRS = [
     pytest.param(table, expected, state, event, id=f"{table.name}: {state.value} + {event.value}")
     for table, expected in TABLES
@@ -63,6 +75,11 @@ def test_the_machine_starts_idle(table: Table[Any, Any, Any], expected: dict[str
 
 
 def test_every_action_can_be_carried_out_and_every_action_is_used() -> None:
-    for table, carried_out in ((main_mode_table.TABLE, MAIN_ACTIONS), (quick_mode_table.TABLE, QUICK_ACTIONS)):
+    every_table: list[tuple[Table[Any, Any, Any], set[Any]]] = [
+        (main_mode_table.TABLE, set(MAIN_ACTIONS)),
+        (aggressive_mode_table.TABLE, set(AGGRESSIVE_ACTIONS)),
+        (quick_mode_table.TABLE, set(QUICK_ACTIONS)),
+    ]
+    for table, carried_out in every_table:
         used = {action for actions, _ in table.rows.values() for action in actions}
-        assert used == set(carried_out)
+        assert used == carried_out
