@@ -182,6 +182,7 @@ class Evidence:
     gateway_events: tuple[GatewayEvent, ...] = ()  # empty where the gateway tells none
     nat_views: tuple[NatView, ...] = ()
     time: str = "wall"  # or "virtual": a simulated link, NAT and clock
+    nat: str | None = None  # the NAT's personality ("none" translates nothing); None: the testbed's own NAT
     sites: tuple[Site, ...] = ()  # the NATs beside the first, whose outside address is `nat_outside`
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
 

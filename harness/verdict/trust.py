@@ -39,6 +39,7 @@ class Need(StrEnum):
     PAIRED = "paired"
     VIEWS = "views"
     GATEWAY_EVENTS = "gateway-events"
+    NAT_VIEWS = "nat-views"
 
 
 SIDES = {Need.INSIDE: Side.INSIDE, Need.OUTSIDE: Side.OUTSIDE, Need.FAR_END: Side.FAR_END, Need.TRANSLATED: Side.TRANSLATED}
@@ -104,6 +105,8 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
         found.append("the gateway's own account (sessions, SAs) is missing")
     if Need.GATEWAY_EVENTS in needs and not reading.evidence.gateway_events:
         found.append("the gateway tells no events, so nothing shows when what happened inside it")
+    if Need.NAT_VIEWS in needs and not any(view.mappings for view in reading.evidence.nat_views):
+        found.append("the NAT's own table is missing")
     return tuple(dict.fromkeys(found))
 
 
