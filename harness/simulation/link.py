@@ -21,23 +21,23 @@ class Link:
         self._delay_s = delay_s
         self._deliver = deliver
         self._under_way: deque[tuple[float, bytes]] = deque()
+        self._armed = False
 
     def send(self, packet: bytes) -> None:
         due = self._loop.time() + self._delay_s
         self._under_way.append((due, packet))
-        if len(self._under_way) == 1:
+        if not self._armed:
+            self._armed = True
             self._loop.call_at(due, self._arrive)
 
     def _arrive(self) -> None:
-        """Whatever is handed over may send on this very link: that comes later than what is due now."""
+        """Whoever is handed a packet may send on this very link: that comes behind what is under way."""
         now, under_way = self._loop.time(), self._under_way
-        try:
-            while under_way and under_way[0][0] <= now:
-                self._deliver(under_way[0][1])
-                under_way.popleft()
-        finally:
-            if under_way:
-                self._loop.call_at(under_way[0][0], self._arrive)
+        while under_way and under_way[0][0] <= now:
+            self._deliver(under_way.popleft()[1])
+        self._armed = bool(under_way)
+        if self._armed:
+            self._loop.call_at(under_way[0][0], self._arrive)
 
 
 class Alarm:

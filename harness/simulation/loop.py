@@ -23,12 +23,14 @@ STANDSTILL = 1_000_000  # rounds in one and the same moment: something calls its
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """LabError where all wait for each other (it names them), where time stands still, and where real I/O is asked for."""
+    """LabError where all wait for each other (it names them), where time stands still, where real I/O is asked for, and where a
+    callback raises: that is a defect of what is simulated, and there is no going on from it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
         self._rounds = 0  # since time last moved
+        self._fault: BaseException | None = None
         self._clock_resolution = RESOLUTION_S
         self._selector = self  # BaseEventLoop asks it what is ready, and how long to wait for that
 
@@ -52,6 +54,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         """Nothing is ever ready outside. `timeout` 0: something is ready inside; None: nothing is, and no timer is set."""
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise LabError("simulate time", f"a defect at {self._now:.6f} s: {fault!r}") from fault
         if timeout is None:
             raise LabError("simulate time", f"all wait for each other and no timer is set: {self._who_waits()}")
         if timeout > 0:
@@ -62,6 +67,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if self._rounds > STANDSTILL:
                 raise LabError("simulate time", f"it stands still at {self._now:.6f} s: {self._who_waits()}")
         return []
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if "handle" in context:  # of a callback; others are of tasks whose exception nobody asked for
+            self._fault = self._fault or context.get("exception")
+        super().call_exception_handler(context)
 
     def _process_events(self, event_list: list[Any]) -> None:
         """There are none."""

@@ -105,6 +105,16 @@ def test_a_moment_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         run(busy())
 
 
+def test_a_callback_that_raises_ends_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_later(3, lambda: {}["nothing"])
+        await asyncio.sleep(10)
+
+    with pytest.raises(LabError, match=r"a defect at 3\.0.*KeyError\('nothing'\)"):
+        run(scenario())
+    assert "Exception in callback" in caplog.text
+
+
 @pytest.mark.parametrize(
     "ask",
     [

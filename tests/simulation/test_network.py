@@ -63,26 +63,6 @@ def test_a_link_of_no_length_hands_over_later_and_not_within() -> None:
     assert heard == [b"1", b"1!", b"1!!", b"1!!!"]
 
 
-def test_a_link_goes_on_after_a_receiver_that_raised() -> None:
-    heard: list[bytes] = []
-
-    async def scenario(loop: SimulatedLoop) -> None:
-        loop.set_exception_handler(lambda _, context: heard.append(str(context["exception"]).encode()))
-
-        def deliver(packet: bytes) -> None:
-            if packet == b"bad":
-                raise ValueError("no")
-            heard.append(packet)
-
-        link = Link(loop, 0.1, deliver)
-        link.send(b"bad")
-        loop.call_later(0.05, link.send, b"good")
-        await asyncio.sleep(1)
-
-    run(scenario)
-    assert heard == [b"no", b"good"]
-
-
 def test_an_alarm_rings_when_it_was_last_told_to() -> None:
     rung: list[float] = []
 
