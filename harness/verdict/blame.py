@@ -7,11 +7,13 @@ client's SA, or fell silent on questions that had reached it. Else the client, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.altered import altered
+from harness.verdict.dials import dials
+from harness.verdict.pulse import carriers
 from harness.verdict.reading import Reading
 from harness.verdict.remapping import remappings
 from harness.verdict.survival import OUTAGE_S, Cause, Life
@@ -34,6 +36,10 @@ class Blame:
 
 def nat_faults(reading: Reading) -> tuple[Blame, ...]:
     """Everything the NAT did that a NAT must not do, whoever was hit."""
+    return reading.once(_nat_faults)
+
+
+def _nat_faults(reading: Reading) -> tuple[Blame, ...]:
     return (*_payload(reading), *_untranslated(reading), *_colliding(reading), *_misdelivered(reading))
 
 
@@ -63,16 +69,16 @@ def _silent(reading: Reading, life: Life) -> Blame:
         if change.client == life.client and change.followed is None and abs(change.first.t - life.end.t) <= REACTION_S:
             return Blame("nat", change.sentence, (change.last, change.first))
     unanswered = [a.question for a in life.asked if a.answer is None and a.question.t >= life.end.t]
-    behind = {c.before.frame: c.behind for c in reading.crossings() if c.direction == "up"}
+    behind = reading.once(_behind)
     passed = [behind[q.frame] for q in unanswered if q.frame in behind]
     swallowed = [q for q in unanswered if q.frame not in behind]
     if swallowed and not passed:
         return Blame("nat", f"{life.client}'s packets went into the NAT and did not come out", tuple(swallowed))
-    reached = {c.before.frame for c in reading.crossings() if c.direction == "down"}
+    reached = reading.once(_handed_over)
     held_back = [
         o
-        for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP)
-        if o.t >= life.end.t and reading.sa_owner(o) == life.client and o.frame not in reached
+        for o in carriers(reading, Side.OUTSIDE, "down")
+        if life.end.t <= o.t < life.until and reading.flow_owner(o) == life.client and o.frame not in reached
     ]
     if held_back:
         return Blame("nat", f"the gateway's packets for {life.client} went into the NAT and did not come out", tuple(held_back))
@@ -84,6 +90,16 @@ def _silent(reading: Reading, life: Life) -> Blame:
     return Blame(None, f"nothing shows where {life.client}'s packets were lost")
 
 
+def _behind(reading: Reading) -> Mapping[int, Observation]:
+    """Inside frame → the frame that it became outside."""
+    return {c.before.frame: c.behind for c in reading.crossings() if c.direction == "up"}
+
+
+def _handed_over(reading: Reading) -> frozenset[int]:
+    """The outside frames from the gateway that came out inside."""
+    return frozenset(c.before.frame for c in reading.crossings() if c.direction == "down")
+
+
 def fell_mute(reading: Reading, since: float) -> bool:
     """Whether the gateway sent no IKE and no ESP to anybody from `since` on, but for what was under way, for as long as an outage.
 
@@ -91,7 +107,7 @@ def fell_mute(reading: Reading, since: float) -> bool:
     """
     if reading.end_of_capture(Side.OUTSIDE) - since < OUTAGE_S:
         return False
-    down = (o for o in reading.way(Side.OUTSIDE, "down") if o.kind in (FrameKind.IKE, FrameKind.ESP))
+    down = (o for o in reading.way(Side.OUTSIDE, "down") if o.kind in (FrameKind.IKE, FrameKind.ESP, FrameKind.L2TP_CLEAR))
     return not any(o.t > since + REACTION_S for o in down)
 
 
@@ -115,26 +131,34 @@ def _payload(reading: Reading) -> Iterator[Blame]:
 
 
 def _untranslated(reading: Reading) -> Iterator[Blame]:
-    for client in reading.clients:
-        frames = tuple(o for o in reading.frames(Side.OUTSIDE) if client in (reading.at_address(o.src), reading.at_address(o.dst)))
-        if frames:
-            yield Blame("nat", f"the NAT let {client}'s inside address through", frames)
+    """Where there is a NAT at all: what only routes may let any address through."""
+    if not reading.evidence.nat_outside:
+        return
+    frames: dict[str, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        client = reading.at_address(o.src) or reading.at_address(o.dst)
+        if client is not None:
+            frames.setdefault(client, []).append(o)
+    for client, found in frames.items():
+        yield Blame("nat", f"the NAT let {client}'s inside address through", tuple(found))
 
 
 def _colliding(reading: Reading) -> Iterator[Blame]:
-    """One outside port for two clients while both were using it."""
-    spans: dict[int, dict[str, list[Observation]]] = {}
+    """One outside port for two clients while both were using it, each in one of its lives."""
+    lives = {client: dials(reading, client) for client in reading.clients}
+    spans: dict[int, dict[tuple[str, int], list[Observation]]] = {}
     for c in reading.crossings():
         client = reading.at_address(c.inside.src)
         if c.direction == "up" and client is not None and c.outside.sport is not None:
-            spans.setdefault(c.outside.sport, {}).setdefault(client, []).append(c.outside)
+            life = next((d.number for d in reversed(lives[client]) if d.began <= c.inside.t), 1)
+            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c.outside)
     for port, users in spans.items():
         names = sorted(users)
         for i, one in enumerate(names):
             for other in names[i + 1 :]:
                 a, b = users[one], users[other]
-                if a[0].t <= b[-1].t and b[0].t <= a[-1].t:
-                    yield Blame("nat", f"the NAT gave {one} and {other} the same port {port}", (a[0], b[0]))
+                if one[0] != other[0] and a[0].t <= b[-1].t and b[0].t <= a[-1].t:
+                    yield Blame("nat", f"the NAT gave {one[0]} and {other[0]} the same port {port}", (a[0], b[0]))
 
 
 def _misdelivered(reading: Reading) -> Iterator[Blame]:
@@ -144,7 +168,7 @@ def _misdelivered(reading: Reading) -> Iterator[Blame]:
         owner, receiver = reading.flow_owner(c.outside), reading.at_address(c.inside.dst)
         if c.direction != "down" or owner is None or receiver is None or receiver == owner:
             continue
-        if reading.at_port(c.outside.dport) in (None, owner):
+        if reading.at_port(c.outside.dport, c.outside.t) in (None, owner):
             wrong.setdefault(owner, []).append(c.inside)
     for owner, frames in wrong.items():
         yield Blame("nat", f"the NAT handed {len(frames)} of {owner}'s packets to another client", tuple(frames))

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.model import FrameKind, Observation, Side
+from harness.model import Observation, Side
+from harness.verdict.pulse import carriers
 from harness.verdict.reading import UNTRACEABLE, Reading, mark_of
 
 INTERFACE = "the gateway's PPP interface"
@@ -64,7 +65,7 @@ def towards_far_end(reading: Reading) -> Confusion:
             by_link = not holders or owner in holders
             receiver = _receiver(reading.ppp_owners(o.src) if by_link else holders, owner)
             seen.append((o, owner, receiver, (mark.sequence, mark.answer)))
-    found = _matrix(reading, "the far end", seen, _sent(reading, reading.way(Side.INSIDE, "up", FrameKind.ESP)))
+    found = _matrix(reading, "the far end", seen, _sent(reading, carriers(reading, Side.INSIDE, "up")))
     return replace(found, unseen=_unseen(reading), received_by=received_by)
 
 
@@ -73,12 +74,12 @@ def towards_clients(reading: Reading) -> Confusion:
     them over (inside): against the owner of the address. A frame is a stray if either differs."""
     handed = {c.outside.frame: c.inside.dst for c in reading.crossings() if c.direction == "down"}
     seen = []
-    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
+    for o in carriers(reading, Side.OUTSIDE, "down"):
         mark = mark_of(o)
         if mark is None:
             continue
         owner = reading.numbered(mark.owner)
-        receiver = reading.sa_owner(o) or UNTRACEABLE
+        receiver = reading.flow_owner(o) or UNTRACEABLE
         if receiver == owner and o.frame in handed:
             receiver = reading.at_address(handed[o.frame]) or UNTRACEABLE
         seen.append((o, owner, receiver, (mark.sequence, mark.answer)))
@@ -90,8 +91,8 @@ def towards_clients(reading: Reading) -> Confusion:
 def misdelivered(reading: Reading) -> dict[str, dict[str, int]]:
     """Of each client, how many frames with its words, marked or not, the gateway sent on another client's SA, by that client."""
     found: dict[str, dict[str, int]] = {}
-    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
-        owner, receiver = reading.content_owner(o), reading.sa_owner(o)
+    for o in carriers(reading, Side.OUTSIDE, "down"):
+        owner, receiver = reading.content_owner(o), reading.flow_owner(o)
         if owner is not None and receiver is not None and owner != receiver:
             row = found.setdefault(owner, {})
             row[receiver] = row.get(receiver, 0) + 1
@@ -112,7 +113,7 @@ def _holders(reading: Reading, o: Observation) -> frozenset[str]:
 
 def _unseen(reading: Reading) -> dict[str, int]:
     """By client, the marks that must have passed the far end: an answer that the gateway sent, and the question to it."""
-    missing = _sent(reading, reading.way(Side.OUTSIDE, "down", FrameKind.ESP))
+    missing = _sent(reading, carriers(reading, Side.OUTSIDE, "down"))
     for marks in missing.values():
         marks |= {(sequence, False) for sequence, _ in marks}
     there = _sent(reading, reading.frames(Side.FAR_END))

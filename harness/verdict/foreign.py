@@ -77,7 +77,7 @@ def _foreign(reading: Reading) -> Mapping[str, tuple[Observation, ...]]:
                 found[FROM_GATEWAY].append(o)
             elif direction == "up":
                 source = sources.get(inside.get(o.frame, 0), o.src) if side is Side.OUTSIDE else o.src
-                mapped = source == reading.evidence.nat_outside and reading.at_port(o.sport) is not None
+                mapped = source == reading.evidence.nat_outside and reading.at_port(o.sport, o.t) is not None
                 if reading.at_address(source) is None and not mapped:
                     found[FROM_NOBODY].append(o)
     return {whose: tuple(frames) for whose, frames in found.items()}

@@ -12,13 +12,15 @@ at another client's NAT port) is the proof:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.blame import REACTION_S, Blame, blame, fell_mute
+from harness.verdict.pulse import carriers
 from harness.verdict.reading import Reading, ike, l2tp_message, ppp
 from harness.verdict.survival import Life
 
@@ -70,7 +72,12 @@ class Death:
 
 def deaths(reading: Reading, found: Mapping[str, Life]) -> tuple[Death, ...]:
     """One entry a victim, in the order in which they died."""
-    victims = sorted((life for life in found.values() if life.died), key=lambda life: (life.end.t, life.client))
+    return deaths_among(reading, found.values())
+
+
+def deaths_among(reading: Reading, found: Iterable[Life]) -> tuple[Death, ...]:
+    """The same for whichever lives: of one client there may be several."""
+    victims = sorted((life for life in found if life.died), key=lambda life: (life.end.t, life.client))
     return tuple(_investigate(reading, life) for life in victims)
 
 
@@ -87,7 +94,7 @@ def matrix(clients: tuple[str, ...], found: tuple[Death, ...]) -> dict[str, dict
 
 def _investigate(reading: Reading, life: Life) -> Death:
     began, ended = _window(life)
-    acts = [(o, who, name) for o, who, name in _acts(reading, life.client) if began <= o.t <= ended]
+    acts = _acts(reading, life.client, began, ended)
     suspects = tuple(dict.fromkeys(who for _, who, _ in acts))
     stolen = _stolen(reading, life)
     if stolen:
@@ -133,15 +140,22 @@ def _window(life: Life) -> tuple[float, float]:
     return began, ended
 
 
-def _acts(reading: Reading, victim: str) -> list[tuple[Observation, str, str]]:
+def _acts(reading: Reading, victim: str, began: float, ended: float) -> list[tuple[Observation, str, str]]:
     """What the other clients and the gateway said to each other to set up or end a connection, by time (outside)."""
+    every = reading.once(_every_act)
+    part = every[bisect_left(every, began, key=_when) : bisect_right(every, ended, key=_when)]
+    return [act for act in part if act[1] != victim]
+
+
+def _when(act: tuple[Observation, str, str]) -> float:
+    return act[0].t
+
+
+def _every_act(reading: Reading) -> list[tuple[Observation, str, str]]:
     found = []
     for o in reading.frames(Side.OUTSIDE):
-        who = reading.flow_owner(o)
-        if who is None or who == victim:
-            continue
-        name = _act(o)
-        if name is not None and reading.content_owner(o) in (None, who):
+        who, name = reading.flow_owner(o), _act(o)
+        if who is not None and name is not None and reading.content_owner(o) in (None, who):
             found.append((o, who, name))
     return found
 
@@ -187,11 +201,19 @@ def _stolen(reading: Reading, life: Life) -> list[tuple[Observation, str]]:
     last = life.last_answered
     assert life.up is not None
     after = life.up.t if last is None or last.answer is None else last.question.t
-    found = []
-    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
-        if o.t <= after or reading.content_owner(o) != life.client:
+    until = life.until
+    return [(o, thief) for o, thief in reading.once(_every_theft).get(life.client, ()) if after < o.t < until]
+
+
+def _every_theft(reading: Reading) -> Mapping[str, list[tuple[Observation, str]]]:
+    """By victim, the frames with its words that left for somebody else, and for whom."""
+    found: dict[str, list[tuple[Observation, str]]] = {}
+    for o in carriers(reading, Side.OUTSIDE, "down"):
+        owner = reading.content_owner(o)
+        if owner is None:
             continue
-        thief = next((w for w in (reading.sa_owner(o), reading.at_port(o.dport)) if w is not None and w != life.client), None)
+        whose = (reading.flow_owner(o), reading.at_port(o.dport, o.t))
+        thief = next((w for w in whose if w is not None and w != owner), None)
         if thief is not None:
-            found.append((o, thief))
+            found.setdefault(owner, []).append((o, thief))
     return found

@@ -266,20 +266,25 @@ class Reading:
 
     def ike_messages(self, client: str, message: str, side: Side = Side.OUTSIDE) -> tuple[Observation, ...]:
         """The first sendings of one message of one client's IKE, by time."""
-        return tuple(
-            o
-            for o in self.frames(side)
-            if o.kind is FrameKind.IKE
-            and ike(o, "message") == message
-            and not ike(o, "retransmission")
-            and self.ike_owner(o) == client
-        )
+        return tuple(self.once(Reading._ike_messages).get((client, message, side), ()))
+
+    def _ike_messages(self) -> dict[tuple[str | None, str, Side], list[Observation]]:
+        found: dict[tuple[str | None, str, Side], list[Observation]] = {}
+        for side, frames in self._frames.items():
+            for o in frames:
+                if o.kind is FrameKind.IKE and not ike(o, "retransmission"):
+                    found.setdefault((self.ike_owner(o), str(ike(o, "message")), side), []).append(o)
+        return found
 
     def first_ike(self, client: str, message: str, side: Side = Side.OUTSIDE) -> Observation | None:
         return next(iter(self.ike_messages(client, message, side)), None)
 
     def arrivals(self) -> tuple[str, ...]:
-        """The clients in the order in which their first ESP SAs were agreed (QM3 on the outside); those without are left out."""
+        """The clients in the order in which their first ESP SAs were agreed (QM3 on the outside), or, where L2TP runs in clear, in
+        which they first asked for a tunnel; those without are left out."""
+        if self.evidence.clear_expected:
+            clear = (self.flow_owner(o) for o in self.way(Side.OUTSIDE, "up") if l2tp_message(o) == "SCCRQ")
+            return tuple(dict.fromkeys(c for c in clear if c is not None))
         agreed = [(o.t, o.frame, c) for c in self.clients if (o := self.first_ike(c, "QM3")) is not None]
         return tuple(c for _, _, c in sorted(agreed))
 

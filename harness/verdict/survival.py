@@ -67,7 +67,8 @@ class End:
 class Life:
     """One client from its first packet to its end, in one of its lives.
 
-    `asked` are the judged questions by time; loss is counted among them."""
+    `asked` are the judged questions by time; loss is counted among them.
+    """
 
     client: str
     up: Observation | None
@@ -80,6 +81,7 @@ class Life:
     silence: tuple[Asked, ...] = ()  # the questions in a row that make up the silence, where that was the end
     number: int = 1  # of this client's lives
     began: float = float("-inf")  # its first frame, seconds since the epoch
+    until: float = float("inf")  # when the same client dialled again
 
     @property
     def sent(self) -> int:
@@ -200,7 +202,7 @@ def life_of(reading: Reading, dial: Dial) -> Life:
         end = End(Cause.NEVER_UP, horizon, None, came.stopped_at, _reason(reading, dial))
         contradictions = tuple(_disagreements(reading, dial, None, everything, horizon))
         remarks = _remarks(reading, dial, end)
-        return Life(client, None, (), end, False, False, contradictions, remarks, number=dial.number, began=began)
+        return Life(client, None, (), end, False, False, contradictions, remarks, number=dial.number, began=began, until=dial.until)
     closing = next(_closings(reading, dial, came.up.t), None)
     vanished = _vanished(reading, dial, closing)
     over = closing.t if closing is not None else vanished.t if vanished is not None else horizon
@@ -218,7 +220,7 @@ def life_of(reading: Reading, dial: Dial) -> Life:
     silence = silent if end.cause is Cause.SILENCE else ()
     return Life(
         client, came.up, judged, end, planned, run_closed, contradictions, _remarks(reading, dial, end), silence,
-        number=dial.number, began=began,
+        number=dial.number, began=began, until=dial.until,
     )  # fmt: skip
 
 
