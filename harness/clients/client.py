@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from harness.clients.account import Account
 from harness.clients.flow import Entry, Flow
-from harness.clients.transport import source_address
 from harness.clients.waiting import Waiters
 from harness.errors import UsageError
 from harness.model import ClientPlan, Record, RecordKind
@@ -28,7 +27,7 @@ class Stack(Protocol):
 
     def start(self, now: float) -> None: ...
 
-    def receive(self, now: float, local_port: int, payload: bytes) -> None: ...
+    def receive(self, now: float, local_port: int, payload: bytes, protocol: int = 17) -> None: ...
 
     def tick(self, now: float) -> None: ...
 
@@ -87,7 +86,6 @@ class Client:
         self.plan = plan
         self.name = plan.name
         self.packed = IPv4Address(plan.address).packed
-        self.source = source_address(self.packed)
         self.flow = Flow(nonce, plan.number)
         self.state = State.IDLE
         self.life = 0
@@ -187,9 +185,10 @@ class Client:
 
     # What its fleet tells it
 
-    def receive(self, now: float, port: int, payload: bytes) -> None:
+    def receive(self, now: float, port: int, payload: bytes, protocol: int = 17) -> None:
+        """`port` is the local UDP port, or 0 where the payload is that of an IP packet of another `protocol`."""
         if self._stack is not None:
-            self._guard(now, lambda stack: stack.receive(now, port, payload))
+            self._guard(now, lambda stack: stack.receive(now, port, payload, protocol))
 
     def due(self, now: float) -> None:
         """A deadline of its own has come: the stack's, or the next mark's."""

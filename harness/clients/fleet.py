@@ -1,6 +1,6 @@
-"""Any number of simulated clients on shared sockets, one heap of deadlines and one loop timer.
+"""Any number of simulated clients on shared sockets, or on a simulated link; one heap of deadlines and one loop timer.
 
-    async with Fleet(sockets=open_ports(enter=namespace), journal=journal) as fleet:
+    async with Fleet(carriers=[Transport(open_ports(enter=namespace))], journal=journal) as fleet:
         first = fleet.add(plan)
         first.connect()
         if await first.until_up(timeout=20):
@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from harness.clients import personality
+from harness.clients.carrier import Arrival, Carrier
 from harness.clients.client import Client, Stack
 from harness.clients.deadlines import Deadlines
 from harness.clients.journal import Journal
 from harness.clients.marks import NONCE
-from harness.clients.transport import Arrival, Transport
 from harness.clients.waiting import Waiters
 from harness.errors import NatstormError, UsageError
 from harness.model import ClientPlan, Record, RecordKind
@@ -47,7 +46,7 @@ def simulated(config: StackConfig, entropy: Entropy) -> Stack:
 
 
 class Fleet:
-    """`sockets` are already open, by port, in the clients' namespace (`transport.open_ports`); the fleet closes them.
+    """`carriers` carry for the clients of one site each (ClientPlan.site); the fleet opens and closes them.
 
     `nonce` marks this run's marks (8 bytes, drawn from `entropy` if none is given). `late_s` is the delay in seconds beyond which
     this machine counts as behind.
@@ -56,7 +55,7 @@ class Fleet:
     def __init__(
         self,
         *,
-        sockets: dict[int, socket.socket],
+        carriers: Sequence[Carrier],
         journal: Journal,
         nonce: bytes | None = None,
         entropy: Entropy = os.urandom,
@@ -70,22 +69,22 @@ class Fleet:
         self.unheard = 0  # datagrams for clients that are not connected (any more)
         self.impaired: list[Record] = []
         self._clock = journal.clock
-        self._sockets = sockets
+        self._carriers = {carrier.site: carrier for carrier in carriers}
         self._entropy = entropy
         self._build = build
         self._late_s = late_s
-        self._by_address: dict[bytes, Client] = {}
+        self._by_address: dict[tuple[int, bytes], Client] = {}  # by site and address
         self._waiters = Waiters()
         self._complaints: dict[str, _Complaint] = {}
         self._fault: Exception | None = None
-        self._transport: Transport | None = None
         self._deadlines: Deadlines[Client] | None = None
 
     # For the scenario
 
     async def __aenter__(self) -> Fleet:
         loop = asyncio.get_running_loop()
-        self._transport = Transport(loop, self._sockets, self, self.now, self._clock.realtime)
+        for carrier in self._carriers.values():
+            carrier.open(self, self._clock)
         self._deadlines = Deadlines(loop, self.now, self._due)
         return self
 
@@ -98,13 +97,17 @@ class Fleet:
         return self.clients[name]
 
     def add(self, plan: ClientPlan) -> Client:
-        """A client for this plan, not connected yet. Raises UsageError where the name or address is taken."""
+        """A client for this plan, not connected yet. UsageError where its name or address is taken, or where
+        nothing carries for its site."""
         looks = personality.load(plan.personality)
         client = Client(plan, self.nonce, self, looks.mru)
-        if plan.name in self.clients or client.packed in self._by_address:
-            raise UsageError(f"two clients are called {plan.name} or have the address {plan.address}")
+        place = (plan.site, client.packed)
+        if plan.name in self.clients or place in self._by_address:
+            raise UsageError(f"two clients are called {plan.name} or have the address {plan.address} at site {plan.site}")
+        if plan.site not in self._carriers:
+            raise UsageError(f"{plan.name} is at site {plan.site}, for which nothing carries")
         self.clients[plan.name] = client
-        self._by_address[client.packed] = client
+        self._by_address[place] = client
         data = {"address": plan.address, "gateway": plan.gateway, "user": plan.user, "personality": plan.personality}
         self.write(self.now(), plan.name, RecordKind.PLANNED, data)
         return client
@@ -116,24 +119,23 @@ class Fleet:
 
     def facts(self) -> dict[str, Any]:
         """Counters of the generator itself, for the report."""
-        assert self._transport is not None
-        counted = self._transport.counters
+        counted = [carrier.counters for carrier in self._carriers.values()]
         return {
-            "received": counted.received,
-            "sent": counted.sent,
-            "sent late": counted.queued,
-            "not sent": counted.unsent,
-            "dropped by the kernel": counted.overflowed,
+            "received": sum(one.received for one in counted),
+            "sent": sum(one.sent for one in counted),
+            "sent late": sum(one.queued for one in counted),
+            "not sent": sum(one.unsent for one in counted),
+            "dropped by the kernel": sum(one.overflowed for one in counted),
             "for unknown addresses": dict(self.strays),
             "for clients not connected": self.unheard,
             "impaired": len(self.impaired),
         }
 
     def close(self) -> None:
-        """Ends what still runs, without a word on the wire, and closes the sockets."""
-        if self._transport is None or self._deadlines is None:
-            for one in self._sockets.values():
-                one.close()
+        """Ends what still runs, without a word on the wire, and closes the carriers."""
+        if self._deadlines is None:
+            for carrier in self._carriers.values():
+                carrier.close()
             return
         for client in self.clients.values():
             client.end_of_run()
@@ -141,7 +143,8 @@ class Fleet:
         if abs(drift) > DRIFT_S:
             self._complain("the clock was stepped during the run", f"{drift:+.3f} s", 1)
         self._deadlines.close()
-        self._transport.close()
+        for carrier in self._carriers.values():
+            carrier.close()
         for about in list(self._complaints):
             self._flush(about)
 
@@ -159,8 +162,7 @@ class Fleet:
         return self._build(personality.load(plan.personality).stack_config(plan, self._entropy), self._entropy)
 
     def send(self, client: Client, datagram: wire.Datagram) -> None:
-        assert self._transport is not None
-        self._transport.send(datagram.sport, client.source, (client.plan.gateway, datagram.dport), datagram.payload)
+        self._carriers[client.plan.site].send(client.packed, client.plan.gateway, datagram)
 
     def write(self, now: float, client: str, kind: RecordKind, data: Mapping[str, Any]) -> None:
         """A journal that cannot be written is nobody's defect but the run's: it ends all waiting, not a client."""
@@ -192,13 +194,13 @@ class Fleet:
     def stir(self) -> None:
         self._waiters.stir()
 
-    # For its sockets (transport.Owner)
+    # For its carriers (carrier.Owner)
 
     def arrived(self, arrival: Arrival) -> None:
         now = self.now()
         if arrival.waited > self._late_s:
             self.delayed("a datagram was read late", arrival.waited)
-        client = self._by_address.get(arrival.to)
+        client = self._by_address.get((arrival.site, arrival.to))
         if client is None:
             self.strays[".".join(map(str, arrival.to))] += 1
         elif not client.connected:
@@ -206,7 +208,7 @@ class Fleet:
         elif arrival.source != client.plan.gateway:
             client.garbage(now, "udp", f"from {arrival.source}:{arrival.sport}, which is not the gateway")
         else:
-            client.receive(now, arrival.port, arrival.payload)
+            client.receive(now, arrival.port, arrival.payload, arrival.protocol)
 
     def lost(self, reason: str, count: int) -> None:
         self._complain("datagrams were lost on this machine", reason, count)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.clients import marks
-from harness.clients.reassembly import Reassembly
 from harness.model import RecordKind
 from harness.wire import ip
+from harness.wire.reassembly import Reassembly
 
 Entry = tuple[RecordKind, dict[str, Any]]
 

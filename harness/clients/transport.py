@@ -1,4 +1,4 @@
-"""Shared UDP sockets: one for each port, any number of client addresses behind it.
+"""Shared sockets: one for each UDP port and one for each other protocol, any number of client addresses behind it.
 
 The address a client sends from travels with each datagram (IP_PKTINFO), and so does the address a datagram was sent to, so that
 two sockets on 0.0.0.0:500 and 0.0.0.0:4500 serve a whole prefix that a route has made local to the namespace. A socket stays in
@@ -17,12 +17,17 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
 
-IKE_PORT, NATT_PORT = 500, 4500
+from harness.clients.carrier import Arrival, Counters, Owner
+from harness.clients.clock import RunClock
+from harness.wire.events import Datagram
+from harness.wire.ip import UDP
+from harness.wire.packet import ESP
+
+IKE_PORT, NATT_PORT, L2TP_PORT = 500, 4500, 1701
 
 # Linux numbers that Python 3.11's socket module does not name (asm-generic/socket.h, linux/in.h).
 IP_PKTINFO = 8
@@ -38,41 +43,6 @@ RETRY_S = 0.005  # after ENOBUFS, of whose end the kernel gives no sign
 _PKTINFO = struct.Struct("=i4s4s")
 _TIMESPEC = struct.Struct("@ll")
 _ROOM = sum(socket.CMSG_SPACE(size) for size in (_PKTINFO.size, _TIMESPEC.size, 4))
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A datagram that came in. `to` is the packed IPv4 address it was sent to, `waited` the seconds it lay in the socket."""
-
-    port: int
-    source: str
-    sport: int
-    to: bytes
-    payload: bytes
-    waited: float
-
-
-class Owner(Protocol):
-    """Who is told of what happens on the sockets."""
-
-    def arrived(self, arrival: Arrival) -> None: ...
-
-    def lost(self, reason: str, count: int) -> None:
-        """`count` datagrams were lost on this machine, on their way in or out."""
-
-    def delayed(self, what: str, seconds: float) -> None:
-        """A datagram waited that long on this machine before it was handled or sent."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """Datagrams, by what became of them."""
-
-    received: int = 0
-    sent: int = 0
-    overflowed: int = 0  # dropped by the kernel from a full receive queue
-    unsent: int = 0  # refused by the kernel for good
-    queued: int = 0  # sent, but not at once
 
 
 def open_ports(
@@ -91,20 +61,43 @@ def open_ports(
             for port in ports:
                 one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
                 sockets[-len(sockets) - 1] = one  # found by the clean-up below until it has its number
-                one.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-                one.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-                one.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-                for forced, asked in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-                    try:
-                        one.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
-                    except PermissionError:  # inside a user namespace: the system's limit then holds
-                        one.setsockopt(socket.SOL_SOCKET, asked, BUFFER)
+                _prepare(one)
                 one.bind((address, port))
     except OSError:
         for one in sockets.values():
             one.close()
         raise
     return {one.getsockname()[1]: one for one in sockets.values()}
+
+
+def open_raw(
+    protocols: Iterable[int] = (ESP,), enter: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> dict[int, socket.socket]:
+    """Opens a raw socket for each IP protocol, which is the result's key. Raises OSError without the right to (CAP_NET_RAW)."""
+    sockets: dict[int, socket.socket] = {}
+    try:
+        with enter():
+            for protocol in protocols:
+                one = socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+                sockets[protocol] = one
+                _prepare(one)
+    except OSError:
+        for one in sockets.values():
+            one.close()
+        raise
+    return sockets
+
+
+def _prepare(one: socket.socket) -> None:
+    """Asks for addresses, time stamps and losses with each datagram, and for room."""
+    one.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+    one.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+    one.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    for forced, asked in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            one.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
+        except PermissionError:  # inside a user namespace: the system's limit then holds
+            one.setsockopt(socket.SOL_SOCKET, asked, BUFFER)
 
 
 def source_address(packed: bytes) -> list[tuple[int, int, bytes]]:
@@ -122,34 +115,41 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Port:
+    """One socket: of a UDP port, or (`number` 0) of another protocol."""
+
+    protocol: int
     number: int
     socket: socket.socket
     overflow: int = 0  # the kernel's running count, as last seen
     backlog: deque[_Waiting] = field(default_factory=deque)
 
+    def __str__(self) -> str:
+        return f"port {self.number}" if self.protocol == UDP else f"protocol {self.protocol}"
+
 
 class Transport:
-    """The sockets on one event loop. `now` is the clock for waiting times, `realtime` that of the kernel's stamps (seconds)."""
+    """A carrier (`carrier.Carrier`). `sockets` are UDP's, by port, `raw` those of other protocols; it closes them."""
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        sockets: dict[int, socket.socket],
-        owner: Owner,
-        now: Callable[[], float],
-        realtime: Callable[[], float],
+        self, sockets: Mapping[int, socket.socket], raw: Mapping[int, socket.socket] | None = None, site: int = 1
     ) -> None:
         self.counters = Counters()
-        self._loop = loop
-        self._owner = owner
-        self._now = now
-        self._realtime = realtime
-        self._ports = {number: _Port(number, one) for number, one in sockets.items()}
+        self.site = site
+        self._ports = {(UDP, number): _Port(UDP, number, one) for number, one in sockets.items()}
+        self._ports |= {(protocol, 0): _Port(protocol, 0, one) for protocol, one in (raw or {}).items()}
+        self._ancillary: dict[bytes, list[tuple[int, int, bytes]]] = {}
         self._buffer = bytearray(1 << 16)
         self._view = memoryview(self._buffer)
-        self._closed = False
+        self._opened = self._closed = False
+
+    def open(self, owner: Owner, clock: RunClock) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._owner = owner
+        self._now = clock.monotonic  # for waiting times
+        self._realtime = clock.realtime  # that of the kernel's stamps
+        self._opened = True
         for port in self._ports.values():
-            loop.add_reader(port.socket, self._readable, port)
+            self._loop.add_reader(port.socket, self._readable, port)
 
     @property
     def unsent(self) -> int:
@@ -162,15 +162,22 @@ class Transport:
             return
         self._closed = True
         for port in self._ports.values():
-            self._loop.remove_reader(port.socket)
-            self._loop.remove_writer(port.socket)
+            if self._opened:
+                self._loop.remove_reader(port.socket)
+                self._loop.remove_writer(port.socket)
             if port.backlog:
-                self._owner.lost(f"port {port.number}: still waiting to be sent when the sockets were closed", len(port.backlog))
+                self._owner.lost(f"{port}: still waiting to be sent when the sockets were closed", len(port.backlog))
             port.socket.close()
 
-    def send(self, sport: int, ancillary: list[tuple[int, int, bytes]], to: tuple[str, int], payload: bytes) -> None:
-        """Sends, at once or as soon as the socket takes it. Raises KeyError where no socket has that source port."""
-        port = self._ports[sport]
+    def send(self, source: bytes, to: str, datagram: Datagram) -> None:
+        """At once, or as soon as the socket takes it."""
+        port = self._ports[datagram.protocol, datagram.sport]
+        ancillary = self._ancillary.get(source)
+        if ancillary is None:
+            ancillary = self._ancillary[source] = source_address(source)
+        self._send(port, datagram.payload, ancillary, (to, datagram.dport))
+
+    def _send(self, port: _Port, payload: bytes, ancillary: list[tuple[int, int, bytes]], to: tuple[str, int]) -> None:
         if port.backlog:
             self._queue(port, _Waiting(self._now(), payload, ancillary, to))
             return
@@ -187,7 +194,7 @@ class Transport:
             if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR):
                 return error.errno
             self.counters.unsent += 1
-            self._owner.lost(f"port {port.number}: not sent to {to[0]}: {os.strerror(error.errno or 0)}", 1)
+            self._owner.lost(f"{port}: not sent to {to[0]}: {os.strerror(error.errno or 0)}", 1)
             return 0
         self.counters.sent += 1
         return 0
@@ -195,7 +202,7 @@ class Transport:
     def _queue(self, port: _Port, waiting: _Waiting) -> None:
         if len(port.backlog) >= BACKLOG:
             self.counters.unsent += 1
-            self._owner.lost(f"port {port.number}: {BACKLOG} datagrams already wait for the socket", 1)
+            self._owner.lost(f"{port}: {BACKLOG} datagrams already wait for the socket", 1)
             return
         port.backlog.append(waiting)
 
@@ -229,7 +236,7 @@ class Transport:
             except BlockingIOError:
                 return
             except OSError as error:
-                owner.lost(f"port {port.number}: nothing could be read: {error.strerror}", 1)
+                owner.lost(f"{port}: nothing could be read: {error.strerror}", 1)
                 return
             to, waited = b"", 0.0
             for level, kind, data in ancillary:
@@ -241,7 +248,10 @@ class Transport:
                 elif level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL:
                     self._overflowed(port, int.from_bytes(data, sys.byteorder))
             self.counters.received += 1
-            owner.arrived(Arrival(port.number, source, sport, to, bytes(view[:length]), waited))
+            # Of a raw socket comes the whole IP packet, its header too (raw(7)).
+            start = 0 if port.protocol == UDP else (view[0] & 15) * 4
+            payload = bytes(view[start:length])
+            owner.arrived(Arrival(port.number, source, sport, to, payload, waited, port.protocol, self.site))
 
     def _overflowed(self, port: _Port, count: int) -> None:
         """The kernel counts in 32 bits since the socket was opened, and tells with the next datagram it delivers."""
@@ -249,4 +259,4 @@ class Transport:
         if new:
             port.overflow = count
             self.counters.overflowed += new
-            self._owner.lost(f"port {port.number}: dropped by the kernel from a full receive queue", new)
+            self._owner.lost(f"{port}: dropped by the kernel from a full receive queue", new)

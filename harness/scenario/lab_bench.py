@@ -11,7 +11,7 @@ from typing import Any
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.clients.transport import open_ports
+from harness.clients.transport import IKE_PORT, L2TP_PORT, NATT_PORT, Transport, open_ports, open_raw
 from harness.devices import linux_config
 from harness.devices.linux_config import Timers
 from harness.errors import CaptureError, DeviceError, LabError
@@ -23,7 +23,10 @@ from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
 from harness.scenario.bench import Gathered, T
-from harness.scenario.scripts import Script
+from harness.scenario.script import Script
+
+PORTS = (IKE_PORT, NATT_PORT, L2TP_PORT)
+"""What the clients listen on, beside protocol 50."""
 
 
 class LabBench:
@@ -68,7 +71,8 @@ class LabBench:
         return RunClock.fix()
 
     def fleet(self, journal: Journal) -> Fleet:
-        return Fleet(sockets=open_ports(enter=self.lab.clients.entered), journal=journal)
+        enter = self.lab.clients.entered
+        return Fleet(carriers=[Transport(open_ports(PORTS, enter), open_raw(enter=enter))], journal=journal)
 
     @asynccontextmanager
     async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:

@@ -7,14 +7,15 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.clients.transport import open_ports
+from harness.clients.transport import Transport, open_ports
 from harness.model import ClientPlan, Secret
 from harness.wire import events as wire
 from harness.wire.config import Entropy, StackConfig
@@ -23,9 +24,9 @@ GATEWAY = "127.0.0.77"
 NONCE = bytes(range(8))
 
 
-def plan(number: int, **changes: str) -> ClientPlan:
+def plan(number: int, **changes: Any) -> ClientPlan:
     address = f"127.1.{number >> 8}.{number & 255}"
-    values = {"address": address, "gateway": GATEWAY, "user": f"user{number}", "personality": "linux"} | changes
+    values: dict[str, Any] = {"address": address, "gateway": GATEWAY, "user": f"user{number}", "personality": "linux"} | changes
     return ClientPlan(number=number, psk=Secret("sharedsecret"), password=Secret(f"pw{number}"), **values)
 
 
@@ -45,13 +46,18 @@ class Scripted:
     sent_ip: list[bytes] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
 
+    @property
+    def address(self) -> str:
+        assert self.config.ike is not None
+        return self.config.ike.address
+
     def say(self, payload: bytes, port: int = 0) -> None:
         self.datagrams.append(wire.Datagram(self.ports[port], self.peer_port, payload))
 
     def start(self, now: float) -> None:
-        self.say(b"hello " + self.config.ike.address.encode())
+        self.say(b"hello " + self.address.encode())
 
-    def receive(self, now: float, local_port: int, payload: bytes) -> None:
+    def receive(self, now: float, local_port: int, payload: bytes, protocol: int = 17) -> None:
         self.heard.append((local_port, payload))
         if self.on_receive is not None:
             self.on_receive(self, now, payload)
@@ -142,13 +148,13 @@ class Bench:
     def build(self, config: StackConfig, entropy: Entropy) -> Scripted:
         stack = Scripted(config, self.ports, self.peer.port)
         self.shape(stack)
-        self.stacks[config.ike.address] = stack
+        self.stacks[stack.address] = stack
         return stack
 
     async def fleet(self, **options: float) -> Fleet:
         loop = asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: self.peer, local_addr=(GATEWAY, 0))
-        return Fleet(sockets=self.sockets, journal=self.journal, nonce=NONCE, build=self.build, **options)
+        return Fleet(carriers=[Transport(self.sockets)], journal=self.journal, nonce=NONCE, build=self.build, **options)
 
 
 @pytest.fixture
@@ -156,3 +162,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     clock = RunClock.fix()
     with Journal(tmp_path, clock) as journal:
         yield Bench(tmp_path, clock, journal, open_ports((0, 0), address="0.0.0.0"))
+
+
+@pytest.fixture
+def kit() -> SimpleNamespace:
+    """What a fleet without a bench is made of."""
+    return SimpleNamespace(gateway=GATEWAY, nonce=NONCE, plan=plan, stack=Scripted)

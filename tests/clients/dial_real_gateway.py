@@ -23,7 +23,7 @@ from harness.clients import journal
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.clients.transport import open_ports
+from harness.clients.transport import Transport, open_ports
 from harness.model import ClientPlan, RecordKind, Secret
 
 
@@ -41,7 +41,7 @@ def plan(number: int, arguments: argparse.Namespace) -> ClientPlan:
 
 async def dial(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with Journal(folder, RunClock.fix()) as diary:
-        async with Fleet(sockets=open_ports(), journal=diary) as fleet:
+        async with Fleet(carriers=[Transport(open_ports())], journal=diary) as fleet:
             for number in range(1, arguments.clients + 1):
                 client = fleet.add(plan(number, arguments))
                 client.connect()

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from harness.clients import marks
 from harness.clients.flow import PATIENCE_S, Flow, spread
-from harness.clients.reassembly import HOLD_S, MOST, Reassembly
 from harness.model import RecordKind
 from harness.wire import ip
+from harness.wire.reassembly import HOLD_S, MOST, Reassembly
 
 NONCE, OTHER = bytes(range(8)), bytes(8)
 ME, GATEWAY, NEIGHBOUR = "172.16.1.10", "172.16.1.1", "172.16.1.11"

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "lab"))
+from enclosed import enclosed
+
 from harness.clients import transport
-from harness.clients.transport import Arrival, Transport, open_ports, source_address
+from harness.clients.carrier import Arrival
+from harness.clients.clock import RunClock
+from harness.clients.transport import Transport, open_ports, open_raw
+from harness.wire.events import Datagram
 
 ONE = socket.inet_aton("127.3.0.1")
 
@@ -52,6 +60,11 @@ class Grudging:
         return getattr(self.one, name)
 
 
+def to(port: int, peer: socket.socket, payload: bytes) -> tuple[str, Datagram]:
+    address, number = peer.getsockname()
+    return address, Datagram(port, number, payload)
+
+
 def play(scenario: Callable[[Transport, Owner, int, socket.socket], Any], errors: list[int]) -> Owner:
     """A transport on one grudging socket, and a plain socket to send to."""
 
@@ -63,7 +76,8 @@ def play(scenario: Callable[[Transport, Owner, int, socket.socket], Any], errors
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             peer.bind(("127.3.0.2", 0))
             peer.settimeout(5)
-            moved = Transport(loop, sockets, owner, loop.time, loop.time)
+            moved = Transport(sockets)
+            moved.open(owner, RunClock(0.0, loop.time, loop.time))
             await scenario(moved, owner, port, peer)
             moved.close()
             moved.close()
@@ -78,12 +92,12 @@ def test_a_full_socket_keeps_datagrams_in_order(refusal: int) -> None:
 
     async def scenario(moved: Transport, owner: Owner, port: int, peer: socket.socket) -> None:
         for payload in (b"1", b"2", b"3"):
-            moved.send(port, source_address(ONE), peer.getsockname(), payload)
+            moved.send(ONE, *to(port, peer, payload))
         assert moved.unsent == 3
         while moved.unsent:
             owner.something.clear()
             await asyncio.wait_for(owner.something.wait(), 5)
-        moved.send(port, source_address(ONE), peer.getsockname(), b"4")
+        moved.send(ONE, *to(port, peer, b"4"))
         heard.extend(peer.recv(10) for _ in range(4))
 
     owner = play(scenario, [refusal, refusal])
@@ -94,10 +108,10 @@ def test_a_full_socket_keeps_datagrams_in_order(refusal: int) -> None:
 
 def test_what_is_refused_for_good_or_never_sent_is_told() -> None:
     async def scenario(moved: Transport, owner: Owner, port: int, peer: socket.socket) -> None:
-        moved.send(port, source_address(ONE), peer.getsockname(), b"1")
+        moved.send(ONE, *to(port, peer, b"1"))
         assert moved.counters.unsent == 1
-        moved.send(port, source_address(ONE), peer.getsockname(), b"2")
-        moved.send(port, source_address(ONE), peer.getsockname(), b"3")
+        moved.send(ONE, *to(port, peer, b"2"))
+        moved.send(ONE, *to(port, peer, b"3"))
 
     (refused, left) = play(scenario, [errno.EPERM, errno.EAGAIN]).losses
     assert refused[0].endswith("not sent to 127.3.0.2: Operation not permitted")
@@ -110,7 +124,7 @@ def test_a_backlog_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def scenario(moved: Transport, owner: Owner, port: int, peer: socket.socket) -> None:
         for payload in (b"1", b"2", b"3"):
-            moved.send(port, source_address(ONE), peer.getsockname(), payload)
+            moved.send(ONE, *to(port, peer, payload))
         assert moved.unsent == 2
         assert "already wait" in owner.losses[0][0]
 
@@ -121,7 +135,7 @@ def test_what_the_kernel_drops_from_a_full_queue_is_counted() -> None:
     """The queue is made tiny and overfilled before anybody reads."""
 
     async def scenario(moved: Transport, owner: Owner, port: int, peer: socket.socket) -> None:
-        moved._ports[port].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        moved._ports[17, port].socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         for _ in range(100):
             peer.sendto(bytes(1000), ("127.3.0.1", port))
         # The count comes with the next datagram that finds room.
@@ -151,3 +165,29 @@ def test_an_arrival_tells_all_that_is_known_of_it() -> None:
         assert (socket.inet_ntoa(arrival.to), arrival.payload) == ("127.3.4.5", b"hi")
 
     play(scenario, [])
+
+
+@enclosed
+def test_protocol_50_goes_by_a_raw_socket() -> None:
+    """Both ways without the IP header, from and to any of the addresses that are local."""
+
+    async def scenario() -> tuple[Owner, bytes, str]:
+        loop, owner = asyncio.get_running_loop(), Owner()
+        moved = Transport(open_ports((0,)), open_raw())
+        moved.open(owner, RunClock(0.0, loop.time, loop.time))
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, 50) as peer:
+            peer.bind(("127.3.0.2", 0))
+            peer.settimeout(5)
+            peer.sendto(b"\0\0\x10\0 up", ("127.3.0.1", 0))
+            await asyncio.wait_for(owner.something.wait(), 5)
+            moved.send(ONE, "127.3.0.2", Datagram(0, 0, b"\0\0\x10\1 down", 50))
+            packet, (source, _) = peer.recvfrom(100)
+        moved.close()
+        return owner, packet[20:], source
+
+    owner, payload, source = asyncio.run(scenario())
+    (arrival,) = owner.arrivals
+    assert (arrival.protocol, arrival.port, arrival.sport, arrival.source) == (50, 0, 0, "127.3.0.2")
+    assert (arrival.to, arrival.payload) == (ONE, b"\0\0\x10\0 up")
+    assert (payload, source) == (b"\0\0\x10\1 down", "127.3.0.1")
+    assert not owner.losses

@@ -1,6 +1,6 @@
-"""Putting IPv4 fragments together again (RFC 791 section 3.2), as far as an end host's echoes need it.
+"""Putting IPv4 fragments together again (RFC 791 section 3.2), as far as a host needs it.
 
-A gateway whose link MTU is below the client's MRU answers a large echo in fragments; a real host would see one answer.
+Time and packets come from outside: a client with its echoes, a carrier or a gateway without a kernel below it.
 """
 
 from __future__ import annotations
