@@ -53,8 +53,7 @@ class IkeConfig:
     the key instead of `psk`: by the peer's address in main mode, by its ID ("10.0.0.2", "client.example.com") in aggressive mode;
     None is no key, and a refusal. `initial_contact` tells the peer, with the first SA, that there was none before.
 
-    A gateway's own: `peer_ports` maps 500 and 4500 to the peer's ports as they are seen at present (the same where it has no entry;
-    NAT-D takes them), `admit` is asked before a quick mode of the peer's is agreed to: None, or the notification that refuses it.
+    `admit`, where there is one, is asked before a quick mode of the peer's is agreed to: None, or the notification that refuses it.
     """
 
     address: str
@@ -71,7 +70,6 @@ class IkeConfig:
     keepalive_s: float = 20.0
     dpd_s: float | None = None  # idle seconds before an R-U-THERE; None answers only
     rekey_margin: float | None = 0.8
-    peer_ports: Mapping[int, int] = field(default_factory=dict)
     admit: Callable[[], int | None] | None = None
     exchange: Literal["main", "aggressive"] = "main"
     accept_aggressive: bool = False

@@ -68,6 +68,11 @@ class IkeCore:
         self._all.delete_pairs(now, list(self._all.pairs), "deleted")
         self._all.sweep(now)
 
+    def delete_esp(self, now: float, spi_in: int) -> None:
+        """Delete for the one pair that receives on `spi_in`, if it is there."""
+        self._all.delete_pairs(now, [pair for pair in self._all.pairs if int.from_bytes(pair.spi_in) == spi_in], "deleted")
+        self._all.sweep(now)
+
     def close(self, now: float) -> None:
         """Delete for all ESP SAs, then for the ISAKMP SAs. Nothing is due any more after this."""
         self._all.want_pair = False

@@ -26,6 +26,7 @@ from harness.wire.retransmit import Retransmit
 
 NONCE_SIZE = 32
 UDP = 17
+L2TP_PORT = 1701
 
 
 class QuickMode:
@@ -57,6 +58,7 @@ class QuickMode:
         self.symptom: str | None = None
         self.retransmit = Retransmit(config.schedule)
         self.peer_nat_oa: tuple[str, ...] = ()
+        self._client_port = 0
         self._outbox = outbox
         self._machine = Machine(TABLE)
         self._nonce = entropy(NONCE_SIZE)
@@ -170,7 +172,7 @@ class QuickMode:
     def _send_offer(self, now: float) -> None:
         config = self.config
         own = Identification.of_address(config.address, UDP, config.l2tp_port).write()
-        peer = Identification.of_address(config.peer_address, UDP, config.l2tp_port).write()
+        peer = Identification.of_address(config.peer_address, UDP, L2TP_PORT).write()
         offer = esp_offer(config.esp_proposals, self.spi_in, self._encapsulation)
         payloads = [(registry.SA, offer), (registry.NONCE, self._nonce), (registry.ID, own), (registry.ID, peer)]
         self._send(now, "QM1", payloads + self._nat_oa(config.address, config.peer_address))
@@ -200,14 +202,18 @@ class QuickMode:
     def _take_offer(self, now: float) -> None:
         self.refusal = None
         ids, nonce = self._take_common("QM1")
-        for identity in ids:
-            self._check_selector(identity, "QM1")
+        self._check_selectors(ids, "QM1")
         offered = read_sa(PHASE_2, only(self._payloads, registry.SA, "QM1"))
         choice = esp_choice(offered, self.config.esp_proposals, self._encapsulation)
         if choice is None:
             self.refusal = registry.NO_PROPOSAL_CHOSEN
             raise ProtocolError("ike", f"no transform in QM1 is acceptable ({self._encapsulation}): NO_PROPOSAL_CHOSEN sent")
+        if self.config.admit is not None:
+            self.refusal = self.config.admit()
+            if self.refusal is not None:
+                raise ProtocolError("ike", f"no more SAs are admitted: {registry.notify_name(self.refusal)} sent")
         self._take_addresses()
+        self._client_port = ids[0].port if ids else 0
         proposal, self._proposal = choice
         self._spi_out = proposal.spi
         self._peer_nonce = nonce
@@ -228,8 +234,7 @@ class QuickMode:
         choice = esp_choice(proposals, self.config.esp_proposals, self._encapsulation)
         if choice is None:
             raise ProtocolError("ike", f"the peer chose what was not offered: {proposals[0].transforms[0]}")
-        for identity in ids:
-            self._check_selector(identity, "QM2")
+        self._check_selectors(ids, "QM2")
         notifications = [Notification.read(body) for body in every(self._payloads, registry.NOTIFY)]
         proposal, agreed = choice
         for notification in notifications:
@@ -241,11 +246,16 @@ class QuickMode:
         self._peer_nonce = nonce
         report_notifications(self._outbox, notifications, protected=True)
 
-    def _check_selector(self, identity: Identification, message: str) -> None:
-        """Protocol and port have to be L2TP's, or any. Addresses are those before some NAT, and prove nothing (RFC 3947 §6)."""
-        if identity.protocol not in (0, UDP) or identity.port not in (0, self.config.l2tp_port):
-            self.refusal = registry.INVALID_ID_INFORMATION
-            raise ProtocolError("ike", f"{message} with the ID {identity}: not UDP port {self.config.l2tp_port}")
+    def _check_selectors(self, ids: Sequence[Identification], message: str) -> None:
+        """IDci and IDcr: protocol and port have to be L2TP's, or any. Addresses are those before some NAT, and prove nothing
+        (RFC 3947 §6)."""
+        own = (0, self.config.l2tp_port)
+        peer = (0, L2TP_PORT) if self.initiator else self.config.client_ports
+        for identity, ports in zip(ids, (own, peer) if self.initiator else (peer, own), strict=False):
+            if identity.protocol not in (0, UDP) or (ports and identity.port not in ports):
+                self.refusal = registry.INVALID_ID_INFORMATION
+                wanted = " or ".join(map(str, ports)) or "any"
+                raise ProtocolError("ike", f"{message} with the ID {identity}: not UDP port {wanted}")
 
     def _nonces(self) -> tuple[bytes, bytes]:
         return (self._nonce, self._peer_nonce) if self.initiator else (self._peer_nonce, self._nonce)
@@ -283,6 +293,8 @@ class QuickMode:
                 key_out=key_out,
                 auth_key_out=auth_out,
                 rekey=self.rekey,
+                nat_oa=self.peer_nat_oa,
+                client_port=self._client_port,
             )
         )
 
