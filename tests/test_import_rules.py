@@ -17,13 +17,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "model": {"errors"},
     "wire": {"errors"},
+    "strict_yaml": {"errors"},
+    "nat": BASE | {"strict_yaml"},
     "catalogue": BASE,
     "testbed": BASE,
     "devices": BASE,
     "probes": BASE,
     "verdict": BASE,
     "report": BASE,
-    "lab": BASE | {"devices"},
+    "lab": BASE | {"devices", "nat"},
     "clients": BASE | {"wire", "devices"},
     "simulation": BASE | {"wire", "nat", "virtual"},
     "scenario": ALL,
@@ -35,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 """Each room of harness/, and the other rooms it may look into."""
 
+CORES = {"wire", "nat"}
 FORBIDDEN_IN_CORES = {"asyncio", "socket", "selectors", "time", "random", "secrets", "threading", "subprocess", "select", "ssl"}
 ONLY_STDLIB_FOR = {"errors", "model"}
 ONE_PLACE = {
@@ -84,7 +87,7 @@ def test_imports_follow_the_rules(path: Path) -> None:
         if first in HEAVY and at_top:
             # the dissector's own process may load scapy at module level; test_collection.py sees that nobody else does
             assert (first, here) == ("scapy", "probes"), f"{name} is heavy: import it where it is used"
-        if here == "wire":
+        if here in CORES:
             assert first not in FORBIDDEN_IN_CORES, f"a sans-IO core must not import {name}"
         if here in ONLY_STDLIB_FOR:
             assert first == "harness" or first in sys.stdlib_module_names, f"{here} must not import {name}"
