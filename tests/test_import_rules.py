@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verdict": BASE,
     "report": BASE,
     "lab": BASE | {"devices", "nat"},
-    "clients": BASE | {"wire", "devices"},
+    "clients": BASE | {"wire", "devices", "strict_yaml"},
     "simulation": BASE | {"wire", "nat", "virtual"},
     "scenario": ALL,
     "plugin": ALL,

@@ -6,16 +6,14 @@ UsageError with the file and the line where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
 
-import yaml
-
+from harness import strict_yaml
 from harness.errors import UsageError
 from harness.model import ClientPlan
+from harness.strict_yaml import At
 from harness.wire.config import Entropy, EspProposal, IkeConfig, IkeProposal, L2tpConfig, PppConfig, StackConfig
 from harness.wire.retransmit import Schedule
 
@@ -36,10 +34,6 @@ L2TP_KEYS = (
     "header_bits", "start_delay_s", "retransmit_s",
 )  # fmt: skip
 PPP_KEYS = ("mru", "accept", "echo_s", "echo_misses", "request_dns", "retransmit_s")
-
-T = TypeVar("T")
-Read = Callable[["_At"], T]
-
 
 @dataclass(frozen=True, slots=True)
 class Personality:
@@ -134,16 +128,7 @@ def names() -> tuple[str, ...]:
 
 def read(path: Path) -> Personality:
     """Reads one personality file, strictly."""
-    try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise UsageError(f"not YAML: {error.problem}", file=str(path), line=line) from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UsageError(f"cannot be read: {error}", file=str(path)) from error
-    if node is None:
-        raise UsageError("the file is empty", file=str(path))
-    top = _At(node, str(path), "the file").mapping("title", "ike", "esp", "l2tp", "ppp")
+    top = strict_yaml.read(path).mapping("title", "ike", "esp", "l2tp", "ppp")
     ike = top["ike"].mapping(*IKE_KEYS)
     esp = top["esp"].mapping(*ESP_KEYS)
     l2tp = top["l2tp"].mapping(*L2TP_KEYS)
@@ -152,15 +137,15 @@ def read(path: Path) -> Personality:
     return Personality(
         name=path.stem,
         title=top["title"].text(),
-        vendor_ids=ike["vendor_ids"].items(_At.octets),
-        identity=ike["identity"].identity(),
+        vendor_ids=ike["vendor_ids"].items(At.octets),
+        identity=_identity(ike["identity"]),
         id_protocol=ike["id_protocol"].integer(0, 255),
         id_port=ike["id_port"].integer(0, 65535),
         proposals=ike["proposals"].items(lambda at: _ike_proposal(at, ike_life)),
-        ike_schedule=ike["retransmit_s"].schedule(),
+        ike_schedule=_schedule(ike["retransmit_s"]),
         keepalive_s=ike["keepalive_s"].seconds(),
-        dpd_s=ike["dpd_s"].optional(_At.seconds),
-        rekey_margin=ike["rekey_margin"].optional(_At.share),
+        dpd_s=ike["dpd_s"].optional(At.seconds),
+        rekey_margin=ike["rekey_margin"].optional(At.share),
         esp_proposals=esp["proposals"].items(lambda at: _esp_proposal(at, esp_life, esp_kb)),
         host_name=l2tp["host_name"].text(),
         vendor_name=l2tp["vendor_name"].text(),
@@ -172,126 +157,33 @@ def read(path: Path) -> Personality:
         correlation_id=l2tp["correlation_id"].boolean(),
         header_bits=l2tp["header_bits"].integer(0, 65535),
         start_delay_s=l2tp["start_delay_s"].seconds(least=0.0),
-        l2tp_schedule=l2tp["retransmit_s"].schedule(),
+        l2tp_schedule=_schedule(l2tp["retransmit_s"]),
         mru=ppp["mru"].integer(128, 65535),
         accept=ppp["accept"].items(lambda at: at.one_of(AUTHENTICATIONS)),
-        echo_s=ppp["echo_s"].optional(_At.seconds),
+        echo_s=ppp["echo_s"].optional(At.seconds),
         echo_misses=ppp["echo_misses"].integer(1),
         request_dns=ppp["request_dns"].boolean(),
-        ppp_schedule=ppp["retransmit_s"].schedule(),
+        ppp_schedule=_schedule(ppp["retransmit_s"]),
     )
 
 
-def _ike_proposal(at: _At, lifetime_s: int) -> IkeProposal:
+def _ike_proposal(at: At, lifetime_s: int) -> IkeProposal:
     keys = at.mapping("encryption", "hash", "group")
     encryption, group = keys["encryption"].one_of(ENCRYPTIONS), keys["group"].one_of(GROUPS)
     return IkeProposal(encryption, keys["hash"].one_of(HASHES), group, lifetime_s)
 
 
-def _esp_proposal(at: _At, lifetime_s: int, lifetime_kb: int) -> EspProposal:
+def _esp_proposal(at: At, lifetime_s: int, lifetime_kb: int) -> EspProposal:
     keys = at.mapping("encryption", "authentication")
     return EspProposal(keys["encryption"].one_of(ENCRYPTIONS), keys["authentication"].one_of(HASHES), lifetime_s, lifetime_kb)
 
 
-@dataclass(frozen=True, slots=True)
-class _At:
-    """One YAML node with its place, read as exactly the type that is asked for."""
+def _schedule(at: At) -> Schedule:
+    return Schedule(at.items(At.seconds))
 
-    node: Any  # a yaml.Node; types-PyYAML leaves its value untyped
-    file: str
-    path: str
 
-    def wrong(self, problem: str, cure: str | None = None) -> UsageError:
-        return UsageError(f"{self.path}: {problem}", file=self.file, line=self.node.start_mark.line + 1, cure=cure)
-
-    def mapping(self, *keys: str) -> dict[str, _At]:
-        if not isinstance(self.node, yaml.MappingNode):
-            raise self.wrong("a mapping is wanted here", "keys: " + ", ".join(keys))
-        found: dict[str, _At] = {}
-        for key_node, value_node in self.node.value:
-            key = key_node.value
-            here = _At(key_node, self.file, f"{key}" if self.path == "the file" else f"{self.path}.{key}")
-            if not isinstance(key_node, yaml.ScalarNode) or key not in keys:
-                raise here.wrong("there is no such key", "one of: " + ", ".join(keys))
-            if key in found:
-                raise here.wrong("the key stands here a second time")
-            found[key] = _At(value_node, self.file, here.path)
-        missing = [key for key in keys if key not in found]
-        if missing:
-            raise self.wrong("missing: " + ", ".join(missing))
-        return found
-
-    def items(self, read_item: Read[T]) -> tuple[T, ...]:
-        if not isinstance(self.node, yaml.SequenceNode) or not self.node.value:
-            raise self.wrong("a list with at least one entry is wanted here")
-        return tuple(read_item(_At(item, self.file, f"{self.path}[{i}]")) for i, item in enumerate(self.node.value))
-
-    def scalar(self, *tags: str) -> Any:
-        """The node's value, where YAML itself gives it one of these types."""
-        if not isinstance(self.node, yaml.ScalarNode):
-            raise self.wrong(f"{' or '.join(tags)} is wanted here, not a list or mapping")
-        tag = self.node.tag.rpartition(":")[2]
-        if tag not in tags:
-            raise self.wrong(f"{' or '.join(tags)} is wanted here, {self.node.value!r} is {tag}")
-        loader = yaml.SafeLoader("")
-        return loader.construct_object(self.node)
-
-    def text(self) -> str:
-        value = self.scalar("str")
-        if not value:
-            raise self.wrong("the text is empty")
-        return str(value)
-
-    def integer(self, low: int, high: int | None = None) -> int:
-        value = int(self.scalar("int"))
-        if value < low or (high is not None and value > high):
-            raise self.wrong(f"{value} is out of range ({low} to {'…' if high is None else high})")
-        return value
-
-    def seconds(self, least: float | None = None) -> float:
-        """`least` allows that very value too; without it the seconds must be above zero."""
-        value = float(self.scalar("int", "float"))
-        if not 0 < value < float("inf") and value != least:
-            raise self.wrong("seconds above zero are wanted here")
-        return value
-
-    def share(self) -> float:
-        value = float(self.scalar("int", "float"))
-        if not 0 < value < 1:
-            raise self.wrong("a share between 0 and 1 is wanted here")
-        return value
-
-    def boolean(self) -> bool:
-        return bool(self.scalar("bool"))
-
-    def optional(self, read_it: Read[T]) -> T | None:
-        if isinstance(self.node, yaml.ScalarNode) and self.node.tag.endswith(":null"):
-            return None
-        return read_it(self)
-
-    def one_of(self, choices: tuple[str, ...]) -> str:
-        value = str(self.scalar("str"))
-        if value not in choices:
-            raise self.wrong(f"{value!r} is not known", "one of: " + ", ".join(choices))
-        return value
-
-    def octets(self) -> bytes:
-        """Hexadecimal digits. YAML reads some as numbers (all decimal, or with one `e`): the text itself is what counts."""
-        if not isinstance(self.node, yaml.ScalarNode):
-            raise self.wrong("hexadecimal digits are wanted here")
-        try:
-            value = bytes.fromhex(self.node.value)
-        except ValueError:
-            raise self.wrong(f"{self.node.value!r} is not an even number of hexadecimal digits") from None
-        if not value:
-            raise self.wrong("hexadecimal digits are wanted here")
-        return value
-
-    def schedule(self) -> Schedule:
-        return Schedule(self.items(_At.seconds))
-
-    def identity(self) -> str:
-        value = self.text()
-        if value != "address" and not (value.startswith("fqdn:") and len(value) > len("fqdn:")):
-            raise self.wrong(f"{value!r} is no identity", 'write "address" or "fqdn:NAME"')
-        return value
+def _identity(at: At) -> str:
+    value = at.text()
+    if value != "address" and not (value.startswith("fqdn:") and len(value) > len("fqdn:")):
+        raise at.wrong(f"{value!r} is no identity", 'write "address" or "fqdn:NAME"')
+    return value
