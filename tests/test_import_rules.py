@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin": ALL,
     "cli": ALL,
     "programme": set(),
+    "faults": BASE | {"wire", "nat", "virtual", "clients"},
+    "prove": ALL,
     "qualify": ALL,
     "__init__": set(),
 }

@@ -1,0 +1,103 @@
+"""`natstorm prove`: break every mechanism in turn, play the suites, and compare what turned red with what was predicted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any
+
+from harness.catalogue import SUITES, load_catalogue
+from harness.errors import UsageError
+from harness.programme import DEFAULT_TESTBED
+from harness.prove import predictions as told
+from harness.prove.account import CLEAN_RUNS, Account, account, show
+from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
+from harness.prove.matrix import RED, seen
+from harness.prove.mutants import tally
+from harness.prove.play import ROOT, play
+
+DESCRIPTION = """\
+Plays the suites in virtual time once for each fault, with that one mechanism of gateway, NAT or client broken, and some times with
+nothing broken. Prints which behaviours each fault turned red against what was predicted, whom the verdicts blame, and what is still
+missing. What has been played is kept: an interrupted proof goes on where it was, and clean runs add up.
+Exit status: 0 the proof holds, 1 it has gaps, 2 a mistake in the usage, 3 the suites could not be played.
+"""
+LEDGER = ROOT / "reports" / "prove" / "ledger.jsonl"
+
+
+def add_commands(commands: Any) -> None:
+    command = commands.add_parser("prove", help="break every mechanism in turn: which test notices?", description=DESCRIPTION)
+    add = command.add_argument
+    add("--fault", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
+    add("--clean", type=int, default=CLEAN_RUNS, metavar="N", help=f"runs with nothing broken, each of another seed ({CLEAN_RUNS})")
+    add("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once (default: one a core)")
+    add("--fresh", action="store_true", help="forget what was played before")
+    add("--list", action="store_true", help="the faults, what each breaks, and what is predicted of it")
+    add("--json", action="store_true", help="the account as JSON; progress goes to stderr")
+    command.set_defaults(run=prove)
+
+
+def prove(arguments: argparse.Namespace) -> int:
+    from harness.faults import FAULTS
+
+    unknown = set(arguments.fault) - set(FAULTS)
+    if unknown:
+        raise UsageError(f"there is no fault {', '.join(sorted(unknown))}", cure="natstorm prove --list")
+    if arguments.jobs < 1 or arguments.clean < 0:
+        raise UsageError("--jobs takes a number from 1, --clean one from 0")
+    behaviours = load_catalogue(SUITES / "behaviours")
+    predicted = told.predictions(FAULTS, behaviours)
+    explained = told.explanations(FAULTS, behaviours)
+    if arguments.list:
+        for fault in FAULTS.values():
+            guess = predicted.get(fault.name)
+            print(f"{fault.name}  ({fault.box})\n    {fault.breaks}")
+            print(f"    predicted red: {', '.join(sorted(guess.red)) if guess else 'nothing predicted yet'}")
+        return 0
+    if arguments.fresh:
+        LEDGER.unlink(missing_ok=True)
+    ledger = Ledger(LEDGER, fingerprint(ROOT))
+    chosen = arguments.fault or list(FAULTS)
+    wanted = [(CLEAN, seed) for seed in range(1, arguments.clean + 1)] + [(name, 1) for name in chosen]
+    say = _speaker(sys.stderr if arguments.json else sys.stdout)
+    _play_all([one for one in wanted if ledger.of(*one) is None], ledger, arguments.jobs, say)
+    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, tally(ledger.fingerprint))
+    print(json.dumps(found.to_dict(), indent=1) if arguments.json else f"\n{show(found, predicted)}".rstrip())
+    return _status(found)
+
+
+def _status(found: Account) -> int:
+    return 1 if found.gaps else 0
+
+
+def _play_all(wanted: Sequence[tuple[str, int]], ledger: Ledger, jobs: int, say: Callable[[str], None]) -> None:
+    if not wanted:
+        say("everything was played before; --fresh plays it anew")
+        return
+    say(f"{len(wanted)} runs to play, {len(ledger.played)} are there already, {jobs} at once")
+    for number, played in enumerate(_finished(wanted, ledger, jobs), 1):
+        ledger.add(played)
+        red = sorted(behaviour for behaviour, colour in seen(played.outcomes).items() if colour == RED)
+        name = played.fault or f"clean, seed {played.seed}"
+        say(f"[{number}/{len(wanted)}] {name}: {', '.join(red) or 'all green'} ({played.took:.0f} s)")
+
+
+def _finished(wanted: Sequence[tuple[str, int]], ledger: Ledger, jobs: int) -> Iterator[Played]:
+    """The runs in the order in which they end. Where one cannot be played, those that have not begun are given up."""
+    with ThreadPoolExecutor(jobs) as pool:
+        futures: list[Future[Played]] = [
+            pool.submit(play, fault, seed, ledger.fingerprint, testbed=DEFAULT_TESTBED) for fault, seed in wanted
+        ]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _speaker(stream: Any) -> Callable[[str], None]:
+    return lambda line: print(line, file=stream, flush=True)

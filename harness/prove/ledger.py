@@ -1,0 +1,101 @@
+"""What has been played so far, a JSON line a run of the suites, so that a proof can be interrupted and goes on where it was.
+
+A line counts for the code that it was played with: `fingerprint` is a digest of all that decides a run's outcome. What was played
+with other code is kept in the file and passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+
+CLEAN = ""
+"""The name of the fault of a run in which nothing is broken."""
+
+DECIDING = ("harness", "suites", "testbeds")
+"""Folders whose files decide what a run finds."""
+
+PASSED_OVER = ("harness/prove/", "harness/report/", "harness/faults/predictions", "harness/faults/explained")
+"""Of these, what only tells of it: a report that is laid out anew makes no run worthless, nor does a prediction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One run of the suites with one mechanism broken (`fault`), or none (CLEAN).
+
+    `outcomes` maps a case, "DMX-07 [demux-pair]", to its outcome ("passed", "failed", "inconclusive", "recorded", "skipped");
+    `blamed` a scenario, "demux-pair", to the boxes that its verdict blames. `took` is in seconds.
+    """
+
+    fault: str
+    seed: int
+    fingerprint: str
+    outcomes: Mapping[str, str]
+    blamed: Mapping[str, tuple[str, ...]]
+    took: float
+    run: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+class Ledger:
+    """The file, and what of it counts for this code."""
+
+    def __init__(self, path: Path, fingerprint: str) -> None:
+        self.path = path
+        self.fingerprint = fingerprint
+        self.played: list[Played] = [one for one in _read(path) if one.fingerprint == fingerprint] if path.exists() else []
+
+    def add(self, played: Played) -> None:
+        """Keep one run: on disk before this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(played.to_json() + "\n")
+        self.played.append(played)
+
+    def of(self, fault: str, seed: int) -> Played | None:
+        return next((one for one in self.played if (one.fault, one.seed) == (fault, seed)), None)
+
+    @property
+    def clean(self) -> tuple[Played, ...]:
+        return tuple(one for one in self.played if one.fault == CLEAN)
+
+    @property
+    def broken(self) -> tuple[Played, ...]:
+        """The runs with a fault, the latest of each."""
+        return tuple({one.fault: one for one in self.played if one.fault != CLEAN}.values())
+
+
+def fingerprint(root: Path) -> str:
+    """A digest of the files of DECIDING below `root`, save those PASSED_OVER: 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in sorted(_deciding(root)):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _deciding(root: Path) -> Iterable[Path]:
+    for folder in DECIDING:
+        for path in (root / folder).rglob("*"):
+            name = str(path.relative_to(root))
+            if path.suffix in (".py", ".yaml") and not name.startswith(PASSED_OVER):
+                yield path
+
+
+def _read(path: Path) -> Iterable[Played]:
+    """A last line that was never finished (a killed writer) is passed over; any other that is not JSON is a UsageError."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            data = json.loads(line)
+            data["blamed"] = {scenario: tuple(boxes) for scenario, boxes in data["blamed"].items()}
+            yield Played(**data)
+        except (ValueError, TypeError, KeyError) as error:
+            cure = "remove the line, or begin anew: natstorm prove --fresh"
+            raise UsageError(f"not a run: {error}", file=str(path), line=number, cure=cure) from error

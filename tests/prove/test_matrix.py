@@ -1,0 +1,146 @@
+"""Predictions against results, blame, and what a proof lacks: on made-up runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.prove import matrix
+from harness.prove.account import CLEAN_RUNS, Mutants, account, show
+from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
+from harness.prove.matrix import DOUBTFUL, GREEN, NOBODY, RED, Prediction
+from harness.prove.predictions import explanations, predictions
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    box: str
+    breaks: str = "a mechanism"
+
+
+WRONG_SA = Fault("wrong-sa", "gateway")
+CASES = {"DMX-07 [demux-pair]": "passed", "DMX-25 [demux-pair]": "passed", "DMX-01 [plain-pair]": "passed"}
+PREDICTED = {"wrong-sa": Prediction("wrong-sa", frozenset({"DMX-07"}))}
+
+
+BLAMED = {"demux-pair": ("gateway",)}
+
+
+def played(fault: str = CLEAN, blamed: dict[str, tuple[str, ...]] | None = None, seed: int = 1, **changed: str) -> Played:
+    """All cases passed but for `changed`: DMX_07="failed"."""
+    outcomes = {case: changed.get(case.partition(" ")[0].replace("-", "_"), outcome) for case, outcome in CASES.items()}
+    return Played(fault, seed, "code", outcomes, blamed or {}, 1.0)
+
+
+def ledger(tmp_path: Path, *runs: Played) -> Ledger:
+    found = Ledger(tmp_path / "ledger.jsonl", "code")
+    for one in runs:
+        found.add(one)
+    return found
+
+
+CLEAN_ONES = tuple(played(seed=seed, blamed={"plain-pair": ("gateway",)}) for seed in range(CLEAN_RUNS))
+NOTICED = played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("gateway",), "plain-pair": ("gateway",)})
+
+
+def test_a_proof_that_holds(tmp_path: Path) -> None:
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(10, {}))
+    assert told.gaps == ()
+    assert told.to_dict()["blame"]["gateway"]["gateway"] == 1
+    assert {key: told.to_dict()[key] for key in ("faults", "killed", "unnoticed", "mispredicted", "false_alarms")} == {
+        "faults": 1, "killed": 1, "unnoticed": [], "mispredicted": [], "false_alarms": []
+    }
+    assert "the proof holds" in show(told, PREDICTED)
+
+
+@pytest.mark.parametrize(
+    ("run", "gap"),
+    [
+        (played("wrong-sa"), "noticed by no test"),
+        (played("wrong-sa", DMX_07="inconclusive"), "noticed by no test"),
+        (played("wrong-sa", BLAMED, DMX_07="failed", DMX_25="failed"), "DMX-25 was to be green and was red"),
+        (played("wrong-sa", BLAMED, DMX_25="failed"), "DMX-07 was to be red and was green"),
+        (played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("nat",)}), "blamed on nat"),
+        (played("wrong-sa", DMX_07="failed"), "blamed on nobody"),
+        (played(seed=99, DMX_07="failed"), "though nothing was broken"),
+        (played(seed=99, DMX_07="inconclusive"), "though nothing was broken"),
+    ],
+)
+def test_every_gap_is_told(tmp_path: Path, run: Played, gap: str) -> None:
+    runs = (run,) if run.fault else (NOTICED, run)
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, *runs), PREDICTED, {}, Mutants())
+    assert any(gap in one for one in told.gaps), told.gaps
+
+
+def test_other_gaps(tmp_path: Path) -> None:
+    told = account([WRONG_SA], ledger(tmp_path), {}, {}, Mutants(10, {"a": "", "b": "why"}))
+    text = " ".join(told.gaps)
+    for gap in ("wrong-sa was not played", "has no prediction", f"0 clean runs of {CLEAN_RUNS}", "mutant a survived", "2 of 10"):
+        assert gap in text
+    assert "mutant b" not in text
+
+
+def test_an_explained_misprediction_is_listed_and_no_gap(tmp_path: Path) -> None:
+    run = played("wrong-sa", DMX_07="failed", DMX_25="failed", blamed={"demux-pair": ("gateway",)})
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, run), PREDICTED, {("wrong-sa", "DMX-25"): "as it must"}, Mutants())
+    assert told.gaps == ()
+    assert told.to_dict()["mispredicted"] == [
+        {"fault": "wrong-sa", "behaviour": "DMX-25", "predicted": GREEN, "seen": RED, "why": "as it must"}
+    ]
+
+
+def test_the_worst_case_of_a_behaviour_decides() -> None:
+    outcomes = {"A-01 [x]": "passed", "A-01 [y]": "failed", "A-02 [x]": "inconclusive", "A-02 [y]": "passed"}
+    outcomes["A-03 [x]"] = "recorded"
+    assert matrix.seen(outcomes) == {"A-01": RED, "A-02": DOUBTFUL}
+
+
+def test_blame_of_a_known_bad_control_is_not_the_faults() -> None:
+    clean = played(blamed={"plain-pair": ("gateway",)})
+    both = played("f", DMX_07="failed", DMX_01="failed", blamed={"demux-pair": ("nat",), "plain-pair": ("gateway",)})
+    assert matrix.blamed(both, clean) == "nat"
+    only = played("f", DMX_01="failed", blamed={"plain-pair": ("gateway",)})
+    assert matrix.blamed(only, clean) == "gateway"
+    assert matrix.blamed(played("f"), clean) == NOBODY
+
+
+def test_the_ledger_outlives_a_kill_and_forgets_other_code(tmp_path: Path) -> None:
+    first = ledger(tmp_path, NOTICED)
+    with first.path.open("a") as file:
+        file.write('{"fault": "half a li')
+    assert Ledger(first.path, "code").played == [NOTICED]
+    assert Ledger(first.path, "other code").played == []
+    first.path.write_text("garbage\n" + first.path.read_text())
+    with pytest.raises(UsageError, match=r"ledger\.jsonl:1"):
+        Ledger(first.path, "code")
+
+
+def test_the_fingerprint_is_of_what_decides(tmp_path: Path) -> None:
+    (tmp_path / "harness" / "report").mkdir(parents=True)
+    deciding, telling = tmp_path / "harness" / "wire.py", tmp_path / "harness" / "report" / "page.py"
+    deciding.write_text("a")
+    telling.write_text("a")
+    before = fingerprint(tmp_path)
+    telling.write_text("b")
+    assert fingerprint(tmp_path) == before
+    deciding.write_text("b")
+    assert fingerprint(tmp_path) != before
+
+
+def test_predictions_are_read_strictly(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.yaml"
+    row = "predictions:\n  - {fault: wrong-sa, red: [DMX-07], doubtful: [], why: it shows}\n"
+    file.write_text(row)
+    assert predictions(["wrong-sa"], ["DMX-07"], file)["wrong-sa"].red == {"DMX-07"}
+    for wrong, said in ((row.replace("wrong-sa", "wrong-s"), "no fault"), (row.replace("DMX-07", "DMX-7"), "no behaviour")):
+        file.write_text(wrong)
+        with pytest.raises(UsageError, match=said):
+            predictions(["wrong-sa"], ["DMX-07"], file)
+    file.write_text(row + row.partition("\n")[2])
+    with pytest.raises(UsageError, match="second time"):
+        predictions(["wrong-sa"], ["DMX-07"], file)
+    assert explanations([], [], tmp_path / "none.yaml") == {}
