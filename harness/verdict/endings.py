@@ -28,7 +28,7 @@ def ipsec_delete_ends_only_its_client(reading: Reading) -> Verdict:
     f.expect(bool(told), f"no Delete payload for {client}'s SAs was seen")
     f.point(*told[:3])
     _expect_over(f, found[client], step)
-    _expect_untouched(f, reading, found, client, step)
+    expect_untouched(f, reading, found, client, step)
     _expect_released(f, reading, _view_after(reading, step), client, found, sessions=False)
     return f.verdict(f"{client}'s SAs were deleted, {client} ended, its SA and port are free; the others noticed nothing")
 
@@ -46,7 +46,7 @@ def gateway_close_ends_only_its_client(reading: Reading) -> Verdict:
     f.expect(bool(told), f"the gateway sent {client} neither StopCCN nor CDN")
     f.point(*told[:3])
     _expect_over(f, found[client], step)
-    _expect_untouched(f, reading, found, client, step)
+    expect_untouched(f, reading, found, client, step)
     return f.verdict(f"the gateway closed {client} with {l2tp_message(told[0]) if told else 'nothing'}; the others noticed nothing")
 
 
@@ -76,7 +76,7 @@ def client_close_ends_only_itself(reading: Reading) -> Verdict:
     if stop is not None and gone is not None:
         f.expect(_before(stop, gone), f"{client} deleted its SAs before it closed the tunnel", stop, gone)
     _expect_over(f, found[client], step)
-    _expect_untouched(f, reading, found, client, step)
+    expect_untouched(f, reading, found, client, step)
     return f.verdict(f"{client} closed with CDN, StopCCN and Delete; the others noticed nothing")
 
 
@@ -87,7 +87,7 @@ def lost_client_is_cleared_away(reading: Reading) -> Verdict:
     step, client, found = _ended(reading, "vanish")
     after = [o for o in _frames_of(reading, client, step.ended) if reading.direction(o) == "up"]
     require(not after, f"{client} did not vanish: it still sent packets after the step")
-    _expect_untouched(f, reading, found, client, step)
+    expect_untouched(f, reading, found, client, step)
     view = _view_after(reading, step)
     _expect_released(f, reading, view, client, found, sessions=True)
     tried = [o for o in reading.way(Side.OUTSIDE, "down") if o.t > step.ended and reading.flow_owner(o) == client]
@@ -100,13 +100,13 @@ def lost_client_is_cleared_away(reading: Reading) -> Verdict:
 
 def _ended(reading: Reading, kind: str) -> tuple[Step, str, dict[str, Life]]:
     """The step that ended a client, that client, which must have been alive until then, and everybody's life."""
-    step, client = _step(reading, kind)
+    step, client = ending_step(reading, kind)
     found = trusted_lives(reading)
     _require_worked(found[client], step)
     return step, client, found
 
 
-def _step(reading: Reading, kind: str) -> tuple[Step, str]:
+def ending_step(reading: Reading, kind: str) -> tuple[Step, str]:
     step = next((s for s in reading.evidence.steps if s.name.startswith(f"{kind}:")), None)
     require(step is not None, f"the run holds no {kind} step")
     assert step is not None
@@ -137,7 +137,7 @@ def _expect_over(f: Findings, life: Life, step: Step) -> None:
     f.expect(not later, f"{life.client} was still answered after {step.name}", *(a.answer for a in later[:3]))
 
 
-def _expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], ended: str, step: Step) -> None:
+def expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], ended: str, step: Step) -> None:
     """Everyone else who was up goes on being answered, without loss beyond the budget; a farewell from the gateway is a death.
 
     Each of them has to have asked enough after the step: nobody is known to be untouched for having been forgotten.

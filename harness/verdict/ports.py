@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.model import Observation, Side, Verdict
+from harness.verdict.dials import dials
 from harness.verdict.findings import Findings, require
-from harness.verdict.reading import UNTRACEABLE, Reading, mark_of, unique
+from harness.verdict.reading import UNTRACEABLE, Reading, mark_of
 from harness.verdict.trust import WIRE, Need, check
 
 FIRST_PORT = 1024
@@ -40,6 +41,11 @@ def ports_by_client(reading: Reading) -> Mapping[str, set[int]]:
     return reading.once(_ports_by_client)
 
 
+def ports_by_life(reading: Reading) -> Mapping[tuple[str, int], Mapping[int, Observation]]:
+    """(client, number of its life) → the ports by which L2TP heard it in that life, each with the first packet that came by it."""
+    return reading.once(_ports_by_life)
+
+
 def port_owners(reading: Reading) -> Mapping[int, frozenset[str]]:
     """The clients that L2TP heard by each port, or has in its account; several where they shared it or it was given out again.
 
@@ -49,10 +55,6 @@ def port_owners(reading: Reading) -> Mapping[int, frozenset[str]]:
 
 
 def _at_boundary(reading: Reading) -> tuple[AtBoundary, ...]:
-    tunnels = {
-        "up": unique((i.tunnel_gateway, c) for c, i in reading.identities.items()),
-        "down": unique((i.tunnel_client, c) for c, i in reading.identities.items()),
-    }
     found = []
     for o in reading.frames(Side.TRANSLATED):
         direction = reading.direction(o)
@@ -63,13 +65,27 @@ def _at_boundary(reading: Reading) -> tuple[AtBoundary, ...]:
         if mark is not None:
             client = reading.numbered(mark.owner)
         else:
-            client = tunnels[direction].get(_tunnel(o), UNTRACEABLE)
+            client = _of_tunnel(reading, o, direction) or UNTRACEABLE
         found.append(AtBoundary(direction, port, client if client in reading.identities else None, o))
     return tuple(found)
 
 
-def _tunnel(o: Observation) -> int | None:
-    return None if o.inner is None or o.inner.l2tp is None else o.inner.l2tp.get("tunnel")
+def _of_tunnel(reading: Reading, o: Observation, direction: str) -> str | None:
+    """By the tunnel in the header; of an SCCRQ, which has none yet, by the one that it offers."""
+    l2tp = (None if o.inner is None else o.inner.l2tp) or {}
+    if l2tp.get("message") == "SCCRQ":
+        return reading.tunnel_owner((l2tp.get("avps") or {}).get("Assigned Tunnel ID"), "down", o.t)
+    return reading.tunnel_owner(l2tp.get("tunnel"), direction, o.t)
+
+
+def _ports_by_life(reading: Reading) -> Mapping[tuple[str, int], Mapping[int, Observation]]:
+    lives = {client: dials(reading, client) for client in reading.clients}
+    found: dict[tuple[str, int], dict[int, Observation]] = {}
+    for seen in at_boundary(reading):
+        if seen.client is not None and seen.direction == "up":
+            number = next(d.number for d in reversed(lives[seen.client]) if d.began <= seen.frame.t)
+            found.setdefault((seen.client, number), {}).setdefault(seen.port, seen.frame)
+    return found
 
 
 def _ports_by_client(reading: Reading) -> Mapping[str, set[int]]:

@@ -16,6 +16,9 @@ T = TypeVar("T")
 CLOSING_STEPS = ("delete-ipsec", "gateway-close", "client-close", "vanish")
 """The steps that end a client on purpose; `<step>:<client>` names one."""
 
+UNDER_WAY_S = 1.0
+"""What a client sent last may be seen this much later elsewhere."""
+
 UNTRACEABLE = "nobody"
 """Stands for a receiver or owner that is none of the run's clients."""
 
@@ -101,6 +104,7 @@ class Reading:
         self._cookie = {pair[0]: i.client for i in evidence.identities for pair in i.cookies}
         lives = [life for i in evidence.identities for life in i.lives or (i,)]
         self._tunnel = Held((i.tunnel_client, i) for i in lives)
+        self._gateway_tunnel = Held((i.tunnel_gateway, i) for i in lives)
         self._outer = Held((p, i) for i in lives for p in {i.outside_ike_port, i.outside_natt_port, i.outside_l2tp_port})
         self._ppp = Held((i.ppp_address, i) for i in lives)
         self._frames: dict[Side, tuple[Observation, ...]] = {
@@ -178,6 +182,10 @@ class Reading:
     def ppp_owners(self, address: str) -> frozenset[str]:
         """The clients that ever had this PPP address; more than one where it was given out again."""
         return self._ppp.ever(address)
+
+    def tunnel_owner(self, tunnel: int | None, direction: str, t: float) -> str | None:
+        """The client whose tunnel has this number at its receiver: the gateway going "up", the client going "down"."""
+        return (self._gateway_tunnel if direction == "up" else self._tunnel).get(tunnel, t)
 
     def sa_owner(self, o: Observation) -> str | None:
         """The client whose SA protects an ESP frame."""
@@ -314,19 +322,6 @@ class Held:
         rows = self._rows.get(key, ())
         if t is not None and len(rows) > 1:
             begun = [life for life in rows if life.since is None or life.since <= t]
-            rows = [life for life in begun if life.until is None or t <= life.until] or begun[-1:]
+            rows = [life for life in begun if life.until is None or t <= life.until + UNDER_WAY_S] or begun[-1:]
         holders = {life.client for life in rows}
         return holders.pop() if len(holders) == 1 else None
-
-
-def unique(rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
-    """key → client for the keys that one client alone has; a key shared by two identifies nobody."""
-    found: dict[Any, str] = {}
-    shared = set()
-    for key, client in rows:
-        if key is None:
-            continue
-        if key in found:
-            shared.add(key)
-        found[key] = client
-    return {key: client for key, client in found.items() if key not in shared}
