@@ -71,7 +71,7 @@ class Runner:
         """
         chosen = script(scenario) if isinstance(scenario, str) else scenario
         count = clients or chosen.clients
-        plans = tuple(replace(plan, **chosen.overrides.get(plan.name, {})) for plan in self.testbed.plans(count))
+        plans = chosen.plans(self.testbed.plans(count))
         bench = self._bench(time or chosen.time)
         gathered = bench.run(self._record(bench, chosen, variant, plans, folder))
         return self._loop.run(self._dissect(gathered, bench, chosen, variant, plans, folder, clear_expected))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from harness.model import ClientPlan
 
 if TYPE_CHECKING:
     from harness.scenario.play import Play
@@ -18,11 +20,12 @@ of the last 2 s before a client's end: less than 2 s and some marks between two 
 @dataclass(frozen=True, slots=True)
 class Script:
     """`clients` is how many take part; `any_number`: the command line may say otherwise. `overrides` are the fields of ClientPlan
-    in which a client, by name, differs from the testbed's.
+    in which a client, by name, differs from the testbed's, `personality` what all others are (None: the testbed's).
 
     `time` is "wall" or "virtual". `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows
     in seconds; it is printed. `nat` is the NAT's personality (None: the testbed's own NAT), `gateway` what of the gateway's
-    settings differs from its variant's. Each client that is up sends `marks_per_s`. A script that is not over after `overrun_s` is
+    settings differs from its variant's. Each client that is up sends `marks_per_s`. `captures` is what simulated captures keep
+    ("everything", or "control": see simulated_captures). A script that is not over after `overrun_s` is
     stuck.
     """
 
@@ -33,11 +36,18 @@ class Script:
     time_scale: float = 1.0
     any_number: bool = False
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    personality: str | None = None
     time: str = "wall"
     nat: str | None = None
     gateway: Mapping[str, Any] = field(default_factory=dict)
     marks_per_s: float = MARKS_PER_S
+    captures: str = "everything"
     overrun_s: float = 300.0
+
+    def plans(self, plans: Iterable[ClientPlan]) -> tuple[ClientPlan, ...]:
+        """The testbed's plans, as this script changes them."""
+        everybody = {} if self.personality is None else {"personality": self.personality}
+        return tuple(replace(plan, **{**everybody, **self.overrides.get(plan.name, {})}) for plan in plans)
 
     def number_of(self, wanted: int | None) -> int:
         """How many clients, when the command line wants `wanted`."""
