@@ -31,9 +31,11 @@ def all_survive_every_newcomer(reading: Reading, *, loss_budget: float = LOSS_BU
     """Everyone comes up and stays up while others come; both confusion matrices are the identity; loss is within the budget."""
     f = Findings()
     found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
-    _expect_own_words(f, reading, towards_far_end(reading), found)
-    _expect_own_words(f, reading, towards_clients(reading), found)
-    return f.verdict(f"{len(found)} clients came up and all stayed up; {_lost(found)}; no mark reached anyone but its owner")
+    expect_own_words(f, reading, towards_far_end(reading), found)
+    expect_own_words(f, reading, towards_clients(reading), found)
+    return f.verdict(
+        f"{len(found)} clients came up and all stayed up; {lost_in_words(found)}; no mark reached anyone but its owner"
+    )
 
 
 @check(*TRAFFIC)
@@ -41,8 +43,10 @@ def clients_live_together(reading: Reading, *, loss_budget: float = LOSS_BUDGET)
     """Two or more clients behind one NAT are up at the same time and answered at the same time."""
     f = Findings()
     found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
-    _expect_own_words(f, reading, towards_clients(reading), found)
-    return f.verdict(f"{len(found)} clients live behind one NAT address; {_lost(found)}; no answer reached anyone but its owner")
+    expect_own_words(f, reading, towards_clients(reading), found)
+    return f.verdict(
+        f"{len(found)} clients live behind one NAT address; {lost_in_words(found)}; no answer reached anyone but its owner"
+    )
 
 
 @check(*TRAFFIC)
@@ -50,7 +54,7 @@ def sessions_last(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verd
     """Everybody who was planned, be it one, comes up and stays up; nothing is said of ports."""
     f = Findings()
     found = expect_alive(f, reading, at_least=1, loss_budget=loss_budget)
-    return f.verdict(f"{', '.join(found)} came up and stayed up; {_lost(found)}")
+    return f.verdict(f"{', '.join(found)} came up and stayed up; {lost_in_words(found)}")
 
 
 @check(*TRAFFIC)
@@ -96,7 +100,7 @@ def _half_a_cure(reading: Reading, newcomer_up: bool | None) -> Verdict:
         f.facts["newcomer_took_s"] = round(up.t - agreed.t, 3)
         how += f" {up.t - agreed.t:.1f} s after its SA was agreed"
     wrong = [f"{count} packets of {owner} went to {who}" for owner, row in astray.items() for who, count in row.items()]
-    return f.verdict("; ".join([f"{', '.join(order[:-1])} lived on; {last} {how}", _lost(found), *wrong]))
+    return f.verdict("; ".join([f"{', '.join(order[:-1])} lived on; {last} {how}", lost_in_words(found), *wrong]))
 
 
 @check(*TRAFFIC)
@@ -111,7 +115,7 @@ def lone_client_works(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> 
     if found[client].up is not None:
         require(client in ports, f"nothing shows the port by which the gateway knows {client}")
         f.expect(ports[client] == {FIRST_PORT}, f"{client} has port {sorted(ports[client])}, not {FIRST_PORT}")
-    return f.verdict(f"{client} works alone, on port {FIRST_PORT}; {_lost(found)}")
+    return f.verdict(f"{client} works alone, on port {FIRST_PORT}; {lost_in_words(found)}")
 
 
 @check(*TRAFFIC)
@@ -125,7 +129,7 @@ def simultaneous_start_succeeds(reading: Reading, *, loss_budget: float = LOSS_B
     found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
     if all(life.up is not None for life in found.values()):
         expect_own_ports(f, reading)
-    _expect_own_words(f, reading, towards_clients(reading), found)
+    expect_own_words(f, reading, towards_clients(reading), found)
     return f.verdict(f"{len(found)} clients started within {spread * 1000:.1f} ms and all came up, each on a port of its own")
 
 
@@ -139,8 +143,8 @@ def no_cross_delivery(reading: Reading, *, smallest: int = 64, largest: int = 12
     found = trusted_lives(reading)
     require(sum(life.up is not None for life in found.values()) >= 2, "fewer than two clients were up: nothing could be crossed")
     f = Findings(sizes=[min(sizes), max(sizes)])
-    _expect_own_words(f, reading, towards_far_end(reading), found)
-    _expect_own_words(f, reading, towards_clients(reading), found)
+    expect_own_words(f, reading, towards_far_end(reading), found)
+    expect_own_words(f, reading, towards_clients(reading), found)
     _expect_once(f, reading)
     for client in reading.clients:
         for r in reading.records(client, RecordKind.MARK_STRANGE):
@@ -194,7 +198,7 @@ def expect_little_lost(f: Findings, client: str, asked: Sequence[Asked], *, budg
     f.expect(len(in_nat) <= max(1, NAT_LOSS_BUDGET * len(asked)), lost, *in_nat[:5])
 
 
-def _expect_own_words(f: Findings, reading: Reading, found: Confusion, clients: Mapping[str, Life]) -> None:
+def expect_own_words(f: Findings, reading: Reading, found: Confusion, clients: Mapping[str, Life]) -> None:
     key = "to_far_end" if found.towards == "the far end" else "to_clients"
     f.facts[key] = found.facts()
     for client, life in clients.items():
@@ -221,7 +225,7 @@ def _expect_once(f: Findings, reading: Reading) -> None:
     f.expect(not found, "; ".join(d.sentence for d in found), *(o for d in found for o in d.frames[:5]))
 
 
-def _lost(found: Mapping[str, Life]) -> str:
+def lost_in_words(found: Mapping[str, Life]) -> str:
     in_nat = sum(life.lost_by(LostBy.NAT) for life in found.values())
     lost = f"{sum(life.lost for life in found.values())} of {sum(life.sent for life in found.values())} marks lost"
     return lost + (f", {in_nat} of them between the two captures" if in_nat else "")
