@@ -119,11 +119,14 @@ class L2tpConfig:
 @dataclass(frozen=True, slots=True)
 class PppConfig:
     """`echo_s`: seconds between LCP Echo-Requests, None to send none; `echo_misses` unanswered ones end the link.
-    `accept` are the authentication protocols taken, best first ("mschapv2", "chap-md5").
+    `accept` are the authentication protocols taken, best first ("mschapv2", "mschapv1", "chap-md5", "pap"). `retry_passwords` are
+    tried where the gateway allows another attempt. `requested_address` is what to ask for, and to give up for another.
 
-    The other role, which the same tables serve: `demand` is the authentication asked of the peer (None: none), `secrets` its
-    users and passwords, `name` the name in the challenge; `local_address` is one's own address (0.0.0.0: the peer assigns it),
-    `assign` the address the peer gets, `assign_dns` its name servers."""
+    The other role, which the same tables serve: `demand` is the authentication asked of the peer (None: none), or several in the
+    order in which they are offered; `secrets` its users and passwords, `name` the name in the challenge, `retries` how many more
+    attempts MS-CHAP gives after a wrong password. `local_address` is one's own address (0.0.0.0: the peer assigns it); `assign` the
+    address that the peer gets, or a function from the user's name to one, None where none is left; `assign_dns` and `assign_nbns`
+    its name servers. `lcp_renegotiation` is what to do with an LCP that a LAC has negotiated already (RFC 2661 §4.4.5)."""
 
     user: str
     password: str = field(repr=False)
@@ -132,14 +135,25 @@ class PppConfig:
     echo_s: float | None = 10.0
     echo_misses: int = 4
     request_dns: bool = True
+    request_nbns: bool = False
+    requested_address: str = "0.0.0.0"
+    retry_passwords: tuple[str, ...] = field(default=(), repr=False)
     compression: bool = True  # ask for PFC and ACFC (RFC 1661 §6.5, §6.6), as Windows and pppd do
-    demand: str | None = None
+    demand: str | tuple[str, ...] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str = ""
+    retries: int = 0
     local_address: str = "0.0.0.0"
-    assign: str | None = None
+    assign: str | Callable[[str], str | None] | None = None
     assign_dns: tuple[str, ...] = ()
+    assign_nbns: tuple[str, ...] = ()
+    lcp_renegotiation: Literal["never", "on-mismatch", "always"] = "always"
     schedule: Schedule = field(default=Schedule((3.0,) * 10))
+
+    @property
+    def demands(self) -> tuple[str, ...]:
+        """The authentications to ask for, first one first."""
+        return () if self.demand is None else (self.demand,) if isinstance(self.demand, str) else self.demand
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,20 +139,28 @@ class TunnelDown(Event):
 @dataclass(frozen=True, slots=True)
 class LcpUp(Event):
     mru_peer: int
-    authentication: str  # "mschapv2", "chap-md5" or "none"
+    authentication: str  # by which the peer asks who we are: "mschapv2", "mschapv1", "chap-md5", "pap" or "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticated(Event):
+    """We have said who we are (`role` "peer"), or the other side has (`role` "authenticator"): then `user` is who."""
+
     method: str
     message: str
+    user: str = ""
+    role: str = "peer"
 
 
 @dataclass(frozen=True, slots=True)
 class PppUp(Event):
+    """`address` is ours, `peer` the other side's. `user` is whom we have authenticated, "" where we have not asked."""
+
     address: str
     peer: str
     dns: tuple[str, ...]
+    nbns: tuple[str, ...] = ()
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,22 @@
-"""CHAP (RFC 1994) with MD5 and MS-CHAPv2 (RFC 2759): one table for the peer and the authenticator, one class a role.
+"""CHAP (RFC 1994) in its three flavours: one table for the peer and the authenticator.
 
-Wire form of Challenge and Response: value size (1) | value | name. An MS-CHAPv2 response is peer challenge (16) | zeros (8) |
-NT response (24) | flags (1).
+Wire form of Challenge and Response: value size (1) | value | name; what the value holds is the flavour's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, IntEnum
+from typing import ClassVar
 
 from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.machine import Machine, Table
-from harness.wire.ppp import mschap
+from harness.wire.ppp.authentication import Exchange
+from harness.wire.ppp.flavour import FLAVOURS, Asked, denial, denied
+from harness.wire.ppp.frame import Protocol
 from harness.wire.ppp.packet import Packet, build, parse, readable
-from harness.wire.retransmit import Retransmit
-
-CHALLENGE_SIZE = 16
-RESPONSE_SIZE = {"mschapv2": 49, "chap-md5": 16}
-
-FAILURES = {
-    "646": "the account may not log on at this time of day",
-    "647": "the account is disabled",
-    "648": "the password has expired",
-    "649": "no permission to dial in",
-    "691": "wrong user name or password",
-    "709": "the password could not be changed",
-}
-"""MS-CHAPv2's error numbers (RFC 2759 §6)."""
 
 
 class Code(IntEnum):
@@ -51,12 +39,16 @@ class State(Enum):
 class Event(Enum):
     OPEN_PEER = "open as peer"
     OPEN_AUTHENTICATOR = "open as authenticator"
+    TAKE_OVER = "open as authenticator, after somebody else's Challenge"
     CHALLENGE = "Challenge"
     RESPONSE_GOOD = "Response that fits"
     RESPONSE_BAD = "Response that does not fit"
+    RESPONSE_MISSED = "Response that does not fit, with another attempt allowed"
+    RESPONSE_REPEATED = "Response that has been judged"
     SUCCESS = "Success"
     SUCCESS_FORGED = "Success without proof of the password"
     FAILURE = "Failure"
+    FAILURE_OPEN = "Failure that allows another attempt, and there is another password"
     TIMEOUT = "timeout"
     GIVE_UP = "the schedule has ended"
     CLOSE = "close"
@@ -67,6 +59,7 @@ class Action(Enum):
     SEND_RESPONSE = "send Response"
     SEND_AGAIN = "send again"
     SEND_RESULT = "send Success or Failure"
+    SEND_CHANCE = "send Failure with a new challenge, and wait"
     SUCCEED = "authenticated"
     FAIL = "failed"
     STOP_TIMER = "stop timer"
@@ -82,6 +75,7 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
     (State.WAIT_RESULT, Event.SUCCESS): ((Action.STOP_TIMER, Action.SUCCEED), State.DONE_PEER),
     (State.WAIT_RESULT, Event.SUCCESS_FORGED): _FAILED,
     (State.WAIT_RESULT, Event.FAILURE): _FAILED,
+    (State.WAIT_RESULT, Event.FAILURE_OPEN): ((Action.SEND_RESPONSE,), State.WAIT_RESULT),
     # RFC 1994 §2: challenges may come at any time while the link is up, and are answered.
     (State.DONE_PEER, Event.CHALLENGE): ((Action.SEND_RESPONSE,), State.DONE_PEER),
     (State.DONE_PEER, Event.SUCCESS): ((Action.STOP_TIMER,), State.DONE_PEER),
@@ -90,6 +84,7 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
     (State.DONE_PEER, Event.TIMEOUT): ((Action.SEND_AGAIN,), State.DONE_PEER),
     (State.DONE_PEER, Event.GIVE_UP): _FAILED,
     (State.CLOSED, Event.OPEN_AUTHENTICATOR): ((Action.SEND_CHALLENGE,), State.WAIT_RESPONSE),
+    (State.CLOSED, Event.TAKE_OVER): ((), State.WAIT_RESPONSE),
     (State.WAIT_RESPONSE, Event.RESPONSE_GOOD): (
         (Action.STOP_TIMER, Action.SEND_RESULT, Action.SUCCEED),
         State.DONE_AUTHENTICATOR,
@@ -98,6 +93,9 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
         (Action.STOP_TIMER, Action.SEND_RESULT, Action.FAIL),
         State.FAILED,
     ),
+    # RFC 2433 §6, RFC 2759 §6: R=1 with a new challenge, which the next Response answers.
+    (State.WAIT_RESPONSE, Event.RESPONSE_MISSED): ((Action.SEND_CHANCE,), State.WAIT_RESPONSE),
+    (State.WAIT_RESPONSE, Event.RESPONSE_REPEATED): ((Action.SEND_RESULT,), State.WAIT_RESPONSE),
     # RFC 1994 §4.2: a Response that comes again gets the same result again.
     (State.DONE_AUTHENTICATOR, Event.RESPONSE_GOOD): ((Action.SEND_RESULT,), State.DONE_AUTHENTICATOR),
     (State.DONE_AUTHENTICATOR, Event.RESPONSE_BAD): ((Action.SEND_RESULT,), State.DONE_AUTHENTICATOR),
@@ -108,32 +106,25 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
 TABLE: Table[State, Event, Action] = Table("chap", State, Event, State.CLOSED, _ROWS)
 
 
-class Chap:
-    """One direction of authentication. `outcome` is None until it is decided, then True or False with `message` in words and,
-    where it is False, `ended_by`: "gateway" (the other side said no), "client" (this side did), "silence"."""
+class Chap(Exchange):
+    protocol: ClassVar[Protocol] = Protocol.CHAP
+    asking_codes: ClassVar[frozenset[int]] = frozenset((Code.RESPONSE,))
 
     def __init__(self, config: PppConfig, method: str, entropy: Entropy, send: Callable[[bytes], None]) -> None:
-        self.method = method
-        self.outcome: bool | None = None
-        self.message = ""
-        self.ended_by = "client"
-        self.facts: dict[str, str] = {}
-        self._config = config
-        self._entropy = entropy
-        self._send = send
+        super().__init__(config, method, entropy, send)
+        self._flavour = FLAVOURS[method]
         self._machine = Machine(TABLE)
-        self._timer = Retransmit(config.schedule)
         self._identifier = 0
         self._challenge = b""
-        self._peer_challenge = b""
-        self._response = b""
-        self._answered: tuple[int, bytes] | None = None  # the challenge that `_packet` answers
-        self._packet = b""
+        self._packet = b""  # what is sent again
         self._result = b""
-
-    @property
-    def deadline(self) -> float | None:
-        return self._timer.deadline
+        # the peer's role
+        self._answered: tuple[int, bytes] | None = None  # the challenge that `_packet` answers
+        self._passwords = [config.password, *config.retry_passwords]
+        self._value = b""
+        # the authenticator's role
+        self._chances = config.retries
+        self._judged: tuple[int, bytes] | None = None
 
     @property
     def state(self) -> State:
@@ -143,19 +134,19 @@ class Chap:
         self._fire(now, Event.OPEN_PEER)
 
     def open_authenticator(self, now: float) -> None:
+        self._authenticates = True
+        self._identifier = self._entropy(1)[0]
+        self._challenge = self._entropy(self._flavour.challenge_size)
         self._fire(now, Event.OPEN_AUTHENTICATOR)
+
+    def take_over(self, now: float, identifier: int, challenge: bytes, value: bytes, user: str) -> None:
+        self._authenticates = True
+        self._identifier, self._challenge = identifier, challenge
+        self._fire(now, Event.TAKE_OVER)
+        self._responded(now, Packet(Code.RESPONSE, identifier, bytes((len(value),)) + value + user.encode()))
 
     def close(self, now: float) -> None:
         self._fire(now, Event.CLOSE)
-
-    def tick(self, now: float) -> None:
-        again = self._timer.expire(now)
-        if again is None:
-            what = "Challenge" if self._machine.state is State.WAIT_RESPONSE else "Response"
-            self.message, self.ended_by = f"no answer to {self._timer.tries} transmissions of the {what}", "silence"
-            self._fire(now, Event.GIVE_UP)
-        elif again:
-            self._fire(now, Event.TIMEOUT)
 
     def receive(self, now: float, information: bytes) -> None:
         packet = parse("chap", information)
@@ -178,54 +169,50 @@ class Chap:
     def _challenged(self, now: float, packet: Packet) -> None:
         reader = Reader("chap", packet.data)
         value = reader.take(reader.u8("value size"), "challenge")
-        if not value or (self.method == "mschapv2" and len(value) != CHALLENGE_SIZE):
+        if not self._flavour.takes(value):
             raise ProtocolError("chap", f"a challenge of {len(value)} bytes")
         if (self._machine.state, Event.CHALLENGE) in TABLE.rows and self._answered != (packet.identifier, value):
-            self._identifier, self._challenge = packet.identifier, value
-            self._answered = packet.identifier, value
-            self._packet = self._respond()
+            self._respond(packet.identifier, value)
         self._fire(now, Event.CHALLENGE)
 
-    def _respond(self) -> bytes:
-        config = self._config
-        if self.method == "mschapv2":
-            self._peer_challenge = self._entropy(CHALLENGE_SIZE)
-            self._response = mschap.nt_response(self._challenge, self._peer_challenge, config.user, config.password)
-            value = self._peer_challenge + bytes(8) + self._response + b"\0"
-        else:
-            value = mschap.chap_md5(self._identifier, config.password, self._challenge)
-        return build(Packet(Code.RESPONSE, self._identifier, bytes((len(value),)) + value + config.user.encode()))
+    def _respond(self, identifier: int, challenge: bytes) -> None:
+        self._identifier, self._challenge = identifier, challenge
+        self._answered = identifier, challenge
+        self._value = self._flavour.respond(self._asked, self._entropy)
+        data = bytes((len(self._value),)) + self._value + self._config.user.encode()
+        self._packet = build(Packet(Code.RESPONSE, identifier, data))
+
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self._identifier, self._challenge, self._config.user, self._passwords[0])
 
     def _match(self, packet: Packet) -> None:
         if self._answered is None or packet.identifier != self._identifier:
             raise ProtocolError("chap", f"{Code(packet.code).name} {packet.identifier} answers no Response of ours")
 
     def _succeeded(self, now: float, text: str) -> None:
-        if self.method != "mschapv2":
-            self.message = text
-            self._fire(now, Event.SUCCESS)
-            return
-        config = self._config
-        proof = mschap.authenticator_response(
-            config.password, self._response, self._peer_challenge, self._challenge, config.user
-        )
-        good = mschap.same(text[: len(proof)].upper().encode(), proof.encode())
-        if good:
-            self.message = text[len(proof) :].strip().removeprefix("M=")
+        message = self._flavour.proven(self._asked, self._value, text)
+        if message is None:
+            title = self._flavour.title
+            self.message = f"{title} Success with a wrong authenticator response (the gateway does not know the password)"
         else:
-            self.message = "MS-CHAPv2 Success with a wrong authenticator response (the gateway does not know the password)"
-        self._fire(now, Event.SUCCESS if good else Event.SUCCESS_FORGED)
+            self.message = message
+        self._fire(now, Event.SUCCESS_FORGED if message is None else Event.SUCCESS)
 
     def _failed(self, now: float, text: str) -> None:
-        self.facts = {"message": text}
-        self.ended_by = "gateway"
-        if self.method == "mschapv2":
-            fields = dict(word.partition("=")[::2] for word in text.split(" M=")[0].split())
-            number = fields.get("E", "")
-            self.facts |= {"error": number}
-            self.message = f"MS-CHAPv2 failure E={number} ({FAILURES.get(number, text)})"
-        else:
-            self.message = f"CHAP-MD5 failure: {text}" if text else "CHAP-MD5 failure (wrong user name or password)"
+        self.message, facts = denial(self._flavour, text)
+        again = facts.pop("challenge", "")
+        self.facts, self.ended_by = {"message": text} | facts, "gateway"
+        if len(self._passwords) > 1 and facts.get("retry") == "1" and self._machine.state is State.WAIT_RESULT:
+            try:
+                challenge = bytes.fromhex(again)
+            except ValueError:
+                challenge = b""
+            if self._flavour.takes(challenge):
+                del self._passwords[0]
+                self._respond((self._identifier + 1) & 0xFF, challenge)
+                self._fire(now, Event.FAILURE_OPEN)
+                return
         self._fire(now, Event.FAILURE)
 
     # The authenticator's role
@@ -234,42 +221,58 @@ class Chap:
         reader = Reader("chap", packet.data)
         value = reader.take(reader.u8("value size"), "response")
         user = readable(reader.rest())
-        if packet.identifier != self._identifier or len(value) != RESPONSE_SIZE[self.method]:
+        after_failure = self._judged is not None and packet.identifier == (self._identifier + 1) & 0xFF
+        if (packet.identifier != self._identifier and not after_failure) or len(value) != self._flavour.value_size:
             raise ProtocolError("chap", f"Response {packet.identifier} of {len(value)} bytes fits no Challenge of ours")
-        password = self._config.secrets.get(user.rpartition("\\")[2])
-        good = password is not None and self._fits(value, user, password)
-        if self._machine.state is State.WAIT_RESPONSE:
-            self._result = self._verdict(good, value, user, password or "")
-            self.message = user if good else f"wrong password for {user}" if password is not None else f"unknown user {user}"
-        self._fire(now, Event.RESPONSE_GOOD if good else Event.RESPONSE_BAD)
-
-    def _fits(self, value: bytes, user: str, password: str) -> bool:
-        if self.method == "mschapv2":
-            return mschap.same(mschap.nt_response(self._challenge, value[:16], user, password), value[24:48])
-        return mschap.same(mschap.chap_md5(self._identifier, password, self._challenge), value)
-
-    def _verdict(self, good: bool, value: bytes, user: str, password: str) -> bytes:
-        if self.method != "mschapv2":
-            text = "Access granted" if good else "Access denied"
-        elif good:
-            text = mschap.authenticator_response(password, value[24:48], value[:16], self._challenge, user) + " M=Access granted"
+        if self._machine.state is not State.WAIT_RESPONSE:
+            self._fire(now, Event.RESPONSE_GOOD)  # judged for good: only the result may have been lost
+        elif self._judged == (packet.identifier, value):
+            self._fire(now, Event.RESPONSE_REPEATED)
         else:
-            text = f"E=691 R=0 C={self._entropy(CHALLENGE_SIZE).hex().upper()} V=3 M=Access denied"
-        return build(Packet(Code.SUCCESS if good else Code.FAILURE, self._identifier, text.encode()))
+            self._judge(now, packet.identifier, value, user)
+
+    def _judge(self, now: float, identifier: int, value: bytes, user: str) -> None:
+        password = self.password_of(user)
+        asked = Asked(identifier, self._challenge, user, password or "")
+        good = password is not None and self._flavour.fits(asked, value)
+        self.user, self._identifier, self._judged = user, identifier, (identifier, value)
+        if good:
+            self.message, event = user, Event.RESPONSE_GOOD
+            text = self._flavour.granted(asked, value)
+        else:
+            self.message = f"wrong password for {user}" if password is not None else f"unknown user {user}"
+            retry = self._chances > 0 and self._flavour.version is not None
+            event = Event.RESPONSE_MISSED if retry else Event.RESPONSE_BAD
+            self._chances -= 1
+            self._challenge = self._entropy(self._flavour.challenge_size)
+            text = denied(self._flavour, self._challenge, retry=retry)
+        self._result = build(Packet(Code.SUCCESS if good else Code.FAILURE, identifier, text.encode()))
+        self._fire(now, event)
 
     # Both
+
+    def _waiting_for(self) -> str:
+        return f"transmissions of the {'Challenge' if self._authenticates else 'Response'}"
+
+    def _again(self, now: float) -> None:
+        self._fire(now, Event.TIMEOUT)
+
+    def _give_up(self, now: float) -> None:
+        self._fire(now, Event.GIVE_UP)
 
     def _fire(self, now: float, event: Event) -> None:
         for action in self._machine.fire(event):
             match action:
                 case Action.SEND_CHALLENGE:
-                    self._identifier = self._entropy(1)[0]
-                    self._challenge = self._entropy(CHALLENGE_SIZE)
-                    value = bytes((CHALLENGE_SIZE,)) + self._challenge + self._config.name.encode()
+                    value = bytes((len(self._challenge),)) + self._challenge + self._config.name.encode()
                     self._packet = build(Packet(Code.CHALLENGE, self._identifier, value))
                     self._send(self._packet)
                     self._timer.start(now, self._packet)
                 case Action.SEND_RESPONSE:
+                    self._send(self._packet)
+                    self._timer.start(now, self._packet)
+                case Action.SEND_CHANCE:
+                    self._packet = self._result
                     self._send(self._packet)
                     self._timer.start(now, self._packet)
                 case Action.SEND_AGAIN:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 
 from harness.errors import ProtocolError
 from harness.wire import events
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.ppp import frame
+from harness.wire.ppp.authentication import Exchange
 from harness.wire.ppp.chap import Chap
 from harness.wire.ppp.echo import EchoTimer
 from harness.wire.ppp.frame import Protocol, protocol_name
 from harness.wire.ppp.ipcp import IpcpOptions
 from harness.wire.ppp.lcp import is_authentication, lcp_options
 from harness.wire.ppp.negotiation import Negotiation, Signal
-from harness.wire.ppp.packet import Code, Packet, readable
+from harness.wire.ppp.packet import Code, Packet, parse_options, readable
+from harness.wire.ppp.pap import Pap
+from harness.wire.ppp.proxied import has_answer, obstacle
+from harness.wire.proxy import Proxy
 
 
 class Phase(Enum):
@@ -42,17 +47,22 @@ class PppCore:
         self._frames: list[bytes] = []
         self._events: list[events.Event] = []
         self._lcp_options = lcp_options(config, entropy)
-        self._lcp = Negotiation(self._lcp_options, config.schedule, self._send_lcp, self._extension)
+        self._lcp = Negotiation(self._lcp_options, config.schedule, partial(self._send, Protocol.LCP), self._extension)
         self._ipcp_options = IpcpOptions(config)
-        self._ipcp = Negotiation(self._ipcp_options, config.schedule, self._send_ipcp)
-        self._peer_role: Chap | None = None  # we say who we are
-        self._authenticator: Chap | None = None  # we ask who the peer is
+        self._ipcp = Negotiation(self._ipcp_options, config.schedule, partial(self._send, Protocol.IPCP))
+        self._peer_role: Exchange | None = None  # we say who we are
+        self._authenticator: Exchange | None = None  # we ask who the peer is
         self._echo = EchoTimer(config.echo_s, config.echo_misses)
         self._phase = Phase.DEAD
+        self._proxy: Proxy | None = None  # what a LAC has settled, until it has been used
         self._closing = False
         self._failed = False
         self._up = False
         self.finished = False
+
+    @property
+    def _roles(self) -> tuple[Exchange, ...]:
+        return tuple(role for role in (self._peer_role, self._authenticator) if role is not None)
 
     # What the owner calls
 
@@ -61,14 +71,31 @@ class PppCore:
         return self._phase
 
     @property
+    def user(self) -> str:
+        """Whom we have authenticated, "" where nobody."""
+        role = self._authenticator
+        return role.user if role is not None and role.outcome else ""
+
+    @property
     def address(self) -> str | None:
         """Our address while IP flows, else None."""
         return self._ipcp_options.address if self._ipcp.opened else None
 
-    def open(self, now: float) -> None:
+    def open(self, now: float, proxy: Proxy | None = None) -> None:
+        """`proxy` is what a LAC has settled with the peer already; the configuration says whether that counts."""
         self._phase = Phase.ESTABLISH
-        self._lcp.open(now)
-        self._lcp.up(now)
+        policy = self._config.lcp_renegotiation
+        why = obstacle(self._config, self._lcp_options, proxy) if proxy is not None and policy != "always" else None
+        if proxy is not None and policy != "always" and why is None:
+            self._proxy = proxy if has_answer(proxy) else None
+            self._lcp_options.adopt(parse_options("lcp", proxy.last_sent))
+            self._lcp.adopt(now, parse_options("lcp", proxy.last_received))
+        elif why is not None and policy == "never":
+            self._fail(now, "LCP", f"the LCP that the LAC has negotiated does not do: {why}", by="client")
+            self._phase, self.finished = Phase.DEAD, True
+        else:
+            self._lcp.open(now)
+            self._lcp.up(now)
         self._settle(now)
 
     def receive(self, now: float, data: bytes) -> None:
@@ -82,9 +109,8 @@ class PppCore:
     def tick(self, now: float) -> None:
         self._lcp.tick(now)
         self._ipcp.tick(now)
-        for chap in (self._peer_role, self._authenticator):
-            if chap is not None:
-                chap.tick(now)
+        for role in self._roles:
+            role.tick(now)
         if self._echo.due(now):
             if self._echo.exhausted:
                 self._fail(now, "LCP", f"no answer to {self._config.echo_misses} LCP Echo-Requests", by="silence")
@@ -94,9 +120,8 @@ class PppCore:
 
     @property
     def deadline(self) -> float | None:
-        parts = (self._lcp, self._ipcp, self._peer_role, self._authenticator, self._echo)
-        times = [part.deadline for part in parts if part is not None and part.deadline is not None]
-        return min(times, default=None)
+        times = [self._lcp.deadline, self._ipcp.deadline, self._echo.deadline, *(role.deadline for role in self._roles)]
+        return min((time for time in times if time is not None), default=None)
 
     def take_frames(self) -> list[bytes]:
         frames, self._frames = self._frames, []
@@ -129,8 +154,8 @@ class PppCore:
             self._lcp.receive(now, information)
         elif not self._lcp.opened:
             raise ProtocolError("ppp", f"{protocol_name(protocol)} while LCP is {self._lcp.state.name}")
-        elif protocol == Protocol.CHAP:
-            self._chap(now, information)
+        elif protocol in (Protocol.CHAP, Protocol.PAP):
+            self._authentication(now, protocol, information)
         elif self._phase is Phase.AUTHENTICATE and not is_authentication(protocol):
             raise ProtocolError("ppp", f"{protocol_name(protocol)} before authentication is done")  # RFC 1661 §3.5
         elif protocol == Protocol.IPCP:
@@ -143,18 +168,21 @@ class PppCore:
             room = self._lcp_options.peer_mru - 6
             self._lcp.send(Code.PROTOCOL_REJECT, protocol.to_bytes(2) + information[:room])
 
-    def _chap(self, now: float, information: bytes) -> None:
-        """Code 1, 3 and 4 go to the role that answers challenges, 2 to the one that sends them."""
-        chap = self._authenticator if information[:1] == b"\x02" else self._peer_role
-        if chap is None:
-            raise ProtocolError("chap", "CHAP was not negotiated in this direction")
-        chap.receive(now, information)
+    def _authentication(self, now: float, protocol: int, information: bytes) -> None:
+        """To the role that answers, or to the one that asks."""
+        for role in self._roles:
+            if role.takes(protocol, information[0] if information else 0):
+                role.receive(now, information)
+                return
+        raise ProtocolError(protocol_name(protocol).lower(), f"{protocol_name(protocol)} was not negotiated in this direction")
 
     def _extension(self, now: float, packet: Packet) -> bool:
         """LCP's codes above Code-Reject."""
         if packet.code == Code.PROTOCOL_REJECT:
             self._protocol_rejected(now, packet)
             return True
+        if packet.code in (Code.IDENTIFICATION, Code.TIME_REMAINING):
+            return True  # RFC 1570: said for our information, not to be answered
         if packet.code not in (Code.ECHO_REQUEST, Code.ECHO_REPLY, Code.DISCARD_REQUEST):
             return False
         if len(packet.data) < 4:
@@ -177,7 +205,7 @@ class PppCore:
         if not self._lcp.opened:  # §5.7: only in the Opened state
             raise ProtocolError("lcp", f"Protocol-Reject while LCP is {self._lcp.state.name}")
         self._lcp.rejected(now, fatal=protocol == Protocol.LCP)
-        if protocol == Protocol.IPCP or (protocol == Protocol.CHAP and self._phase is Phase.AUTHENTICATE):
+        if protocol == Protocol.IPCP or (is_authentication(protocol) and self._phase is Phase.AUTHENTICATE):
             self._fail(now, self._phase.stage, f"the peer rejects {protocol_name(protocol)}", by="gateway")
 
     # What follows from it
@@ -213,9 +241,8 @@ class PppCore:
         stage = "LCP" if self._up else self._phase.stage
         ended_by_peer = self._lcp.closed_by_peer
         self._echo.stop()
-        for chap in (self._peer_role, self._authenticator):
-            if chap is not None:
-                chap.close(now)
+        for role in self._roles:
+            role.close(now)
         self._peer_role = self._authenticator = None
         if self._phase is Phase.NETWORK:
             self._ipcp.down(now)
@@ -229,25 +256,34 @@ class PppCore:
     def _begin_authentication(self, now: float) -> None:
         self._phase = Phase.AUTHENTICATE
         method = self._lcp_options.peer_demands
-        if self._config.demand is not None and self._lcp_options.authentication_rejected:
-            self._fail(now, Phase.AUTHENTICATE.stage, f"the peer refuses {self._config.demand}", by="gateway")
+        demanded = self._lcp_options.demanded
+        if self._config.demands and (self._lcp_options.authentication_rejected or demanded is None):
+            self._fail(now, Phase.AUTHENTICATE.stage, f"the peer refuses {' and '.join(self._config.demands)}", by="gateway")
             return
         if method is not None:
-            self._peer_role = Chap(self._config, method, self._entropy, self._send_chap)
+            self._peer_role = self._exchange(method)
             self._peer_role.open_peer(now)
-        if self._config.demand is not None:
-            self._authenticator = Chap(self._config, self._config.demand, self._entropy, self._send_chap)
-            self._authenticator.open_authenticator(now)
+        if demanded is not None:
+            self._authenticator = self._exchange(demanded)
+            proxy, self._proxy = self._proxy, None
+            if proxy is None:
+                self._authenticator.open_authenticator(now)
+            else:
+                answer = proxy.authen_challenge, proxy.authen_response, proxy.authen_name
+                self._authenticator.take_over(now, proxy.authen_id, *answer)
+
+    def _exchange(self, method: str) -> Exchange:
+        kind = Pap if method == "pap" else Chap
+        return kind(self._config, method, self._entropy, partial(self._send, kind.protocol))
 
     def _judge(self, now: float) -> bool:
         """Whether something followed from the state of authentication (IPCP begins once both directions are satisfied) or of the
         magic numbers. Also sees a challenge fail that came later, while the link was up."""
         if self._failed or self._closing:
             return False
-        chaps = [chap for chap in (self._peer_role, self._authenticator) if chap is not None]
-        for chap in chaps:
-            if chap.outcome is False:
-                self._fail(now, Phase.AUTHENTICATE.stage, chap.message, by=chap.ended_by, facts=chap.facts)
+        for role in self._roles:
+            if role.outcome is False:
+                self._fail(now, Phase.AUTHENTICATE.stage, role.message, by=role.ended_by, facts=role.facts)
                 return True
         for name, layer in (("LCP", self._lcp), ("IPCP", self._ipcp)):
             if layer.hopeless:
@@ -256,11 +292,17 @@ class PppCore:
         if self._lcp_options.looped:
             self._fail(now, "LCP", "the link is looped back: our own magic number came in", by="client")
             return True
-        if self._phase is not Phase.AUTHENTICATE or not all(chap.outcome for chap in chaps):
+        if self._phase is not Phase.AUTHENTICATE or not all(role.outcome for role in self._roles):
             return False
         self._phase = Phase.NETWORK
-        if self._peer_role is not None:
-            self._events.append(events.Authenticated(self._peer_role.method, self._peer_role.message))
+        for role in self._roles:
+            name = "peer" if role is self._peer_role else "authenticator"
+            self._events.append(events.Authenticated(role.method, role.message, role.user, name))
+        if not self._ipcp_options.serve(self.user):
+            reason = f"no address is left for {self.user or 'the peer'}"
+            self._ipcp.send(Code.TERMINATE_REQUEST, reason.encode())
+            self._fail(now, "IPCP", reason, by="client", farewell=reason)
+            return True
         self._ipcp.open(now)
         self._ipcp.up(now)
         return True
@@ -271,8 +313,11 @@ class PppCore:
             if options.address is None:
                 self._fail(now, "IPCP", "the peer gives us no address", by="gateway")
                 return
+            if options.unassigned:
+                self._fail(now, "IPCP", "the peer takes no address from us", by="gateway")
+                return
             self._up = True
-            self._events.append(events.PppUp(options.address, options.peer, options.dns))
+            self._events.append(events.PppUp(options.address, options.peer, options.dns, options.nbns, self.user))
         elif signal is Signal.DOWN:
             ended = self._ipcp.closed_by_peer
             self._link_down(True, "IPCP began again" if ended is None else self._terminated("IPCP", ended))
@@ -305,8 +350,10 @@ class PppCore:
             self._up = False
             self._events.append(events.PppDown(by_peer, reason))
 
-    def _fail(self, now: float, stage: str, reason: str, *, by: str, facts: dict[str, str] | None = None) -> None:
-        """`by` is who ended it: "gateway", "client", "silence"."""
+    def _fail(
+        self, now: float, stage: str, reason: str, *, by: str, facts: dict[str, str] | None = None, farewell: str = ""
+    ) -> None:
+        """`by` is who ended it: "gateway", "client", "silence"; `farewell` what the peer is told."""
         was_up = self._up
         self._link_down(by == "gateway", reason)
         if self._failed or self._closing:
@@ -316,12 +363,12 @@ class PppCore:
             stage, reason = Phase.AUTHENTICATE.stage, f"{reason}; the peer asked for {refused}, which is not accepted"
         self._failed = True
         self._events.append(events.Failed(stage, reason, {"by": by, **(facts or {})}))
-        self._terminate(now)
+        self._terminate(now, farewell)
 
-    def _terminate(self, now: float) -> None:
+    def _terminate(self, now: float, farewell: str = "") -> None:
         if not self.finished:
             self._link_down(False, "closed")
-            self._lcp.close(now)
+            self._lcp.close(now, farewell)
 
     # What goes out
 
@@ -329,11 +376,5 @@ class PppCore:
         options = self._lcp_options
         return frame.build(protocol, information, short_address=options.peer_acfc, short_protocol=options.peer_pfc)
 
-    def _send_lcp(self, packet: bytes) -> None:
-        self._frames.append(self._frame(Protocol.LCP, packet))
-
-    def _send_ipcp(self, packet: bytes) -> None:
-        self._frames.append(self._frame(Protocol.IPCP, packet))
-
-    def _send_chap(self, packet: bytes) -> None:
-        self._frames.append(self._frame(Protocol.CHAP, packet))
+    def _send(self, protocol: int, packet: bytes) -> None:
+        self._frames.append(self._frame(protocol, packet))

@@ -1,4 +1,4 @@
-"""LCP's options (RFC 1661 §6; RFC 1994 §3 for CHAP, RFC 2759 §3 for MS-CHAPv2)."""
+"""LCP's options (RFC 1661 §6; RFC 1334 §2.1 for PAP, RFC 1994 §3 for CHAP and its flavours)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Kind(IntEnum):
 
 AUTHENTICATIONS: Mapping[str, bytes] = {
     "mschapv2": b"\xc2\x23\x81",
+    "mschapv1": b"\xc2\x23\x80",
     "chap-md5": b"\xc2\x23\x05",
+    "pap": b"\xc0\x23",
 }
 """Value of the authentication option for each method there is code for."""
 
@@ -56,8 +58,9 @@ class LcpOptions:
         self._config = config
         self._entropy = entropy
         self._ours: dict[int, bytes] = {}
-        if config.demand is not None:
-            self._ours[Kind.AUTHENTICATION] = AUTHENTICATIONS[config.demand]
+        self._offers = list(config.demands)  # the first is on offer
+        if self._offers:
+            self._ours[Kind.AUTHENTICATION] = AUTHENTICATIONS[self._offers[0]]
         self._ours[Kind.MRU] = config.mru.to_bytes(2)
         self._ours[Kind.MAGIC] = entropy(4)
         if config.compression:
@@ -75,6 +78,11 @@ class LcpOptions:
     def magic(self) -> bytes:
         """Our magic number, or zeros where the peer would have none (§6.4)."""
         return self._ours.get(Kind.MAGIC, bytes(4))
+
+    @property
+    def demanded(self) -> str | None:
+        """The method by which we want the peer to say who it is, as far as that has been negotiated."""
+        return method_of(self._ours.get(Kind.AUTHENTICATION))
 
     @property
     def looped(self) -> bool:
@@ -106,8 +114,11 @@ class LcpOptions:
         self.peer_mru = int.from_bytes(asked.get(Kind.MRU, DEFAULT_MRU.to_bytes(2)))
         self.peer_pfc = Kind.PFC in asked
         self.peer_acfc = Kind.ACFC in asked
-        demanded = asked.get(Kind.AUTHENTICATION)
-        self.peer_demands = next((name for name, value in AUTHENTICATIONS.items() if value == demanded), None)
+        self.peer_demands = method_of(asked.get(Kind.AUTHENTICATION))
+
+    def adopt(self, sent: tuple[Option, ...]) -> None:
+        """Somebody has asked for these in our name, and the peer has acknowledged them."""
+        self._ours = dict(sent)
 
     def nak(self, options: tuple[Option, ...]) -> None:
         for option in options:
@@ -118,13 +129,23 @@ class LcpOptions:
                 self.loops += option.value == self._suggested  # §6.4: our own Nak has come back
                 self._ours[Kind.MAGIC] = self._entropy(4)
             elif option.type == Kind.AUTHENTICATION and option.value != self._ours.get(Kind.AUTHENTICATION):
-                self.authentication_rejected = self._config.demand is not None
+                self._offer_next(option.value)
 
     def reject(self, options: tuple[Option, ...]) -> None:
         for option in options:
             if option.type == Kind.AUTHENTICATION:
                 self.authentication_rejected = True
             self._ours.pop(option.type, None)
+
+    def _offer_next(self, wanted: bytes) -> None:
+        """What the peer would rather have, if that is among what is left to offer, else what is next."""
+        del self._offers[:1]
+        names = [name for name in self._offers if AUTHENTICATIONS[name] == wanted] or self._offers[:1]
+        if not names:
+            self.authentication_rejected = Kind.AUTHENTICATION in self._ours
+            return
+        self._offers = [names[0], *(name for name in self._offers if name != names[0])]
+        self._ours[Kind.AUTHENTICATION] = AUTHENTICATIONS[names[0]]
 
     def saw_magic(self, value: bytes) -> None:
         """Counts our own number in an echo from the peer (§6.4)."""
@@ -153,10 +174,14 @@ class LcpOptions:
 
 def lcp_options(config: PppConfig, entropy: Entropy) -> LcpOptions:
     """ProtocolError where the configuration names an authentication there is no code for."""
-    for name in (*config.accept, *([config.demand] if config.demand else [])):
+    for name in (*config.accept, *config.demands):
         if name not in AUTHENTICATIONS:
             raise ProtocolError("lcp", f"no authentication is named {name}")
     return LcpOptions(config, entropy)
+
+
+def method_of(value: bytes | None) -> str | None:
+    return next((name for name, known in AUTHENTICATIONS.items() if known == value), None)
 
 
 def is_authentication(protocol: int) -> bool:

@@ -1,4 +1,4 @@
-"""The cryptography of CHAP: MD5 (RFC 1994 §4.1) and MS-CHAPv2 (RFC 2759 §8).
+"""The cryptography of CHAP: MD5 (RFC 1994 §4.1), MS-CHAPv1 (RFC 2433 Appendix A) and MS-CHAPv2 (RFC 2759 §8).
 
 MD4 and single DES come from pycryptodome: OpenSSL 3 refuses both. They are broken as ciphers; the protocol still asks for them.
 """
@@ -13,6 +13,7 @@ from Crypto.Hash import MD4
 
 _SIGNING = b"Magic server to client signing constant"
 _ITERATION = b"Pad to make it do more than one iteration"
+_LM_BLOCK = b"KGS!@#$%"
 
 
 def chap_md5(identifier: int, password: str, challenge: bytes) -> bytes:
@@ -32,10 +33,20 @@ def challenge_hash(peer_challenge: bytes, challenge: bytes, user: str) -> bytes:
 
 
 def nt_response(challenge: bytes, peer_challenge: bytes, user: str, password: str) -> bytes:
-    """24 bytes (§8.1): the challenge hash under three DES keys cut from the password's hash, padded with zeros."""
-    block = challenge_hash(peer_challenge, challenge, user)
-    padded = nt_password_hash(password) + bytes(5)
+    """MS-CHAPv2's 24 bytes (RFC 2759 §8.1): MS-CHAPv1's computation over the challenge hash."""
+    return v1_response(challenge_hash(peer_challenge, challenge, user), nt_password_hash(password))
+
+
+def v1_response(block: bytes, password_hash: bytes) -> bytes:
+    """24 bytes (RFC 2433 A.5): 8 bytes of challenge under three DES keys cut from the password's hash, padded with zeros."""
+    padded = password_hash + bytes(5)
     return b"".join(_des(padded[start : start + 7], block) for start in (0, 7, 14))
+
+
+def lm_password_hash(password: str) -> bytes:
+    """LAN Manager's 16 bytes (RFC 2433 A.2): a constant under two DES keys that are the password's 14 letters in capitals."""
+    letters = password.upper().encode("cp437", "replace")[:14].ljust(14, b"\0")
+    return _des(letters[:7], _LM_BLOCK) + _des(letters[7:], _LM_BLOCK)
 
 
 def authenticator_response(password: str, response: bytes, peer_challenge: bytes, challenge: bytes, user: str) -> str:

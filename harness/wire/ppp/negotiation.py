@@ -77,6 +77,7 @@ class Negotiation:
         self._left = 0  # the restart counter
         self._sent = 0  # transmissions since irc
         self._naks = 0
+        self._farewell = b""
         self._identifier = 0
         self._asked: bytes | None = None  # options of the request that is under way
         self._request_identifier = 0
@@ -118,8 +119,20 @@ class Negotiation:
     def open(self, now: float) -> None:
         self._fire(now, Event.OPEN)
 
-    def close(self, now: float) -> None:
+    def close(self, now: float, reason: str = "") -> None:
+        """`reason` is what the Terminate-Request says (RFC 1661 §5.5)."""
+        self._farewell = reason.encode()
         self._fire(now, Event.CLOSE)
+
+    def adopt(self, now: float, agreed: tuple[Option, ...]) -> None:
+        """Opens as if both requests had just been acknowledged, without a packet: somebody else has seen to that. `agreed` is the
+        peer's request."""
+        self.options.agree(agreed)
+        for event in (Event.OPEN, Event.UP, Event.REQUEST_GOOD, Event.ACK):
+            for action in self._machine.fire(event):
+                if action in (Action.LAYER_UP, Action.INIT_RESTART):
+                    self._act(now, action, None)
+        self.deadline = None
 
     def rejected(self, now: float, *, fatal: bool) -> None:
         """The peer's Protocol-Reject named this protocol (fatal), or one that can be done without."""
@@ -238,7 +251,7 @@ class Negotiation:
             case Action.SEND_REQUEST:
                 self._request(now)
             case Action.SEND_TERMINATE_REQUEST:
-                self.send(Code.TERMINATE_REQUEST, b"")
+                self.send(Code.TERMINATE_REQUEST, self._farewell)
                 self._count(now)
             case Action.SEND_TERMINATE_ACK:
                 identifier = self._identifier if packet is None else packet.identifier

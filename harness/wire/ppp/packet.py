@@ -22,6 +22,8 @@ class Code(IntEnum):
     ECHO_REQUEST = 9
     ECHO_REPLY = 10
     DISCARD_REQUEST = 11
+    IDENTIFICATION = 12  # RFC 1570 §1.1
+    TIME_REMAINING = 13  # RFC 1570 §1.2
 
 
 class Packet(NamedTuple):

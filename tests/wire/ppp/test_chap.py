@@ -180,12 +180,14 @@ def test_a_challenge_while_the_link_is_up_is_answered() -> None:
 
 
 LISTED = {
-    State.CLOSED: {Event.OPEN_PEER, Event.OPEN_AUTHENTICATOR},
+    State.CLOSED: {Event.OPEN_PEER, Event.OPEN_AUTHENTICATOR, Event.TAKE_OVER},
     State.WAIT_CHALLENGE: {Event.CHALLENGE},
     State.WAIT_RESULT: {
-        Event.CHALLENGE, Event.SUCCESS, Event.SUCCESS_FORGED, Event.FAILURE, Event.TIMEOUT, Event.GIVE_UP,
+        Event.CHALLENGE, Event.SUCCESS, Event.SUCCESS_FORGED, Event.FAILURE, Event.FAILURE_OPEN, Event.TIMEOUT, Event.GIVE_UP,
     },
-    State.WAIT_RESPONSE: {Event.RESPONSE_GOOD, Event.RESPONSE_BAD, Event.TIMEOUT, Event.GIVE_UP},
+    State.WAIT_RESPONSE: {
+        Event.RESPONSE_GOOD, Event.RESPONSE_BAD, Event.RESPONSE_MISSED, Event.RESPONSE_REPEATED, Event.TIMEOUT, Event.GIVE_UP,
+    },
     State.DONE_PEER: {Event.CHALLENGE, Event.SUCCESS, Event.SUCCESS_FORGED, Event.FAILURE, Event.TIMEOUT, Event.GIVE_UP},
     State.DONE_AUTHENTICATOR: {Event.RESPONSE_GOOD, Event.RESPONSE_BAD},
     State.FAILED: set(),
