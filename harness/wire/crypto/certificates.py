@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import gmpy2
+from Crypto.Util.asn1 import DerObject, DerObjectId, DerSequence, DerSetOf
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -22,6 +23,7 @@ from harness.errors import ProtocolError
 
 MAX_PATH = 8  # certificates between a peer's own and the anchor
 _LEAST_PADDING = 8
+_STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}  # by the DER tag
 T = TypeVar("T", bound=x509.ExtensionType)
 _UNDERSTOOD = {
     x509.oid.ExtensionOID.BASIC_CONSTRAINTS,
@@ -92,6 +94,38 @@ def read_certificate(der: bytes) -> x509.Certificate:
     except _UNREADABLE as error:
         raise ProtocolError("crypto", f"a certificate that cannot be read: {error}") from error
     return certificate
+
+
+def read_name(der: bytes) -> x509.Name:
+    """A distinguished name. Whether its strings are printable, UTF-8 or BMP strings makes no difference to it (RFC 5280 §7.1)."""
+    try:
+        return x509.Name([_relative_name(part) for part in _elements(DerSequence(), der)])
+    except (ValueError, IndexError, KeyError) as error:
+        raise ProtocolError("crypto", f"a distinguished name that cannot be read: {error}") from error
+
+
+def _relative_name(der: bytes) -> x509.RelativeDistinguishedName:
+    attributes = []
+    for pair in _elements(DerSetOf(), der):
+        kind, value = _elements(DerSequence(), pair)
+        text = DerObject().decode(value, strict=True).payload.decode(_STRINGS[value[0]])
+        attributes.append(x509.NameAttribute(x509.ObjectIdentifier(DerObjectId().decode(kind).value), text))
+    return x509.RelativeDistinguishedName(attributes)
+
+
+def _elements(reader: DerSequence | DerSetOf, der: bytes) -> list[bytes]:
+    """All but integers, which no name has, are given as they stand."""
+    reader.decode(der, strict=True)
+    found: list[bytes | int] = [reader[index] for index in range(len(reader))]
+    elements = [element for element in found if isinstance(element, bytes)]
+    if len(elements) < len(found):
+        raise ValueError("an integer")
+    return elements
+
+
+def same_name(one: x509.Name, other: x509.Name) -> bool:
+    """Whether two names are the same but for case (RFC 5280 §7.1)."""
+    return one.rfc4514_string().casefold() == other.rfc4514_string().casefold()
 
 
 def trusted_key(received: Sequence[x509.Certificate], anchors: Iterable[x509.Certificate], date: datetime) -> RSAPublicKey:

@@ -22,6 +22,8 @@ from harness.wire.crypto.certificates import (
     check_signature,
     name_of,
     read_certificate,
+    read_name,
+    same_name,
     sign,
     trusted_key,
 )
@@ -148,7 +150,7 @@ def _certificates(payloads: Iterable[Payload]) -> list[x509.Certificate]:
 def _vouches(certificate: x509.Certificate, identity: Identification) -> bool:
     """Whether the ID is the certificate's subject, or one of its alternative names (RFC 4945 §3.1)."""
     if identity.kind == registry.ID_DER_ASN1_DN:
-        return certificate.subject.public_bytes() == identity.value
+        return same_name(certificate.subject, read_name(identity.value))
     names = alternative_names(certificate)
     if names is None:
         return False

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
+from harness.wire.crypto.certificates import read_name
 from harness.wire.ike import registry
 
 MAX_SPIS = 256  # of one Delete payload
@@ -51,11 +52,21 @@ class Identification:
             return str(ipaddress.IPv4Address(self.value))
         if self.kind in (registry.ID_FQDN, registry.ID_USER_FQDN):
             return self.value.decode("ascii", "backslashreplace")
+        if self.kind == registry.ID_DER_ASN1_DN:
+            return _distinguished_name(self.value)
         return f"type {self.kind} {self.value.hex()}"
 
     def __str__(self) -> str:
         text = self.name
         return f"{text}[{self.protocol}/{self.port}]" if self.protocol or self.port else text
+
+
+def _distinguished_name(der: bytes) -> str:
+    """In text (RFC 4514); what is none is shown as it is, since a name is only shown, and whether it is good is asked elsewhere."""
+    try:
+        return read_name(der).rfc4514_string()
+    except ProtocolError:
+        return f"no distinguished name {der.hex()}"
 
 
 def packed(address: str) -> bytes:

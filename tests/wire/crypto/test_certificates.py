@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import authorities as pki
@@ -133,6 +134,28 @@ def test_damaged_certificates_are_refused_or_read(data: st.DataObject) -> None:
         except ProtocolError:
             continue
         assert read.tbs_certificate_bytes == OWN.tbs_certificate_bytes  # else its signature would not hold
+
+
+STRONGSWANS = bytes.fromhex("3021310d300b060355040a1304546573743110300e0603550403130767617465776179")  # "O=Test, CN=gateway"
+
+
+def test_a_name_is_the_same_in_whatever_strings() -> None:
+    ours = pki.name("gateway")
+    assert ours.public_bytes() != STRONGSWANS  # UTF-8 strings here, printable ones there
+    assert certificates.read_name(STRONGSWANS) == certificates.read_name(ours.public_bytes()) == ours
+    assert certificates.same_name(ours, pki.name("GateWay"))
+    assert not certificates.same_name(ours, pki.name("gateway2"))
+
+
+@given(st.data())
+@settings(max_examples=300)
+def test_damaged_names_are_refused_or_read(data: st.DataObject) -> None:
+    bent = bytearray(STRONGSWANS)
+    for _ in range(data.draw(st.integers(0, 3))):
+        bent[data.draw(st.integers(0, len(bent) - 1))] = data.draw(st.integers(0, 255))
+    for der in (bytes(bent), bytes(bent[: data.draw(st.integers(0, len(bent)))]), data.draw(st.binary(max_size=60))):
+        with suppress(ProtocolError):
+            certificates.read_name(der).rfc4514_string()
 
 
 def test_credentials_from_files() -> None:
