@@ -8,11 +8,11 @@ the first client). The NAT drops nothing and rewrites no payload: it has no help
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from harness.lab import tools
 from harness.lab.namespaces import Netns
 from harness.model.testbed import NatSpec
+from harness.nat import Mapping
 
 SETTINGS = {
     "net/ipv4/ip_forward": "1",
@@ -24,27 +24,6 @@ SETTINGS = {
 
 _PAIR = re.compile(r"(src|dst|sport|dport|packets|bytes)=(\S+)")
 _LINE = re.compile(r"(?P<protocol>\w+)\s+\d+\s+(?P<left>\d+)\s+(?P<rest>.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """One row of the NAT's table: inside address and port seen outside as outside address and port, towards one remote end.
-
-    `answered`: something came back; `expires_s`: seconds until it is forgotten if nothing more passes. The packet counts are None
-    where the kernel keeps none.
-    """
-
-    protocol: str
-    inside_address: str
-    inside_port: int
-    outside_address: str
-    outside_port: int
-    remote_address: str
-    remote_port: int
-    answered: bool
-    expires_s: int
-    packets_up: int | None = None
-    packets_down: int | None = None
 
 
 class NatNode:

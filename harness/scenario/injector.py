@@ -15,10 +15,10 @@ from hashlib import blake2b
 from types import TracebackType
 
 from harness.clients.fleet import Fleet
-from harness.lab.nat import Mapping
 from harness.lab.software import Lab
 from harness.lab.topology import OUTSIDE_PORT
 from harness.model import RecordKind
+from harness.nat import Mapping
 from harness.wire import ip
 
 INJECTOR = "injector"  # whose records they are

@@ -1,4 +1,7 @@
-"""The kernel's NAT, as the lab sets it up: it translates, it can be read, it can be made to forget."""
+"""The NATs of the lab, the kernel's and the project's own: they translate, they can be read, they can be made to forget.
+
+A body `name(personality)` is played on both: None is the kernel's NAT, "pat" the userland one that behaves like it.
+"""
 
 import socket
 import time
@@ -8,8 +11,10 @@ import pytest
 from enclosed import enclosed
 
 from harness.lab import enclosure
-from harness.lab.nat import Mapping, parse
+from harness.lab.nat import parse
 from harness.lab.topology import Topology
+from harness.lab.userland_nat import UserlandNat
+from harness.nat import Mapping
 from harness.testbed import check
 
 lab = pytest.mark.lab
@@ -49,10 +54,12 @@ def test_a_line_without_ports_is_no_mapping(line):
 class Play:
     """The lab's nodes, and in the gateway's place a socket that answers what it is told to."""
 
-    def __init__(self, prefix="10.0.0.0/24"):
+    def __init__(self, prefix="10.0.0.0/24", personality=None):
         testbed = check(enclosure.ROOT / "testbeds/linux.yaml")
         self.testbed = replace(testbed, clients=replace(testbed.clients, prefix=prefix))
         self.nodes = Topology(self.testbed)
+        if personality is not None:
+            self.nodes.nat = UserlandNat(self.nodes.nat.netns, self.testbed.nat, prefix, personality, seed=bytes(32))
         self.nodes.up()
         self.nodes.wan.ip("address", "add", f"{GATEWAY}/24", "dev", "switch0")
         self.nat = self.nodes.nat
@@ -81,8 +88,8 @@ class Play:
         assert (heard, source) == (text, (GATEWAY, 500))
 
 
-def translate_and_forget():
-    play = Play()
+def translate_and_forget(personality=None):
+    play = Play(personality=personality)
     first, second = play.client("10.0.0.2", 500), play.client("10.0.0.3", 500)
     seen = [play.ask(first, b"one"), play.ask(second, b"two")]
     assert {address for address, _ in seen} == {NAT}
@@ -124,6 +131,18 @@ def test_it_translates_and_forgets():
 @enclosed(rootless=True)
 def test_it_translates_and_forgets_without_root():
     translate_and_forget()
+
+
+@lab
+@enclosed
+def test_the_userland_nat_translates_and_forgets():
+    translate_and_forget("pat")
+
+
+@lab
+@enclosed(rootless=True)
+def test_the_userland_nat_translates_and_forgets_without_root():
+    translate_and_forget("pat")
 
 
 @lab
