@@ -1,0 +1,161 @@
+"""The PPP links of the gateway's calls: who has logged in, at which address, and what they send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.virtual.journal import Journal
+from harness.virtual.parts import Parts
+from harness.virtual.pool import Login
+from harness.virtual.settings import Settings
+from harness.wire import events
+from harness.wire.config import Entropy, PppConfig
+from harness.wire.ppp import PppCore
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One PPP link. `assigned` is the address it may have, `up` whether it has it. `index` is no other link's, ever."""
+
+    index: int
+    tunnel: int
+    session: int
+    remote: int  # the peer's ID of the session
+    where: tuple[str, int]
+    ppp: PppCore
+    login: Login
+    assigned: str | None
+    mtu: int = 1500
+    up: bool = False
+    given: bool = False  # it has been up at its address
+    hang_up_at: float | None = None
+
+    @property
+    def interface(self) -> str:
+        return f"ppp{self.index}"
+
+    @property
+    def deadline(self) -> float | None:
+        times = [time for time in (self.ppp.deadline, self.hang_up_at) if time is not None]
+        return min(times, default=None)
+
+    def tick(self, now: float, patience: float) -> bool:
+        """Whether the call is to be hung up: PPP has ended, and the peer had `patience` seconds to do it."""
+        self.ppp.tick(now)
+        if self.hang_up_at is not None:
+            return now >= self.hang_up_at
+        if self.ppp.finished:
+            self.hang_up_at = now + patience
+        return False
+
+
+class Links:
+    """`deliver` takes the IP packets that come out of a link. `by_address` are those that are up."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        entropy: Entropy,
+        parts: Parts,
+        journal: Journal,
+        first_index: int,
+        deliver: Callable[[float, Link, bytes], None],
+    ) -> None:
+        self.settings = settings
+        self.by_address: dict[str, Link] = {}
+        self.next_index = first_index
+        self._entropy = entropy
+        self._parts = parts
+        self._journal = journal
+        self._deliver = deliver
+        self._pool = parts.address_pool(settings)
+        self._authenticator = parts.authenticator(settings)
+
+    def reconfigure(self, settings: Settings) -> None:
+        self.settings = settings
+        self._authenticator = self._parts.authenticator(settings)
+
+    def begin(self, now: float, tunnel: int, session: int, remote: int, where: tuple[str, int]) -> Link:
+        """A link for a call that has come up; without an address where the pool is empty, which IPCP then ends."""
+        look = self.settings.personality
+        login = Login(self._authenticator)
+        assigned = self._pool.give()
+        if assigned is None:
+            self._journal.tell(now, "refused", *where, layer="IPCP", session=session, reason="the address pool is exhausted")
+        config = PppConfig(
+            user="",
+            password="",
+            mru=look.mru,
+            accept=(),
+            echo_s=look.echo,
+            echo_misses=look.echo_misses,
+            request_dns=False,
+            demand=None if look.authentication == "none" else look.authentication,
+            secrets=login,
+            name=look.ppp_name,
+            local_address=self.settings.ppp_address,
+            assign=assigned,
+            schedule=look.ppp_schedule,
+        )
+        ppp = self._parts.ppp_core(config, self._entropy)
+        link = Link(self.next_index, tunnel, session, remote, where, ppp, login, assigned)
+        self.next_index += 1
+        ppp.open(now)
+        return link
+
+    def pump(self, now: float, link: Link) -> list[bytes]:
+        """Hears what its PPP tells; returns the frames to send."""
+        for event in link.ppp.take_events():
+            self._hear(now, link, event)
+        if link.ppp.finished and link.hang_up_at is None:
+            link.hang_up_at = now + self.settings.personality.hang_up
+        return link.ppp.take_frames()
+
+    def _hear(self, now: float, link: Link, event: events.Event) -> None:
+        match event:
+            case events.IpPacket():
+                if link.up:
+                    self._deliver(now, link, event.packet)
+            case events.LcpUp():
+                link.mtu = event.mru_peer
+            case events.PppUp():
+                self._up(now, link, event)
+            case events.PppDown():
+                self._down(now, link, "client" if event.by_peer else "gateway", event.reason)
+            case events.Refused():
+                self._tell(now, link, "refused", layer=event.layer, reason=event.reason)
+            case events.Failed():
+                self._tell(now, link, "refused", layer=event.stage, reason=event.reason)
+
+    def _up(self, now: float, link: Link, event: events.PppUp) -> None:
+        if link.assigned is None or event.peer != link.assigned:
+            self._tell(now, link, "refused", layer="IPCP", reason=f"{event.peer} was not assigned to it")
+            link.ppp.close(now)
+            return
+        link.up = link.given = True
+        self.by_address[link.assigned] = link
+        self._tell(now, link, "ppp-up", address=link.assigned, interface=link.interface)
+        self._tell(now, link, "address-given", address=link.assigned)
+
+    def _down(self, now: float, link: Link, by: str, reason: str) -> None:
+        if not link.up or link.assigned is None:
+            return
+        link.up = False
+        del self.by_address[link.assigned]
+        self._tell(now, link, "ppp-down", address=link.assigned, by=by, reason=reason)
+
+    def end(self, now: float, link: Link, by: str, reason: str) -> None:
+        """The call is over."""
+        self._down(now, link, by, reason)
+        if link.assigned is None:
+            return
+        self._pool.free(link.assigned)
+        if link.given:
+            self._tell(now, link, "address-freed", address=link.assigned)
+        link.assigned = None
+
+    def _tell(self, now: float, link: Link, kind: str, **detail: object) -> None:
+        self._journal.tell(
+            now, kind, *link.where, tunnel=link.tunnel, session=link.session, user=link.login.user, **detail
+        )
