@@ -32,6 +32,23 @@ def read(path: Path) -> At:
     return At(node, str(path), TOP)
 
 
+def overlay(base: At, over: At) -> At:
+    """`base` with what `over` says in its place, mapping by mapping; a list is replaced as a whole."""
+    if not (isinstance(base.node, yaml.MappingNode) and isinstance(over.node, yaml.MappingNode)):
+        return over
+    said = {key.value: (key, value) for key, value in over.node.value}
+    kept = []
+    for key, value in base.node.value:
+        if key.value in said:
+            there = said.pop(key.value)
+            merged = overlay(At(value, base.file, base.path), At(there[1], over.file, over.path))
+            kept.append((there[0], merged.node))
+        else:
+            kept.append((key, value))
+    node = yaml.MappingNode(over.node.tag, kept + list(said.values()), over.node.start_mark, over.node.end_mark)
+    return At(node, over.file, over.path)
+
+
 @dataclass(frozen=True, slots=True)
 class At:
     """One YAML node with its place, read as exactly the type that is asked for."""
@@ -60,6 +77,15 @@ class At:
         if missing:
             raise self.wrong("missing: " + ", ".join(missing))
         return found
+
+    def without(self, key: str) -> tuple[At | None, At]:
+        """The value of an optional key of this mapping, and the mapping without it."""
+        if not isinstance(self.node, yaml.MappingNode):
+            return None, self
+        found = [value for name, value in self.node.value if name.value == key]
+        rest = [(name, value) for name, value in self.node.value if name.value != key]
+        node = yaml.MappingNode(self.node.tag, rest, self.node.start_mark, self.node.end_mark)
+        return (At(found[0], self.file, key) if found else None), At(node, self.file, self.path)
 
     def items(self, read_item: Callable[[At], T]) -> tuple[T, ...]:
         if not isinstance(self.node, yaml.SequenceNode) or not self.node.value:

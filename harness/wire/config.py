@@ -67,7 +67,7 @@ class IkeConfig:
     id_port: int = 0
     l2tp_port: int = 1701
     client_ports: tuple[int, ...] = (0, 1701)
-    keepalive_s: float = 20.0
+    keepalive_s: float = 20.0  # 0: none, whatever becomes of the mapping
     dpd_s: float | None = None  # idle seconds before an R-U-THERE; None answers only
     rekey_margin: float | None = 0.8
     admit: Callable[[], int | None] | None = None

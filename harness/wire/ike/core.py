@@ -154,7 +154,7 @@ class IkeCore:
 
     def _keepalive_at(self) -> float | None:
         """Only the side behind the NAT keeps the mapping open, and only once floated (RFC 3948 §4)."""
-        if not self._all.behind_nat or not (self._all.sas or self._all.pairs):
+        if not self._all.behind_nat or not (self._all.sas or self._all.pairs) or self.config.keepalive_s <= 0:
             return None
         return self._all.outbox.sent_at + self.config.keepalive_s
 
