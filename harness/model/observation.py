@@ -112,7 +112,8 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
-    """How far a capture is to be trusted. `dropped` counts what the kernel or the interface lost."""
+    """How far a capture is to be trusted. `dropped` counts what the kernel or the interface lost. `kept` is "everything", or
+    "without-keepalives": not what keeps idle sessions and NAT mappings alive (scenario/simulated_captures.py says how it is known)."""
 
     side: Side
     path: str
@@ -120,3 +121,4 @@ class CaptureFacts:
     frames: int
     dropped: int
     complete: bool  # the capturing process ran from before the first packet to the orderly end
+    kept: str = "everything"

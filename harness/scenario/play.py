@@ -59,7 +59,7 @@ class Play:
         """Carries out a script (harness/scenario/scripts.py), between the gateway's first view and its last."""
         await self.view("before")
         await run(self)
-        await self._come_to_rest(*self.fleet.clients)
+        await self.come_to_rest(*self.fleet.clients)
         await self.view("end")
 
     # Steps
@@ -78,13 +78,13 @@ class Play:
 
     async def hold(self, seconds: float) -> None:
         """Marked traffic flows, and nothing else happens."""
-        async with self._step("hold", seconds=seconds):
+        async with self.step("hold", seconds=seconds):
             await self.fleet.until(lambda fleet: False, seconds)
 
     async def idle(self, seconds: float) -> None:
         """Nobody sends marked traffic; who was up sends it again afterwards."""
         up = [client for client in self.fleet.clients.values() if client.up]
-        async with self._step("idle", seconds=seconds):
+        async with self.step("idle", seconds=seconds):
             for client in up:
                 client.stop_marks()
             await self.fleet.until(lambda fleet: False, seconds)
@@ -95,17 +95,17 @@ class Play:
     async def client_close(self, name: str) -> None:
         """The client hangs up as Windows does. A client that is gone already has nothing to close: the step says so."""
         client = self.fleet[name]
-        async with self._step(f"client-close:{name}", name) as detail:
+        async with self.step(f"client-close:{name}", name) as detail:
             detail["carried_out"] = client.up
             if client.up:
-                await self._come_to_rest(name)
+                await self.come_to_rest(name)
                 client.disconnect()
                 await self.fleet.until(lambda fleet: not client.connected, LEAVE_S)
 
     async def delete_ipsec(self, name: str) -> None:
         """The gateway deletes the client's SAs and tells it so (Delete payloads)."""
         client = self.fleet[name]
-        async with self._step(f"delete-ipsec:{name}", name, by="gateway") as detail:
+        async with self.step(f"delete-ipsec:{name}", name, by="gateway") as detail:
             sa = client.last.get(RecordKind.ESP_UP)
             detail["carried_out"] = client.up and sa is not None
             if client.up and sa is not None:
@@ -115,7 +115,7 @@ class Play:
     async def gateway_close(self, name: str) -> None:
         """The LNS closes the client's tunnel (StopCCN)."""
         client = self.fleet[name]
-        async with self._step(f"gateway-close:{name}", name) as detail:
+        async with self.step(f"gateway-close:{name}", name) as detail:
             tunnel = self._tunnel(name) if client.up else None
             if tunnel is not None:
                 # A gateway that has evicted the client has given its tunnel up before: then there is nothing left to close.
@@ -128,7 +128,7 @@ class Play:
 
     async def vanish(self, name: str) -> None:
         """The client is gone from one moment to the next. `settle` waits for the gateway to notice."""
-        async with self._step(f"vanish:{name}", name) as detail:
+        async with self.step(f"vanish:{name}", name) as detail:
             detail["carried_out"] = self.fleet[name].up
             if self.fleet[name].up:
                 self.fleet[name].vanish()
@@ -159,23 +159,23 @@ class Play:
 
     async def nat_clears(self, name: str) -> None:
         """The NAT drops the mappings of one client, as `clear ip nat translation` does."""
-        async with self._step(f"nat-clears:{name}", name) as detail:
+        async with self.step(f"nat-clears:{name}", name) as detail:
             detail["mappings"] = self.bench.nat.forget(self.fleet[name].plan.address)
 
     async def nat_reboots(self) -> None:
         """The NAT loses its table and begins to give ports anew."""
-        async with self._step("nat-reboots"):
+        async with self.step("nat-reboots"):
             self.bench.nat.reboot()
 
     async def nat_renumbers(self, outside: str) -> None:
         """The NAT's outside address changes, as on a DSL line at night."""
-        async with self._step("nat-renumbers", outside=outside):
+        async with self.step("nat-renumbers", outside=outside):
             self.bench.nat.renumber(outside)
 
     async def silence(self, name: str, seconds: float) -> None:
         """The client sends no marked traffic for so long. Whether its keepalives go on is its personality's matter."""
         client = self.fleet[name]
-        async with self._step(f"silence:{name}", name, seconds=seconds) as detail:
+        async with self.step(f"silence:{name}", name, seconds=seconds) as detail:
             detail["carried_out"] = client.up
             client.stop_marks()
             await self.fleet.until(lambda fleet: False, seconds)
@@ -184,12 +184,12 @@ class Play:
 
     async def demux(self, on: bool) -> None:
         """`set nat demux` is taken into the gateway's configuration, or out of it. SAs that are up stay."""
-        async with self._step(f"demux-{'on' if on else 'off'}"):
+        async with self.step(f"demux-{'on' if on else 'off'}"):
             await self.gateway.reconfigure(demux=on)
 
     async def come_back(self, name: str) -> None:
         """A client that has gone dials again."""
-        async with self._step(f"return:{name}", name):
+        async with self.step(f"return:{name}", name):
             await self._dial(name)
         await self.view(f"after-return:{name}")
 
@@ -207,25 +207,25 @@ class Play:
 
     async def reconfigure(self, **changes: Any) -> None:
         """The gateway takes other settings from now on; who is up stays up."""
-        async with self._step("reconfigure"):
+        async with self.step("reconfigure"):
             await self.gateway.reconfigure(**changes)
 
     async def gateway_silent(self) -> None:
         """The gateway neither hears nor says anything any more."""
-        async with self._step("gateway-silent"):
+        async with self.step("gateway-silent"):
             await self.gateway.silence()
 
     async def gateway_killed(self) -> None:
         """The gateway's daemons die, without a word to anybody."""
-        async with self._step("gateway-killed"):
+        async with self.step("gateway-killed"):
             await self.gateway.kill_daemons()
 
     async def nat_forgets(self, first: str) -> None:
         """The NAT loses all its mappings, as on a restart. Of all clients `first` is the first to be translated anew: it gets the
         port that another one had, where that is the port it asks for."""
         others = [client for client in self.fleet.clients.values() if client.up and client.name != first]
-        async with self._step("nat-forgets") as detail:
-            await self._come_to_rest(*(client.name for client in others))
+        async with self.step("nat-forgets") as detail:
+            await self.come_to_rest(*(client.name for client in others))
             answered = self.fleet[first].count(RecordKind.MARK_ANSWERED)
             detail["mappings"] = self.bench.nat.forget()
             await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
@@ -237,7 +237,7 @@ class Play:
         """While inside, garbage reaches gateway and clients, `rate` datagrams a second each way."""
         if not isinstance(self.bench, LabBench):
             raise LabError("inject garbage", "its sockets need a lab of namespaces", "play it in the time of the wall")
-        async with self._step("garbage") as detail:
+        async with self.step("garbage") as detail:
             with Injector(self.fleet, self.bench.lab, self.plans[0].gateway, seed) as injector:
                 throwing = asyncio.create_task(injector.throw(rate))
                 try:
@@ -254,7 +254,7 @@ class Play:
     async def settle(self, name: str) -> None:
         """Until the gateway has neither session nor SA of the client any more, or SETTLE_S are over."""
         sa = self.fleet[name].last.get(RecordKind.ESP_UP)
-        async with self._step("settle", name) as detail:
+        async with self.step("settle", name) as detail:
             detail["freed"] = await self._freed(self._tunnel(name), None if sa is None else str(sa.data["spi_out"]))
         await self.view(f"after-vanish:{name}")
 
@@ -275,13 +275,13 @@ class Play:
         client = self.fleet[name]
         sa = client.last.get(RecordKind.ESP_UP)
         known = client.count(kind)
-        async with self._step(step, name, by=by) as detail:
+        async with self.step(step, name, by=by) as detail:
             detail["carried_out"] = False
             if client.up and sa is not None:
                 await begin(client, str(sa.data["spi_in"]))
                 detail["carried_out"] = await client.until(kind, REKEY_S, beyond=known) is not None
 
-    async def _come_to_rest(self, *names: str) -> None:
+    async def come_to_rest(self, *names: str) -> None:
         """No more marks are sent, and answers under way arrive: an answer that crosses a good-bye would look like a loss."""
         clients = [self.fleet[name] for name in names]
         for client in clients:
@@ -290,7 +290,7 @@ class Play:
 
     async def _dial(self, name: str, ready: asyncio.Barrier | None = None) -> None:
         client = self.fleet[name]
-        async with self._step(f"connect:{name}", name) as detail:
+        async with self.step(f"connect:{name}", name) as detail:
             if ready is not None:
                 await ready.wait()
             client.connect()
@@ -332,7 +332,8 @@ class Play:
             return False
 
     @asynccontextmanager
-    async def _step(self, name: str, *clients: str, **detail: Any) -> AsyncIterator[dict[str, Any]]:
+    async def step(self, name: str, *clients: str, **detail: Any) -> AsyncIterator[dict[str, Any]]:
+        """What is done inside is told and kept as one step; what it learns is added to the detail that it is given."""
         began = self.clock.epoch(self.clock.monotonic())
         with self.bus.step(name, **detail):
             try:

@@ -18,6 +18,7 @@ from harness.scenario.lab_bench import LabBench
 from harness.scenario.play import Play
 from harness.scenario.script import Script
 from harness.scenario.scripts import script
+from harness.scenario.simulated_bench import SimulatedBench
 
 
 class Runner:
@@ -78,7 +79,10 @@ class Runner:
 
     def _bench(self, time: str) -> Bench:
         if time not in self._benches:
-            self._benches[time] = LabBench(self.testbed, self._scratch, self._bus, self._loop)
+            if time == "virtual":
+                self._benches[time] = SimulatedBench(self.testbed, self._bus, self._seed)
+            else:
+                self._benches[time] = LabBench(self.testbed, self._scratch, self._bus, self._loop)
         return self._benches[time]
 
     async def _record(

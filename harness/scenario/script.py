@@ -25,8 +25,7 @@ class Script:
     `time` is "wall" or "virtual". `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows
     in seconds; it is printed. `nat` is the NAT's personality (None: the testbed's own NAT), `gateway` what of the gateway's
     settings differs from its variant's. Each client that is up sends `marks_per_s`. `captures` is what simulated captures keep
-    ("everything", or "control": see simulated_captures). A script that is not over after `overrun_s` is
-    stuck.
+    ("everything", or "without-keepalives": see simulated_captures). A script that is not over after `overrun_s` is stuck.
     """
 
     name: str

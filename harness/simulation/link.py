@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 Deliver = Callable[[bytes], None]
 """Takes one whole IP packet."""
+Tap = Callable[[int, bytes], None]
+"""Sees a packet that passes at a moment, in nanoseconds since 1970."""
 
 
 class Link:

@@ -1,17 +1,13 @@
-"""A NAT core on the simulated network: two ends, a tap on each, one alarm."""
+"""A NAT core on the simulated network: two ends, a tap on the inside one, one alarm."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, Protocol
 
-from harness.simulation.link import Alarm, Deliver
+from harness.simulation.link import Alarm, Deliver, Tap
 from harness.simulation.loop import SimulatedLoop
 
 Side = Literal["inside", "outside"]
-Tap = Callable[[int, bytes], None]
-"""Sees a packet at a moment, in nanoseconds since 1970."""
-
 
 class Nat(Protocol):
     """What the box needs of a core; `harness.nat.core.NatCore` is the real one."""
@@ -27,17 +23,18 @@ class Nat(Protocol):
 
 
 class NatBox:
-    """`inside` and `outside` take what the NAT sends there. A tap sees each packet where a capture on the NAT's own interface
-    would: as it comes in and as it goes out."""
+    """`inside` and `outside` take what the NAT sends there. `tap`, where there is one, sees each packet where a capture on the
+    NAT's inside interface would: as it comes in and as it goes out."""
 
     def __init__(self, loop: SimulatedLoop, core: Nat, inside: Deliver, outside: Deliver) -> None:
         self.core = core
-        self.taps: dict[Side, Tap | None] = {"inside": None, "outside": None}
+        self.tap: Tap | None = None
         self._loop = loop
         self._ends: dict[Side, Deliver] = {"inside": inside, "outside": outside}
         self._alarm = Alarm(loop, self._ring)
 
     def from_inside(self, packet: bytes) -> None:
+        self._see(packet)
         self._receive("inside", packet)
 
     def from_outside(self, packet: bytes) -> None:
@@ -46,19 +43,18 @@ class NatBox:
     def settle(self) -> None:
         """Sends what the core has to send, and asks for the next waking: after whatever was done to the core directly."""
         for side, packet in self.core.take_packets():
-            self._see(side, packet)
+            if side == "inside":
+                self._see(packet)
             self._ends[side](packet)
         self._alarm.set(self.core.deadline)
 
     def _receive(self, side: Side, packet: bytes) -> None:
-        self._see(side, packet)
         self.core.receive(self._loop.time(), side, packet)
         self.settle()
 
-    def _see(self, side: Side, packet: bytes) -> None:
-        tap = self.taps[side]
-        if tap is not None:
-            tap(self._loop.nanoseconds(), packet)
+    def _see(self, packet: bytes) -> None:
+        if self.tap is not None:
+            self.tap(self._loop.nanoseconds(), packet)
 
     def _ring(self) -> None:
         self.core.tick(self._loop.time())

@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from ipaddress import IPv4Address, IPv4Network
 
-from harness.simulation.link import Deliver, Link
+from harness.simulation.link import Deliver, Link, Tap
+from harness.simulation.loop import SimulatedLoop
 
 
 class Switch:
     """A network in the middle of which every packet finds its way by its destination address.
 
-    `strays` counts packets for addresses that nobody has, by address: on a real network they would be lost as well.
+    `tap`, where there is one, sees all that is sent. `strays` counts packets for addresses that nobody has, by address: on a real
+    network they would be lost as well.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: SimulatedLoop) -> None:
+        self.tap: Tap | None = None
         self.strays: Counter[str] = Counter()
         self._loop = loop
         self._links: dict[bytes, Link] = {}
+        self._routes: list[tuple[IPv4Network, Link]] = []
 
     def attach(self, address: bytes, delay_s: float, deliver: Deliver) -> None:
         """Packets to `address` (packed) come to `deliver`, `delay_s` after they were sent. A later owner takes it over."""
         self._links[address] = Link(self._loop, delay_s, deliver)
 
+    def route(self, network: IPv4Network, delay_s: float, deliver: Deliver) -> None:
+        """Packets to any address of `network` that has not its own place here come to `deliver`, a router."""
+        self._routes.append((network, Link(self._loop, delay_s, deliver)))
+
     def detach(self, address: bytes) -> None:
         del self._links[address]
 
     def send(self, packet: bytes) -> None:
-        link = self._links.get(packet[16:20])
-        if link is None:
-            self.strays[".".join(map(str, packet[16:20]))] += 1
-        else:
+        if self.tap is not None:
+            self.tap(self._loop.nanoseconds(), packet)
+        link = self._links.get(packet[16:20]) or self._way(IPv4Address(packet[16:20]))
+        if link is not None:
             link.send(packet)
+
+    def _way(self, to: IPv4Address) -> Link | None:
+        for network, link in self._routes:
+            if to in network:
+                return link
+        self.strays[str(to)] += 1
+        return None

@@ -1,0 +1,107 @@
+"""Clients that come and go as chance will have it, for hours: who does what when is drawn before the first of them dials."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.clients.client import Client
+from harness.scenario.play import Play
+
+VIEW_S = 3600.0
+
+
+class Turn(StrEnum):
+    JOIN = "join"
+    LEAVE = "leave"  # as Windows hangs up
+    VANISH = "vanish"  # without a word
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """At `at` seconds from the beginning `client` takes that turn."""
+
+    at: float
+    client: str
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How long clients stay and keep away, in seconds: exponentially distributed around the means, but never less than the least.
+    `vanishing` is the share of stays that end without a word."""
+
+    stay_s: float = 3600.0
+    away_s: float = 900.0
+    least_stay_s: float = 60.0
+    least_away_s: float = 60.0
+    vanishing: float = 0.1
+
+
+def plan(clients: Iterable[str], seconds: float, seed: int, habits: Habits) -> tuple[Move, ...]:
+    """Everybody's moves in `seconds`, in order. They begin away, each for a different time; nobody joins in the last minute, and
+    whoever is there at the end stays."""
+    moves = []
+    for client in clients:
+        chance = random.Random(f"{seed} {client}")  # everybody's own: one client more changes nothing for the others
+        at = chance.uniform(0.0, habits.away_s)
+        while at < seconds - habits.least_stay_s:
+            moves.append(Move(at, client, Turn.JOIN))
+            at += habits.least_stay_s + chance.expovariate(1.0 / habits.stay_s)
+            if at >= seconds:
+                break
+            moves.append(Move(at, client, Turn.VANISH if chance.random() < habits.vanishing else Turn.LEAVE))
+            at += habits.least_away_s + chance.expovariate(1.0 / habits.away_s)
+    return tuple(sorted(moves, key=lambda move: (move.at, move.client)))
+
+
+async def churn(play: Play, seconds: float, seed: int, habits: Habits) -> None:
+    """Carries out a plan, as the step "churn", and takes a view every hour. The step's detail counts the turns that were taken; a
+    client that is not up when it is to leave, because its set-up failed or its session ended, has none to take ("not-up")."""
+    moves = plan([plan.name for plan in play.plans], seconds, seed, habits)
+    taken: Counter[str] = Counter()
+    began = play.clock.monotonic()
+    async with play.step("churn", seconds=seconds, seed=seed) as detail:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_look(play, began, seconds))
+            for move in moves:
+                await asyncio.sleep(began + move.at - play.clock.monotonic())
+                client = play.fleet[move.client]
+                if move.turn is Turn.JOIN:
+                    taken["still-here" if client.connected else "joins"] += 1
+                    if not client.connected:
+                        tasks.create_task(_join(play, client))
+                elif not client.up:
+                    taken["not-up"] += 1
+                elif move.turn is Turn.VANISH:
+                    taken["vanishings"] += 1
+                    client.vanish()
+                else:
+                    taken["leaves"] += 1
+                    tasks.create_task(_leave(play, client))
+            await asyncio.sleep(began + seconds - play.clock.monotonic())
+        detail.update(taken)
+
+
+async def _look(play: Play, began: float, seconds: float) -> None:
+    for number in range(1, int(seconds // VIEW_S) + 1):
+        await asyncio.sleep(began + number * VIEW_S - play.clock.monotonic())
+        await play.view(f"churn:{number}")
+
+
+async def _join(play: Play, client: Client) -> None:
+    client.connect()
+    if await client.until_up(play.patience_s):
+        client.send_marks(play.marks_per_s)
+
+
+async def _leave(play: Play, client: Client) -> None:
+    """Not before the answers under way are here: one that crosses the good-bye would look like a loss."""
+    life = client.life
+    await play.come_to_rest(client.name)
+    if client.up and client.life == life:
+        client.disconnect()

@@ -1,0 +1,80 @@
+"""The bench of simulated time: the same clients and scripts, with the NAT core and the virtual gateway in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.clients.clock import RunClock
+from harness.clients.fleet import Fleet
+from harness.clients.journal import Journal
+from harness.errors import LabError
+from harness.model.steps import StepBus
+from harness.model.testbed import Testbed
+from harness.scenario.bench import Gathered, T
+from harness.scenario.script import Script
+from harness.scenario.simulated_control import SimulatedGateway, SimulatedNat
+from harness.scenario.simulated_network import Makers, Network
+from harness.simulation.loop import EPOCH, SimulatedLoop
+from harness.virtual import settings as gateways
+
+NOTHING_ELSE = Makers()
+
+
+class SimulatedBench:
+    """Every scenario begins at the same simulated moment, with the same chances for the same `seed`, whatever was played before."""
+
+    time = "virtual"
+    patience_s = 40.0
+    """One main mode's retransmissions, and something."""
+
+    def __init__(self, testbed: Testbed, bus: StepBus, seed: int = 1, makers: Makers = NOTHING_ELSE) -> None:
+        self.testbed = testbed
+        self._bus = bus
+        self._seed = seed
+        self._makers = makers
+        self._network: Network | None = None
+
+    @property
+    def gateway(self) -> SimulatedGateway:
+        return SimulatedGateway(self._up)
+
+    @property
+    def nat(self) -> SimulatedNat:
+        return SimulatedNat(self._up)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        with SimulatedLoop.runner() as runner:
+            return runner.run(coroutine)
+
+    async def fresh(self, variant: str, script: Script) -> None:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, SimulatedLoop):
+            raise LabError("simulate a network", "this event loop lives in the time of the wall", "SimulatedBench.run()")
+        self._network = Network(loop, self.testbed, variant, script, self._seed, self._makers)
+        for line in self._network.settings.personality.against(gateways.load(variant)):
+            self._bus.note(f"scaled timer: {line}")
+
+    def clock(self) -> RunClock:
+        loop = self._up.loop
+        return RunClock(EPOCH, loop.time, loop.epoch)
+
+    def fleet(self, journal: Journal) -> Fleet:
+        return Fleet(carriers=self._up.carriers, journal=journal, entropy=self._up.entropy("clients"), build=self._makers.stack)
+
+    @asynccontextmanager
+    async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:
+        with self._up.captured(folder, gathered):
+            yield
+
+    def close(self) -> None:
+        self._network = None
+
+    @property
+    def _up(self) -> Network:
+        if self._network is None:
+            raise LabError("simulate a network", "there is none yet", "SimulatedBench.fresh()")
+        return self._network
