@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.errors import ProtocolError
 
@@ -36,6 +37,7 @@ def checksum(data: bytes) -> int:
     return 0xFFFF - remainder
 
 
+@lru_cache(maxsize=1 << 16)
 def packed(address: str) -> bytes:
     """The 4 bytes of a dotted address. ProtocolError where it is none."""
     try:
@@ -44,6 +46,7 @@ def packed(address: str) -> bytes:
         raise ProtocolError("ip", f"{address!r} is no IPv4 address") from error
 
 
+@lru_cache(maxsize=1 << 16)
 def dotted(address: bytes) -> str:
     if len(address) != 4:
         raise ProtocolError("ip", f"an IPv4 address has 4 bytes, not {len(address)}")
