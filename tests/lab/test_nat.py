@@ -5,21 +5,15 @@ A body `name(personality)` is played on both: None is the kernel's NAT, "pat" th
 
 import socket
 import time
-from dataclasses import replace
 
 import pytest
 from enclosed import enclosed
+from nat_play import GATEWAY, NAT, Play
 
-from harness.lab import enclosure
 from harness.lab.nat import parse
-from harness.lab.topology import Topology
-from harness.lab.userland_nat import UserlandNat
 from harness.nat import Mapping
-from harness.testbed import check
 
 lab = pytest.mark.lab
-GATEWAY = "203.0.113.231"
-NAT = "203.0.113.232"
 
 
 def test_a_line_of_conntrack():
@@ -49,43 +43,6 @@ def test_a_line_without_counters():
 )
 def test_a_line_without_ports_is_no_mapping(line):
     assert parse(line) is None
-
-
-class Play:
-    """The lab's nodes, and in the gateway's place a socket that answers what it is told to."""
-
-    def __init__(self, prefix="10.0.0.0/24", personality=None):
-        testbed = check(enclosure.ROOT / "testbeds/linux.yaml")
-        self.testbed = replace(testbed, clients=replace(testbed.clients, prefix=prefix))
-        self.nodes = Topology(self.testbed)
-        if personality is not None:
-            self.nodes.nat = UserlandNat(self.nodes.nat.netns, self.testbed.nat, prefix, personality, seed=bytes(32))
-        self.nodes.up()
-        self.nodes.wan.ip("address", "add", f"{GATEWAY}/24", "dev", "switch0")
-        self.nat = self.nodes.nat
-        with self.nodes.wan.entered():
-            self.gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.gateway.bind((GATEWAY, 500))
-        self.gateway.settimeout(5)
-
-    def client(self, address, port):
-        with self.nodes.clients.entered():
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind((address, port))
-        sock.settimeout(5)
-        return sock
-
-    def ask(self, sock, text):
-        """Sends `text` and returns the address it arrived from at the gateway."""
-        sock.sendto(text, (GATEWAY, 500))
-        heard, seen_as = self.gateway.recvfrom(2048)
-        assert heard == text
-        return seen_as
-
-    def answer(self, sock, seen_as, text):
-        self.gateway.sendto(text, seen_as)
-        heard, source = sock.recvfrom(2048)
-        assert (heard, source) == (text, (GATEWAY, 500))
 
 
 def translate_and_forget(personality=None):
@@ -164,20 +121,13 @@ def test_the_time_outs_of_the_testbed_hold_and_can_be_changed():
         time.sleep(0.1)
 
 
-@lab
-@enclosed
-def test_two_thousand_clients_from_port_500_get_two_thousand_mappings():
-    """Plain `masquerade` gives 511 of them a port (below 512, since 500 is) and drops the rest."""
-    play = Play("10.0.0.0/20")
-    with play.nodes.clients.entered():
-        shared = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    shared.setsockopt(socket.SOL_IP, 8, 1)  # IP_PKTINFO
-    shared.bind(("0.0.0.0", 500))
+def two_thousand_clients(personality=None):
+    """Each from port 500; plain `masquerade` gives 511 of them a port (below 512, since 500 is) and drops the rest."""
+    play = Play("10.0.0.0/20", personality)
+    shared = play.shared_socket(500)
     seen = {}
     for number in range(2000):
-        source = socket.inet_aton(play.testbed.clients.address(number + 1))
-        information = bytes(4) + source + bytes(4)  # struct in_pktinfo: interface, local address, destination
-        shared.sendmsg([source], [(socket.IPPROTO_IP, 8, information)], 0, (GATEWAY, 500))
+        source = play.send_as(shared, number + 1)
         heard, seen_as = play.gateway.recvfrom(64)
         assert heard == source
         seen[seen_as] = source
@@ -185,3 +135,100 @@ def test_two_thousand_clients_from_port_500_get_two_thousand_mappings():
     assert all(address == NAT and port >= 1024 for address, port in seen)
     mappings = play.nat.mappings()
     assert {(m.outside_address, m.outside_port): socket.inet_aton(m.inside_address) for m in mappings} == seen
+
+
+@lab
+@enclosed
+def test_two_thousand_clients_from_port_500_get_two_thousand_mappings():
+    two_thousand_clients()
+
+
+@lab
+@enclosed
+def test_the_userland_nat_gives_two_thousand_clients_a_mapping():
+    two_thousand_clients("pat")
+
+
+def keep_ports_where_they_are_free(personality=None):
+    play = Play(personality=personality)
+    first, second = play.client("10.0.0.2", 4500), play.client("10.0.0.3", 4500)
+    assert play.ask(first, b"one") == (NAT, 4500)
+    _, port = play.ask(second, b"two")
+    assert port not in (500, 4500)
+    # One inside endpoint keeps its outside port towards another remote end.
+    with play.nodes.wan.entered():
+        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    other.bind((GATEWAY, 501))
+    other.settimeout(5)
+    second.sendto(b"three", (GATEWAY, 501))
+    assert other.recvfrom(64) == (b"three", (NAT, port))
+    # Nobody else gets in by it: filtering is by address and port.
+    with play.nodes.wan.entered():
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    stranger.bind((GATEWAY, 502))
+    stranger.sendto(b"intruder", (NAT, port))
+    other.sendto(b"guest", (NAT, port))
+    assert second.recvfrom(64) == (b"guest", (GATEWAY, 501))
+
+
+@lab
+@enclosed
+def test_the_kernels_nat_keeps_ports_where_they_are_free():
+    keep_ports_where_they_are_free()
+
+
+@lab
+@enclosed
+def test_the_userland_nat_keeps_ports_where_they_are_free():
+    keep_ports_where_they_are_free("pat")
+
+
+def pass_fragments(personality=None):
+    """Datagrams larger than the links' MTU, with and without a UDP checksum, both ways."""
+    play = Play(personality=personality)
+    sock = play.client("10.0.0.2", 4500)
+    for so_no_check in (0, 1):
+        for size in (1473, 4000, 30_000):
+            text = bytes(range(256)) * 118
+            sock.setsockopt(socket.SOL_SOCKET, 11, so_no_check)
+            play.gateway.setsockopt(socket.SOL_SOCKET, 11, so_no_check)
+            sock.sendto(text[:size], (GATEWAY, 500))
+            heard, seen_as = play.gateway.recvfrom(1 << 16)
+            assert heard == text[:size]
+            play.gateway.sendto(text[-size:], seen_as)
+            assert sock.recvfrom(1 << 16) == (text[-size:], (GATEWAY, 500))
+    assert len(play.nat.mappings()) == 1
+
+
+@lab
+@enclosed
+def test_the_kernels_nat_passes_fragments():
+    pass_fragments()
+
+
+@lab
+@enclosed
+def test_the_userland_nat_passes_fragments():
+    pass_fragments("pat")
+
+
+def tell_who_is_unreachable(personality=None):
+    """An ICMP error about what a client sent reaches that client's socket."""
+    play = Play(personality=personality)
+    sock = play.client("10.0.0.2", 4500)
+    sock.connect((GATEWAY, 4242))  # nobody listens there
+    sock.send(b"anybody?")
+    with pytest.raises(ConnectionRefusedError):
+        sock.recv(64)
+
+
+@lab
+@enclosed
+def test_the_kernels_nat_translates_icmp_errors():
+    tell_who_is_unreachable()
+
+
+@lab
+@enclosed
+def test_the_userland_nat_translates_icmp_errors():
+    tell_who_is_unreachable("pat")
