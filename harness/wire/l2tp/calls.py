@@ -88,8 +88,8 @@ class Calls:
             self._fire(refused, session.Event.OCRQ, offer.CALL_NO_FACILITIES)
             return True
         call = self._find(header_session, message)
-        if call is None:
-            return False
+        if call is None:  # a CDN for a call that the peer has given up before our answer, and that is gone here too, names no ID
+            return message.type is Type.CDN and header_session == 0
         if message.type is Type.CDN:
             self._disconnected(call, message.result)
         else:
@@ -164,13 +164,14 @@ class Calls:
             self._ended("client", reason, result)
 
     def _find(self, local: int, message: Message) -> Call | None:
-        """By our session ID in the header. Where the peer does not know it yet, by its own in the message (a CDN before the ICRP),
-        or as the only call there is. A call that has just ended is IDLE again: the table knows what may still come for it."""
+        """By our session ID in the header. Where the peer does not know it yet, by its own in the message (a CDN before the ICRP);
+        a message without any is for the only call there is. A call that has just ended is IDLE again: the table knows what may
+        still come for it."""
         if local:
             return self._live.get(local) or (Call(local) if self._is_recent(local) else None)
-        remote = message.values.get("assigned-session-id", 0)
-        by_remote = [call for call in self._live.values() if remote == call.remote != 0]
-        return next(iter(by_remote or (self._live.values() if len(self._live) == 1 else ())), None)
+        remote = message.values.get("assigned-session-id")
+        found = [call for call in self._live.values() if remote in (None, call.remote)]
+        return found[0] if len(found) == 1 else None
 
     # The table at work
 
