@@ -193,7 +193,11 @@ class Lns:
                 self._forget(tunnel)
                 return
             tunnel.closing, tunnel.idle_at, tunnel.gone_at = True, None, now + FRESH_S
-        self._agenda.set(tunnel.number, tunnel.deadline)
+        due = tunnel.deadline
+        if due is None and not tunnel.up:  # its first message was refused
+            self._forget(tunnel)
+        else:
+            self._agenda.set(tunnel.number, due)
 
     def _hear(self, now: float, tunnel: Tunnel, event: events.Event) -> None:
         look = self.settings.personality

@@ -143,8 +143,7 @@ class World:
     def deliver(self, packet: Packet) -> None:
         address, port = packet.dst, packet.dport
         if self.nat:
-            assert packet.dst == OUTSIDE
-            address, port = self.inside.get(packet.dport, ("", 0))
+            address, port = self.inside.get(packet.dport, ("", 0)) if packet.dst == OUTSIDE else ("", 0)
         for client in self.clients.values():
             if client.address == address:
                 client.received.append(packet)
