@@ -1,4 +1,4 @@
-"""Puts this directory on the import path: authorities.py is shared by the tests of several rooms below."""
+"""Puts this directory on the import path: authorities.py and phase_1_ways.py are shared by the tests below."""
 
 import sys
 from pathlib import Path

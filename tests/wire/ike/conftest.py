@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
+from phase_1_ways import WAYS
 
 from harness.wire.config import EspProposal, IkeConfig, IkeProposal
 from harness.wire.events import Datagram, Event
@@ -49,6 +50,8 @@ class Pair:
         self.sent: dict[str, list[Datagram]] = {"client": [], "gateway": []}
         self.events: dict[str, list[Event]] = {"client": [], "gateway": []}
 
+        self.seen_port: dict[str, int] = {}  # by sender: the port that the other side sees, where it is not the one sent from
+
     def pump(self) -> None:
         """Delivers until nobody says anything any more."""
         ends = (("client", self.client, self.gateway), ("gateway", self.gateway, self.client))
@@ -60,7 +63,7 @@ class Pair:
                     moved = True
                     self.sent[name].append(datagram)
                     if not self.drop(name, len(self.sent[name])):
-                        receiver.receive(self.now, message(datagram), datagram.dport)
+                        receiver.receive(self.now, message(datagram), datagram.dport, self.seen_port.get(name, datagram.sport))
         for name, core, _ in ends:
             self.events[name] += core.take_events()
 
@@ -98,6 +101,11 @@ def message(datagram: Datagram) -> bytes:
         assert datagram.payload[:4] == registry.NON_ESP_MARKER
         return datagram.payload[4:]
     return datagram.payload
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> tuple[dict[str, Any], dict[str, Any]]:
+    return WAYS[request.param]
 
 
 @pytest.fixture

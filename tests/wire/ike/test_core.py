@@ -30,8 +30,10 @@ def assert_same_sas(pair: Any, number: int = -1) -> None:
     assert ours.encapsulation == theirs.encapsulation
 
 
-@pytest.mark.parametrize("group", ["modp1024", "modp2048", "ecp256", "ecp384"])
-@pytest.mark.parametrize(("encryption", "hash_name"), [("aes-256", "sha1"), ("aes-128", "sha256"), ("3des", "sha1")])
+@pytest.mark.parametrize("group", ["modp768", "modp1024", "modp1536", "modp2048", "ecp256", "ecp384"])
+@pytest.mark.parametrize(
+    ("encryption", "hash_name"), [("aes-256", "sha1"), ("aes-128", "sha256"), ("aes-192", "md5"), ("3des", "sha1"), ("des", "md5")]
+)
 def test_set_up(make_pair: MakePair, group: str, encryption: str, hash_name: str) -> None:
     fields = {"proposals": (IkeProposal(encryption, hash_name, group),), "esp_proposals": (EspProposal(encryption, hash_name),)}
     pair = make_pair(fields, fields).up()
@@ -43,7 +45,7 @@ def test_set_up(make_pair: MakePair, group: str, encryption: str, hash_name: str
         theirs.encryption_key,
         theirs.iv,
     )
-    assert len(ours.iv) == (8 if encryption == "3des" else 16)
+    assert len(ours.iv) == (8 if encryption in ("3des", "des") else 16)
     assert_same_sas(pair)
     assert not pair.got("client", Refused)
     assert not pair.got("gateway", Refused)

@@ -9,37 +9,49 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from phase_1_ways import WAYS
 
 from harness.wire.buffer import Reader
 from harness.wire.events import EspUp, IkeDown, IkeUp, Notified, Refused
 from harness.wire.ike import registry
 from harness.wire.ike.core import IkeCore
-from harness.wire.ike.message import Header, write_message, write_payloads
+from harness.wire.ike.message import Header, read_header, read_payloads, write_message, write_payloads
 from harness.wire.ike.payloads import Deletion, Notification
 
 MakePair = Callable[..., Any]
 NOW = 100.0
-# Whose core is looked at, and how many datagrams of the client's and of the gateway's arrive before the line goes dead.
+# Whose core is looked at, how many datagrams of the client's and of the gateway's arrive before the line goes dead, which way.
+MAIN, SIGNED = "main mode, key", "main mode, signatures"
+AGGRESSIVE, AGGRESSIVE_SIGNED = "aggressive mode, key", "aggressive mode, signatures"
 MOMENTS = {
-    "client: MM1 is out": ("client", 1, 0),
-    "client: MM3 is out": ("client", 2, 1),
-    "client: MM5 is out": ("client", 3, 2),
-    "client: QM1 is out": ("client", 4, 3),
-    "client: all is up": ("client", 99, 99),
-    "gateway: nothing has come": ("gateway", 0, 0),
-    "gateway: MM2 is out": ("gateway", 1, 1),
-    "gateway: MM4 is out": ("gateway", 2, 2),
-    "gateway: MM6 is out": ("gateway", 3, 3),
-    "gateway: QM2 is out": ("gateway", 4, 4),
-    "gateway: all is up": ("gateway", 99, 99),
+    "client: MM1 is out": ("client", 1, 0, MAIN),
+    "client: MM3 is out": ("client", 2, 1, MAIN),
+    "client: MM5 is out": ("client", 3, 2, MAIN),
+    "client: QM1 is out": ("client", 4, 3, MAIN),
+    "client: all is up": ("client", 99, 99, MAIN),
+    "gateway: nothing has come": ("gateway", 0, 0, MAIN),
+    "gateway: MM2 is out": ("gateway", 1, 1, MAIN),
+    "gateway: MM4 is out": ("gateway", 2, 2, MAIN),
+    "gateway: MM6 is out": ("gateway", 3, 3, MAIN),
+    "gateway: QM2 is out": ("gateway", 4, 4, MAIN),
+    "gateway: all is up": ("gateway", 99, 99, MAIN),
+    "client: MM3 with CERTREQ is out": ("client", 2, 1, SIGNED),
+    "client: MM5 with SIG is out": ("client", 3, 2, SIGNED),
+    "gateway: MM4 with CERTREQ is out": ("gateway", 2, 2, SIGNED),
+    "client: AM1 is out": ("client", 1, 0, AGGRESSIVE),
+    "gateway: no AM1 has come": ("gateway", 0, 0, AGGRESSIVE),
+    "gateway: AM2 is out": ("gateway", 1, 1, AGGRESSIVE),
+    "client: AM3 and QM1 are out": ("client", 3, 1, AGGRESSIVE),
+    "client: AM1 with CERTREQ is out": ("client", 1, 0, AGGRESSIVE_SIGNED),
+    "gateway: AM2 with SIG is out": ("gateway", 1, 1, AGGRESSIVE_SIGNED),
 }
 
 
 def stopped(make_pair: MakePair, moment: str) -> tuple[IkeCore, list[tuple[bytes, int]]]:
     """The core at that moment, its outbox emptied, and the messages that were on their way to it and got lost."""
-    end, from_client, from_gateway = MOMENTS[moment]
+    end, from_client, from_gateway, way = MOMENTS[moment]
     allowed = {"client": from_client, "gateway": from_gateway}
-    pair = make_pair()
+    pair = make_pair(*WAYS[way])
     pair.drop = lambda sender, number: number > allowed[sender]
     pair.up()
     other = "gateway" if end == "client" else "client"
@@ -108,7 +120,16 @@ def test_noise_behind_a_fitting_header(make_pair: MakePair, moment: str, data: s
 
 
 @pytest.mark.parametrize(
-    "name", ["client: MM5 is out", "client: QM1 is out", "gateway: MM4 is out", "gateway: MM6 is out", "gateway: QM2 is out"]
+    "name",
+    [
+        "client: MM5 is out",
+        "client: QM1 is out",
+        "gateway: MM4 is out",
+        "gateway: MM6 is out",
+        "gateway: QM2 is out",
+        "client: MM5 with SIG is out",
+        "gateway: MM4 with CERTREQ is out",
+    ],
 )
 def test_one_wrong_bit_in_a_protected_message(make_pair: MakePair, name: str) -> None:
     core, lost = stopped(make_pair, name)
@@ -138,6 +159,66 @@ def test_a_real_message_cut_or_bent(make_pair: MakePair, moment: str, data: st.D
     core.receive(NOW, bytes(bent[: data.draw(st.integers(0, len(bent)))]), port)
     core.receive(NOW, bytes(bent), port)
     core.take_events()
+
+
+@pytest.mark.parametrize("name", ["gateway: AM2 is out", "gateway: AM2 with SIG is out"])
+def test_one_wrong_bit_in_am3(make_pair: MakePair, name: str) -> None:
+    """Its proof covers neither its NAT-D nor its padding: wherever a bit is wrong, the SA has the right keys, or there is none."""
+    _, lost = stopped(make_pair, name)
+    data, port = lost[0]
+    refused = 0
+    for position in range(28, len(data), 7):
+        core, _ = stopped(make_pair, name)
+        (run,) = core._all.main
+        bent = bytearray(data)
+        bent[position] ^= 1 << (position % 8)
+        core.receive(NOW, bytes(bent), port)
+        (event,) = core.take_events()
+        assert isinstance(event, IkeUp | Refused)
+        if isinstance(event, IkeUp):
+            assert run.keys is not None
+            assert event.encryption_key == run.keys.encryption_key
+        refused += isinstance(event, Refused)
+    assert refused >= 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "client: MM5 with SIG is out",
+        "gateway: MM4 with CERTREQ is out",
+        "client: AM1 with CERTREQ is out",
+        "gateway: AM2 with SIG is out",
+    ],
+)
+@given(data=st.data())
+@RELAXED
+def test_every_payload_of_phase_1_truncated_or_lying(make_pair: MakePair, name: str, data: st.DataObject) -> None:
+    """In clear, so that no cipher spoils the aim: one payload is shortened, or some of its bytes are others, and all fits again."""
+    core, lost = stopped(make_pair, name)
+    (run,) = core._all.main
+    header, plain = read_header(lost[0][0]), lost[0][0][28:]
+    if header.encrypted:
+        assert run.keys is not None
+        plain = run.keys.cipher.decrypt(run.last_block, plain)
+    payloads = [(payload.type, payload.body) for payload in read_payloads(header.first, plain)]
+    at = data.draw(st.sampled_from(range(len(payloads))))
+    kind, body = payloads[at]
+    bent = bytearray(body)
+    for _ in range(data.draw(st.integers(0, 3)) if bent else 0):
+        bent[data.draw(st.integers(0, len(bent) - 1))] = data.draw(st.integers(0, 255))
+    payloads[at] = (kind, bytes(bent[: data.draw(st.integers(0, len(bent)))]))
+    first, chain = write_payloads(payloads)
+    if header.encrypted:
+        assert run.keys is not None
+        chain = run.keys.encrypt(run.last_block, chain)
+    before = snapshot(core)
+    core.receive(NOW, write_message(header._replace(first=first), chain), lost[0][1])
+    events = core.take_events()
+    if kind in (registry.SA, registry.KE, registry.NONCE, registry.ID, registry.HASH, registry.SIGNATURE, registry.CERT):
+        assert payloads[at][1] == body or [type(event) for event in events] == [Refused]
+    if any(isinstance(event, Refused) for event in events):
+        assert snapshot(core) == before
 
 
 @pytest.mark.parametrize("kind", sorted(registry.NOTIFIES))
@@ -254,7 +335,7 @@ def test_garbage_between_all_messages_does_not_disturb_the_set_up(make_pair: Mak
     for core in (pair.client, pair.gateway):
         real = core.receive
 
-        def noisy(now: float, data: bytes, port: int, real: Any = real) -> None:
+        def noisy(now: float, data: bytes, port: int, remote_port: int, real: Any = real) -> None:
             real(now, noise.randbytes(noise.randrange(100)), port)
             real(now, data[:20] + noise.randbytes(len(data) - 20), port)
             real(now, data[:-1], port)

@@ -1,7 +1,7 @@
 """Key derivation by NIST's vectors.
 
 The SKEYID vectors are NIST's samples for IKEv1 (CAVP, SP 800-135 component test), as carried by Mozilla NSS in
-gtests/common/testvectors/ike-sha1-vectors.h and ike-sha256-vectors.h, numbers 2 to 5. Those of Appendix B there (numbers 11, 12
+gtests/common/testvectors/ike-sha1-vectors.h and ike-sha256-vectors.h, numbers 1 to 5. Those of Appendix B there (numbers 11, 12
 and 14) are NSS's own, and so come from a second implementation. NSS calls a seed of one zero byte "0".
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from harness.wire.crypto.digest import HASHES
-from harness.wire.ike.keys import derive, keymat, skeyid_psk, stretched
+from harness.wire.ike.keys import derive, keymat, skeyid_psk, skeyid_signatures, stretched
 
 # hash: SKEYID, g^xy, CKY-I, CKY-R, SKEYID_d, SKEYID_a, SKEYID_e
 SKEYIDS = {
@@ -55,6 +55,13 @@ def test_skeyid_d_a_e(name: str) -> None:
 def test_skeyid_from_a_pre_shared_key(name: str) -> None:
     psk, nonce_i, nonce_r, expected = (bytes.fromhex(value) for value in PSK[name])
     assert skeyid_psk(HASHES[name], psk, nonce_i, nonce_r) == expected
+
+
+def test_skeyid_from_nonces_and_the_shared_secret() -> None:
+    """Number 1 of the SHA-1 file: authentication with signatures."""
+    expected, shared = (bytes.fromhex(value) for value in SKEYIDS["sha1"][:2])
+    nonces = bytes.fromhex("69a62284195f1680"), bytes.fromhex("80c94ba25c8abda5")
+    assert skeyid_signatures(HASHES["sha1"], shared, *nonces) == expected
 
 
 def test_a_short_skeyid_e_is_stretched() -> None:
