@@ -87,6 +87,7 @@ class Table:
         self._by_port: dict[tuple[int, int], list[Binding]] = {}
         self._by_inside: dict[tuple[int, bytes, int], list[Binding]] = {}
         self._timers: list[tuple[float, int, Binding]] = []
+        self._stale = 0  # of the timers, those whose binding is gone
         self._order = itertools.count()
         self.sessions = 0
 
@@ -175,6 +176,11 @@ class Table:
             del self._bindings[binding.key]
         _drop(self._by_port, (binding.protocol, binding.outside_port), binding)
         _drop(self._by_inside, (binding.protocol, binding.inside, binding.inside_port), binding)
+        self._stale += 1
+        if self._stale > 64 and self._stale > len(self._timers) // 2:
+            self._timers = [entry for entry in self._timers if not entry[2].removed]
+            heapq.heapify(self._timers)
+            self._stale = 0
 
     def forget(self, inside: bytes | None) -> int:
         """Removes one client's bindings, or all; returns how many sessions that were."""
@@ -187,9 +193,10 @@ class Table:
         while self._timers and self._timers[0][0] <= now:
             _, _, binding = heapq.heappop(self._timers)
             if binding.removed:
-                continue
-            if binding.expires <= now:
+                self._stale -= 1
+            elif binding.expires <= now:
                 self.remove(binding)
+                self._stale -= 1
             else:
                 heapq.heappush(self._timers, (binding.expires, next(self._order), binding))
 
@@ -198,6 +205,7 @@ class Table:
         """When to look for what has expired: not later than the first to expire, earlier where that one was used since."""
         while self._timers and self._timers[0][2].removed:
             heapq.heappop(self._timers)
+            self._stale -= 1
         return self._timers[0][0] if self._timers else None
 
     # --- telling ---
