@@ -141,6 +141,7 @@ def test_every_event_is_understood() -> None:
         wire.EspDown: wire.EspDown(1, True, "x"),
         wire.IkeDown: wire.IkeDown(b"", b"", True, "x"),
         wire.Notified: wire.Notified(1, "x", b"", True),
+        wire.InitialContact: wire.InitialContact(24578, "INITIAL_CONTACT", b"", True),
         wire.CallDown: wire.CallDown(True, 1, "x"),
         wire.TunnelDown: wire.TunnelDown(True, 1, "x"),
         wire.PppDown: wire.PppDown(True, "x"),
