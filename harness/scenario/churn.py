@@ -8,11 +8,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from harness.clients.client import Client
-from harness.scenario.play import Play
+from harness.scenario.script import Script
+from harness.scenario.simulated_captures import WITHOUT_KEEPALIVES
 
-VIEW_S = 3600.0
+if TYPE_CHECKING:
+    from harness.scenario.play import Play
+
+HOUR_S = 3600.0
+SEED = 46
 
 
 class Turn(StrEnum):
@@ -60,8 +66,11 @@ def plan(clients: Iterable[str], seconds: float, seed: int, habits: Habits) -> t
 
 
 async def churn(play: Play, seconds: float, seed: int, habits: Habits) -> None:
-    """Carries out a plan, as the step "churn", and takes a view every hour. The step's detail counts the turns that were taken; a
-    client that is not up when it is to leave, because its set-up failed or its session ended, has none to take ("not-up")."""
+    """Carries out a plan, as the step "churn", each joining a step "connect" within it, and takes a view every hour.
+
+    The detail counts the turns that were taken; a client that is not up when it is to leave, because its set-up failed or its
+    session ended, has none to take ("not-up").
+    """
     moves = plan([plan.name for plan in play.plans], seconds, seed, habits)
     taken: Counter[str] = Counter()
     began = play.clock.monotonic()
@@ -74,7 +83,7 @@ async def churn(play: Play, seconds: float, seed: int, habits: Habits) -> None:
                 if move.turn is Turn.JOIN:
                     taken["still-here" if client.connected else "joins"] += 1
                     if not client.connected:
-                        tasks.create_task(_join(play, client))
+                        tasks.create_task(play.dial(move.client))
                 elif not client.up:
                     taken["not-up"] += 1
                 elif move.turn is Turn.VANISH:
@@ -88,15 +97,9 @@ async def churn(play: Play, seconds: float, seed: int, habits: Habits) -> None:
 
 
 async def _look(play: Play, began: float, seconds: float) -> None:
-    for number in range(1, int(seconds // VIEW_S) + 1):
-        await asyncio.sleep(began + number * VIEW_S - play.clock.monotonic())
+    for number in range(1, int(seconds // HOUR_S) + 1):
+        await asyncio.sleep(began + number * HOUR_S - play.clock.monotonic())
         await play.view(f"churn:{number}")
-
-
-async def _join(play: Play, client: Client) -> None:
-    client.connect()
-    if await client.until_up(play.patience_s):
-        client.send_marks(play.marks_per_s)
 
 
 async def _leave(play: Play, client: Client) -> None:
@@ -105,3 +108,37 @@ async def _leave(play: Play, client: Client) -> None:
     await play.come_to_rest(client.name)
     if client.up and client.life == life:
         client.disconnect()
+
+
+async def hour(play: Play) -> None:
+    await churn(play, HOUR_S, SEED, Habits(stay_s=600.0, away_s=180.0))
+
+
+async def day(play: Play) -> None:
+    await churn(play, 24 * HOUR_S, SEED, Habits())
+
+
+CHURNS = (
+    Script(
+        "churn",
+        "an hour in which 20 clients come and go as chance will have it",
+        20,
+        hour,
+        any_number=True,
+        time="virtual",
+        marks_per_s=1 / 10,
+        captures=WITHOUT_KEEPALIVES,
+        overrun_s=2 * HOUR_S,
+    ),
+    Script(
+        "churn-day",
+        "a day of that with 100 clients",
+        100,
+        day,
+        any_number=True,
+        time="virtual",
+        marks_per_s=1 / 60,
+        captures=WITHOUT_KEEPALIVES,
+        overrun_s=25 * HOUR_S,
+    ),
+)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from harness.clients.client import Client
@@ -66,13 +67,13 @@ class Play:
 
     async def connect(self, name: str) -> None:
         """The client dials; the step ends when it is up (its marked traffic then flows), has failed, or patience is over."""
-        await self._dial(name)
+        await self.dial(name)
         await self.view(f"after-connect:{name}")
 
     async def connect_together(self, names: Sequence[str]) -> None:
         """All of them send their first datagram at once, in the order given: nothing is reported between one and the next."""
         ready = asyncio.Barrier(len(names))
-        await asyncio.gather(*(self._dial(name, ready) for name in names))
+        await asyncio.gather(*(self.dial(name, ready) for name in names))
         for name in names:
             await self.view(f"after-connect:{name}")
 
@@ -190,7 +191,7 @@ class Play:
     async def come_back(self, name: str) -> None:
         """A client that has gone dials again."""
         async with self.step(f"return:{name}", name):
-            await self._dial(name)
+            await self.dial(name)
         await self.view(f"after-return:{name}")
 
     # Hardships
@@ -199,7 +200,7 @@ class Play:
         """The client dials, and as soon as it has written a record of the kind `reached`, something happens to its gateway."""
         client = self.fleet[name]
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._dial(name))
+            tasks.create_task(self.dial(name))
             await asyncio.sleep(0)  # it has dialled: what is looked at from here on belongs to this connection
             if await client.until(reached, self.patience_s):
                 await happening()
@@ -288,7 +289,8 @@ class Play:
             client.stop_marks()
         await self.fleet.until(lambda fleet: not any(client.up and client.flow.unanswered for client in clients), REST_S)
 
-    async def _dial(self, name: str, ready: asyncio.Barrier | None = None) -> None:
+    async def dial(self, name: str, ready: asyncio.Barrier | None = None) -> None:
+        """The step "connect" and no view after it. `ready`: it dials once all who wait there have come."""
         client = self.fleet[name]
         async with self.step(f"connect:{name}", name) as detail:
             if ready is not None:
@@ -310,10 +312,10 @@ class Play:
 
     def _stages(self, name: str) -> dict[str, float]:
         """Seconds that each stage of the client's present set-up has taken."""
-        records = self.fleet.journal.records
-        began = max(i for i, r in enumerate(records) if r.client == name and r.kind is RecordKind.STARTED)
-        found = [r for r in records[began:] if r.client == name and r.kind is RecordKind.STAGE and r.data["stage"] != Stage.UP]
-        return {str(r.data["stage"]): float(r.data["took"]) for r in found}
+        latest = (r for r in reversed(self.fleet.journal.records) if r.client == name)
+        of_now = takewhile(lambda r: r.kind is not RecordKind.STARTED, latest)
+        found = [r for r in of_now if r.kind is RecordKind.STAGE and r.data["stage"] != Stage.UP]
+        return {str(r.data["stage"]): float(r.data["took"]) for r in reversed(found)}
 
     def _tunnel(self, name: str) -> int | None:
         """The gateway's own ID of the client's tunnel, as it told the client; None where there never was one in this connection."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.scenario.basics import BASICS
+from harness.scenario.churn import CHURNS
 from harness.scenario.demuxing import DEMUXING
 from harness.scenario.nats import NATS
 from harness.scenario.populations import POPULATIONS
 from harness.scenario.rekeys import REKEYS
 from harness.scenario.script import Script
 
-SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS)}
+SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS)}
 
 
 def script(name: str) -> Script:

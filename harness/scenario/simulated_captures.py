@@ -9,36 +9,61 @@ import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.clients.transport import L2TP_PORT, NATT_PORT
 from harness.model import CaptureFacts, Side
 from harness.probes.pcap import LINUX_SLL2, RAW_IP, PcapWriter
 from harness.virtual.journal import Tap
 from harness.wire.ip import UDP
 
 EVERYTHING = "everything"
+WITHOUT_KEEPALIVES = "without-keepalives"
+
+NATT_PORT, L2TP_PORT = (4500).to_bytes(2), (1701).to_bytes(2)
+NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2
+L2TP_CONTROL = b"\x80"  # the T bit, RFC 2661 §3.1
 
 _SLL2 = struct.Struct("!HHIHBB8s")  # https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html
 _ETHERTYPE_IPV4, _ARPHRD_PPP = 0x0800, 512
 _PACKET_TYPE = {"in": 0, "out": 4}  # to this host, sent by this host
 KEEPALIVE_ESP = 68
 """UDP payload in bytes of the shortest ESP packets, with AES and SHA-1: 32 bytes sealed, which is room for an L2TP Hello, a message
-that only acknowledges, an LCP echo, and for nothing that ends a session or asks a question."""
+that only acknowledges, an LCP echo, and for nothing that ends a session or asks a question. Negotiation has messages as short."""
 KEEPALIVE_L2TP = 20
 """UDP payload in bytes of those same messages in the clear."""
+NEGOTIATION_S = 60
+"""So long after an ESP SA or an L2TP tunnel was first seen, all that it carries is kept."""
 _SHORTEST = 28  # bytes of an IPv4 header without options and a UDP header
 
 
-def lively(packet: bytes) -> bool:
-    """Whether an IP packet is more than what keeps an idle session, or its NAT mapping, alive. What it is, length alone tells."""
-    if len(packet) < _SHORTEST or packet[9] != UDP:
+class Lively:
+    """Tells what is more than keeping alive an idle session, or its NAT mapping, by what anybody sees: lengths, SPIs and ports."""
+
+    def __init__(self) -> None:
+        self._began: dict[bytes, int] = {}  # SPI, or both ends of an L2TP tunnel → when it was first seen
+
+    def __call__(self, nanoseconds: int, packet: bytes) -> bool:
+        if len(packet) < _SHORTEST or packet[9] != UDP:
+            return True
+        start = (packet[0] & 15) * 4
+        sport, dport = packet[start : start + 2], packet[start + 2 : start + 4]
+        payload = packet[start + 8 :]
+        if NATT_PORT in (sport, dport):
+            if payload[:4] == NON_ESP_MARKER:
+                return True
+            return len(payload) > KEEPALIVE_ESP or (len(payload) > 1 and self._young(nanoseconds, payload[:4]))
+        if L2TP_PORT in (sport, dport):
+            ends = packet[12:20] + sport + dport if dport == L2TP_PORT else packet[16:20] + packet[12:16] + dport + sport
+            anew = payload[:1] >= L2TP_CONTROL and payload[4:6] == bytes(2)  # to tunnel 0: an SCCRQ
+            return self._young(nanoseconds, ends, anew) or len(payload) > KEEPALIVE_L2TP
         return True
-    start = (packet[0] & 15) * 4
-    ports = {int.from_bytes(packet[start : start + 2]), int.from_bytes(packet[start + 2 : start + 4])}
-    payload = len(packet) - start - 8
-    return not ((NATT_PORT in ports and payload <= KEEPALIVE_ESP) or (L2TP_PORT in ports and payload <= KEEPALIVE_L2TP))
+
+    def _young(self, nanoseconds: int, what: bytes, anew: bool = False) -> bool:
+        if anew or what not in self._began:
+            self._began[what] = nanoseconds
+        return nanoseconds - self._began[what] < NEGOTIATION_S * 1_000_000_000
 
 
-KEPT: Mapping[str, Callable[[bytes], bool]] = {EVERYTHING: lambda packet: True, "without-keepalives": lively}
+Keep = Callable[[int, bytes], bool]
+KEPT: Mapping[str, Callable[[], Keep]] = {EVERYTHING: lambda: lambda nanoseconds, packet: True, WITHOUT_KEEPALIVES: Lively}
 """What of the packets a script wants kept, by the name that it uses and that the capture's facts then bear."""
 
 
@@ -50,13 +75,13 @@ class SimulatedCapture:
         self.interface = interface
         self.path = folder / f"{side.value}.pcap"
         self._kept = kept
-        self._keep = KEPT[kept]
+        self._keep = KEPT[kept]()
         self._writer = PcapWriter(self.path, link)
         self._frames = 0
 
     def see(self, nanoseconds: int, packet: bytes, header: bytes = b"") -> None:
         """One IP packet, with the link's header before it."""
-        if self._keep(packet):
+        if self._keep(nanoseconds, packet):
             self._frames += 1
             self._writer.write(nanoseconds, header + packet)
 

@@ -10,7 +10,7 @@ from harness.model import CaptureFacts, Side
 from harness.probes.dissector import headers
 from harness.probes.dissector.__main__ import interface_names
 from harness.probes.pcap import read_frames
-from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture, lively
+from harness.scenario.simulated_captures import GatewayCaptures, Lively, SimulatedCapture
 from harness.virtual.journal import Tap
 from harness.wire.packet import Packet, to_ip
 
@@ -18,7 +18,9 @@ NOW = 1_767_225_600_123_456_789
 
 
 def udp(sport: int, dport: int, payload: bytes) -> bytes:
-    return to_ip(Packet("10.0.0.2", "203.0.113.231", 17, payload, sport, dport))
+    """Between a client and the gateway, which has the well-known port."""
+    ends = ("10.0.0.2", "203.0.113.231") if dport in (500, 1701, 4500) else ("203.0.113.231", "10.0.0.2")
+    return to_ip(Packet(*ends, 17, payload, sport, dport))
 
 
 def test_a_capture_holds_the_packets_with_their_nanoseconds(tmp_path: Path) -> None:
@@ -33,25 +35,52 @@ def test_a_capture_holds_the_packets_with_their_nanoseconds(tmp_path: Path) -> N
     assert [headers.network_layer(frame.link, frame.data) for frame in frames] == [(0x0800, packet) for packet in packets]
 
 
+SECOND = 1_000_000_000
+SPI = b"\0\0\x10\1"
+HELLO = bytes.fromhex("c80200140001000000010001") + bytes(8)
+SCCRQ = bytes.fromhex("c80200640000000000000000") + bytes(88)
+DATA = bytes.fromhex("00020001000100000021") + bytes(64)
+
+
 @pytest.mark.parametrize(
-    ("packet", "kept"),
+    ("age_s", "packet", "kept"),
     [
-        (udp(4500, 4500, b"\xff"), False),
-        (udp(1024, 4500, bytes(68)), False),  # ESP around a Hello
-        (udp(4500, 1024, bytes(84)), True),  # ESP around a StopCCN
-        (udp(4500, 1024, bytes(4 + 28)), False),  # no IKE message is as short as its header
-        (udp(500, 500, bytes(28)), True),
-        (udp(1701, 1025, bytes(20)), False),
-        (udp(1025, 1701, bytes(38)), True),
-        (to_ip(Packet("10.0.0.2", "203.0.113.231", 50, bytes(68))), True),
+        (100, udp(4500, 4500, b"\xff"), False),
+        (100, udp(1024, 4500, SPI + bytes(64)), False),  # ESP around a Hello
+        (59, udp(1024, 4500, SPI + bytes(64)), True),  # or around PPP's negotiation
+        (100, udp(4500, 1024, SPI + bytes(80)), True),  # ESP around a StopCCN
+        (100, udp(4500, 1024, bytes(4 + 28)), True),  # IKE
+        (100, udp(500, 500, bytes(28)), True),
+        (100, udp(1701, 1025, HELLO), False),
+        (100, udp(1025, 1701, HELLO), False),
+        (59, udp(1025, 1701, HELLO), True),
+        (100, udp(1025, 1701, DATA), True),
+        (100, to_ip(Packet("10.0.0.2", "203.0.113.231", 50, bytes(68))), True),
     ],
 )
-def test_keepalives_are_known_by_their_length(packet: bytes, kept: bool, tmp_path: Path) -> None:
-    assert lively(packet) is kept
+def test_keepalives_are_known_by_their_length_once_negotiation_is_over(
+    age_s: int, packet: bytes, kept: bool
+) -> None:
+    keep = Lively()
+    assert keep(NOW, udp(1024, 4500, SPI + bytes(64)))
+    assert keep(NOW, udp(1025, 1701, SCCRQ))
+    assert keep(NOW + age_s * SECOND, packet) is kept
+
+
+def test_a_port_that_serves_another_tunnel_is_young_again() -> None:
+    keep = Lively()
+    ends = (1025, 1701)
+    assert [keep(NOW + at * SECOND, udp(*ends, what)) for at, what in ((0, SCCRQ), (100, HELLO), (200, SCCRQ), (210, HELLO))] == [
+        True, False, True, True,
+    ]  # fmt: skip
+
+
+def test_what_was_kept_stands_in_the_facts(tmp_path: Path) -> None:
     capture = SimulatedCapture(Side.OUTSIDE, tmp_path, "switch", kept="without-keepalives")
-    capture.see(NOW, packet)
+    capture.see(NOW, udp(4500, 4500, b"\xff"))
+    capture.see(NOW, udp(500, 500, bytes(28)))
     facts = capture.close()
-    assert (facts.frames, facts.kept) == (int(kept), "without-keepalives")
+    assert (facts.frames, facts.kept) == (1, "without-keepalives")
 
 
 def test_the_far_end_tells_link_and_direction(tmp_path: Path) -> None:
