@@ -25,6 +25,11 @@ def newcomer_evicts_established(reading: Reading, *, newcomer_up: bool | None = 
 
     `newcomer_up`: whether the last client is expected to come up itself; None only notes it.
     """
+    return evictions(reading, newcomer_up=newcomer_up)
+
+
+def evictions(reading: Reading, *, newcomer_up: bool | None) -> Verdict:
+    """The known fault, wherever it is to show."""
     order = reading.arrivals()
     require(len(order) >= 2, "fewer than two clients agreed an ESP SA, so nobody could evict anybody")
     found = trusted_lives(reading)
@@ -38,19 +43,22 @@ def newcomer_evicts_established(reading: Reading, *, newcomer_up: bool | None = 
         life = found[client]
         if life.up is None:
             continue  # itself kept down by those before it: nothing to lose
-        _require_traffic_before_newcomer(reading, life, order)
-        death = next((d for d in killed if d.victim == client), None)
-        if f.expect(
-            death is not None, f"{client} survived the arrival of {_after(order, client)[0]}: the known fault did not show"
-        ):
-            assert death is not None
-            _expect_named(f, reading, death, _after(order, client))
-            _expect_nothing_received(f, reading, death, _sa_ended(reading, death.killer))
+        expect_evicted(f, reading, life, next((d for d in killed if d.victim == client), None), order)
     if newcomer_up is not None:
         f.expect(
             (found[last].up is not None) is newcomer_up, f"{last} came up: {found[last].up is not None}, expected: {newcomer_up}"
         )
     return f.verdict("; ".join(f"{d.killer} killed {d.victim} ({d.strength.value})" for d in killed))
+
+
+def expect_evicted(f: Findings, reading: Reading, life: Life, death: Death | None, order: tuple[str, ...]) -> None:
+    """A client that was up died of one that came later in `order`, by the gateway's fault, and received nothing more."""
+    later = _after(order, life.client)
+    _require_traffic_before_newcomer(reading, life, order)
+    if f.expect(death is not None, f"{life.client} survived the arrival of {later[0]}: the known fault did not show"):
+        assert death is not None
+        _expect_named(f, reading, death, later)
+        _expect_nothing_received(f, reading, death, _sa_ended(reading, death.killer))
 
 
 @check(*TRAFFIC)

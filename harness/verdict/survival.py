@@ -195,8 +195,8 @@ def _every_life(reading: Reading) -> tuple[Life, ...]:
 def life_of(reading: Reading, dial: Dial) -> Life:
     client = dial.client
     came = progress(reading, dial)
-    began = max(dial.began, came.first.t if came.first is not None else dial.began)
     horizon = min(reading.end_of_capture(Side.INSIDE), dial.until)
+    began = horizon if came.first is None else came.first.t
     everything = tuple(a for a in asked(reading, client) if dial.holds(a.question.t))
     if came.up is None:
         end = End(Cause.NEVER_UP, horizon, None, came.stopped_at, _reason(reading, dial))

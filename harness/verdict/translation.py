@@ -72,6 +72,35 @@ def destination_port_selects_the_sa(reading: Reading) -> Verdict:
     return f.verdict(f"each reply left in the SA and for the NAT port of the client whose port it bore: {f.facts['ports']}")
 
 
+@check(*WIRE, Need.TRANSLATED)
+def port_is_translated_back_before_encryption(reading: Reading) -> Verdict:
+    """What L2TP sent to a client's own port leaves for the port that client uses, and its tag is valid: the tag covers the port, so
+    the port was put back before it was made.
+
+    Judged on the outside, where nothing but the gateway has touched the packet; a tag that is wrong there is the gateway's fault
+    and no reason to doubt the capture.
+    """
+    ports = _own_ports(reading, at_least=1)
+    f = Findings(ports={c: sorted(p) for c, p in ports.items()}, judged={})
+    translated = {c for c, known in ports.items() if known - {L2TP_PORT}}
+    require(bool(translated), "the gateway translates no port, so there is nothing to put back")
+    heard = {b.client for b in at_boundary(reading) if b.direction == "down" and b.port != L2TP_PORT}
+    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
+        client, valid = reading.sa_owner(o), (o.esp or {}).get("icv_ok")
+        if client not in translated or valid is None:
+            continue
+        assert client is not None
+        f.facts["judged"][client] = f.facts["judged"].get(client, 0) + 1
+        if not f.expect(bool(valid), f"the gateway sent {client} a packet whose authentication tag is wrong", o):
+            continue
+        port = None if o.inner is None else o.inner.dport
+        f.expect(port not in ports[client] - {L2TP_PORT}, f"the gateway encrypted {client}'s translated port {port}", o)
+    unheard = sorted(translated - {c for c in heard if c in f.facts["judged"]})
+    why_not = f"nothing that L2TP sent to {', '.join(unheard)} was captured both at its boundary and on the wire"
+    require(not unheard or bool(f.faults), why_not)
+    return f.verdict(f"every packet to {', '.join(sorted(translated))} has a valid tag over the port that the client expects")
+
+
 @check(*WIRE, Need.DECRYPTED, Need.TRANSLATED)
 def translated_ports_stay_inside(reading: Reading) -> Verdict:
     """No decrypted packet, on either side of the NAT, bears a translated port: all say 1701."""

@@ -1,0 +1,180 @@
+"""What outlives an SA: a client's port, tunnel, session and PPP address over rekeys of either phase, and every mark across them.
+
+Scenario "rekey": two clients over more than three lifetimes of their ESP SAs, and a rekey of the ISAKMP SA by force.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.model import Observation, Side, Verdict
+from harness.verdict.dials import dials, latest, own_frames
+from harness.verdict.findings import Findings, require
+from harness.verdict.ports import at_boundary, ports_by_life, require_boundary
+from harness.verdict.pulse import LostBy, carriers
+from harness.verdict.reading import Reading, ike, l2tp_message, mark_of, ppp, spi_of
+from harness.verdict.survival import Life, trusted_lives
+from harness.verdict.survivors import LOSS_BUDGET, expect_alive
+from harness.verdict.trust import TRAFFIC, Need, check
+
+LIFETIMES = 3
+"""More than so many lifetimes have to go by, so that many rekeys are seen."""
+
+OVERLAP_S = 10.0
+"""Marks this shortly before and after a rekey have crossed it: old and new SA are both there then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rekey:
+    """The QM3 (inside) that brought a client a new pair of SAs; their SPIs and those of the pair before."""
+
+    client: str
+    agreed: Observation
+    old: tuple[str, str]  # towards the client, towards the gateway
+    new: tuple[str, str]
+
+
+@check(*TRAFFIC, Need.TRANSLATED)
+def quick_mode_rekey_keeps_everything(reading: Reading, *, lifetimes: int = LIFETIMES) -> Verdict:
+    """After more than three lifetimes the SPIs are new, and port, tunnel, session and PPP address are what they were."""
+    f, found = _alive(reading)
+    made = {c: [r for r in rekeys(reading) if r.client == c] for c in found}
+    few = [c for c, own in made.items() if len(own) < lifetimes]
+    require(not few or bool(f.faults), f"{', '.join(few)} did not go through {lifetimes} rekeys")
+    for client, own in made.items():
+        for rekey in own:
+            used = [o for o in carriers(reading, Side.OUTSIDE, "down") if spi_of(o) == rekey.new[0]]
+            f.expect(bool(used), f"nothing came to {client} on its new SA {rekey.new[0]}", rekey.agreed)
+        _expect_same_port(f, reading, client, [r.agreed.t for r in own])
+        _expect_same_session(f, reading, client, found[client])
+    f.facts["rekeys"] = {c: len(own) for c, own in made.items()}
+    require_boundary(f, reading, found, "up", "down")
+    return f.verdict(f"rekeys {f.facts['rekeys']}, ports {f.facts['ports']}: port, tunnel, session and PPP address stayed")
+
+
+@check(*TRAFFIC, Need.TRANSLATED)
+def main_mode_rekey_keeps_the_port(reading: Reading) -> Verdict:
+    """Whoever went through a new main mode while up is known by the port it had, and so is the next SA made under it."""
+    f, found = _alive(reading)
+    judged = {}
+    for client, life in found.items():
+        again = [o for o in reading.ike_messages(client, "MM6") if life.up is not None and o.t > life.up.t]
+        if not again:
+            continue
+        judged[client] = len(again)
+        cookies = {ike(o, "icookie") for o in again}
+        agreed = [o.t for o in reading.ike_messages(client, "QM3") if ike(o, "icookie") in cookies]
+        f.facts.setdefault("sas_under_new_main_mode", {})[client] = len(agreed)
+        _expect_same_port(f, reading, client, [o.t for o in again] + agreed)
+    require(bool(judged) or bool(f.faults), "nobody rekeyed its ISAKMP SA while it was up")
+    f.facts["main_modes"] = judged
+    under = sum(f.facts.get("sas_under_new_main_mode", {}).values())
+    require(under > 0 or bool(f.faults), "no ESP SA was made under a new main mode, so nothing shows which port that would get")
+    require_boundary(f, reading, judged, "up")
+    return f.verdict(f"new main modes {judged}, ESP SAs under them {under}; the ports stayed {f.facts['ports']}")
+
+
+@check(*TRAFFIC, Need.TRANSLATED)
+def old_and_new_sa_share_the_port(reading: Reading) -> Verdict:
+    """Marks of the last seconds of an SA and of the first of its successor bear one port at L2TP, and none is lost between."""
+    f, found = _alive(reading)
+    ports = _port_of_sa(reading)
+    f.facts["overlaps"] = []
+    for rekey in rekeys(reading):
+        life = found[rekey.client]
+        near = [a for a in life.asked if abs(a.question.t - rekey.agreed.t) <= OVERLAP_S]
+        lost = [a for a in near if a.lost_by is LostBy.GATEWAY]
+        told = f"{rekey.client} lost {len(lost)} of {len(near)} marks in the rekey to {rekey.new[1]}"
+        f.expect(not lost, told, rekey.agreed, *(a.reached for a in lost[:5]))
+        both = [ports.get(spi, {}) for spi in (rekey.old[1], rekey.new[1])]
+        unseen = f"no mark of {rekey.client} was seen at L2TP from both {rekey.old[1]} and {rekey.new[1]}"
+        require(all(both) or bool(f.faults), unseen)
+        known = {port for one in both for port in one}
+        frames = (o for one in both for o in one.values())
+        f.expect(len(known) <= 1, f"{rekey.client}'s old and new SA map to {sorted(known)}", rekey.agreed, *frames)
+        f.facts["overlaps"].append({"client": rekey.client, "old": rekey.old[1], "new": rekey.new[1], "ports": sorted(known)})
+    require(bool(f.facts["overlaps"]) or bool(f.faults), "nobody rekeyed its ESP SA while it was up")
+    return f.verdict(f"in {len(f.facts['overlaps'])} rekeys old and new SA bore one port each, and no mark was lost")
+
+
+def rekeys(reading: Reading) -> tuple[Rekey, ...]:
+    """Every new pair of SAs of a client that had one in the same life, by time."""
+    return reading.once(_rekeys)
+
+
+def _rekeys(reading: Reading) -> tuple[Rekey, ...]:
+    found = []
+    for dial in (d for client in reading.clients for d in dials(reading, client)):
+        pairs: dict[tuple[str, int], dict[str, str]] = {}
+        done: list[tuple[Observation, tuple[str, str]]] = []
+        for o in own_frames(reading, dial):
+            key = (str(ike(o, "icookie")), int(ike(o, "message_id") or 0))
+            for p in ike(o, "proposals") or ():
+                if ike(o, "message") in ("QM1", "QM2") and p.get("protocol") == "ESP":
+                    # An SPI is chosen by the one who will receive on it.
+                    way = "in" if reading.direction(o) == "up" else "out"
+                    pairs.setdefault(key, {})[way] = str(p.get("spi"))
+            if ike(o, "message") == "QM3" and not ike(o, "retransmission") and len(pairs.get(key, {})) == 2:
+                agreed = pairs.pop(key)
+                done.append((o, (agreed["in"], agreed["out"])))
+        found += [Rekey(dial.client, o, old, new) for (_, old), (o, new) in pairwise(done)]
+    return tuple(sorted(found, key=lambda r: (r.agreed.t, r.client)))
+
+
+def _alive(reading: Reading) -> tuple[Findings, dict[str, Life]]:
+    f = Findings()
+    expect_alive(f, reading, at_least=1, loss_budget=LOSS_BUDGET)
+    return f, {c: life for c, life in trusted_lives(reading).items() if life.up is not None}
+
+
+def _expect_same_port(f: Findings, reading: Reading, client: str, since: list[float]) -> None:
+    """One port before and after each of those moments, seen at L2TP after the last of them."""
+    seen = ports_by_life(reading).get((client, latest(reading, client).number), {})
+    f.facts.setdefault("ports", {})[client] = sorted(seen)
+    first = next(iter(seen.values()), None)
+    others = [o for port, o in seen.items() if o is not first]
+    f.expect(len(seen) <= 1, f"{client} was known by {sorted(seen)}: its port did not outlive a rekey", *others)
+    heard = [b.frame.t for b in at_boundary(reading) if b.client == client and b.direction == "up"]
+    late = not since or (bool(heard) and heard[-1] > max(since))
+    require(late or bool(f.faults), f"nothing of {client} was seen at L2TP after its last rekey")
+
+
+def _expect_same_session(f: Findings, reading: Reading, client: str, life: Life) -> None:
+    """Once up, nothing is set up anew, and every data message bears the numbers of the first."""
+    assert life.up is not None
+    numbers: dict[str, set[tuple[object, object]]] = {"up": set(), "down": set()}
+    addresses: set[str] = set()
+    for o in own_frames(reading, latest(reading, client)):
+        direction = reading.direction(o)
+        if o.t <= life.up.t or direction is None or o.inner is None:
+            continue
+        message = l2tp_message(o)
+        f.expect(message not in ("SCCRQ", "ICRQ"), f"{client} set up a new {'tunnel' if message == 'SCCRQ' else 'session'}", o)
+        if message is None and o.inner.l2tp is not None:
+            numbers[direction].add((o.inner.l2tp.get("tunnel"), o.inner.l2tp.get("session")))
+        if ppp(o) == ("IPCP", "Configure-Ack") and direction == "down":
+            f.expect(False, f"{client}'s PPP address was negotiated anew", o)
+        mark = mark_of(o)
+        if mark is not None and direction == "up" and not mark.answer and o.inner.ppp is not None:
+            addresses.add(str(o.inner.ppp.get("src")))
+    for direction, seen in numbers.items():
+        f.expect(len(seen) <= 1, f"{client}'s data going {direction} bore {len(seen)} pairs of tunnel and session numbers")
+    f.expect(len(addresses) <= 1, f"{client} sent from {sorted(addresses)}: its PPP address did not outlive a rekey")
+    f.facts.setdefault("ppp_addresses", {})[client] = sorted(addresses)
+
+
+def _port_of_sa(reading: Reading) -> dict[str, dict[int, Observation]]:
+    """SPI → the ports that questions which came on it had at L2TP, by the mark that both captures show."""
+    came = {
+        (m.owner, m.sequence): spi
+        for o in carriers(reading, Side.OUTSIDE, "up")
+        if (m := mark_of(o)) is not None and not m.answer and (spi := spi_of(o)) is not None
+    }
+    found: dict[str, dict[int, Observation]] = {}
+    for b in at_boundary(reading):
+        mark = mark_of(b.frame)
+        spi = None if mark is None or mark.answer or b.direction != "up" else came.get((mark.owner, mark.sequence))
+        if spi is not None:
+            found.setdefault(spi, {}).setdefault(b.port, b.frame)
+    return found

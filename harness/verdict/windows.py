@@ -1,0 +1,98 @@
+"""Which Windows fares how: the one combination that the vendor tested, its unpatched elder, those without L2TP, and newer ones.
+
+"Tested only with Windows 2000 L2TP/IPsec clients running hotfix 818043. […] L2TP is not supported by Windows 95, Windows 98, or
+Windows NT." Which client it was stands in the plan, by its personality; a name counts whatever its hyphens.
+"""
+
+from __future__ import annotations
+
+from harness.model import FrameKind, Observation, RecordKind, Side, Verdict
+from harness.verdict.blame import blame
+from harness.verdict.confusion import towards_clients
+from harness.verdict.findings import Findings, require
+from harness.verdict.negotiation import NATT_VENDOR_IDS
+from harness.verdict.reading import Reading, ike
+from harness.verdict.survival import trusted_lives
+from harness.verdict.survivors import LOSS_BUDGET, expect_alive, expect_own_words, lost_in_words
+from harness.verdict.trust import TRAFFIC, WIRE, Need, check
+
+PATCHED = "windows2000"
+UNPATCHED = "windows2000unpatched"
+WITHOUT_L2TP = ("windows95", "windows98", "windowsnt")
+
+
+@check(*TRAFFIC, Need.FAR_END)
+def patched_windows_2000_connects(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
+    """Scenario "windows-2000": two clients with the hotfix, and nobody else, come up and stay up, and announce NAT-T as it does."""
+    others = [p.name for p in reading.evidence.plans if _plain(p.personality) != PATCHED]
+    require(not others, f"{', '.join(others)} are no Windows 2000 with hotfix 818043")
+    f = Findings(personalities={p.name: p.personality for p in reading.evidence.plans})
+    found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
+    expect_own_words(f, reading, towards_clients(reading), found)
+    for client in found:
+        first = reading.first_ike(client, "MM1")
+        if first is not None:
+            f.expect(_announces_natt(first), f"{client} does not announce NAT-T, though it has the hotfix", first)
+    return f.verdict(f"{len(found)} Windows 2000 clients with the hotfix came up and stayed up; {lost_in_words(found)}")
+
+
+@check(*WIRE, Need.DECRYPTED)
+def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
+    """Scenario "windows-2000-unpatched": behind a NAT the client without the hotfix announces no NAT-T, does not come up, and is
+    itself to blame for it."""
+    clients = [p.name for p in reading.evidence.plans if _plain(p.personality) == UNPATCHED]
+    require(bool(clients), "no client is a Windows 2000 without the hotfix")
+    lives = trusted_lives(reading)
+    f = Findings(clients={c: lives[c].facts() for c in clients}, blamed=[])
+    told = []
+    for client in clients:
+        life, first = lives[client], reading.first_ike(client, "MM1")
+        require(first is not None, f"{client} sent no first message, so nothing shows what it announces")
+        assert first is not None
+        require(first.src == reading.evidence.nat_outside, f"{client} was not behind the NAT")
+        f.point(first)
+        f.expect(not _announces_natt(first), f"{client} announces NAT-T, which it can only with the hotfix", first)
+        if not f.expect(life.up is None, f"{client} came up behind a NAT without NAT-T", life.up):
+            continue
+        fault = blame(reading, life)
+        f.facts["blamed"].append({"client": client, **fault.facts()})
+        f.expect(fault.box == "client", f"{client} failed, and it is not itself to blame: {fault.why}", *fault.frames[:3])
+        told.append(f"{client} stopped at {life.end.stage}, to blame: the client ({fault.why})")
+    return f.verdict("; ".join(told))
+
+
+@check(Need.OUTSIDE)
+def windows_without_l2tp_does_not_dial(reading: Reading) -> Verdict:
+    """Scenario "windows-98": a client that has no L2TP of its own sends nothing and says why."""
+    clients = [p.name for p in reading.evidence.plans if _plain(p.personality).startswith(WITHOUT_L2TP)]
+    require(bool(clients), "no client is a Windows without L2TP")
+    f = Findings(said={})
+    for client in clients:
+        own = next(p for p in reading.evidence.plans if p.name == client)
+        sent = [o for o in reading.frames(Side.INSIDE) if o.src == own.address and o.kind is not FrameKind.ICMP]
+        f.expect(not sent, f"{client} ({own.personality}) dialled: it has no L2TP of its own", *sent[:3])
+        reasons = [str(r.data.get("reason") or "") for r in reading.records(client, RecordKind.FAILED)]
+        f.facts["said"][client] = reasons
+        f.expect(any(reasons), f"{client} ({own.personality}) does not say why it does not dial")
+    return f.verdict(f"no L2TP of their own: {f.facts['said']}")
+
+
+@check(*WIRE, Need.DECRYPTED)
+def newer_windows_is_noted(reading: Reading) -> Verdict:
+    """Scenarios "windows-xp" and later: outside what the vendor tested, so that only how each fares is noted, by its build."""
+    lives = trusted_lives(reading)
+    builds = {p.name: p.personality for p in reading.evidence.plans}
+    unknown = [c for c, build in builds.items() if not build]
+    require(not unknown, f"nothing says what {', '.join(unknown)} is")
+    f = Findings(personalities=builds, clients={c: life.facts() for c, life in lives.items()})
+    f.judged = len(lives)
+    told = [f"{builds[c]}: {'up' if life.up is not None else f'{life.end.stage} incomplete'}" for c, life in lives.items()]
+    return f.verdict("; ".join(told))
+
+
+def _announces_natt(o: Observation) -> bool:
+    return any(v in NATT_VENDOR_IDS for v in ike(o, "vendor_ids") or ())
+
+
+def _plain(personality: str) -> str:
+    return personality.lower().replace("-", "").replace("_", "").replace(" ", "")
