@@ -7,17 +7,20 @@ before, or else the packet of the same flow that went in shortly before and neve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.model import FrameKind, Observation, Side
-from harness.verdict.reading import Reading
+from harness.verdict.reading import Crossing, Reading
 
 NAT_TRANSIT_S = 1.0
 """Longest time a packet may spend in the NAT to be taken for the one that came out, as in the pairing of unchanged ones."""
 
 CLOCK_GRAIN_S = 0.001
 """Two captures may stamp one instant this far apart."""
+
+CHECKSUMS = {"ip_checksum", "udp_checksum"}
+"""Header fields that follow from others, so that the NAT has to change them."""
 
 _WAYS = (("up", Side.INSIDE, Side.OUTSIDE), ("down", Side.OUTSIDE, Side.INSIDE))
 _JUDGED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR)
@@ -79,6 +82,22 @@ def copied(reading: Reading) -> tuple[Copied, ...]:
     alike: of those only one that follows another in the same flow at once is a copy.
     """
     return reading.once(_copied)
+
+
+def unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
+    """(name, before, behind) of every field that a NAT has no business with."""
+    before, behind = c.before, c.behind
+    if c.direction == "up":
+        yield "the destination address", before.dst, behind.dst
+        yield "the destination port", before.dport, behind.dport
+    else:
+        yield "the source address", before.src, behind.src
+        yield "the source port", before.sport, behind.sport
+    yield "what it was", before.kind.value, behind.kind.value
+    yield "the length", before.length, behind.length
+    yield "the payload", before.payload_digest, behind.payload_digest
+    for name in sorted((set(before.headers) | set(behind.headers)) - CHECKSUMS):
+        yield name, before.headers.get(name), behind.headers.get(name)
 
 
 def _altered(reading: Reading) -> tuple[Altered, ...]:

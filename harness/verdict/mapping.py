@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.model import FrameKind, Observation, RecordKind, Side, Verdict
-from harness.verdict.altered import altered, copied
+from harness.verdict.altered import altered, copied, unchanging
 from harness.verdict.blame import nat_faults
 from harness.verdict.findings import Findings, require
 from harness.verdict.foreign import FROM_NOBODY, foreign
@@ -13,9 +13,6 @@ from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT
 from harness.verdict.reading import Crossing, Reading, ike, l2tp_message
 from harness.verdict.remapping import remappings
 from harness.verdict.trust import WIRE, Need, check
-
-CHECKSUMS = {"ip_checksum", "udp_checksum"}
-"""Header fields that follow from others, so that the NAT has to change them."""
 
 
 @check(*WIRE)
@@ -142,7 +139,7 @@ def nothing_else_changes(reading: Reading) -> Verdict:
     f = Findings()
     changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
     for c in (*_crossings(reading), *changed):
-        for name, before, behind in _unchanging(c):
+        for name, before, behind in unchanging(c):
             f.expect(before == behind, f"the NAT changed {name} from {before} to {behind}", c.before, c.behind)
         f.expect(c.behind.ttl < c.before.ttl, f"the TTL went from {c.before.ttl} to {c.behind.ttl}", c.before, c.behind)
     _expect_no_copies(f, reading, "up", "down")
@@ -244,22 +241,6 @@ def _expect_no_copies(f: Findings, reading: Reading, *directions: str) -> None:
     f.facts["copies"] = len(found)
     for c in found:
         f.expect(False, f"the NAT let packets out twice: {len(found)} of them", c.original, c.copy)
-
-
-def _unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
-    """(name, before, behind) of every field that a NAT has no business with."""
-    before, behind = c.before, c.behind
-    if c.direction == "up":
-        yield "the destination address", before.dst, behind.dst
-        yield "the destination port", before.dport, behind.dport
-    else:
-        yield "the source address", before.src, behind.src
-        yield "the source port", before.sport, behind.sport
-    yield "what it was", before.kind.value, behind.kind.value
-    yield "the length", before.length, behind.length
-    yield "the payload", before.payload_digest, behind.payload_digest
-    for name in sorted((set(before.headers) | set(behind.headers)) - CHECKSUMS):
-        yield name, before.headers.get(name), behind.headers.get(name)
 
 
 def clear_frames(reading: Reading) -> tuple[Observation, ...]:

@@ -320,6 +320,7 @@ class World:
                     self.link(victim, t + 0.1, "down", "LCP", "Echo-Request", on=self.order[-1])
             if self.mode in ("kernel", "mute") and i % 10 == 9:
                 self.link(self.order[-1], t + 0.15, "down", "LCP", "Echo-Request")
+                self.link(self.order[-1], t + 0.151, "up", "LCP", "Echo-Reply")
             t, i = t + every, i + 1
         self.steps.append(Step("hold", began, t))
         return t
@@ -488,7 +489,10 @@ def together(count: int = 4, apart: float = 0.001) -> World:
     """Everyone starts within 3 ms, or `apart` seconds after one another."""
     world = World(count)
     done = [world.connect(p.name, T0 + apart * i) for i, p in enumerate(world.plans)]
-    t = world.hold(max(done) + 0.1, 6.0)
+    world.views.clear()  # the gateway is asked when all are there
+    for p in world.plans:
+        world.view(f"after-connect:{p.name}", max(done) + 0.1)
+    t = world.hold(max(done) + 0.2, 6.0)
     world.view("end", t)
     return over(world, t)
 

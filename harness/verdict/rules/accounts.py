@@ -1,0 +1,71 @@
+"""Where a box's account of itself cannot be true, or leaves something that ought to be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.model import GatewayView, Observation, RecordKind, Side
+from harness.verdict.peers import socket_at, views_while_up
+from harness.verdict.reading import Reading, deletes
+from harness.verdict.rules.rule import Proof
+from harness.verdict.survival import every_life
+
+CLEARED_S = 60.0
+"""A gateway has at most this long to forget a client that said good-bye, or whom it says it has cleared."""
+
+
+def lists_other_socket(reading: Reading) -> Iterator[Proof]:
+    """The gateway's main-mode SA shows another address or port for a client than the wire."""
+    for client, identity in reading.identities.items():
+        for view in views_while_up(reading, client):
+            shown = {(a, p) for icookie, rcookie, a, p in view.ike_sas if (icookie, rcookie) in identity.cookies}
+            socket = socket_at(reading, client, view.t)
+            if socket is not None and shown and socket.outside not in shown:
+                yield Proof(client, (socket.frame,), {"label": view.label, "shown": sorted(shown, key=str)[0]})
+
+
+def lists_no_sa(reading: Reading) -> Iterator[Proof]:
+    """A gateway that lists SAs, and none of a client's whose ESP it carries before and after that."""
+    for client, identity in reading.identities.items():
+        own = {*identity.spis_in, *identity.spis_out}
+        for view in views_while_up(reading, client):
+            if view.sas and not own & {sa.spi for sa in view.sas}:
+                frame = _esp_near(reading, client, view)
+                if frame is not None:
+                    yield Proof(client, (frame,), {"label": view.label})
+
+
+def still_held(reading: Reading) -> Iterator[Proof]:
+    """SAs of a client that are listed long after its Delete, or that a step waited for in vain."""
+    gone = {}
+    for o in reading.frames(Side.OUTSIDE):
+        owner = reading.ike_owner(o)
+        if owner is not None and "esp" in deletes(o) and not reading.replaced(o):
+            gone[owner] = o
+    for client, o in gone.items():
+        identity = reading.identities[client]
+        for view in reading.evidence.gateway_views:
+            left = {sa.spi for sa in view.sas} & {*identity.spis_in, *identity.spis_out}
+            back = any(r.t > o.t for r in reading.records(client, RecordKind.STARTED))
+            if left and view.t > o.t + CLEARED_S and not back:
+                yield Proof(client, (o,), {"label": view.label})
+                break
+    for step in reading.steps("settle"):
+        if step.detail.get("freed") is False and step.clients:
+            last = [o for o in reading.way(Side.OUTSIDE, "down") if reading.flow_owner(o) == step.clients[0]]
+            yield Proof(step.clients[0], tuple(last[-1:]), {"label": step.name})
+
+
+def heard_and_denied(reading: Reading) -> Iterator[Proof]:
+    """Answers that reached a client on its own SA, and of which it keeps no record."""
+    for life in every_life(reading):
+        if any("no record of them" in d for d in life.disagreements):
+            said = {int(r.data["sequence"]) for r in reading.records(life.client, RecordKind.MARK_ANSWERED)}
+            frames = tuple(a.answer for a in life.asked if a.answer is not None and a.sequence not in said)
+            yield Proof(life.client, frames)
+
+
+def _esp_near(reading: Reading, client: str, view: GatewayView) -> Observation | None:
+    """ESP of the client's that the gateway itself sent after a view, on an SA of before."""
+    own = (o for o in reading.way(Side.OUTSIDE, "down") if o.t > view.t and reading.sa_owner(o) == client)
+    return next(own, None)

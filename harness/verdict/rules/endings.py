@@ -1,0 +1,172 @@
+"""Whose doing an end was that nothing else explains, and whose silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.model import FrameKind, Observation, RecordKind, Side
+from harness.verdict.pulse import carriers
+from harness.verdict.reading import Reading
+from harness.verdict.remapping import remappings
+from harness.verdict.rules.answers import name_of, refused, speaker
+from harness.verdict.rules.rule import CLIENT, GATEWAY, NAT, Blame, Proof
+from harness.verdict.survival import OUTAGE_S, Cause, Life, every_life
+
+REACTION_S = 1.0
+"""A gateway may take this long to act on a message: one that came this much before the last answered mark still counts."""
+
+GATEWAY_CLOSES = (Cause.GATEWAY_DELETE, Cause.STOP_CCN, Cause.CDN, Cause.LCP_TERMINATE)
+CLIENT_CLOSES = (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE, Cause.VANISHED)
+_PROTOCOL = (FrameKind.IKE, FrameKind.ESP, FrameKind.L2TP_CLEAR)
+
+
+def closed_by_gateway(reading: Reading) -> Iterator[Proof]:
+    for life in every_life(reading):
+        if life.died and life.end.cause in GATEWAY_CLOSES and life.end.frame is not None:
+            yield Proof(life.client, (life.end.frame,), {"cause": life.end.cause.value})
+
+
+def closed_by_client(reading: Reading) -> Iterator[Proof]:
+    for life in every_life(reading):
+        if life.left_by_itself and life.end.frame is not None:
+            yield Proof(life.client, (life.end.frame,), {"cause": life.end.cause.value})
+
+
+def refused_authentication(reading: Reading) -> Iterator[Proof]:
+    """Main mode or PPP authentication that a gateway refused in words, of a client it had not taken before. Which of the two holds
+    the wrong secret the wire does not say; the one who has to prove himself is the client."""
+    for client, asked, said in refused(reading):
+        if said and not _took_before(reading, client):
+            yield Proof(client, (asked, *said), {"asked": name_of(asked)[0]})
+
+
+def refused_for_no_reason(reading: Reading) -> Iterator[Proof]:
+    """Authentication that went through before with the same secret, or that the gateway never even answered."""
+    for client, asked, said in refused(reading):
+        if _odd_secret(reading, client) or (not said and _told_reason(reading, client)):
+            continue
+        if not said or _took_before(reading, client):
+            yield Proof(client, (asked, *said), {"asked": name_of(asked)[0]})
+
+
+def odd_secret(reading: Reading) -> Iterator[Proof]:
+    """A client that was given another pre-shared key than all the others, and whose main mode came to nothing; or that gave
+    another name than its own."""
+    for client, asked, said in refused(reading):
+        if _odd_secret(reading, client):
+            yield Proof(client, (asked, *said))
+    for plan in reading.evidence.plans:
+        for o in reading.way(Side.INSIDE, "up", FrameKind.ESP):
+            named = o.inner.ppp.get("name") if o.inner is not None and o.inner.ppp is not None else None
+            if reading.sa_owner(o) == plan.name and named not in (None, plan.user):
+                yield Proof(plan.name, (o,))
+                break
+
+
+def refusal_told(reading: Reading) -> Iterator[Proof]:
+    """Authentication that a gateway left without an answer, and says why: what the client sent does not fit the secret."""
+    for client, asked, said in refused(reading):
+        if not said and _told_reason(reading, client):
+            yield Proof(client, (asked,), {"asked": name_of(asked)[0]})
+
+
+def silent(reading: Reading, life: Life) -> Blame:
+    """Whose silence: the unanswered questions either reached the gateway's side, or the NAT swallowed them."""
+    for change in remappings(reading):
+        if change.client == life.client and change.followed is None and abs(change.first.t - life.end.t) <= REACTION_S:
+            return Blame(NAT, change.sentence, (change.last, change.first))
+    unanswered = [a.question for a in life.asked if a.answer is None and a.question.t >= life.end.t]
+    behind = reading.once(_behind)
+    passed = [behind[q.frame] for q in unanswered if q.frame in behind]
+    swallowed = [q for q in unanswered if q.frame not in behind]
+    if swallowed and not passed:
+        return Blame(NAT, f"{life.client}'s packets went into the NAT and did not come out", tuple(swallowed))
+    reached = reading.once(_handed_over)
+    held_back = [
+        o
+        for o in carriers(reading, Side.OUTSIDE, "down")
+        if life.end.t <= o.t < life.until and reading.flow_owner(o) == life.client and o.frame not in reached
+    ]
+    if held_back:
+        return Blame(NAT, f"the gateway's packets for {life.client} went into the NAT and did not come out", tuple(held_back))
+    if passed:
+        refused = _refusals(reading, life.end.t)
+        answer = "only 'port unreachable' came back, as from a gateway whose IKE daemon is gone" if refused else "nothing came back"
+        everybody = "; it said nothing to any other client either" if fell_mute(reading, life.end.t) else ""
+        return Blame(GATEWAY, f"{life.client}'s packets reached the gateway, and {answer}{everybody}", (*passed, *refused))
+    return Blame(None, f"nothing shows where {life.client}'s packets were lost")
+
+
+def never_up(reading: Reading, life: Life) -> Blame:
+    """Whose turn it was when a set-up stopped: the one whom the last word of the exchange had reached."""
+    outside = [o for o in reading.frames(Side.OUTSIDE) if _in_life(reading, o, life)]
+    inside = [o for o in reading.frames(Side.INSIDE) if _in_life(reading, o, life)]
+    last = max(outside, key=lambda o: (o.t, o.frame), default=None)
+    if last is None:
+        return Blame(NAT, f"nothing of {life.client}'s came out of the NAT", tuple(inside[-3:])) if inside else Blame(
+            None, f"{life.client} never sent anything"
+        )  # fmt: skip
+    stage = "set-up" if life.end.stage is None else life.end.stage.value
+    if reading.direction(last) == "up":
+        return Blame(GATEWAY, f"{life.client}'s {stage} stopped where it was the gateway's turn", (last,))
+    if any(o.payload_digest == last.payload_digest for o in inside):
+        return Blame(CLIENT, f"{life.client}'s {stage} stopped where it was its own turn", (last,))
+    return Blame(NAT, f"the gateway's last word in {life.client}'s {stage} went into the NAT and did not come out", (last,))
+
+
+def fell_mute(reading: Reading, since: float) -> bool:
+    """Whether the gateway sent no IKE and no ESP to anybody from `since` on, but for what was under way, for as long as an outage.
+
+    Such a gateway is dead or deaf; it has not turned from one client to another.
+    """
+    if reading.end_of_capture(Side.OUTSIDE) - since < OUTAGE_S:
+        return False
+    down = (o for o in reading.way(Side.OUTSIDE, "down") if o.kind in _PROTOCOL)
+    return not any(o.t > since + REACTION_S for o in down)
+
+
+def _in_life(reading: Reading, o: Observation, life: Life) -> bool:
+    return o.kind in _PROTOCOL and life.began <= o.t < life.until and speaker(reading, o) == life.client
+
+
+def _behind(reading: Reading) -> Mapping[int, Observation]:
+    """Inside frame → the frame that it became outside."""
+    return {c.before.frame: c.behind for c in reading.crossings() if c.direction == "up"}
+
+
+def _handed_over(reading: Reading) -> frozenset[int]:
+    """The outside frames from the gateway that came out inside."""
+    return frozenset(c.before.frame for c in reading.crossings() if c.direction == "down")
+
+
+def _refusals(reading: Reading, since: float) -> tuple[Observation, ...]:
+    """ICMP port unreachable (type 3, code 3) from the gateway itself: nothing listens there any more."""
+    icmp = reading.way(Side.OUTSIDE, "down", FrameKind.ICMP)
+    return tuple(o for o in icmp if o.t >= since and (o.headers.get("icmp_type"), o.headers.get("icmp_code")) == (3, 3))
+
+
+def _odd_secret(reading: Reading, client: str) -> bool:
+    """Whether the plan gives this client another pre-shared key than most have; with two clients, nobody can say whose is odd."""
+    secrets = [p.psk.reveal() for p in reading.evidence.plans]
+    own = next(p.psk.reveal() for p in reading.evidence.plans if p.name == client)
+    return len(secrets) > 2 and secrets.count(own) * 2 < len(secrets)
+
+
+def _took_before(reading: Reading, client: str) -> bool:
+    """Whether the gateway let the same client in earlier in the run."""
+    return bool(reading.records(client, RecordKind.PPP_UP))
+
+
+_REASONS = ("hash", "authent", "decrypt", "secret", "password", "malformed", "padding")
+
+
+def _told_reason(reading: Reading, client: str) -> bool:
+    """Whether the gateway says that what the client sent was not what was agreed between them."""
+    identity = reading.identities.get(client)
+    ports = () if identity is None else (identity.outside_ike_port, identity.outside_natt_port)
+    return any(
+        e.kind in ("refused", "dropped")
+        and e.peer_port in ports
+        and any(word in str(e.detail.get("reason", "")).lower() for word in _REASONS)
+        for e in reading.evidence.gateway_events
+    )

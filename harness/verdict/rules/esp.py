@@ -1,0 +1,172 @@
+"""What either end must not put into ESP: false authentication, a number twice, an SPI twice, a false checksum, clear L2TP.
+
+Each box is judged where it speaks, before the NAT has had its hands on it: a client inside, the gateway outside. The functions here
+are for one direction: `Said.UP` is the clients' doing, `Said.DOWN` the gateway's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness.model import FrameKind, Observation, RecordKind, Side
+from harness.verdict.altered import altered
+from harness.verdict.foreign import FROM_GATEWAY, foreign
+from harness.verdict.pulse import carriers
+from harness.verdict.reading import Reading, ike, mark_of, spi_of
+from harness.verdict.rules.rule import Proof
+
+Find = Callable[[Reading], Iterator[Proof]]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where a box's own words are to be read."""
+
+    side: Side
+    direction: str
+
+    def frames(self, reading: Reading, kind: FrameKind | None = None) -> Iterator[Observation]:
+        return reading.way(self.side, self.direction, kind)
+
+
+BY_CLIENT = Said(Side.INSIDE, "up")
+BY_GATEWAY = Said(Side.OUTSIDE, "down")
+
+
+def unauthentic(said: Said) -> Find:
+    """ESP whose integrity check value does not fit the keys that both ends agreed (RFC 4303 section 3.4.4)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        yield from by_owner(reading, (o for o in said.frames(reading, FrameKind.ESP) if o.esp and o.esp.get("icv_ok") is False))
+
+    return find
+
+
+def number_twice(said: Said) -> Find:
+    """A sequence number that an SA has used before: a replay (RFC 4303 section 2.2 forbids it as long as the SA lives)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        seen: set[tuple[str | None, object]] = set()
+        again = []
+        for o in said.frames(reading, FrameKind.ESP):
+            number = None if o.esp is None else o.esp.get("sequence")
+            if number is None:
+                continue
+            if (spi_of(o), number) in seen:
+                again.append(o)
+            seen.add((spi_of(o), number))
+        yield from by_owner(reading, again)
+
+    return find
+
+
+def spi_twice(said: Said) -> Find:
+    """An SPI that its receiver has chosen before, for another quick mode (RFC 4301 section 4.4.2.1: it must tell SAs apart)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        first: dict[tuple[str | None, str], Observation] = {}
+        for o in said.frames(reading, FrameKind.IKE):
+            if ike(o, "message") not in ("QM1", "QM2") or ike(o, "retransmission"):
+                continue
+            chooser = reading.ike_owner(o) if said is BY_CLIENT else None
+            for spi in {str(p["spi"]) for p in ike(o, "proposals") or () if p.get("protocol") == "ESP" and p.get("spi")}:
+                before = first.setdefault((chooser, spi), o)
+                if _exchange(before) != _exchange(o):
+                    yield Proof(reading.ike_owner(o), (before, o), {"spi": spi})
+
+    return find
+
+
+def checksum_false(said: Said) -> Find:
+    """An inner UDP checksum that fits no address that the sender can have meant."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        wrong = []
+        for o in said.frames(reading, FrameKind.ESP):
+            if o.inner is None or o.inner.udp_checksum == 0:
+                continue
+            own = {(o.src, o.dst)} if said is BY_CLIENT else set(o.inner.checksum_fits)
+            if not own & set(o.inner.checksum_fits):
+                wrong.append(o)
+        yield from by_owner(reading, wrong)
+
+    return find
+
+
+def in_clear(said: Said) -> Find:
+    """L2TP, or a mark, outside ESP, where it is to be protected."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        if reading.evidence.clear_expected:
+            return
+        changed = {id(a.behind) for a in altered(reading)}
+        shown = [o for o in said.frames(reading) if (o.kind is FrameKind.L2TP_CLEAR or o.mark is not None) and id(o) not in changed]
+        by: dict[str | None, list[Observation]] = {}
+        for o in shown:
+            address, port = (o.src, o.sport) if said is BY_CLIENT else (o.dst, o.dport)
+            by.setdefault(reading.at_address(address) or reading.at_port(port, o.t), []).append(o)
+        for client, frames in by.items():
+            yield Proof(client, tuple(frames))
+
+    return find
+
+
+def wrong_sa(reading: Reading) -> Iterator[Proof]:
+    """Words of one client in the SA of another, as they left the gateway."""
+    found: dict[tuple[str, str], list[Observation]] = {}
+    for o in carriers(reading, Side.OUTSIDE, "down"):
+        owner, receiver = reading.content_owner(o), reading.flow_owner(o)
+        if owner is not None and receiver is not None and owner in reading.identities and owner != receiver:
+            found.setdefault((owner, receiver), []).append(o)
+    for (owner, receiver), frames in found.items():
+        yield Proof(owner, tuple(frames), {"receiver": receiver})
+
+
+def unknown_sa(reading: Reading) -> Iterator[Proof]:
+    frames = tuple(o for o in foreign(reading)[FROM_GATEWAY] if o.side is Side.OUTSIDE and o.kind is FrameKind.ESP)
+    yield Proof(None, frames, {"spis": ", ".join(sorted({str(spi_of(o)) for o in frames}))})
+
+
+def leaked_port(reading: Reading) -> Iterator[Proof]:
+    """Inner ports downwards that the client never used upwards: what the gateway translated to within itself is on the wire."""
+    used: dict[str, set[tuple[int, int]]] = {}
+    for o in reading.way(Side.INSIDE, "up", FrameKind.ESP):
+        owner = reading.sa_owner(o)
+        if owner is not None and o.inner is not None:
+            used.setdefault(owner, set()).add((o.inner.dport, o.inner.sport))
+    found: dict[str, list[Observation]] = {}
+    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP):
+        owner = reading.sa_owner(o)
+        if owner in used and o.inner is not None and (o.inner.sport, o.inner.dport) not in used[owner]:
+            found.setdefault(owner, []).append(o)
+    for owner, frames in found.items():
+        assert frames[0].inner is not None
+        yield Proof(owner, tuple(frames), {"ports": f"{frames[0].inner.sport} to {frames[0].inner.dport}"})
+
+
+def damaged_words(reading: Reading) -> Iterator[Proof]:
+    """What reached a client on its own SA, unharmed by the NAT, and was not for it or not whole: ESP begins at the gateway."""
+    for client in reading.clients:
+        for kind in (RecordKind.MARK_DAMAGED, RecordKind.MARK_STRANGE, RecordKind.STRANGE_DATA):
+            records = reading.records(client, kind)
+            if records:
+                near = [
+                    o
+                    for o in reading.way(Side.OUTSIDE, "down", FrameKind.ESP)
+                    if reading.sa_owner(o) == client and abs(o.t - records[0].t) < 0.1 and mark_of(o) is not None
+                ]
+                yield Proof(client, tuple(near[:3]), {"what": kind.value, "times": len(records)}, records)
+
+
+def by_owner(reading: Reading, frames: Iterator[Observation] | list[Observation]) -> Iterator[Proof]:
+    """One proof a client, by the SA or main mode that the frames belong to."""
+    found: dict[str | None, list[Observation]] = {}
+    for o in frames:
+        found.setdefault(reading.flow_owner(o), []).append(o)
+    for client, own in found.items():
+        yield Proof(client, tuple(own))
+
+
+def _exchange(o: Observation) -> tuple[object, object]:
+    return ike(o, "icookie"), ike(o, "message_id")

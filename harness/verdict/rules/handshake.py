@@ -1,0 +1,242 @@
+"""What either end must not say while IKE is agreed: false NAT-D, no floating, the marker, what nobody offered, the wrong ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.model import FrameKind, Observation, Side
+from harness.verdict.detection import announced
+from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT, UDP, UDP_TRANSPORT, UDP_TRANSPORT_DRAFT, nat_d
+from harness.verdict.reading import Reading, ike
+from harness.verdict.rules.esp import BY_CLIENT, BY_GATEWAY, Find, Said, by_owner
+from harness.verdict.rules.rule import Proof
+
+
+def nat_d_false(said: Said) -> Find:
+    """RFC 3947 section 3.2: the first NAT-D is of the receiver's end, one of the others of the sender's own; both as the packet
+    that carries them has them where it leaves its sender."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        for o in _messages(reading, said, "MM3" if said is BY_CLIENT else "MM4"):
+            hashes = [str(h) for h in ike(o, "nat_d") or ()]
+            if len(hashes) < 2:
+                continue
+            peer, own = (_hash(o, address, port, hashes) for address, port in ((o.dst, o.dport), (o.src, o.sport)))
+            if hashes[0] != peer or own not in hashes[1:]:
+                yield Proof(reading.ike_owner(o), (o,), {"whose": "the peer's" if hashes[0] != peer else "its own"})
+
+    return find
+
+
+def nat_d_unasked(said: Said) -> Find:
+    """NAT-D though one side announced nothing, or none though both did (RFC 3947 section 3.2)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        for o in _messages(reading, said, "MM3" if said is BY_CLIENT else "MM4"):
+            client = reading.ike_owner(o)
+            if client is None:
+                continue
+            first = [_of_exchange(reading, o, name) for name in ("MM1", "MM2")]
+            if None in first:
+                continue
+            both = all(announced(m) for m in first)
+            has = bool(ike(o, "nat_d"))
+            if both != has:
+                how = "holds no NAT-D though both announced it" if both else "holds NAT-D though it was not announced by both"
+                yield Proof(client, tuple(m for m in (*first, o) if m is not None), {"how": how})
+
+    return find
+
+
+def not_announced(said: Said) -> Find:
+    """A first message without any NAT-Traversal vendor ID."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        frames = [o for o in _messages(reading, said, "MM1" if said is BY_CLIENT else "MM2") if not announced(o)]
+        yield from by_owner(reading, frames)
+
+    return find
+
+
+def not_floated(said: Said) -> Find:
+    """IKE of a floated main mode back on 500, or ESP without UDP, by one who knows of the NAT (RFC 3947 section 4)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        since = _floated(reading)
+        wrong: list[Observation] = []
+        for o in said.frames(reading):
+            owner = reading.flow_owner(o)
+            if owner not in since or o.t <= since[owner]:
+                continue
+            bare = o.kind is FrameKind.ESP and o.sport is None
+            if bare or (o.kind is FrameKind.IKE and ike(o, "encrypted") and IKE_PORT in (o.sport, o.dport)):
+                wrong.append(o)
+        yield from by_owner(reading, wrong)
+
+    return find
+
+
+def marker_false(said: Said) -> Find:
+    """IKE on 4500 without the four zero bytes before it, or on 500 with them (RFC 3948 section 2.2)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        wrong = []
+        for o in said.frames(reading, FrameKind.IKE):
+            port = o.dport if said is BY_CLIENT else o.sport
+            if port in (IKE_PORT, NATT_PORT) and ike(o, "marker") is not None and bool(ike(o, "marker")) != (port == NATT_PORT):
+                wrong.append(o)
+        yield from by_owner(reading, wrong)
+
+    return find
+
+
+def not_offered(said: Said) -> Find:
+    """An answer that takes what the question did not offer, or changes it (RFC 2409 section 5)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        offers: dict[tuple[object, ...], tuple[Observation, list[Mapping[str, Any]]]] = {}
+        for side in (Side.INSIDE, Side.OUTSIDE):
+            for o in reading.frames(side):
+                if ike(o, "message") in ("MM1", "QM1") and ike(o, "proposals"):
+                    offers.setdefault(_exchange(o), (o, [_bare(p) for p in ike(o, "proposals")]))
+        for name in ("MM2", "QM2"):
+            for o in _messages(reading, said, name):
+                offer = offers.get(_exchange(o))
+                taken = [_bare(p) for p in ike(o, "proposals") or ()]
+                if offer is not None and any(p not in offer[1] for p in taken):
+                    yield Proof(reading.ike_owner(o), (offer[0], o), {"message": name})
+
+    return find
+
+
+def wrong_ends(reading: Reading) -> Iterator[Proof]:
+    """A client's QM1 for other ends than its own UDP and the gateway's 1701, or for a mode that cannot cross the NAT it knows of."""
+    floated = _floated(reading)
+    for o in _messages(reading, BY_CLIENT, "QM1"):
+        client = reading.ike_owner(o)
+        if client is None or client not in reading.identities:
+            continue
+        ids = list(ike(o, "ids") or ())
+        ends = (reading.identities[client].inside, reading.evidence.gateway_address)
+        for name, identity, address in zip(("IDci", "IDcr"), ids, ends, strict=False):
+            if name == "IDci" and "FQDN" in str(identity.get("type")):
+                continue
+            port_fits = name == "IDci" or identity.get("port") == L2TP_PORT  # a LAC may choose its own
+            if identity.get("value") != address or identity.get("protocol") != UDP or not port_fits:
+                yield Proof(client, (o,), {"how": f"names {identity.get('value')} in {name}"})
+        modes = {p.get("encapsulation") for p in ike(o, "proposals") or () if p.get("protocol") == "ESP"}
+        if client in floated and modes and not modes & {UDP_TRANSPORT, UDP_TRANSPORT_DRAFT}:
+            yield Proof(client, (o,), {"how": f"asks for encapsulation {sorted(modes, key=str)}, which no NAT lets through"})
+
+
+def unreadable(said: Said) -> Find:
+    """IKE of a client's main mode that is malformed, or that the keys of that main mode do not open."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        wrong = [
+            o
+            for o in said.frames(reading, FrameKind.IKE)
+            if reading.ike_owner(o) is not None and o.problem is not None and not ike(o, "retransmission")
+        ]
+        yield from by_owner(reading, wrong)
+
+    return find
+
+
+def gateway_keepalives(reading: Reading) -> Iterator[Proof]:
+    """Keepalives from the end that is behind no NAT (RFC 3948 section 4)."""
+    yield Proof(None, tuple(BY_GATEWAY.frames(reading, FrameKind.KEEPALIVE)))
+
+
+def wrong_address(reading: Reading) -> Iterator[Proof]:
+    """The gateway speaks to a port from which that client never spoke, or from a port that the client never addressed."""
+    used: dict[str, set[tuple[str, int | None]]] = {}
+    addressed: dict[str, set[int | None]] = {}
+    found: dict[str, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        owner = reading.flow_owner(o) if o.kind in (FrameKind.IKE, FrameKind.ESP) else None
+        if owner is None:
+            continue
+        if reading.direction(o) == "up":
+            used.setdefault(owner, set()).add((o.src, o.sport))
+            addressed.setdefault(owner, set()).add(o.dport)
+        elif owner in used and ((o.dst, o.dport) not in used[owner] or o.sport not in addressed[owner]):
+            found.setdefault(owner, []).append(o)
+    for owner, frames in found.items():
+        last = frames[0]
+        yield Proof(owner, tuple(frames), {"way": f"from {last.sport} to {last.dst}:{last.dport}"})
+
+
+FOLLOW_S = 2.0
+"""A gateway that has authentic packets from a client's new port for so long has had time to answer there."""
+FOLLOW_PACKETS = 3
+
+
+def not_followed(reading: Reading) -> Iterator[Proof]:
+    """The gateway goes on at a client's old port though authentic packets come from the new one (RFC 3947 section 6)."""
+    moved: dict[str, tuple[int, list[Observation]]] = {}  # client → its present port at 4500, and its packets from there
+    stale: dict[str, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        owner = reading.flow_owner(o) if o.kind in (FrameKind.IKE, FrameKind.ESP) else None
+        if owner is None:
+            continue
+        if reading.direction(o) == "up" and o.dport == NATT_PORT and o.sport is not None:
+            port, packets = moved.get(owner, (o.sport, []))
+            moved[owner] = (port, [*packets[:FOLLOW_PACKETS], o]) if port == o.sport else (o.sport, [o])
+        elif reading.direction(o) == "down" and o.sport == NATT_PORT and owner in moved:
+            port, packets = moved[owner]
+            if o.dport != port and len(packets) >= FOLLOW_PACKETS and o.t - packets[0].t > FOLLOW_S:
+                stale.setdefault(owner, []).extend((packets[0], o))
+    for owner, frames in stale.items():
+        if len(frames) >= 2 * FOLLOW_PACKETS:
+            yield Proof(owner, tuple(frames), {"port": frames[1].dport, "now": frames[0].sport, "count": len(frames) // 2})
+
+
+def _floated(reading: Reading) -> dict[str, float]:
+    """Since when each client's main mode is on 4500, by the client's own first packet there; only those whom a NAT translates."""
+    return reading.once(_floating)
+
+
+def _floating(reading: Reading) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for o in reading.frames(Side.INSIDE):
+        owner = reading.ike_owner(o)
+        if owner is None or owner in found:
+            continue
+        if reading.direction(o) == "up" and _knows_of_nat(reading, owner) and ike(o, "message") == "MM5":
+            # A client that does not float in its MM5 was to: from that message on everything of it counts.
+            found[owner] = o.t if o.dport == NATT_PORT else o.t - 1e-6
+    return found
+
+
+def _knows_of_nat(reading: Reading, client: str) -> bool:
+    """Both sent NAT-D in this run, and the NAT changed the client's address."""
+    mm3, mm4 = (reading.first_ike(client, name) for name in ("MM3", "MM4"))
+    identity = reading.identities.get(client)
+    sent = all(m is not None and ike(m, "nat_d") for m in (mm3, mm4))
+    return sent and identity is not None and identity.outside not in (None, identity.inside)
+
+
+def _messages(reading: Reading, said: Said, name: str) -> Iterator[Observation]:
+    return (o for o in said.frames(reading, FrameKind.IKE) if ike(o, "message") == name and not ike(o, "retransmission"))
+
+
+def _of_exchange(reading: Reading, o: Observation, name: str) -> Observation | None:
+    """The first message of that name of the same main mode, outside."""
+    client = reading.ike_owner(o)
+    found = reading.ike_messages(client, name) if client is not None else ()
+    return next((m for m in found if ike(m, "icookie") == ike(o, "icookie")), None)
+
+
+def _hash(o: Observation, address: str, port: int | None, hashes: list[str]) -> str | None:
+    return nat_d(str(ike(o, "icookie")), str(ike(o, "rcookie")), address, port or 0, len(hashes[0]))
+
+
+def _exchange(o: Observation) -> tuple[object, ...]:
+    return str(ike(o, "message"))[:2], ike(o, "icookie"), ike(o, "message_id")
+
+
+def _bare(p: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A transform without what is each end's own."""
+    return {key: value for key, value in p.items() if key not in ("spi", "number", "transform", "proposal")}

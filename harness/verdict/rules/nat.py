@@ -1,0 +1,172 @@
+"""What a NAT must not do, shown by the two captures on either side of it (RFC 4787, RFC 3948 section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.model import FrameKind, Observation, Side
+from harness.verdict.altered import NAT_TRANSIT_S, altered, copied, unchanging
+from harness.verdict.dials import dials
+from harness.verdict.reading import Crossing, Reading
+from harness.verdict.remapping import IN_USE_S, remappings
+from harness.verdict.rules.rule import Proof
+
+LOSS_BUDGET = 0.01
+"""Share of a client's packets, one way, that may get lost between the two captures; one of them always may."""
+
+ORDERED = ("nat-clears", "nat-reboots", "nat-renumbers", "nat-forgets")
+"""The steps by which a scenario has the NAT lose mappings: what follows from these is nobody's fault."""
+
+_CARRIED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR)
+
+
+def concerned(reading: Reading, frames: tuple[Observation, ...]) -> set[str | None]:
+    """The clients that frames belong to, by SA, cookie or inside address."""
+    return {c for o in frames for c in (reading.flow_owner(o), reading.at_address(o.src), reading.at_address(o.dst))}
+
+
+def payload_changed(reading: Reading) -> Iterator[Proof]:
+    changed = altered(reading)
+    for client in reading.clients:
+        frames = tuple(o for a in changed if client in concerned(reading, (a.before, a.behind)) for o in (a.before, a.behind))
+        yield Proof(client, frames, {"count": len(frames) // 2})
+
+
+def address_let_through(reading: Reading) -> Iterator[Proof]:
+    """Where there is a NAT at all: what only routes may let any address through, and so may one whose client is not behind it."""
+    if not reading.evidence.nat_outside:
+        return
+    outside = {p.name for p in reading.evidence.plans if p.site == 0}
+    frames: dict[str, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        client = reading.at_address(o.src) or reading.at_address(o.dst)
+        if client is not None and client not in outside:
+            frames.setdefault(client, []).append(o)
+    for client, found in frames.items():
+        yield Proof(client, tuple(found))
+
+
+def mappings_collide(reading: Reading) -> Iterator[Proof]:
+    """One outside port for two clients while both were using it, each in one of its lives."""
+    lives = {client: dials(reading, client) for client in reading.clients}
+    spans: dict[int, dict[tuple[str, int], list[Observation]]] = {}
+    for c in reading.crossings():
+        client = reading.at_address(c.inside.src)
+        if c.direction == "up" and client is not None and c.outside.sport is not None and c.outside.src != c.inside.src:
+            life = next((d.number for d in reversed(lives[client]) if d.began <= c.inside.t), 1)
+            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c.outside)
+    for port, users in spans.items():
+        names = sorted(users)
+        for i, one in enumerate(names):
+            for other in names[i + 1 :]:
+                a, b = users[one], users[other]
+                if one[0] != other[0] and a[0].t <= b[-1].t and b[0].t <= a[-1].t:
+                    yield Proof(one[0], (a[0], b[0]), {"other": other[0], "port": port})
+
+
+def misdelivered(reading: Reading) -> Iterator[Proof]:
+    """A packet that left the gateway on the right SA and to the right port, and was handed to another client."""
+    wrong: dict[str, list[Observation]] = {}
+    for c in reading.crossings():
+        owner, receiver = reading.flow_owner(c.outside), reading.at_address(c.inside.dst)
+        if c.direction != "down" or owner is None or receiver is None or receiver == owner:
+            continue
+        if reading.at_port(c.outside.dport, c.outside.t) in (None, owner):
+            wrong.setdefault(owner, []).append(c.inside)
+    for owner, frames in wrong.items():
+        yield Proof(owner, tuple(frames))
+
+
+def header_changed(reading: Reading) -> Iterator[Proof]:
+    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more."""
+    found: dict[tuple[str | None, str], list[Observation]] = {}
+    words: dict[tuple[str | None, str], dict[str, object]] = {}
+    changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
+    for c in (*reading.crossings(), *changed):
+        client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
+        for what, before, behind in unchanging(c):
+            if before != behind:
+                key = client, what
+                found.setdefault(key, []).extend((c.before, c.behind))
+                words.setdefault(key, {"what": what, "before": before, "behind": behind})
+    for key, frames in found.items():
+        yield Proof(key[0], tuple(frames), words[key])
+
+
+def ttl_kept(reading: Reading) -> Iterator[Proof]:
+    frames = tuple(o for c in reading.crossings() if c.behind.ttl >= c.before.ttl for o in (c.before, c.behind))
+    yield Proof(None, frames, {"count": len(frames) // 2})
+
+
+def let_out_twice(reading: Reading) -> Iterator[Proof]:
+    frames = tuple(o for c in copied(reading) for o in (c.original, c.copy))
+    yield Proof(None, frames, {"count": len(frames) // 2})
+
+
+def forgot_mapping(reading: Reading) -> Iterator[Proof]:
+    for change in remappings(reading):
+        if not _ordered(reading, change.last.t, change.first.t):
+            yield Proof(change.client, (change.last, change.first), {"sentence": change.sentence})
+
+
+def swallowed(reading: Reading) -> Iterator[Proof]:
+    """More of a client's packets, one way, or more of one kind of all clients', than a NAT may lose."""
+    lost: dict[tuple[str, str, str], list[Observation]] = {}
+    sent: dict[tuple[str, str, str], int] = {}
+    for way, o, client, came_out in _transits(reading):
+        for key in ((client, way, ""), ("", way, o.kind.value)):
+            sent[key] = sent.get(key, 0) + 1
+            if not came_out:
+                lost.setdefault(key, []).append(o)
+    for (client, way, kind), frames in lost.items():
+        if len(frames) > max(1.0, LOSS_BUDGET * sent[client, way, kind]):
+            whose = client or "all clients"
+            yield Proof(client or None, tuple(frames), {"whose": whose, "way": way, "of": sent[client, way, kind]})
+
+
+def held_up(reading: Reading) -> Iterator[Proof]:
+    late = [c for c in reading.crossings() if c.behind.t - c.before.t > NAT_TRANSIT_S]
+    longest = max((c.behind.t - c.before.t for c in late), default=0.0)
+    yield Proof(None, tuple(o for c in late for o in (c.before, c.behind)), {"count": len(late), "longest": f"{longest:.1f}"})
+
+
+def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:
+    """(direction, frame before the NAT, whose it is, whether it came out) for all that a NAT has to let through."""
+    if not reading.evidence.nat_outside:
+        return
+    came_out = {(c.before.side, c.before.frame) for c in reading.crossings()} | {
+        (a.before.side, a.before.frame) for a in altered(reading)
+    }
+    for o in reading.way(Side.INSIDE, "up"):
+        client = reading.at_address(o.src)
+        if client is not None and o.kind in _CARRIED and _sound(o):
+            yield "up", o, client, (o.side, o.frame) in came_out
+    mapped: dict[tuple[object, ...], tuple[float, str]] = {}  # outside end and gateway's port → last packet up, whose
+    ups = [c for c in reading.crossings() if c.direction == "up"]
+    until, i = reading.end_of_capture(Side.INSIDE), 0
+    for o in reading.way(Side.OUTSIDE, "down"):
+        while i < len(ups) and ups[i].outside.t <= o.t:
+            up = ups[i]
+            client = reading.at_address(up.inside.src)
+            if client is not None:
+                mapped[_end(reading, up.outside, "up")] = (up.outside.t, client)
+            i += 1
+        last, owner = mapped.get(_end(reading, o, "down"), (float("-inf"), ""))
+        live = o.t - last < IN_USE_S and not _ordered(reading, last, o.t)
+        if live and o.t <= until and o.kind in _CARRIED and _sound(o):
+            yield "down", o, owner, (o.side, o.frame) in came_out
+
+
+def _end(reading: Reading, o: Observation, direction: str) -> tuple[object, ...]:
+    """What a mapping is known by outside; ESP without UDP has no ports, and its owner stands for them."""
+    address, port, service = (o.src, o.sport, o.dport) if direction == "up" else (o.dst, o.dport, o.sport)
+    return (address, port, service) if port is not None else (address, reading.flow_owner(o))
+
+
+def _sound(o: Observation) -> bool:
+    """A packet whose own checksums are wrong may be dropped by anybody."""
+    return o.headers.get("ip_checksum_ok") is not False and o.headers.get("udp_checksum_ok") is not False and o.ttl > 1
+
+
+def _ordered(reading: Reading, since: float, until: float) -> bool:
+    return any(since <= s.began <= until for kind in ORDERED for s in reading.steps(kind))

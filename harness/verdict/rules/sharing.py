@@ -1,0 +1,79 @@
+"""What a gateway must not give to two clients at once, and what must come out at the end host as it went in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness.model import Identity, Observation, Side
+from harness.verdict.confusion import towards_far_end
+from harness.verdict.duplicates import duplicates
+from harness.verdict.reading import Reading, ppp
+from harness.verdict.rules.esp import Find
+from harness.verdict.rules.rule import Proof
+from harness.verdict.survival import Life, every_life
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    client: str
+    value: object
+    began: float
+    ended: float
+    frame: Observation
+
+
+def given_twice(what: str, of: Callable[[Identity], object]) -> Find:
+    """The same `what` (address, tunnel number, translated port) held by two clients that were both up."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        held: dict[object, list[_Held]] = {}
+        for life in every_life(reading):
+            identity = _identity(reading, life)
+            value = None if identity is None else of(identity)
+            if value is not None and life.up is not None:
+                held.setdefault(value, []).append(_Held(life.client, value, life.up.t, life.end.t, _given(reading, life)))
+        for value, holders in held.items():
+            for i, one in enumerate(holders):
+                for other in holders[i + 1 :]:
+                    if one.client != other.client and one.began < other.ended and other.began < one.ended:
+                        words = {"other": other.client, "what": what, "value": value}
+                        yield Proof(one.client, (one.frame, other.frame), words)
+
+    return find
+
+
+def strays(reading: Reading) -> Iterator[Proof]:
+    """Words that came out of another client's link."""
+    found = towards_far_end(reading)
+    yield Proof(None, found.strays)
+
+
+def made_twice(box: str) -> Find:
+    """Marks that a box ("gateway", "client") made more often than it had been given."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        for one in duplicates(reading):
+            if one.box == box:
+                yield Proof(one.owner, one.frames)
+
+    return find
+
+
+def _identity(reading: Reading, life: Life) -> Identity | None:
+    """What a client was known by in one of its lives."""
+    identity = reading.identities.get(life.client)
+    if identity is None or not identity.lives:
+        return identity
+    return next((one for one in reversed(identity.lives) if one.since is None or one.since <= life.end.t), identity)
+
+
+def _given(reading: Reading, life: Life) -> Observation:
+    """The last word of the gateway's side of set-up before the client was up."""
+    assert life.up is not None
+    acks = [
+        o
+        for o in reading.way(Side.OUTSIDE, "down")
+        if ppp(o) == ("IPCP", "Configure-Ack") and reading.flow_owner(o) == life.client and o.t <= life.up.t
+    ]
+    return acks[-1] if acks else life.up
