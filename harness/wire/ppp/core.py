@@ -294,7 +294,6 @@ class PppCore:
             return True
         if self._phase is not Phase.AUTHENTICATE or not all(role.outcome for role in self._roles):
             return False
-        self._phase = Phase.NETWORK
         for role in self._roles:
             name = "peer" if role is self._peer_role else "authenticator"
             self._events.append(events.Authenticated(role.method, role.message, role.user, name))
@@ -303,6 +302,7 @@ class PppCore:
             self._ipcp.send(Code.TERMINATE_REQUEST, reason.encode())
             self._fail(now, "IPCP", reason, by="client", farewell=reason)
             return True
+        self._phase = Phase.NETWORK
         self._ipcp.open(now)
         self._ipcp.up(now)
         return True

@@ -17,7 +17,7 @@ from harness.wire.ppp import PppCore, frame, packet
 from harness.wire.ppp.core import Phase
 from harness.wire.ppp.packet import Code, Option, Packet
 
-LCP, IPCP, CHAP, CCP, IP = 0xC021, 0x8021, 0xC223, 0x80FD, 0x0021
+LCP, IPCP, CHAP, PAP, CCP, IP = 0xC021, 0x8021, 0xC223, 0xC023, 0x80FD, 0x0021
 PING = bytes.fromhex("4500001c00000000400166d8") + bytes(16)
 
 
@@ -441,7 +441,21 @@ def states() -> dict[str, Callable[[], PppCore]]:
     def dead() -> PppCore:
         return PppCore(client(), random.Random(1).randbytes)
 
-    return {"dead": dead, "opened": opened, "authenticating": authenticating, "up": up, "closing": closing}
+    def serving() -> PppCore:
+        return Pair(client(), server()).start().server
+
+    def asking(method: str) -> Callable[[], PppCore]:
+        def begin() -> PppCore:
+            pair = Pair(client(accept=(method,)), server(demand=method, assign=lambda user: None, retries=2))
+            pair.lose = lambda to_server, data: to_server and frame.parse(data)[0] in (CHAP, PAP)
+            return pair.start().server
+
+        return begin
+
+    return {
+        "dead": dead, "opened": opened, "authenticating": authenticating, "up": up, "closing": closing, "serving": serving,
+        "asking by PAP": asking("pap"), "asking by MS-CHAPv1": asking("mschapv1"),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("state", states())
@@ -451,10 +465,10 @@ def test_any_frames_in_any_state_only_make_events(state: str, data: st.DataObjec
     core = states()[state]()
     well_formed = st.builds(
         lambda protocol, code, identifier, body: frame.build(protocol, packet.build(Packet(code, identifier, body))),
-        st.sampled_from([LCP, IPCP, CHAP, CCP, IP]),
-        st.integers(0, 13),
+        st.sampled_from([LCP, IPCP, CHAP, PAP, CCP, IP]),
+        st.integers(0, 15),
         st.integers(0, 6),
-        st.one_of(st.binary(max_size=24), options.map(packet.build_options)),
+        st.one_of(st.binary(max_size=24), options.map(packet.build_options), st.just(b"\x05user1\x03pw1")),
     )
     for number, one in enumerate(data.draw(st.lists(st.one_of(st.binary(max_size=60), well_formed), max_size=8))):
         core.receive(float(number), one)
