@@ -12,7 +12,7 @@ from benchmarks.set_up import connect, responder
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.clients.transport import open_ports
+from harness.clients.transport import Transport, open_ports
 from harness.errors import NatstormError
 from harness.model import RecordKind
 
@@ -25,7 +25,7 @@ def marks(seconds: float, personality: str, group: str, encryption: str) -> tupl
 
     async def play() -> tuple[float, int]:
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder), RunClock.fix()) as journal:
-            async with Fleet(sockets=open_ports(), journal=journal) as fleet:
+            async with Fleet(carriers=[Transport(open_ports())], journal=journal) as fleet:
                 await connect(fleet, range(1, CLIENTS + 1), personality)
                 clients = list(fleet.clients.values())
                 before = time.process_time()

@@ -17,7 +17,7 @@ from benchmarks.responder import PASSWORD, PSK, USER
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.clients.transport import open_ports
+from harness.clients.transport import Transport, open_ports
 from harness.errors import NatstormError
 from harness.model import ClientPlan, RecordKind, Secret
 
@@ -74,7 +74,7 @@ async def connect(fleet: Fleet, numbers: range, personality: str) -> None:
 def measure(clients: int, personality: str, group: str, encryption: str, warm_up: int = 2 * AT_ONCE) -> SetUp:
     async def play() -> SetUp:
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder), RunClock.fix()) as journal:
-            async with Fleet(sockets=open_ports(), journal=journal) as fleet:
+            async with Fleet(carriers=[Transport(open_ports())], journal=journal) as fleet:
                 await connect(fleet, range(1, warm_up + 1), personality)
                 counted = fleet.facts()
                 before = time.process_time()
