@@ -47,13 +47,18 @@ def test_signatures_that_are_none() -> None:
     good = sign(pki.key("laptop"), digest)
     modulus = public.public_numbers().n
     bent = good[:-1] + bytes((good[-1] ^ 1,))
-    for wrong in (b"", good[:-1], good + b"\0", bytes(128), b"\xff" * 128, modulus.to_bytes(128), bent):
+    for wrong in (b"", good[:-1], good + b"\0", bytes(128), b"\xff" * 128, modulus.to_bytes(128), bent, b"\0" + good):
         with pytest.raises(ProtocolError):
             check_signature(public, wrong, digest)
     with pytest.raises(ProtocolError):
         check_signature(public, good, b"y" * 20)
     with pytest.raises(ProtocolError):
         check_signature(pki.key("other").public_key(), good, digest)
+
+
+def test_a_key_too_short_for_the_hash() -> None:
+    with pytest.raises(ProtocolError, match="too short"):
+        sign(pki.key("short", 512), bytes(60))
 
 
 def test_a_certificate_of_the_anchor_is_trusted() -> None:

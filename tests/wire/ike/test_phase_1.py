@@ -16,7 +16,11 @@ from harness.wire.config import IkeConfig, IkeProposal
 from harness.wire.crypto.certificates import Credentials
 from harness.wire.events import EspDown, EspUp, Failed, IkeDown, IkeUp, InitialContact, Notified, Refused
 from harness.wire.ike import registry
+from harness.wire.ike.attributes import PHASE_1
+from harness.wire.ike.message import Header, read_header, read_payloads, write_message, write_payloads
 from harness.wire.ike.natt import DIALECTS
+from harness.wire.ike.payloads import Notification
+from harness.wire.ike.proposals import ike_offer, read_sa
 from harness.wire.retransmit import Schedule
 
 MakePair = Callable[..., Any]
@@ -127,11 +131,51 @@ def test_aggressive_mode_offers_the_first_group_only(make_pair: MakePair) -> Non
     kinds = ("aes-256", "sha1", "modp1024"), ("aes-128", "sha1", "ecp256"), ("3des", "md5", "modp1024")
     rows = tuple(IkeProposal(*kind) for kind in kinds)
     pair = make_pair({**AGGRESSIVE[0], "proposals": rows}, {**AGGRESSIVE[1], "proposals": rows[1:]}).up()
+    am1 = read_payloads(registry.SA, pair.sent["client"][0].payload, 28)
+    (offered,) = read_sa(PHASE_1, am1[0].body)
+    assert [dict(transform.attributes)["group"] for transform in offered.transforms] == ["modp1024", "modp1024"]
     (up,) = pair.got("gateway", IkeUp)
     assert (up.encryption, up.hash, up.group) == ("3des", "md5", "modp1024")
     pair = make_pair({**AGGRESSIVE[0], "proposals": rows}, {**AGGRESSIVE[1], "proposals": rows[1:2]}).up()
     pair.advance(2)
     assert pair.got("client", Failed)[0].reason == "NO_PROPOSAL_CHOSEN from the peer"
+
+
+def test_a_responder_of_aggressive_mode_chooses_by_the_public_value_that_came(make_pair: MakePair) -> None:
+    """Some offer several groups all the same."""
+    rows = IkeProposal("aes-256", "sha1", "modp2048"), IkeProposal("aes-256", "sha1", "modp1024")
+    pair = make_pair({**AGGRESSIVE[0], "proposals": rows[1:]}, {**AGGRESSIVE[1], "proposals": rows})
+    pair.client.start(pair.now)
+    (am1,) = pair.client.take_datagrams()
+    payloads = [(payload.type, payload.body) for payload in read_payloads(registry.SA, am1.payload, 28)]
+    first, chain = write_payloads([(registry.SA, ike_offer(rows)), *payloads[1:]])
+    pair.gateway.receive(pair.now, write_message(read_header(am1.payload)._replace(first=first), chain), 500)
+    (am2,) = pair.gateway.take_datagrams()
+    (chosen,) = read_sa(PHASE_1, read_payloads(registry.SA, am2.payload, 28)[0].body)
+    assert dict(chosen.transforms[0].attributes)["group"] == "modp1024"
+
+
+def test_nat_d_in_am3_may_be_over_the_port_that_the_exchange_began_on(make_pair: MakePair) -> None:
+    pair = make_pair(*AGGRESSIVE)
+    pair.client.start(pair.now)
+    (run,) = pair.client._all.main
+    ends = run._ends()
+    assert (ends.local_port, ends.remote_port) == (500, 500)
+    run._ends = lambda: ends
+    pair.pump()
+    (up,) = pair.got("gateway", IkeUp)
+    assert (up.nat_local, up.nat_remote) == (False, True)
+
+
+def test_one_exchange_is_not_continued_by_another(make_pair: MakePair) -> None:
+    pair = make_pair()
+    pair.client.start(pair.now)
+    (mm1,) = pair.client.take_datagrams()
+    pair.gateway.receive(pair.now, mm1.payload, 500)
+    (mm2,) = pair.gateway.take_datagrams()
+    header = read_header(mm2.payload)
+    pair.client.receive(pair.now, write_message(header._replace(exchange=registry.EXCHANGE_AGGRESSIVE), mm2.payload[28:]), 500)
+    assert [event.reason for event in pair.client.take_events()] == ["aggressive mode with the cookies of another exchange"]
 
 
 def test_a_wrong_key_is_found_by_the_initiator_of_aggressive_mode(make_pair: MakePair) -> None:
@@ -266,9 +310,6 @@ def test_after_a_loss_of_all_it_is_said_again(make_pair: MakePair) -> None:
 
 
 def test_in_the_clear_it_is_not_believed(make_pair: MakePair) -> None:
-    from harness.wire.ike.message import Header, write_message, write_payloads
-    from harness.wire.ike.payloads import Notification
-
     pair = make_pair().up()
     (sa,) = pair.gateway._all.sas
     body = Notification(registry.PROTO_ISAKMP, registry.INITIAL_CONTACT, sa.cookies, b"").write()
@@ -305,6 +346,17 @@ def test_an_isakmp_sa_that_has_protected_its_kilobytes_is_rekeyed_in_time(make_p
     assert all(up.rekey for up in ups[1:])
     assert {down.reason for down in pair.got("client", IkeDown)} == {"replaced by a newer one"}
     assert pair.got("client", EspDown) == []
+
+
+def test_both_sides_count_the_same_bytes(make_pair: MakePair) -> None:
+    pair = make_pair({"dpd_s": 5.0, "keepalive_s": 1000.0}).up()
+    pair.client.rekey_ipsec(pair.now)
+    pair.pump()
+    pair.advance(31)
+    (ours,), (theirs,) = pair.client._all.sas, pair.gateway._all.sas
+    # Of phase 1 itself the last message is in the count of its sender alone, and so is the one before.
+    phase_1 = [len(sent[2].payload) - 28 - 4 for sent in (pair.sent["client"], pair.sent["gateway"])]
+    assert ours.keys.usage.octets - phase_1[0] == theirs.keys.usage.octets - phase_1[1] > 500
 
 
 def test_who_does_not_rekey_loses_the_sa_at_its_kilobytes(make_pair: MakePair) -> None:
