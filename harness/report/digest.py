@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ IDENTITY_HEADINGS = {
     "outside": "NAT address",
     "outside_ike_port": "NAT port for 500",
     "outside_natt_port": "NAT port for 4500",
+    "outside_l2tp_port": "NAT port for 1701",
     "cookies": "IKE cookies",
     "spis_in": "SPIs to client",
     "spis_out": "SPIs to gateway",
@@ -115,8 +116,8 @@ def broken(
 
 def identity_table(identities: Iterable[Identity]) -> tuple[tuple[str, ...], ...]:
     """Heading row, then one row a client; several values in a cell are parted by spaces, a cookie pair by a colon."""
-    heading = tuple(IDENTITY_HEADINGS[f.name] for f in fields(Identity))
-    return (heading, *(tuple(_cell(value) for value in astuple(identity)) for identity in identities))
+    rows = (tuple(_cell(getattr(identity, name)) for name in IDENTITY_HEADINGS) for identity in identities)
+    return (tuple(IDENTITY_HEADINGS.values()), *rows)
 
 
 def _cell(value: Any) -> str:
