@@ -41,12 +41,11 @@ class IkeConfig:
     """An IKEv1 peer.
 
     `address` is the peer's own view of its address (inside the NAT), which enters the IDs, NAT-D and NAT-OA. `vendor_ids` go out
-    in order; the RFC 3947 one among them turns NAT-T on. `l2tp_port` is one's own in the
-    quick-mode IDs; an initiator asks for 1701 on the other side. `client_ports` are those that a responder takes in the
-    initiator's ID, 0 standing for any; without one it takes them all. `identity` is "address", "fqdn:NAME", "user-fqdn:USER@NAME" or
-    "dn", the subject of one's own certificate; port and protocol of the
-    phase-1 ID are (0, 0) unless `id_protocol`/`id_port` say otherwise. `rekey_margin` is a share of the lifetime: 0.8 begins
-    the rekey at 80 % of it; None leaves rekeying to the peer.
+    in order; the RFC 3947 one among them turns NAT-T on. `l2tp_port` is one's own in the quick-mode IDs; an initiator asks for
+    1701 on the other side. `client_ports` are those that a responder takes in the initiator's ID, 0 standing for any; without
+    one it takes them all. `identity` is "address", "fqdn:NAME", "user-fqdn:USER@NAME" or "dn", the subject of one's own
+    certificate; port and protocol of the phase-1 ID are (0, 0) unless `id_protocol`/`id_port` say otherwise. `rekey_margin` is a
+    share of the lifetime: 0.8 begins the rekey at 80 % of it; None leaves rekeying to the peer.
 
     `exchange` is what an initiator begins with; in aggressive mode it can offer only one group, that of its first proposal. A
     responder takes main mode always, aggressive mode if it may (`accept_aggressive`), and asks `psk_for`, where there is one, for

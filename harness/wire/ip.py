@@ -90,11 +90,14 @@ def parse_ipv4(packet: bytes) -> Ipv4:
     return Ipv4(dotted(source), dotted(destination), protocol, ttl, identification, bool(fragment & 0x3FFF), packet[header:total])
 
 
-def build_udp(source: bytes, destination: bytes, sport: int, dport: int, payload: bytes) -> bytes:
-    """A UDP datagram; `source` and `destination` (4 bytes each) enter the checksum only. A computed 0 is sent as 0xffff."""
+def build_udp(source: bytes, destination: bytes, sport: int, dport: int, payload: bytes, *, checksummed: bool = True) -> bytes:
+    """A UDP datagram; `source` and `destination` (4 bytes each) enter the checksum only. A computed 0 is sent as 0xffff; where
+    none is wanted, 0 says so (RFC 768)."""
     length = 8 + len(payload)
     if length > 0xFFFF:
         raise ProtocolError("udp", f"{length} bytes do not fit one datagram")
+    if not checksummed:
+        return _UDP.pack(sport, dport, length, 0) + payload
     pseudo = source + destination + struct.pack("!HH", UDP, length)
     total = checksum(pseudo + _UDP.pack(sport, dport, length, 0) + payload)
     return _UDP.pack(sport, dport, length, total or 0xFFFF) + payload

@@ -7,7 +7,7 @@ there for that. This gateway is for behaviour over time: loss, rekeys, ends.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -27,21 +27,29 @@ PROPOSALS = (IkeProposal("aes-256", "sha1", "ecp256"),)
 ESP_PROPOSALS = (EspProposal("aes-256", "sha1"),)
 
 
-def client_config(number: int = 1) -> StackConfig:
+def client_config(number: int = 1, *, ipsec: bool = True) -> StackConfig:
     address = f"10.0.0.{number + 1}"
-    ike = IkeConfig(address, GATEWAY, b"sharedsecret", PROPOSALS, ESP_PROPOSALS, (RFC_3947,))
     l2tp = L2tpConfig(f"win7-{number}", correlation_id=bytes(range(16)))
-    return StackConfig(ike, l2tp, PppConfig(f"user{number}", f"pw{number}"))
+    ppp = PppConfig(f"user{number}", f"pw{number}")
+    if not ipsec:
+        return StackConfig(None, l2tp, ppp)
+    ike = IkeConfig(address, GATEWAY, b"sharedsecret", PROPOSALS, ESP_PROPOSALS, (RFC_3947,))
+    return StackConfig(ike, l2tp, ppp)
 
 
-def gateway_config() -> StackConfig:
+def gateway_config(*, ipsec: bool = True, nat: bool = True) -> StackConfig:
+    """Where there is no `nat`, the gateway sees the client's own address."""
     secrets = {f"user{number}": f"pw{number}" for number in range(1, 9)}
     ppp = PppConfig(
         "", "", accept=(), demand="mschapv2", secrets=secrets, name="lns", local_address="172.16.1.1", assign="172.16.1.10",
         assign_dns=("172.16.1.1",), request_dns=False, echo_s=None,
     )  # fmt: skip
-    ike = IkeConfig(GATEWAY, OUTSIDE, b"sharedsecret", PROPOSALS, ESP_PROPOSALS, (RFC_3947,), rekey_margin=None)
-    return StackConfig(ike, L2tpConfig("lns", "xelerance", hello_s=0), ppp)
+    l2tp = L2tpConfig("lns", "xelerance", hello_s=0)
+    if not ipsec:
+        return StackConfig(None, l2tp, ppp)
+    peer = OUTSIDE if nat else CLIENT
+    ike = IkeConfig(GATEWAY, peer, b"sharedsecret", PROPOSALS, ESP_PROPOSALS, (RFC_3947,), rekey_margin=None, client_ports=())
+    return StackConfig(ike, l2tp, ppp)
 
 
 class Gateway:
@@ -49,27 +57,40 @@ class Gateway:
 
     def __init__(self, config: StackConfig, seed: int) -> None:
         entropy = random.Random(seed).randbytes
-        self.ike = IkeCore(config.ike, entropy)
+        self.protected = config.ike is not None
+        self.ike = IkeCore(config.ike or IDLE_IKE, entropy)
         self.l2tp = L2tpCore(config.l2tp, entropy)
         self.ppp = PppCore(config.ppp, entropy)
         self.entropy = entropy
-        self.pairs: dict[int, tuple[InboundSa, OutboundSa]] = {}
+        self.port = 1701  # the client's own, as it was heard last
+        self.pairs: dict[int, tuple[InboundSa, OutboundSa, str]] = {}
         self.told: list[events.Event] = []
         self.out: list[events.Datagram] = []
         self.inside: list[bytes] = []  # what came out of the inbound SAs: UDP datagrams
 
-    def receive(self, now: float, port: int, payload: bytes) -> None:
-        if port == 500:
+    def receive(self, now: float, datagram: events.Datagram) -> None:
+        port, payload = datagram.dport, datagram.payload
+        if not self.protected:
+            assert (port, datagram.protocol) == (1701, 17)
+            self.port = datagram.sport
+            self.l2tp.receive(now, payload)
+        elif port == 500:
             self.ike.receive(now, payload, 500)
-        elif payload[:4] == bytes(4):
+        elif port == 4500 and payload[:4] == bytes(4):
             self.ike.receive(now, payload[4:], 4500)
         elif payload != b"\xff":
-            pair = self.pairs.get(spi_of(payload))
-            if pair is not None:
-                datagram = pair[0].open(payload)[1]
-                self.inside.append(datagram)
-                self.l2tp.receive(now, ip.parse_udp(datagram).payload)
+            self.open(now, payload, "udp" if datagram.protocol == 17 else "")
         self.pump(now)
+
+    def open(self, now: float, payload: bytes, outer: str) -> None:
+        pair = self.pairs.get(spi_of(payload))
+        if pair is not None:
+            assert pair[2].startswith("udp") is (outer == "udp")
+            datagram = pair[0].open(payload)[1]
+            self.inside.append(datagram)
+            parsed = ip.parse_udp(datagram)
+            self.port = parsed.sport
+            self.l2tp.receive(now, parsed.payload)
 
     def pump(self, now: float) -> None:
         for _ in range(50):
@@ -97,6 +118,7 @@ class Gateway:
                     OutboundSa(
                         event.spi_out, event.encryption, event.authentication, event.key_out, event.auth_key_out, self.entropy
                     ),
+                    event.encapsulation,
                 )
             case events.EspDown():
                 self.pairs.pop(event.spi_in, None)
@@ -104,13 +126,19 @@ class Gateway:
                 self.ppp.open(now)
         self.told.append(event)
 
-    def send_udp(self, payload: bytes, dport: int = 1701) -> None:
-        if self.pairs:
+    def send_udp(self, payload: bytes, dport: int | None = None) -> None:
+        port = self.port if dport is None else dport
+        if not self.protected:
+            self.out.append(events.Datagram(1701, port, payload))
+        elif self.pairs:
             outside, gateway = ip.packed(OUTSIDE), ip.packed(GATEWAY)
-            self.send_inside(17, ip.build_udp(gateway, outside, 1701, dport, payload))
+            self.send_inside(17, ip.build_udp(gateway, outside, 1701, port, payload))
 
     def send_inside(self, next_header: int, payload: bytes) -> None:
-        self.out.append(events.Datagram(4500, 4500, next(reversed(self.pairs.values()))[1].seal(next_header, payload)))
+        _, outbound, encapsulation = next(reversed(self.pairs.values()))
+        sealed = outbound.seal(next_header, payload)
+        in_udp = encapsulation.startswith("udp")
+        self.out.append(events.Datagram(4500, 4500, sealed) if in_udp else events.Datagram(0, 0, sealed, 50))
 
     def send_ip(self, now: float, packet: bytes) -> None:
         frame = self.ppp.send_ip(packet)
@@ -129,6 +157,8 @@ class Gateway:
         self.ppp.tick(now)
         self.pump(now)
 
+
+IDLE_IKE = IkeConfig(GATEWAY, CLIENT, b"", (), (), ())  # of a gateway that has no use for it
 
 Drop = Callable[[bool, events.Datagram], bool]
 
@@ -158,9 +188,9 @@ class Link:
                     if self.drop(to_gateway, datagram):
                         continue
                     if to_gateway:
-                        self.gateway.receive(self.now, datagram.dport, datagram.payload)
+                        self.gateway.receive(self.now, datagram)
                     else:
-                        self.client.receive(self.now, datagram.dport, datagram.payload)
+                        self.client.receive(self.now, datagram.dport, datagram.payload, datagram.protocol)
         raise AssertionError("client and gateway never fall quiet")
 
     def run(self, until: Callable[[], bool] = lambda: False, seconds: float = 60.0) -> bool:
@@ -187,19 +217,28 @@ Dial = Callable[..., Link]
 
 @pytest.fixture
 def dial() -> Dial:
-    """Makes a client and its gateway and starts the client. Keyword arguments replace fields of `client` and `gateway` configs."""
+    """Makes a client and its gateway and starts the client. `stack` replaces fields of the client's configuration, other keyword
+    arguments those of its PPP."""
 
     def make(
         client: StackConfig | None = None,
         gateway: StackConfig | None = None,
         drop: Drop | None = None,
         seed: int = 1,
+        *,
+        ipsec: bool = True,
+        nat: bool = True,
+        stack: Mapping[str, object] | None = None,
+        ike: Mapping[str, object] | None = None,
+        gateway_ike: Mapping[str, object] | None = None,
         **ppp: object,
     ) -> Link:
-        config = client or client_config()
-        if ppp:
-            config = replace(config, ppp=replace(config.ppp, **ppp))  # type: ignore[arg-type]
-        link = Link(ClientStack(config, random.Random(seed).randbytes), Gateway(gateway or gateway_config(), seed + 1000))
+        config, peer = client or client_config(ipsec=ipsec), gateway or gateway_config(ipsec=ipsec, nat=nat)
+        config = replace(config, ppp=replace(config.ppp, **ppp), **(stack or {}))  # type: ignore[arg-type]
+        if config.ike is not None and peer.ike is not None:
+            config = replace(config, ike=replace(config.ike, **(ike or {})))  # type: ignore[arg-type]
+            peer = replace(peer, ike=replace(peer.ike, **(gateway_ike or {})))  # type: ignore[arg-type]
+        link = Link(ClientStack(config, random.Random(seed).randbytes), Gateway(peer, seed + 1000))
         if drop is not None:
             link.drop = drop
         link.client.start(link.now)

@@ -90,7 +90,7 @@ def test_every_datagram_may_come_twice(dial: Dial) -> None:
         gone.append(to_gateway)
         if to_gateway:
             if datagram.dport == 500 or datagram.payload[:4] == bytes(4):
-                link.gateway.receive(link.now, datagram.dport, datagram.payload)
+                link.gateway.receive(link.now, datagram)
         else:
             link.client.receive(link.now, datagram.dport, datagram.payload)
         return False
@@ -200,12 +200,12 @@ def test_a_gateway_without_l2tp_fails_the_tunnel(dial: Dial) -> None:
 
 def test_an_esp_rekey_overlaps_and_the_newest_pair_sends(dial: Dial) -> None:
     link = dial()
-    old = link.client._pairs.copy()
+    old = link.client._ipsec.pairs.copy()
     link.client.rekey_ipsec(link.now)
     link.settle()
     rekeyed = [event for event in link.of(events.EspUp) if isinstance(event, events.EspUp) and event.rekey]
     assert len(rekeyed) == 1
-    assert len(link.client._pairs) == 2
+    assert len(link.client._ipsec.pairs) == 2
     late = next(iter(link.gateway.pairs.values()))[1]  # the gateway still sends on the old one
     frame = link.gateway.ppp.send_ip(PONG)
     data = header.build_data(link.gateway.l2tp.tunnel_remote, link.gateway.l2tp.session_remote, frame)
@@ -215,8 +215,8 @@ def test_an_esp_rekey_overlaps_and_the_newest_pair_sends(dial: Dial) -> None:
     assert link.client.send_ip(link.now, PING)
     link.settle()
     assert link.crossed[crossed][1].payload[:4] == rekeyed[0].spi_out.to_bytes(4)
-    link.run(lambda: len(link.client._pairs) == 1, 60)
-    assert not set(old) & set(link.client._pairs)
+    link.run(lambda: len(link.client._ipsec.pairs) == 1, 60)
+    assert not set(old) & set(link.client._ipsec.pairs)
     assert link.client.state is State.UP
     assert "Failed" not in kinds(link.told)
 
@@ -330,7 +330,7 @@ def test_a_stack_starts_once(dial: Dial) -> None:
 def test_a_stack_that_never_started_closes_at_once(dial: Dial) -> None:
     link = dial()
     client = link.client
-    config = StackConfig(client._ike.config, client._l2tp._config, client._ppp._config)
+    config = StackConfig(client._ipsec.config, client._l2tp._config, client._ppp._config)
     stack = ClientStack(config, random.Random(4).randbytes)
     stack.close(0.0)
     assert (stack.state, stack.deadline, stack.take_datagrams()) == (State.ENDED, None, [])
@@ -348,7 +348,7 @@ def test_any_datagrams_at_any_moment_leave_the_client_able_to_come_up(dial: Dial
         count += 1
         if count in moments and holder:
             client = holder[0].client
-            spi = next(iter(client._pairs), 0x11223344).to_bytes(4)
+            spi = next(iter(client._ipsec.pairs), 0x11223344).to_bytes(4)
             tail = data.draw(st.binary(max_size=60))
             for port, payload in ((500, tail), (4500, tail), (4500, bytes(4) + tail), (4500, spi + tail), (1701, tail)):
                 client.receive(holder[0].now, port, payload)
