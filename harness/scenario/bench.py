@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.model import CaptureFacts, GatewayEvent, GatewayView, NatMapping, NatView, Record, Step
+from harness.model import CaptureFacts, GatewayEvent, GatewayView, NatMapping, NatView, Record, Site, Step
 
 if TYPE_CHECKING:
     from harness.scenario.script import Script
@@ -71,6 +71,7 @@ class Gathered:
     nat_views: list[NatView] = field(default_factory=list)
     gateway_events: list[GatewayEvent] = field(default_factory=list)
     captures: list[CaptureFacts] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)  # the NATs beside the first
     logs: dict[str, str] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
 

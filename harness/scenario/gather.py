@@ -10,15 +10,16 @@ from harness.errors import CaptureError
 from harness.model import ClientPlan, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side
 from harness.model.testbed import Testbed
 from harness.probes.dissect import Addresses, Dissection, Dissector
-from harness.probes.identity import identities, translated_ports, with_gateway_ports
+from harness.probes.identity import translated_ports, with_gateway_ports
 from harness.probes.keyring import read_keys
-from harness.probes.pairing import pair
 from harness.probes.sentinel import watch
+from harness.probes.sites import sort_out
 from harness.probes.tshark import write_keys
 from harness.scenario.bench import Gathered
 
 TITLES = {
     "inside.pcap": "capture inside the NAT",
+    "inside-2.pcap": "capture inside the second NAT",
     "outside.pcap": "capture outside the NAT",
     "decrypted.pcap": "capture, decrypted",
     "far-end.pcap": "capture at the far end",
@@ -58,8 +59,7 @@ async def gather(
     write_texts(gathered, folder / "gateway")
     everything = tell_injected_apart(seen, gathered.records)
     own = {side: tuple(o for o in frames if o.kind is not FrameKind.INJECTED) for side, frames in everything.items()}
-    paired = pair(own.get(Side.INSIDE, ()), own.get(Side.OUTSIDE, ()), gateway)
-    found = identities(own, paired.pairs, clients, gateway)
+    paired, found, sites = sort_out(own, plans, gateway, nat_outside, gathered.sites)
     exposed = watch(own, clear_expected=clear_expected)
     exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in exposed)
     return Evidence(
@@ -79,6 +79,7 @@ async def gather(
         logs=gathered.logs,
         gateway_events=tuple(gathered.gateway_events),
         nat_views=tuple(gathered.nat_views),
+        sites=sites,
         attachments={title: str(folder / name) for name, title in TITLES.items() if (folder / name).exists()},
         trouble=tuple(trouble),
         exposures=exposures,

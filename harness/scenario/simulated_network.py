@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.clients.fleet import BuildStack, simulated
 from harness.clients.packet_carrier import PacketCarrier
-from harness.model import Side
+from harness.model import Side, Site
 from harness.model.testbed import Testbed
 from harness.nat import personality as nats
 from harness.nat.core import NatCore
@@ -140,6 +140,7 @@ class Network:
             self.switch.tap = self.gateway.tap = None
             for box in self.nats.values():
                 box.tap = None
+            gathered.sites += [Site(site, self.outside_of(site), INSIDES[site]) for site in self.nats if site != 1]
             gathered.captures += [capture.close() for capture in (outside, *insides.values())]
             gathered.captures += within.close()
             gathered.gateway_events += self.gateway.events

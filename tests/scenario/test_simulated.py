@@ -141,6 +141,24 @@ def test_two_sites_with_the_same_inside_address_and_a_client_in_the_open(runner:
     assert {o.headers["protocol"] for o in seen if o.esp} == {50}
 
 
+@pytest.mark.parametrize(
+    ("scenario", "variant", "row"),
+    [
+        ("eviction", "plain", "DMX-03"),
+        ("no-nat", "plain", "DMX-06"),
+        ("demux-removed", "demux", "DMX-09"),
+        ("return", "demux", "DMX-19"),
+        ("floating-port", "demux", "DMX-26"),
+        ("two-nats", "demux", "DMX-27"),
+        ("mixed", "demux", "DMX-28"),
+    ],
+)
+def test_a_row_of_its_own_scenario(scenario: str, variant: str, row: str, runner: Runner, tmp_path: Path) -> None:
+    evidence = play(runner, scenario, variant, tmp_path / scenario)
+    verdict = CHECKS[row](evidence)
+    assert verdict.outcome is Outcome.PASS, verdict.because
+
+
 def test_a_nat_that_translates_nothing(runner: Runner, tmp_path: Path) -> None:
     evidence = play(runner, Script("routed", "", 2, one_by_one, nat="none"), "plain", tmp_path / "routed")
     assert {o.src for o in evidence.observations[Side.OUTSIDE]} == {"10.0.0.2", "10.0.0.3", "203.0.113.231"}
