@@ -1,0 +1,221 @@
+"""The project's own gateway as a process in its namespace, behind the kernel's NAT, with simulated clients on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from enclosed import enclosed
+
+from harness.clients.clock import RunClock
+from harness.clients.fleet import Fleet
+from harness.clients.journal import Journal
+from harness.clients.transport import Transport, open_ports
+from harness.errors import DeviceError, LabError
+from harness.lab.topology import Topology
+from harness.lab.virtual_gateway import VirtualNode
+from harness.model import RecordKind, Secret, Side
+from harness.model.testbed import Testbed
+from harness.probes.pcap import LINUX_SLL2, RAW_IP, read_frames
+from harness.testbed.load import check
+from harness.wire import ip
+
+lab = pytest.mark.lab
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Place:
+    """The virtual testbed with a gateway of `variant`, and a fleet."""
+
+    def __init__(self, folder: Path, testbed: Testbed, topology: Topology, node: VirtualNode, fleet: Fleet) -> None:
+        self.folder, self.testbed, self.topology, self.node, self.fleet = folder, testbed, topology, node, fleet
+
+    async def up(self, *numbers: int) -> None:
+        for number in numbers:
+            client = self.fleet.add(self.testbed.clients.plan(number, self.testbed.gateway.address))
+            client.connect()
+            assert await client.until_up(20), client.last
+
+    async def answered(self, name: str) -> bool:
+        """Whether a mark sent from now on comes back."""
+        client = self.fleet[name]
+        before = client.count(RecordKind.MARK_ANSWERED)
+        client.send_marks(20)
+        came = await client.until(RecordKind.MARK_ANSWERED, 5, beyond=before)
+        client.stop_marks()
+        return came is not None
+
+
+def play(variant: str, script: Callable[[Place], Awaitable[None]], **changes: object) -> None:
+    async def run() -> None:
+        testbed = check(ROOT / "testbeds/virtual.yaml")
+        topology = Topology(testbed)
+        topology.up()
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            node = VirtualNode(testbed, variant, topology.gateway, folder, changes=changes)
+            await node.start()
+            ports = (500, 4500, 1701)
+            with Journal(folder, RunClock.fix()) as diary:
+                carrier = Transport(open_ports(ports, enter=topology.clients.entered))
+                async with Fleet(carriers=[carrier], journal=diary) as fleet:
+                    await script(Place(folder, testbed, topology, node, fleet))
+            await node.stop()
+            assert not node.running
+        topology.down()
+
+    asyncio.run(run())
+
+
+@lab
+@enclosed
+def test_two_clients_through_the_kernels_nat():
+    async def script(place):
+        out = place.folder / "out"
+        out.mkdir()
+        await place.node.start_witnesses()
+        await place.up(1, 2)
+        assert await place.answered("c1")
+        assert await place.answered("c2")
+        view = await place.node.driver.view("both")
+        assert [s.peer_port for s in view.sessions] == [1024, 1025]
+        assert view.ports == {1: 1024, 2: 1025}
+        assert abs(view.t - place.fleet.clients["c1"].last[RecordKind.MARK_ANSWERED].t) < 30
+        far, translated = await place.node.stop_witnesses(out)
+        assert (far.side, far.complete, far.dropped) == (Side.FAR_END, True, 0)
+        frames = list(read_frames(out / "far-end.pcap"))
+        assert len(frames) == far.frames > 4
+        assert {frame.link for frame in frames} == {LINUX_SLL2}
+        assert (out / "far-end.links").read_text() == "0 ppp0\n1 ppp1\n"
+        boundary = list(read_frames(translated.path))
+        assert {frame.link for frame in boundary} == {RAW_IP}
+        seen = {ip.parse_udp(ip.parse_ipv4(f.data).payload).sport for f in boundary} - {1701}
+        assert seen == {1024, 1025}
+        kinds = Counter(event.kind for event in await place.node.driver.events())
+        assert kinds["ppp-up"] == kinds["port-given"] == 2
+        assert not await place.node.driver.events()
+        stats = await place.node.driver.stats()
+        assert stats["wire"]["received"] > 20
+        assert not stats["wire"].get("overflowed")
+
+    play("demux", script)
+
+
+@lab
+@enclosed
+def test_the_end_host_answers():
+    async def script(place):
+        await place.up(1)
+        address = place.fleet["c1"].address
+        # The clients of this place answer no pings: the end host's own goes to the gateway, which does.
+        with place.topology.host.entered(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as asking:
+            asking.settimeout(5)
+            asking.sendto(ip.build_echo(ip.Echo(True, 7, 1, b"gateway?")), (place.testbed.gateway.ppp_address, 0))
+            answer = ip.parse_echo(ip.parse_ipv4(asking.recv(2000)).payload)
+        assert answer == ip.Echo(False, 7, 1, b"gateway?")
+        client = place.fleet["c1"]
+        request = ip.build_echo(ip.Echo(True, 1, 1, b"to the end host"))
+        host = place.testbed.gateway.end_host.host
+        before = (await place.node.driver.stats())["lan"].get("received", 0)
+        client._stack.send_ip(place.fleet.now(), ip.build_ipv4(address, host, ip.ICMP, request))
+        client._do(lambda now: None)
+        for _ in range(100):
+            stats = await place.node.driver.stats()
+            if stats["lan"].get("received", 0) > before:
+                break
+            await asyncio.sleep(0.02)
+        assert stats["lan"]["received"] == before + 1
+        assert stats["lan"]["sent"] >= 1
+
+    play("demux", script)
+
+
+@lab
+@enclosed
+def test_orders_reach_it():
+    async def script(place):
+        await place.up(1, 2, 3)
+        driver = place.node.driver
+        view = await driver.view("three")
+        await driver.close_l2tp(view.sessions[0].tunnel_local)
+        assert await place.fleet["c1"].until(RecordKind.ENDED, 10)
+        spi = place.fleet["c2"].last[RecordKind.ESP_UP].data["spi_in"]
+        await driver.rekey(str(spi))
+        assert await place.fleet["c2"].until(RecordKind.ESP_UP, 10, beyond=1)
+        await driver.rekey_ike(str(spi))
+        assert await place.fleet["c2"].until(RecordKind.IKE_UP, 10, beyond=1)
+        assert await place.answered("c2")
+        await driver.delete_ipsec(str(place.fleet["c3"].last[RecordKind.ESP_UP].data["spi_in"]))
+        assert await place.fleet["c3"].until(RecordKind.ENDED, 10)
+        with pytest.raises(DeviceError, match="no ESP SA"):
+            await driver.delete_esp("deadbeef")
+        with pytest.raises(DeviceError, match="no setting"):
+            await driver.reconfigure(colour="red")
+        await driver.reconfigure(psk=Secret("another"), demux=False)
+        await driver.silence()
+        assert not await place.answered("c2")
+        await driver.silence(False)
+        assert await place.answered("c2")
+        await driver.kill_daemons()
+        assert not (await driver.view("nothing left")).sas
+        assert "ppp-up" in (await driver.logs())["gateway"]
+
+    play("demux", script)
+
+
+@lab
+@enclosed
+def test_sigterm_is_told_to_the_clients():
+    async def script(place):
+        await place.up(1, 2)
+        os.kill(place.node._process.pid, signal.SIGTERM)
+        for name in ("c1", "c2"):
+            ended = await place.fleet[name].until(RecordKind.ENDED, 10)
+            assert ended is not None
+
+    play("demux", script)
+
+
+@lab
+@enclosed
+def test_it_does_not_outlive_the_run_that_started_it():
+    async def script(place):
+        process = place.node._process
+        await place.node.driver.disconnect()
+        assert await asyncio.wait_for(process.wait(), 5) == 0
+
+    play("plain", script)
+
+
+@lab
+@enclosed
+def test_what_does_not_come_up_says_why():
+    async def run():
+        testbed = check(ROOT / "testbeds/virtual.yaml")
+        topology = Topology(testbed)
+        topology.up()
+        with tempfile.TemporaryDirectory() as scratch:
+            for variant, words in (("nonsense", "no virtual gateway is called"), ("demux", "address")):
+                netns = topology.host if variant == "demux" else topology.gateway
+                with pytest.raises(LabError, match=words):
+                    await VirtualNode(testbed, variant, netns, Path(scratch)).start()
+        topology.down()
+
+    asyncio.run(run())
+
+
+def test_settings_file_is_its_owners_alone(tmp_path):
+    testbed = check(ROOT / "testbeds/virtual.yaml")
+    from harness.lab.virtual_gateway import plan
+
+    told = plan(testbed, "demux", tmp_path, 1.0, {"hello": 5.0})
+    assert json.loads(json.dumps(told)) == told
+    assert told["users"]["user1000"] == "pw1000"
