@@ -85,9 +85,7 @@ class Runner:
                 self._benches[time] = LabBench(self.testbed, self._scratch, self._bus, self._loop)
         return self._benches[time]
 
-    async def _record(
-        self, bench: Bench, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path
-    ) -> Gathered:
+    async def _record(self, bench: Bench, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path) -> Gathered:
         """The scenario itself, between the start and the end of all captures."""
         with self._bus.step(f"a fresh gateway, {variant}"):
             await bench.fresh(variant, chosen)
@@ -120,4 +118,4 @@ class Runner:
     ) -> Evidence:
         with self._bus.step("dissect the captures"):
             evidence = await gather(gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear_expected)
-        return replace(evidence, time=bench.time)
+        return replace(evidence, time=bench.time, nat=chosen.nat or self.testbed.nat.personality)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from harness.model import FrameKind, NatMapping, Observation, Outcome, Verdict
+from harness.model import NatMapping, Observation, Outcome, Verdict
 from harness.verdict.findings import Findings, require
-from harness.verdict.negotiation import IKE_PORT
+from harness.verdict.negotiation import IKE_PORT, NATT_PORT
 from harness.verdict.reading import Reading
 from harness.verdict.survival import lives
 from harness.verdict.trust import WIRE, Need, check
@@ -17,24 +17,19 @@ _Spans = dict[tuple[str, int], dict[str, list[Observation]]]
 
 @check(*WIRE, Need.PAIRED)
 def same_inside_port_is_never_merged(reading: Reading) -> Verdict:
-    """Clients that send from one and the same port to one and the same port leave the NAT from different ones for as long as they
-    send, on the wire and, where the NAT shows it, in its table."""
+    """Clients that all send from 4500 leave the NAT from different ports for as long as they send, on the wire and, where the NAT
+    shows it, in its table."""
     require(len(reading.clients) >= 2, "one client alone has nobody to be merged with")
     f = Findings()
-    for port, spans in _by_inside_port(reading).items():
-        users = {client for clients in spans.values() for client in clients}
-        if len(users) < 2:
-            continue
-        for (address, outside), clients in spans.items():
-            merged = [
-                (clients[a][0], clients[b][0]) for a, b in combinations(sorted(clients), 2) if _overlap(clients[a], clients[b])
-            ]
-            who = " and ".join(sorted(clients))
-            f.expect(
-                not merged, f"the NAT merges port {port} of {who} into {address}:{outside}", *(o for pair in merged for o in pair)
-            )
-        f.facts[str(port)] = {c: sorted(end[1] for end, clients in spans.items() if c in clients) for c in sorted(users)}
-    require(bool(f.facts), "no two clients sent from the same port")
+    spans = _spans(reading)
+    users = {client for clients in spans.values() for client in clients}
+    require(len(users) >= 2, f"no two clients sent from port {NATT_PORT}")
+    for (address, outside), clients in spans.items():
+        merged = [(clients[a][0], clients[b][0]) for a, b in combinations(sorted(clients), 2) if _overlap(clients[a], clients[b])]
+        who = " and ".join(sorted(clients))
+        fault = f"the NAT merges port {NATT_PORT} of {who} into {address}:{outside}"
+        f.expect(not merged, fault, *(o for pair in merged for o in pair))
+    f.facts["ports"] = {c: sorted(end[1] for end, clients in spans.items() if c in clients) for c in sorted(users)}
     for view in reading.evidence.nat_views:
         for one, other in combinations(_udp(view.mappings), 2):
             if _outside(one) == _outside(other) and one.inside_address != other.inside_address:
@@ -44,7 +39,7 @@ def same_inside_port_is_never_merged(reading: Reading) -> Verdict:
                     f"{other.inside_address} ({view.label})",
                 )
     f.facts["tables"] = sum(bool(view.mappings) for view in reading.evidence.nat_views)
-    return f.verdict(f"each client has ports of its own at the NAT, by inside port: {f.facts}")
+    return f.verdict(f"all send from {NATT_PORT}, and each has ports of its own at the NAT: {f.facts['ports']}")
 
 
 @check(*WIRE, Need.PAIRED)
@@ -55,7 +50,10 @@ def first_client_keeps_its_port(reading: Reading) -> Verdict:
         client: found[client].up is not None
         for client in reading.clients
         if any(
-            c.direction == "up" and c.inside.sport == c.outside.sport == IKE_PORT and reading.at_address(c.inside.src) == client
+            c.direction == "up"
+            and c.inside.sport == c.outside.sport == IKE_PORT
+            and c.inside.src != c.outside.src
+            and reading.at_address(c.inside.src) == client
             for c in reading.crossings()
         )
     }
@@ -70,20 +68,17 @@ def _overlap(one: list[Observation], other: list[Observation]) -> bool:
     return one[0].t <= other[-1].t and other[0].t <= one[-1].t
 
 
-def _by_inside_port(reading: Reading) -> dict[int, _Spans]:
-    found: dict[int, _Spans] = {}
+def _spans(reading: Reading) -> _Spans:
+    found: _Spans = {}
     for c in reading.crossings():
         client = reading.at_address(c.inside.src)
-        if c.direction != "up" or client is None or c.inside.kind is FrameKind.OTHER:
-            continue
-        if c.inside.sport is not None and c.outside.sport is not None:
-            end = (c.outside.src, c.outside.sport)
-            found.setdefault(c.inside.sport, {}).setdefault(end, {}).setdefault(client, []).append(c.outside)
+        if c.direction == "up" and client is not None and c.inside.sport == NATT_PORT and c.outside.sport is not None:
+            found.setdefault((c.outside.src, c.outside.sport), {}).setdefault(client, []).append(c.outside)
     return found
 
 
 def _udp(mappings: tuple[NatMapping, ...]) -> list[NatMapping]:
-    return [m for m in mappings if m.protocol == "udp"]
+    return [m for m in mappings if m.protocol == "udp" and m.inside_port == NATT_PORT]
 
 
 def _outside(m: NatMapping) -> tuple[str, int, str, int]:

@@ -50,11 +50,11 @@ def nat_d_unasked(said: Said) -> Find:
 
 
 def not_announced(said: Said) -> Find:
-    """A first message without any NAT-Traversal vendor ID."""
+    """A first message without any NAT-Traversal vendor ID, though there is a NAT."""
 
     def find(reading: Reading) -> Iterator[Proof]:
         frames = [o for o in _messages(reading, said, "MM1" if said is BY_CLIENT else "MM2") if not announced(o)]
-        yield from by_owner(reading, frames)
+        yield from by_owner(reading, [o for o in frames if _translated(reading, reading.ike_owner(o))])
 
     return find
 
@@ -111,7 +111,7 @@ def not_offered(said: Said) -> Find:
 
 
 def wrong_ends(reading: Reading) -> Iterator[Proof]:
-    """A client's QM1 for other ends than its own UDP and the gateway's 1701, or for a mode that cannot cross the NAT it knows of."""
+    """A client's QM1 for other ends than its own UDP and the gateway's 1701, or for a mode that cannot cross the NAT."""
     floated = _floated(reading)
     for o in _messages(reading, BY_CLIENT, "QM1"):
         client = reading.ike_owner(o)
@@ -213,9 +213,13 @@ def _floating(reading: Reading) -> dict[str, float]:
 def _knows_of_nat(reading: Reading, client: str) -> bool:
     """Both sent NAT-D in this run, and the NAT changed the client's address."""
     mm3, mm4 = (reading.first_ike(client, name) for name in ("MM3", "MM4"))
-    identity = reading.identities.get(client)
     sent = all(m is not None and ike(m, "nat_d") for m in (mm3, mm4))
-    return sent and identity is not None and identity.outside not in (None, identity.inside)
+    return sent and _translated(reading, client)
+
+
+def _translated(reading: Reading, client: str | None) -> bool:
+    identity = reading.identities.get(client or "")
+    return identity is not None and identity.outside not in (None, identity.inside)
 
 
 def _messages(reading: Reading, said: Said, name: str) -> Iterator[Observation]:

@@ -20,6 +20,15 @@ ORDERED = ("nat-clears", "nat-reboots", "nat-renumbers", "nat-forgets")
 _CARRIED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR)
 
 
+NO_NAT = "none"
+"""The personality that routes and translates nothing."""
+
+
+def translates(reading: Reading) -> bool:
+    """Whether there is a NAT between the two captures at all."""
+    return bool(reading.evidence.nat_outside) and reading.evidence.nat != NO_NAT
+
+
 def concerned(reading: Reading, frames: tuple[Observation, ...]) -> set[str | None]:
     """The clients that frames belong to, by SA, cookie or inside address."""
     return {c for o in frames for c in (reading.flow_owner(o), reading.at_address(o.src), reading.at_address(o.dst))}
@@ -34,7 +43,7 @@ def payload_changed(reading: Reading) -> Iterator[Proof]:
 
 def address_let_through(reading: Reading) -> Iterator[Proof]:
     """Where there is a NAT at all: what only routes may let any address through, and so may one whose client is not behind it."""
-    if not reading.evidence.nat_outside:
+    if not translates(reading):
         return
     outside = {p.name for p in reading.evidence.plans if p.site == 0}
     frames: dict[str, list[Observation]] = {}
@@ -132,7 +141,7 @@ def held_up(reading: Reading) -> Iterator[Proof]:
 
 def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:
     """(direction, frame before the NAT, whose it is, whether it came out) for all that a NAT has to let through."""
-    if not reading.evidence.nat_outside:
+    if not translates(reading):
         return
     came_out = {(c.before.side, c.before.frame) for c in reading.crossings()} | {
         (a.before.side, a.before.frame) for a in altered(reading)

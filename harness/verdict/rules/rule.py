@@ -9,7 +9,7 @@ from enum import IntEnum
 from harness.model import Observation, Record
 from harness.verdict.reading import Reading
 
-NAT, GATEWAY, CLIENT = "nat", "gateway", "client"
+NAT, GATEWAY, CLIENT = BOXES = ("nat", "gateway", "client")
 
 
 class Strength(IntEnum):
