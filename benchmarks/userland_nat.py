@@ -69,18 +69,18 @@ def node(personality: str, rate: float, seconds: float) -> Node:
 
 def _inside(personality: str, rate: float, seconds: float) -> Node:
     testbed = check(enclosure.ROOT / "testbeds/linux.yaml")
-    testbed = replace(testbed, clients=replace(testbed.clients, prefix="10.0.0.0/24"))
-    nodes = Topology(testbed)
-    nat = UserlandNat(nodes.nat.netns, testbed.nat, "10.0.0.0/24", personality, seed=bytes(32))
-    nodes.nat = nat
+    clients, nat_spec = replace(testbed.clients, prefix="10.0.0.0/24"), replace(testbed.nat, personality=personality)
+    nodes = Topology(replace(testbed, clients=clients, nat=nat_spec))
     nodes.up()
+    nat = nodes.nat
+    assert isinstance(nat, UserlandNat)
     nodes.wan.ip("address", "add", f"{GATEWAY}/24", "dev", "switch0")
     nodes.wan.ip("route", "add", "10.0.0.0/24", "via", NAT)
     with nodes.wan.entered():
         gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     gateway.bind((GATEWAY, 4500))
     gateway.settimeout(5)
-    clients, seen = [], []
+    sockets, seen = [], []
     for number in range(CLIENTS):
         with nodes.clients.entered():
             one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -88,7 +88,7 @@ def _inside(personality: str, rate: float, seconds: float) -> Node:
         one.connect((GATEWAY, 4500))
         one.send(bytes(SIZE))
         seen.append(gateway.recvfrom(2048)[1])
-        clients.append(one)
+        sockets.append(one)
     payload = bytes(SIZE)
     before = nat.statistics()
     began, sent = time.monotonic(), 0
@@ -97,7 +97,7 @@ def _inside(personality: str, rate: float, seconds: float) -> Node:
             time.sleep(BURST / rate / 2)
             continue
         for _ in range(BURST // 2):
-            clients[sent // 2 % CLIENTS].send(payload)
+            sockets[sent // 2 % CLIENTS].send(payload)
             gateway.sendto(payload, seen[sent // 2 % CLIENTS])
             sent += 2
     took = time.monotonic() - began

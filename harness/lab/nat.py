@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from harness.errors import LabError
 from harness.lab import tools
 from harness.lab.namespaces import Netns
 from harness.model.testbed import NatSpec
@@ -42,6 +43,13 @@ class NatNode:
         self.set_ports(self._spec.first_port, self._spec.last_port)
         self.set_udp_timeout(self._spec.udp_timeout_s, self._spec.udp_stream_timeout_s)
         self.netns.sysctl(SETTINGS)
+
+    def stop(self) -> None:
+        """The kernel's NAT ends with its namespace: there is no process to end."""
+
+    def trouble(self) -> list[str]:
+        """What makes its evidence doubtful: nothing. The kernel's NAT has no queue of its own that could overflow."""
+        return []
 
     def set_ports(self, first: int, last: int) -> None:
         """The outside ports that mappings made from now on get; those that exist stay as they are."""
@@ -91,6 +99,14 @@ class NatNode:
     def forget_everything(self) -> None:
         """The table is emptied, of whatever is in it."""
         self.netns.run(["conntrack", "-F"], step="empty the NAT's table")
+
+    def reboot(self) -> None:
+        """What a reboot is to a NAT: its table is gone. Where it was in giving ports, the kernel has not known before."""
+        self.forget_everything()
+
+    def renumber(self, outside: str) -> None:
+        cure = "a NAT of the project's own: `personality` below the testbed's `nat`"
+        raise LabError("renumber the NAT", "masquerade knows no other address than its interface's", cure)
 
     def flush_neighbours(self) -> None:
         """Forget who has which hardware address: a guest that takes another's place has another."""

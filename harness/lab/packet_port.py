@@ -54,8 +54,8 @@ class Counters:
 
     @property
     def lost(self) -> int:
-        """What this machine, not the NAT that is played, has lost."""
-        return self.overflowed + self.unsent + self.unresolved
+        """What this machine has lost. That a neighbour does not answer is no fault of it."""
+        return self.overflowed + self.unsent
 
 
 @dataclass(slots=True)

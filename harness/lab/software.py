@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import LabError, NatstormError, UsageError, typed
 from harness.lab.namespaces import Netns
-from harness.lab.nat import NatNode
+from harness.lab.nats import Nat
 from harness.lab.topology import Attachment, Topology
 from harness.model.testbed import Testbed
 
@@ -57,7 +57,7 @@ class Lab:
         self._guests = 0
 
     @property
-    def nat(self) -> NatNode:
+    def nat(self) -> Nat:
         return self.topology.nat
 
     @property

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from harness.errors import LabError
 from harness.lab import namespaces
 from harness.lab.namespaces import Netns
-from harness.lab.nat import NatNode
+from harness.lab.nats import Nat, nat_of
 from harness.model.testbed import Interface, Testbed
 
 CLIENTS, NAT, WAN, GATEWAY, HOST = "clients", "nat", "wan", "gateway", "host"
@@ -66,7 +66,7 @@ class Topology:
         self.testbed = testbed
         self.clients = Netns(CLIENTS)
         self.wan = Netns(WAN)
-        self.nat = NatNode(Netns(NAT), testbed.nat, testbed.clients.prefix)
+        self.nat: Nat = nat_of(testbed, Netns(NAT))
         self.gateway, self.host = Netns(GATEWAY), Netns(HOST)
         self.attachment: Attachment | None = None
 
@@ -93,7 +93,9 @@ class Topology:
         return self.attachment
 
     def down(self) -> None:
-        """Removes what there is of it. Processes in the namespaces must have ended, or the namespaces outlive their names."""
+        """Removes what there is of it. Processes of others in the namespaces must have ended, or the namespaces
+        outlive their names."""
+        self.nat.stop()
         for netns in self.nodes:
             if netns.exists():
                 netns.delete()

@@ -49,6 +49,7 @@ class UserlandNat:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._unread = b""
+        self._told = 0  # packets lost, as last told of
 
     # --- life ---
 
@@ -75,7 +76,7 @@ class UserlandNat:
                 pass_fds=[its.fileno()],
                 start_new_session=True,  # Ctrl-C is for the run alone
             )
-        self._control, self._unread = ours, b""
+        self._control, self._unread, self._told = ours, b"", 0
         try:
             self._answer("start the userland NAT")
         except LabError:
@@ -114,13 +115,25 @@ class UserlandNat:
         return int(self._order("forget", inside=inside_address))
 
     def forget_everything(self) -> None:
-        """The table is emptied, of whatever is in it."""
-        self.forget()
+        """The table is emptied, of whatever is in it; next port and outside address are what they were at first: a fresh NAT."""
+        if self.outside_address != self._spec.outside.host:
+            self.renumber(self._spec.outside.host)
+        self.reboot()
 
     def flush_neighbours(self) -> None:
         """Forget who has which hardware address: a guest that takes another's place has another."""
         self.netns.ip("neigh", "flush", "all")
         self._order("flush_neighbours")
+
+    def trouble(self) -> list[str]:
+        """What makes the evidence since it was last asked doubtful, a sentence each: packets that this machine lost, and not the
+        NAT that is played."""
+        try:
+            total = self.statistics()["lost"]
+        except LabError as error:
+            return [str(error)]
+        lost, self._told = total - self._told, total
+        return [f"the userland NAT lost {lost} packets: its receive queue overflowed, or they could not be sent"] if lost else []
 
     # --- what the kernel's cannot ---
 
@@ -137,9 +150,8 @@ class UserlandNat:
         self._order("renumber", outside=outside)
 
     def statistics(self) -> dict[str, Any]:
-        """"passed" packets by side, "dropped" by reason (what this NAT does not let pass, or its links lost on purpose), the
-        "ports"' counters, "cpu_s" spent, and "lost": packets that this machine lost, which makes a run's evidence doubtful if
-        above 0."""
+        """"passed": packets by side; "dropped": by reason, what this NAT does not let pass or its links lost on purpose; "ports":
+        their counters; "cpu_s"; "lost": packets that this machine lost on their way in or out."""
         found: dict[str, Any] = self._order("statistics")
         return found
 

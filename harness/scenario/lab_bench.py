@@ -108,6 +108,7 @@ class LabBench:
 
     async def _end_witnesses(self, folder: Path, gathered: Gathered) -> None:
         """The gateway's own captures and logs. Where it is dead there is nothing to be had, and the evidence says so."""
+        gathered.trouble += self.lab.nat.trouble()
         try:
             gathered.captures += await self._node.stop_witnesses(folder)
             gathered.logs = await self._node.driver.logs()
@@ -136,10 +137,10 @@ class LabNat:
         return self._lab.nat.forget(inside_address)
 
     def reboot(self) -> None:
-        self._lab.nat.forget_everything()
+        self._lab.nat.reboot()
 
     def renumber(self, outside: str) -> None:
-        raise LabError("renumber the NAT", "the kernel's NAT has its interface's address", "a userland NAT in the testbed")
+        self._lab.nat.renumber(outside)
 
     def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
         self._lab.nat.set_udp_timeout(seconds, stream_seconds)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from harness.lab import enclosure
 from harness.lab.topology import Topology
-from harness.lab.userland_nat import UserlandNat
 from harness.testbed import check
 
 GATEWAY = "203.0.113.231"
@@ -20,10 +19,9 @@ class Play:
 
     def __init__(self, prefix="10.0.0.0/24", personality=None):
         testbed = check(enclosure.ROOT / "testbeds/linux.yaml")
-        self.testbed = replace(testbed, clients=replace(testbed.clients, prefix=prefix))
+        clients, nat = replace(testbed.clients, prefix=prefix), replace(testbed.nat, personality=personality)
+        self.testbed = replace(testbed, clients=clients, nat=nat)
         self.nodes = Topology(self.testbed)
-        if personality is not None:
-            self.nodes.nat = UserlandNat(self.nodes.nat.netns, self.testbed.nat, prefix, personality, seed=bytes(32))
         self.nodes.up()
         self.nodes.wan.ip("address", "add", f"{GATEWAY}/24", "dev", "switch0")
         self.nat = self.nodes.nat

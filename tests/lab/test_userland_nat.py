@@ -48,6 +48,9 @@ def test_it_reboots_and_gets_another_address():
     assert address == "203.0.113.77"
     play.answer(first, (address, port), b"welcome")
     assert [(m.outside_address, m.outside_port) for m in play.nat.mappings()] == [(address, port)]
+    play.nat.forget_everything()
+    assert play.nat.outside_address == NAT
+    assert play.ask(first, b"as fresh")[0] == NAT
 
 
 @lab
@@ -71,7 +74,7 @@ def test_neighbours_are_asked_for_and_forgotten():
     play = Play(personality="pat")
     sock = play.client("10.0.0.2", 500)
     sock.sendto(b"nobody there", ("203.0.113.99", 500))
-    play.until(lambda: play.nat.statistics()["lost"] == 1)  # after three ARP requests
+    play.until(lambda: play.nat.statistics()["ports"]["outside"]["unresolved"] == 1)  # after three ARP requests
     seen_as = play.ask(sock, b"one")
     play.nodes.wan.ip("link", "set", "switch0", "address", "02:00:00:00:00:01")  # another box takes the gateway's place
     play.nat.flush_neighbours()
@@ -92,6 +95,8 @@ def test_packets_that_the_process_did_not_read_in_time_are_told():
     told = play.nat.statistics()
     assert told["ports"]["inside"]["overflowed"] > 0
     assert told["lost"] >= told["ports"]["inside"]["overflowed"]
+    assert "receive queue" in play.nat.trouble()[0]
+    assert play.nat.trouble() == []
 
 
 @lab
@@ -113,7 +118,7 @@ def test_the_process_ends_with_its_owner():
 @lab
 @enclosed
 def test_a_nat_that_cannot_start_says_why():
-    play = Play()
+    play = Play(personality="pat")
     spec = play.testbed.nat
     nat = UserlandNat(play.nat.netns, replace(spec, inside=replace(spec.inside, name="gone0")), "10.0.0.0/24", "pat")
     with pytest.raises(LabError, match="open interface gone0"):
