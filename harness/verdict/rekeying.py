@@ -106,10 +106,10 @@ def rekeys(reading: Reading) -> tuple[Rekey, ...]:
 def _rekeys(reading: Reading) -> tuple[Rekey, ...]:
     found = []
     for dial in (d for client in reading.clients for d in dials(reading, client)):
-        pairs: dict[tuple[str, int], dict[str, str]] = {}
+        pairs: dict[tuple[str, str], dict[str, str]] = {}
         done: list[tuple[Observation, tuple[str, str]]] = []
         for o in own_frames(reading, dial):
-            key = (str(ike(o, "icookie")), int(ike(o, "message_id") or 0))
+            key = (str(ike(o, "icookie")), str(ike(o, "message_id")))
             for p in ike(o, "proposals") or ():
                 if ike(o, "message") in ("QM1", "QM2") and p.get("protocol") == "ESP":
                     # An SPI is chosen by the one who will receive on it.
