@@ -1,4 +1,4 @@
-"""ESP in transport mode (RFC 4303), as carried in UDP port 4500 without a marker (RFC 3948)."""
+"""ESP (RFC 4303): an SA a direction. What lies in it, and what it lies in, is its owner's business."""
 
 from harness.wire.esp.replay import ReplayWindow
 from harness.wire.esp.sa import InboundSa, OutboundSa, spi_of

@@ -7,6 +7,9 @@ to the ciphertext block before it, so:
 
 - outbound, every packet begins with a block of fresh entropy; its ciphertext is unpredictable and *is* the IV (RFC 3602 §3);
 - inbound, IV and ciphertext go in together; the first block that comes out depends on the packet before and is dropped.
+
+`octets` counts the bytes to which the cipher was applied, padding and all: what a lifetime in kilobytes limits (RFC 2401 §4.4.3).
+Whoever has keys, by IKE or by hand, makes an SA of them; it knows of no lifetime itself.
 """
 
 from __future__ import annotations
@@ -14,9 +17,6 @@ from __future__ import annotations
 import hmac
 import struct
 from collections.abc import Callable
-
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from harness.errors import ProtocolError
 from harness.wire.esp.replay import ReplayWindow
@@ -42,7 +42,7 @@ def spi_of(packet: bytes) -> int:
 class OutboundSa:
     """Seals packets under `spi`, the number that the receiver chose."""
 
-    __slots__ = ("_block", "_encrypt", "_entropy", "_icv", "_mac", "sequence", "spi")
+    __slots__ = ("_block", "_encrypt", "_entropy", "_icv", "_iv", "_mac", "octets", "sequence", "spi")
 
     def __init__(
         self, spi: int, encryption: str, authentication: str, key: bytes, auth_key: bytes, entropy: Callable[[int], bytes]
@@ -50,10 +50,12 @@ class OutboundSa:
         cipher, mac = pick(encryption, authentication, key, auth_key)
         self.spi = spi
         self.sequence = 0
+        self.octets = 0
         self._entropy = entropy
         self._block = cipher.block
+        self._iv = cipher.iv
         self._icv = mac.icv
-        self._encrypt = Cipher(cipher.algorithm(key), CBC(bytes(cipher.block))).encryptor().update
+        self._encrypt = cipher.encryptor(key)
         self._mac = hmac.new(auth_key, digestmod=mac.digest)
 
     def seal(self, next_header: int, payload: bytes) -> bytes:
@@ -61,9 +63,10 @@ class OutboundSa:
         if self.sequence >= LAST_SEQUENCE:
             raise ProtocolError("esp", f"SA {self.spi:08x} has used up its sequence numbers")
         self.sequence += 1
-        block = self._block
-        filler = -(len(payload) + 2) % block
-        body = self._encrypt(b"".join((self._entropy(block), payload, _PADDING[filler], next_header.to_bytes(1))))
+        size = len(payload) + 2
+        filler = -size % self._block
+        self.octets += size + filler
+        body = self._encrypt(b"".join((self._entropy(self._iv), payload, _PADDING[filler], next_header.to_bytes(1))))
         packet = HEADER.pack(self.spi, self.sequence) + body
         mac = self._mac.copy()
         mac.update(packet)
@@ -73,25 +76,26 @@ class OutboundSa:
 class InboundSa:
     """Opens the packets sent to `spi`."""
 
-    __slots__ = ("_block", "_decrypt", "_icv", "_mac", "packets", "spi", "window")
+    __slots__ = ("_block", "_decrypt", "_icv", "_iv", "_mac", "octets", "packets", "spi", "window")
 
     def __init__(self, spi: int, encryption: str, authentication: str, key: bytes, auth_key: bytes) -> None:
         cipher, mac = pick(encryption, authentication, key, auth_key)
         self.spi = spi
         self.packets = 0
+        self.octets = 0
         self.window = ReplayWindow()
         self._block = cipher.block
+        self._iv = cipher.iv
         self._icv = mac.icv
-        self._decrypt = Cipher(cipher.algorithm(key), CBC(bytes(cipher.block))).decryptor().update
+        self._decrypt = cipher.decryptor(key)
         self._mac = hmac.new(auth_key, digestmod=mac.digest)
 
     def open(self, packet: bytes) -> tuple[int, bytes]:
         """(next header, payload). ProtocolError, in this order, for another SPI, a length that cannot be, a replay, a wrong ICV;
         none of these moves the replay window. Then for padding that is not 1, 2, 3…: authentic, so the window has moved."""
-        block = self._block
-        icv = self._icv
+        block, iv, icv = self._block, self._iv, self._icv
         end = len(packet) - icv
-        if end < 8 + 2 * block or (end - 8) % block:
+        if end < 8 + iv + block or (end - 8) % block:
             raise ProtocolError("esp", f"{len(packet)} bytes hold no whole blocks of {block}")
         spi, sequence = HEADER.unpack_from(packet)
         if spi != self.spi:
@@ -103,9 +107,10 @@ class InboundSa:
             raise ProtocolError("esp", f"wrong ICV on SA {spi:08x}, sequence {sequence}", end)
         self.window.mark(sequence)
         self.packets += 1
+        self.octets += end - 8 - iv
         clear = self._decrypt(packet[8:end])
         count, next_header = clear[-2], clear[-1]
         tail = len(clear) - 2 - count
-        if tail < block or clear[tail:-1] != _PADDING[count]:
+        if tail < iv or clear[tail:-1] != _PADDING[count]:
             raise ProtocolError("esp", f"padding of {count} bytes is not 1, 2, 3…")
-        return next_header, clear[block:tail]
+        return next_header, clear[iv:tail]

@@ -7,6 +7,7 @@ import hmac
 import random
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,8 +62,8 @@ def pair(encryption: str = "aes-128", authentication: str = "sha1") -> tuple[Out
 
 
 def test_the_table_of_transforms_has_only_rows_tested_here() -> None:
-    assert set(ENCRYPTIONS) == {"aes-256", "aes-128", "3des"}
-    assert set(AUTHENTICATIONS) == {"sha1", "sha256"}
+    assert set(ENCRYPTIONS) == {"aes-256", "aes-192", "aes-128", "3des", "des", "null"}
+    assert set(AUTHENTICATIONS) == {"md5", "sha1", "sha256"}
 
 
 @pytest.mark.parametrize("case", RFC_3602)
@@ -86,30 +87,86 @@ def test_rfc_3602_packets_are_opened(case: str) -> None:
     assert sa.open(sealed) == (next_header, bytes.fromhex(payload))
 
 
+# Cipher, key, IV, clear text, cipher text.
+CBC_VECTORS = {
+    "FIPS PUB 81, table C1": (
+        "des", "0123456789abcdef", "1234567890abcdef", b"Now is the time for all ".hex(),
+        "e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6",
+    ),
+    "NIST SP 800-38A, F.2.3": (
+        "aes-192", "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b", "000102030405060708090a0b0c0d0e0f",
+        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+        "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a",
+    ),
+    "NIST SP 800-38A, F.2.5": (
+        "aes-256", "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4", "000102030405060708090a0b0c0d0e0f",
+        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51",
+        "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d",
+    ),
+}  # fmt: skip
+# Authentication, key, data, HMAC before it is cut.
+HMAC_VECTORS = {
+    "RFC 2202 §2, case 1": ("md5", "0b" * 16, b"Hi There", "9294727a3638bb1c13f48ef8158bfc9d"),
+    "RFC 2202 §3, case 1": ("sha1", "0b" * 20, b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+    "RFC 4868 §2.7.1, case 1": (
+        "sha256", "0b" * 32, b"Hi There", "198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", CBC_VECTORS)
+def test_published_cipher_texts(source: str) -> None:
+    encryption, key, iv, clear, sealed = CBC_VECTORS[source]
+    row = ENCRYPTIONS[encryption]
+    out = row.decryptor(bytes.fromhex(key))(bytes.fromhex(iv + sealed))
+    assert out[row.iv :] == bytes.fromhex(clear)
+    # The block that encrypts to the IV is what comes out for the IV where the block before it was zero.
+    first = row.decryptor(bytes.fromhex(key))(bytes.fromhex(iv))
+    assert row.encryptor(bytes.fromhex(key))(first + bytes.fromhex(clear)) == bytes.fromhex(iv + sealed)
+
+
+@pytest.mark.parametrize("source", HMAC_VECTORS)
+def test_published_authentications(source: str) -> None:
+    """A packet under NULL encryption that has the published data in its place shows the published HMAC, cut to its length."""
+    name, key, data, digest = HMAC_VECTORS[source]
+    row = AUTHENTICATIONS[name]
+    assert hmac.digest(bytes.fromhex(key), data, row.digest) == bytes.fromhex(digest)
+    sa = InboundSa(SPI, "null", name, b"", bytes.fromhex(key))
+    packet = SPI.to_bytes(4) + (1).to_bytes(4) + b"Hi\x00\x11"
+    assert sa.open(packet + hmac.digest(bytes.fromhex(key), packet, row.digest)[: row.icv]) == (17, b"Hi")
+
+
 @pytest.mark.parametrize("encryption", ENCRYPTIONS)
 @pytest.mark.parametrize("authentication", AUTHENTICATIONS)
 def test_packets_match_a_plain_reading_of_the_rfc(encryption: str, authentication: str) -> None:
     """Each of a run of packets is taken apart with fresh cipher objects, so that the long-lived context is seen to be right."""
     key, auth_key = keys(encryption, authentication)
-    block = ENCRYPTIONS[encryption].block
-    digest, icv = (hashlib.sha1, 12) if authentication == "sha1" else (hashlib.sha256, 16)
+    block, iv_size = ENCRYPTIONS[encryption].block, ENCRYPTIONS[encryption].iv
+    digest, icv = {"md5": (hashlib.md5, 12), "sha1": (hashlib.sha1, 12), "sha256": (hashlib.sha256, 16)}[authentication]
     out, inbound = pair(encryption, authentication)
-    ivs = set()
+    ivs, octets = set(), 0
     for number in range(1, 40):
         payload = random.Random(number).randbytes(number * 3)
         packet = out.seal(17, payload)
         assert packet[:8] == SPI.to_bytes(4) + number.to_bytes(4)
         assert packet[-icv:] == hmac.new(auth_key, packet[:-icv], digest).digest()[:icv]
-        iv, ciphertext = packet[8 : 8 + block], packet[8 + block : -icv]
+        iv, ciphertext = packet[8 : 8 + iv_size], packet[8 + iv_size : -icv]
         ivs.add(iv)
-        clear = Cipher(ENCRYPTIONS[encryption].algorithm(key), modes.CBC(iv)).decryptor().update(ciphertext)
+        clear = _fresh(encryption, key, iv, ciphertext)
         padding = clear[len(payload) : -2]
         assert clear[: len(payload)] == payload
         assert padding == bytes(range(1, len(padding) + 1))
         assert len(padding) < block
         assert clear[-2:] == bytes([len(padding), 17])
         assert inbound.open(packet) == (17, payload)
-    assert len(ivs) == 39
+        octets += len(ciphertext)
+        assert (out.octets, inbound.octets) == (octets, octets)
+    assert len(ivs) == (39 if iv_size else 1)
+
+
+def _fresh(encryption: str, key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
+    algorithm = {"3des": TripleDES, "des": lambda short: TripleDES(short * 3)}.get(encryption, algorithms.AES)
+    return ciphertext if encryption == "null" else Cipher(algorithm(key), modes.CBC(iv)).decryptor().update(ciphertext)
 
 
 def test_packets_out_of_order_and_lost_are_opened() -> None:
@@ -184,8 +241,9 @@ def test_another_spi_is_refused() -> None:
         other.open(out.seal(17, b""))
 
 
-def test_an_empty_payload_goes_through() -> None:
-    out, inbound = pair("3des", "sha256")
+@pytest.mark.parametrize("encryption", ENCRYPTIONS)
+def test_an_empty_payload_goes_through(encryption: str) -> None:
+    out, inbound = pair(encryption, "sha256")
     assert inbound.open(out.seal(59, b"")) == (59, b"")
 
 
@@ -206,7 +264,14 @@ def test_spi_of_any_bytes(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("encryption", "authentication", "key", "auth_key"),
-    [("aes-192", "sha1", 24, 20), ("aes-128", "md5", 16, 16), ("aes-128", "sha1", 32, 20), ("3des", "sha256", 24, 20)],
+    [
+        ("cast", "sha1", 16, 20),
+        ("aes-128", "sha512", 16, 64),
+        ("des", "md5", 16, 16),
+        ("null", "sha1", 8, 20),
+        ("aes-128", "sha1", 32, 20),
+        ("3des", "sha256", 24, 20),
+    ],
 )
 def test_unknown_transforms_and_wrong_keys_are_refused(encryption: str, authentication: str, key: int, auth_key: int) -> None:
     with pytest.raises(ProtocolError):
