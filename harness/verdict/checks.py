@@ -5,23 +5,56 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from harness.verdict import endings, eviction, floating, mapping, negotiation, ports, survivors, translation
+from harness.verdict import (
+    checksums,
+    churn,
+    controls,
+    endings,
+    eviction,
+    floating,
+    mapping,
+    nat_endings,
+    negotiation,
+    populations,
+    port_life,
+    ports,
+    rekeying,
+    survivors,
+    translation,
+    uplink,
+    windows,
+)
 from harness.verdict.trust import Check
 
 _ROWS = {
     "DMX-01": eviction.newcomer_evicts_established,
     "DMX-02": eviction.gateway_key_collides,
+    "DMX-03": uplink.uplink_survives_eviction_until_hello_fails,
     "DMX-04": eviction.only_the_last_comer_receives,
+    "DMX-05": controls.all_survive_without_ipsec,
+    "DMX-06": controls.all_survive_without_nat,
     "DMX-07": survivors.all_survive_every_newcomer,
+    "DMX-08": controls.fresh_configuration_has_the_fault,
+    "DMX-09": controls.removal_brings_the_fault_back,
     "DMX-10": ports.first_client_gets_first_port,
     "DMX-11": ports.second_client_gets_next_port,
     "DMX-12": ports.each_client_has_its_own_port,
+    "DMX-13": port_life.port_is_there_before_l2tp_hears,
+    "DMX-14": rekeying.quick_mode_rekey_keeps_everything,
+    "DMX-15": rekeying.main_mode_rekey_keeps_the_port,
+    "DMX-16": rekeying.old_and_new_sa_share_the_port,
     "DMX-17": ports.ports_follow_order_of_arrival,
+    "DMX-18": port_life.freed_port_is_nobodys_who_lives,
+    "DMX-19": port_life.returning_client_takes_nobodys_port,
     "DMX-20": translation.source_port_is_translated_inbound,
     "DMX-21": translation.destination_port_is_translated_back_outbound,
     "DMX-22": translation.destination_port_selects_the_sa,
+    "DMX-23": translation.port_is_translated_back_before_encryption,
     "DMX-24": translation.translated_ports_stay_inside,
     "DMX-25": survivors.no_cross_delivery,
+    "DMX-26": populations.floating_port_does_not_clash,
+    "DMX-27": populations.same_inside_address_behind_two_nats,
+    "DMX-28": populations.mixed_population_lives,
     "DMX-29": survivors.lone_client_works,
     "DMX-30": negotiation.nat_is_recognised_by_both_ends,
     "DMX-31": negotiation.transport_mode_in_udp_is_requested,
@@ -29,11 +62,22 @@ _ROWS = {
     "DMX-33": mapping.outside_source_is_the_nat,
     "DMX-34": mapping.inner_port_crosses_unchanged,
     "DMX-35": mapping.inner_checksum_is_of_the_inside_address,
+    "DMX-36": checksums.wrong_checksums_are_dropped_absent_ones_accepted,
     "DMX-40": endings.ipsec_delete_ends_only_its_client,
+    "DMX-41": nat_endings.cleared_translation_concerns_only_its_client,
+    "DMX-42": nat_endings.idle_beyond_the_timer_concerns_only_its_client,
     "DMX-43": endings.gateway_close_ends_only_its_client,
     "DMX-44": endings.client_close_ends_only_itself,
     "DMX-45": endings.lost_client_is_cleared_away,
+    "DMX-46": churn.no_end_without_one_of_the_four_causes,
+    "DMX-70": windows.patched_windows_2000_connects,
+    "DMX-71": windows.unpatched_windows_2000_fails_by_itself,
+    "DMX-72": windows.windows_without_l2tp_does_not_dial,
     "DMX-74": survivors.simultaneous_start_succeeds,
+    "DMX-75": churn.established_survive_a_storm,
+    "DMX-76": churn.coming_and_going_kills_nobody_and_leaks_no_port,
+    "DMX-77": port_life.exhausted_ports_refuse_the_next,
+    "DMX-78": churn.all_survive_a_rekey_of_all,
     "LNX-01": survivors.established_survive,
     "LNX-02": survivors.established_survive_as_newcomer_comes_late,
     "NTT-01": negotiation.both_announce_nat_traversal,
@@ -58,3 +102,6 @@ _ROWS = {
 
 CHECKS: Mapping[str, Check] = cast("Mapping[str, Check]", _ROWS)
 """Behaviour ID → check. Each takes an Evidence and gives a Verdict; `needs` says what it rests on."""
+
+NOTED: Mapping[str, Check] = cast("Mapping[str, Check]", {"DMX-73": windows.newer_windows_is_noted})
+"""The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""

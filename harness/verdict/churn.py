@@ -91,7 +91,8 @@ def coming_and_going_kills_nobody_and_leaks_no_port(
         many = f"{life.client} lost {len(lost)} of {life.sent} marks in its life {life.number}"
         f.expect(len(lost) <= loss_budget * life.sent, many, *(a.reached or a.question for a in lost[:5]))
     returned = sum(life.number > 1 for life in up)
-    left = [life for life in up if life.end.cause in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE, Cause.VANISHED)]
+    by_client = (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE, Cause.VANISHED)
+    left = [life for life in up if life.end.cause in by_client and not life.run_closed]
     require(bool(left) or bool(f.faults), "nobody left, so no port had to be given back")
     found = holdings(reading)
     heard = {h.client for h in found}

@@ -229,10 +229,12 @@ class Reading:
             older = [c for c, _ in identity.cookies]
             return self._at_work(o, older[older.index(str(ike(o, "icookie"))) + 1 :])
         gone = set(deleted(o, "esp"))
-        return all(
-            not gone & set(spis) or self._at_work(o, spis[max(spis.index(g) for g in gone if g in spis) + 1 :])
-            for spis in (identity.spis_in, identity.spis_out)
-        )
+        for spis, others in ((identity.spis_in, identity.spis_out), (identity.spis_out, identity.spis_in)):
+            if gone & set(spis):
+                newer = max(spis.index(g) for g in gone if g in spis) + 1
+                if not self._at_work(o, (*spis[newer:], *others[newer:])):  # a pair may be at work one way only
+                    return False
+        return True
 
     def _at_work(self, o: Observation, names: Iterable[str]) -> bool:
         """Whether one of these cookies or SPIs was at work in a frame before this one."""
