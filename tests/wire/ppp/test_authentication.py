@@ -225,6 +225,17 @@ def test_attempts_run_out(method: str) -> None:
     assert line.said(events.Failed).facts["retry"] == "0"
 
 
+def test_pppds_failure_is_understood() -> None:
+    """As pppd 2.4.9 logs that it sent it: R=1, though it ends the link at once, and V=0."""
+    peer = Chap(PppConfig("User", "typo", retry_passwords=("other",)), "mschapv1", bytes, lambda frame: None)
+    peer.open_peer(0.0)
+    peer.receive(0.0, build(Packet(1, 9, b"\x08" + CHALLENGE + b"lns")))
+    peer.receive(0.0, build(Packet(4, 9, b"E=691 R=1 C=1a81c0cb042e2b58 V=0")))
+    assert peer.outcome is None  # there is another password
+    peer.receive(0.0, build(Packet(4, 10, b"E=691 R=1 C=1a81c0cb042e2b58 V=0")))
+    assert (peer.outcome, peer.message) == (False, "MS-CHAPv1 failure E=691 (wrong user name or password)")
+
+
 def test_no_further_attempt_is_made_where_none_is_given() -> None:
     line = Line(client(password="typo", retry_passwords=("pw1",)), server(demand="mschapv2")).run(5)
     assert line.said(events.Failed).facts["error"] == "691"
