@@ -39,7 +39,8 @@ def patched_windows_2000_connects(reading: Reading, *, loss_budget: float = LOSS
 @check(*WIRE, Need.DECRYPTED)
 def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
     """Scenario "windows-2000-unpatched": behind a NAT the client without the hotfix announces no NAT-T, does not come up, and is
-    itself to blame for it. That it could agree keys, so that nothing else was wrong with it, has to be seen: main mode completes."""
+    itself to blame for it. That nothing else was wrong with it has to be seen: main mode completes.
+    """
     clients = [p.name for p in reading.evidence.plans if _plain(p.personality) == UNPATCHED]
     require(bool(clients), "no client is a Windows 2000 without the hotfix")
     lives = trusted_lives(reading)
