@@ -130,3 +130,30 @@ def test_a_personality_that_nobody_knows_is_refused_at_once():
     spec = check(enclosure.ROOT / "testbeds/linux.yaml").nat
     with pytest.raises(UsageError, match="no NAT is called 'pta'"):
         UserlandNat(Netns("nat"), spec, "10.0.0.0/24", "pta")
+
+
+@lab
+@enclosed
+def test_a_narrow_line_behind_it_delivers_in_fragments():
+    play = Play(personality="narrow")
+    sock = play.client("10.0.0.2", 4500)
+    text = bytes(range(256)) * 5
+    play.answer(sock, play.ask(sock, text), text)
+    counted = play.nat.statistics()["ports"]
+    assert (counted["outside"]["sent"], counted["inside"]["sent"]) == (3, 3)
+
+
+@lab
+@enclosed
+def test_two_hundred_clients_live_behind_a_slow_line_that_reorders():
+    """Every packet arrives once, late and out of order, at whom it was sent to."""
+    play = Play(personality="slow")
+    shared = play.shared_socket(500)
+    sent = [play.send_as(shared, number + 1) for number in range(200)]
+    seen = [play.gateway.recvfrom(64) for _ in sent]
+    assert sorted(heard for heard, _ in seen) == sorted(sent)
+    assert [heard for heard, _ in seen] != sent
+    for heard, seen_as in seen:
+        play.gateway.sendto(heard, seen_as)
+    shared.settimeout(5)
+    assert sorted(shared.recv(64) for _ in sent) == sorted(sent)
