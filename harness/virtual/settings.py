@@ -122,7 +122,7 @@ class Personality:
         yield "ESP lifetime", self.esp_proposals[0].lifetime_s
 
 
-FIXED = ("ipsec", "address", "ppp_address", "pool_first", "pool_last")
+FIXED = ("ipsec", "address", "ppp_address", "pool_first", "pool_last", "port_first", "port_last", "port_policy")
 """What cannot change while a gateway runs."""
 
 
@@ -147,7 +147,12 @@ class Settings:
             raise UsageError(f"the pool {self.pool_first} to {self.pool_last} is empty")
 
     def changed(self, **changes: Any) -> Settings:
-        """With other values of these names, of either the testbed's or the personality's. UsageError for a name that is neither."""
+        """With other values of these names, of either the testbed's or the personality's; `ike_lifetime_s` and `esp_lifetime_s` are
+        those of all its proposals. UsageError for a name that is neither."""
+        for name, proposals in _LIFETIMES.items():
+            if name in changes:
+                lifetime_s = changes.pop(name)
+                changes[proposals] = tuple(replace(row, lifetime_s=lifetime_s) for row in getattr(self.personality, proposals))
         own = {f.name for f in fields(self)} - {"personality"}
         look = {f.name for f in fields(self.personality)}
         unknown = sorted(changes.keys() - own - look)
@@ -225,6 +230,8 @@ def read(path: Path) -> Personality:
         ppp_schedule=_schedule(ppp["retransmit_s"]),
     )
 
+
+_LIFETIMES = {"ike_lifetime_s": "ike_proposals", "esp_lifetime_s": "esp_proposals"}
 
 _PARTS = ("ports", "ike", "esp", "l2tp", "ppp")
 _L2TP = (
