@@ -48,8 +48,22 @@ class ProcessGateway:
         while not await self._order("ended"):
             await asyncio.sleep(0.05)
 
+    async def stop_daemons(self) -> None:
+        """An orderly end, after which it answers nobody until `restart_daemons`."""
+        await self.shut_down()
+        await self.kill_daemons()
+
     async def kill_daemons(self) -> None:
-        """A gateway that dies and comes back: no word to anybody, and nothing is left of its SAs."""
+        """A gateway that dies: no word to anybody, nothing is left of its SAs, and nobody is answered."""
+        await self._order("restart")
+        await self._order("silence", on=True)
+
+    async def restart_daemons(self) -> None:
+        """It serves again, and knows nobody."""
+        await self._order("silence", on=False)
+
+    async def restart(self) -> None:
+        """It loses everything, without a word to anybody, and serves on."""
         await self._order("restart")
 
     async def reconfigure(self, **changes: Any) -> None:

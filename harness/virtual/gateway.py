@@ -10,10 +10,9 @@ from typing import Any
 from harness.errors import DeviceError, ProtocolError
 from harness.model import GatewayEvent, GatewayView
 from harness.virtual import view
-from harness.virtual.ipsec import L2TP_PORT, Ipsec
+from harness.virtual.ipsec import L2TP_PORT
 from harness.virtual.journal import Journal, Tap
-from harness.virtual.links import Link, Links
-from harness.virtual.lns import Lns
+from harness.virtual.links import Link
 from harness.virtual.parts import Parts
 from harness.virtual.peers import Association, Client
 from harness.virtual.router import HERE, LAN, Hop, destination, echo_answer
@@ -45,9 +44,9 @@ class VirtualGateway:
 
     def _build(self, first_index: int) -> None:
         settings, entropy, parts, journal = self._settings, self._entropy, self._parts, self.journal
-        self.ipsec = Ipsec(settings, entropy, parts, journal, self._emit, self._client_lost)
-        self.links = Links(settings, entropy, parts, journal, first_index, self._from_client)
-        self.lns = Lns(settings, entropy, parts, journal, self.links, self._to_peer)
+        self.ipsec = parts.ipsec(settings, entropy, parts, journal, self._emit, self._client_lost)
+        self.links = parts.links(settings, entropy, parts, journal, first_index, self._from_client)
+        self.lns = parts.lns(settings, entropy, parts, journal, self.links, self._to_peer)
         self._router = parts.router(settings.ppp_address)
         self._boundary = settings.personality.demux  # there is something to see between IPsec and L2TP
 
@@ -252,6 +251,7 @@ class VirtualGateway:
     def restart(self, now: float) -> None:
         """It loses everything, without a word to anybody."""
         self._delete_at = None
+        self._packets, self._lan = [], []
         self._build(self.links.next_index)
 
     def shut_down(self, now: float) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.errors import ProtocolError
 from harness.virtual.agenda import Agenda
 from harness.virtual.journal import Journal
-from harness.virtual.parts import Parts
 from harness.virtual.peers import Association, Associations, Client
 from harness.virtual.sadb import Sa, Sadb
 from harness.virtual.settings import Settings
@@ -21,6 +21,9 @@ from harness.wire.esp import spi_of
 from harness.wire.ike.core import IkeCore
 from harness.wire.ike.registry import INITIAL_CONTACT, NO_PROPOSAL_CHOSEN, NON_ESP_MARKER, PORT_NATT
 from harness.wire.packet import ESP, Packet
+
+if TYPE_CHECKING:
+    from harness.virtual.parts import Parts
 
 L2TP_PORT = 1701
 IKE_HEADER = 28
@@ -82,11 +85,8 @@ class Ipsec:
                 self._after(now, association)
 
     def reconfigure(self, settings: Settings) -> None:
-        """What is up stays as it is. The ports given out stay given, unless the range itself is another."""
-        old, self.settings = self.settings.personality, settings
-        new = settings.personality
-        if (old.port_first, old.port_last, old.port_policy) != (new.port_first, new.port_last, new.port_policy):
-            self.ports = self._parts.port_allocator(settings)
+        """What is up stays as it is."""
+        self.settings = settings
         self._checksum = self._parts.checksum_policy(settings)
         self._contact = self._parts.contact_policy(settings)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.virtual.journal import Journal
-from harness.virtual.parts import Parts
 from harness.virtual.pool import Login
 from harness.virtual.settings import Settings
 from harness.wire import events
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.ppp import PppCore
+
+if TYPE_CHECKING:
+    from harness.virtual.parts import Parts
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +128,7 @@ class Links:
                 self._down(now, link, "client" if event.by_peer else "gateway", event.reason)
             case events.Refused():
                 self._tell(now, link, "refused", layer=event.layer, reason=event.reason)
-            case events.Failed():
+            case events.Failed() if not link.given:  # else PppDown tells it
                 self._tell(now, link, "refused", layer=event.stage, reason=event.reason)
 
     def _up(self, now: float, link: Link, event: events.PppUp) -> None:

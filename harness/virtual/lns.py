@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.virtual.agenda import Agenda
 from harness.virtual.journal import Journal
 from harness.virtual.links import Link, Links
-from harness.virtual.parts import Parts
 from harness.virtual.peers import Client
 from harness.virtual.settings import Settings
 from harness.wire import events
 from harness.wire.config import Entropy, L2tpConfig
 from harness.wire.l2tp import Frame, L2tpCore
 from harness.wire.l2tp.header import tunnel_of
+
+if TYPE_CHECKING:
+    from harness.virtual.parts import Parts
 
 FRESH_S = 31.0
 """How long an SCCRQ that comes again is a copy of the first (RFC 2661 §5.8: one whole cycle of retransmissions). A tunnel that has
@@ -212,8 +215,9 @@ class Lns:
                 tunnel.idle_at = now + look.call_wait
                 self._tell(now, tunnel, "tunnel-up", remote=event.tunnel_remote, host=event.peer_host)
             case events.TunnelDown():
-                self._end_links(now, tunnel, _by(event.by_peer), event.reason)
-                self._tell(now, tunnel, "tunnel-down", by=_by(event.by_peer), reason=event.reason, result=event.result)
+                by = _by(event.by_peer) if event.result else "silence"
+                self._end_links(now, tunnel, by, event.reason)
+                self._tell(now, tunnel, "tunnel-down", by=by, reason=event.reason, result=event.result)
             case events.CallUp():
                 tunnel.idle_at = None
                 tunnel.links[event.session_local] = self.links.begin(
@@ -222,9 +226,10 @@ class Lns:
                 self._tell(now, tunnel, "session-up", session=event.session_local)
             case events.CallDown():
                 self._end_link(now, tunnel, event.session_local, _by(event.by_peer), event.reason)
-            case events.Refused() | events.Failed():
-                layer = event.layer if isinstance(event, events.Refused) else event.stage
-                self._tell(now, tunnel, "refused", layer=layer, reason=event.reason)
+            case events.Refused():
+                self._tell(now, tunnel, "refused", layer=event.layer, reason=event.reason)
+            case events.Failed() if not tunnel.up:  # else TunnelDown tells it
+                self._tell(now, tunnel, "refused", layer=event.stage, reason=event.reason)
             case events.Strange():
                 self._tell(now, tunnel, "dropped", layer=event.layer, reason=event.detail)
 

@@ -12,6 +12,9 @@ from harness.virtual import checksum, contact, demux
 from harness.virtual.checksum import ChecksumPolicy
 from harness.virtual.contact import ContactPolicy
 from harness.virtual.demux import PortAllocator, Translator
+from harness.virtual.ipsec import Ipsec
+from harness.virtual.links import Links
+from harness.virtual.lns import Lns
 from harness.virtual.peers import ByAddressAndPort, ClientKey
 from harness.virtual.pool import AddressPool, Authenticator, Pool
 from harness.virtual.router import Router
@@ -51,7 +54,8 @@ def l2tp_core(config: L2tpConfig, entropy: Entropy, tunnel: int) -> L2tpCore:
 
 @dataclass(slots=True)
 class Parts:
-    """`settings_for` has the last word on settings, and with them on every timer."""
+    """`settings_for` has the last word on settings, and with them on every timer. `ipsec`, `lns` and `links` are whole layers, for
+    subclasses in which some method is another."""
 
     sa_lookup: Callable[[], SaLookup] = NewestByAddressAndPort
     client_key: Callable[[], ClientKey] = ByAddressAndPort
@@ -68,4 +72,7 @@ class Parts:
     ike_core: Callable[[IkeConfig, Entropy], IkeCore] = IkeCore
     l2tp_core: Callable[[L2tpConfig, Entropy, int], L2tpCore] = l2tp_core
     ppp_core: Callable[[PppConfig, Entropy], PppCore] = PppCore
+    ipsec: Callable[..., Ipsec] = Ipsec
+    lns: Callable[..., Lns] = Lns
+    links: Callable[..., Links] = Links
     settings_for: Callable[[Settings], Settings] = lambda settings: settings

@@ -31,6 +31,8 @@ def test_a_client_hangs_up(world) -> None:
         assert kind in kinds, kind
     assert net.of("address-freed")[0].detail["user"] == "user1"
     assert net.of("tunnel-down")[0].detail["by"] == "client"
+    assert not net.of("refused")
+    assert not net.of("dropped")
 
 
 def test_the_gateway_deletes_ipsec(world) -> None:
@@ -98,6 +100,7 @@ def test_orders_for_what_is_not_there(world) -> None:
         lambda: net.gateway.close_l2tp(net.now, 7),
         lambda: net.gateway.close_call(net.now, 7),
         lambda: net.gateway.reconfigure(net.now, address="192.0.2.1"),
+        lambda: net.gateway.reconfigure(net.now, port_last=1030),
     ):
         with pytest.raises(DeviceError):
             order()
@@ -111,6 +114,7 @@ def test_a_client_that_vanishes_is_freed(world) -> None:
     one.stack.vanish()
     net.run(120)
     assert [s.peer_port for s in net.view().sessions] == [1025], "L2TP's Hello found out"
+    assert net.of("tunnel-down")[0].detail["by"] == "silence"
     assert net.ping(two)
     net.run(300)
     gone(net, one, 1024)

@@ -10,6 +10,7 @@ from harness.model import Secret
 from harness.virtual import demux
 from harness.virtual.agenda import Agenda
 from harness.virtual.journal import PER_SECOND, Journal
+from harness.virtual.lns import Lns
 from harness.virtual.parts import Parts
 from harness.virtual.pool import Authenticator, Login, Pool
 from harness.virtual.sadb import NewestByAddressAndPort
@@ -191,3 +192,15 @@ def test_settings_have_a_last_word(world) -> None:
     net = world("demux", parts=Parts(settings_for=lambda settings: settings.changed(port_first=2000)))
     net.dial(1)
     assert net.view().ports == {1: 2000}
+
+
+def test_a_layer_with_another_method(world) -> None:
+    class Deaf(Lns):
+        def _end_link(self, now, tunnel, session, by, reason) -> None:
+            """Addresses are never given back."""
+
+    net = world("demux", pool_last="172.16.1.10", parts=Parts(lns=Deaf))
+    one = net.dial(1)
+    one.stack.close(net.now)
+    net.run(10)
+    assert not net.dial(2).up
