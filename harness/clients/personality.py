@@ -143,6 +143,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
+def clear_ports() -> tuple[int, ...]:
+    """The UDP ports from which clients without IPsec speak L2TP."""
+    return tuple(sorted({load(name).l2tp_port for name in names() if not load(name).ipsec}))
+
+
 def read(path: Path) -> Personality:
     """Reads one personality file, strictly."""
     top = _whole(path).mapping("title", "ipsec", "ike", "esp", "l2tp", "ppp")

@@ -27,7 +27,7 @@ from harness.wire.events import Datagram
 from harness.wire.ip import UDP
 from harness.wire.packet import ESP
 
-IKE_PORT, NATT_PORT, L2TP_PORT = 500, 4500, 1701
+IKE_PORT, NATT_PORT = 500, 4500
 
 # Linux numbers that Python 3.11's socket module does not name (asm-generic/socket.h, linux/in.h).
 IP_PKTINFO = 8

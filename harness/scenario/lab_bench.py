@@ -8,10 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.clients import personality
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.clients.transport import IKE_PORT, L2TP_PORT, NATT_PORT, Transport, open_ports, open_raw
+from harness.clients.transport import IKE_PORT, NATT_PORT, Transport, open_ports, open_raw
 from harness.devices import linux_config
 from harness.devices.linux_config import Timers
 from harness.errors import CaptureError, DeviceError, LabError
@@ -24,9 +25,6 @@ from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
 from harness.scenario.bench import Gathered, T
 from harness.scenario.script import Script
-
-PORTS = (IKE_PORT, NATT_PORT, L2TP_PORT)
-"""What the clients listen on, beside protocol 50."""
 
 
 class LabBench:
@@ -72,7 +70,8 @@ class LabBench:
 
     def fleet(self, journal: Journal) -> Fleet:
         enter = self.lab.clients.entered
-        return Fleet(carriers=[Transport(open_ports(PORTS, enter), open_raw(enter=enter))], journal=journal)
+        sockets = open_ports((IKE_PORT, NATT_PORT, *personality.clear_ports()), enter)
+        return Fleet(carriers=[Transport(sockets, open_raw(enter=enter))], journal=journal)
 
     @asynccontextmanager
     async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:

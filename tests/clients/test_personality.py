@@ -138,3 +138,7 @@ def test_a_mistake_in_what_differs_is_told_with_its_line(tmp_path: Path, text: s
         personality.read(path)
     assert problem in str(caught.value)
     assert (caught.value.file, caught.value.line) == (str(path), line)
+
+
+def test_ports_of_clients_without_ipsec() -> None:
+    assert personality.clear_ports() == (1701,)
