@@ -6,20 +6,27 @@ from collections.abc import Mapping
 from typing import cast
 
 from harness.verdict import (
+    arrival,
     checksums,
     churn,
     controls,
+    culprit,
+    detection,
     endings,
     eviction,
     floating,
     mapping,
+    merging,
     nat_endings,
     negotiation,
+    peers,
     populations,
     port_life,
     ports,
     rekeying,
+    renewals,
     survivors,
+    tracing,
     translation,
     uplink,
     windows,
@@ -81,12 +88,14 @@ _ROWS = {
     "LNX-01": survivors.established_survive,
     "LNX-02": survivors.established_survive_as_newcomer_comes_late,
     "NTT-01": negotiation.both_announce_nat_traversal,
+    "NTT-02": detection.nat_d_only_if_both_announce,
     "NTT-03": negotiation.nat_d_shows_the_nat,
     "NTT-04": negotiation.both_know_of_the_nat_after_mm4,
     "NTT-05": floating.main_mode_floats_at_mm5,
     "NTT-06": floating.floated_ike_has_its_marker,
     "NTT-07": floating.one_mapping_carries_everything,
     "NTT-08": floating.keepalives_come_from_behind_the_nat_only,
+    "NTT-09": detection.without_a_nat_nothing_floats,
     "NTT-10": mapping.port_500_is_translated,
     "NTT-12": mapping.port_4500_is_translated,
     "NTT-13": mapping.mappings_differ,
@@ -95,13 +104,31 @@ _ROWS = {
     "NTT-16": mapping.nothing_else_changes,
     "NTT-17": mapping.gateway_end_is_unchanged,
     "NTT-18": mapping.housekeeping_keeps_clients_apart,
+    "NTT-19": culprit.helper_failures_are_the_nats,
+    "NTT-21": culprit.blame_follows_the_rule,
+    "NTT-22": peers.main_mode_sas_match_by_cookies,
+    "NTT-23": peers.main_mode_sa_shows_the_sockets,
+    "NTT-24": peers.socket_finds_one_quick_mode_sa,
     "NTT-25": floating.quick_mode_sa_exists_on_both_peers,
+    "NTT-26": peers.correlator_is_unambiguous,
     "NTT-27": mapping.nothing_crosses_in_clear,
     "NTT-28": survivors.clients_live_together,
+    "NTT-29": tracing.traces_align,
+    "NTT-30": arrival.any_order_works,
+    "NTT-31": arrival.up_to_date_gateway_passes,
+    "NTT-32": peers.monitor_counts_equal_clients,
+    "NTT-33": merging.same_inside_port_is_never_merged,
 }
 
 CHECKS: Mapping[str, Check] = cast("Mapping[str, Check]", _ROWS)
 """Behaviour ID → check. Each takes an Evidence and gives a Verdict; `needs` says what it rests on."""
 
-NOTED: Mapping[str, Check] = cast("Mapping[str, Check]", {"DMX-73": windows.newer_windows_is_noted})
+_NOTED = {
+    "DMX-73": windows.newer_windows_is_noted,
+    "NTT-11": merging.first_client_keeps_its_port,
+    "NTT-20": culprit.one_client_with_helper,
+    "NTT-34": renewals.renewals_while_idle,
+}
+
+NOTED: Mapping[str, Check] = cast("Mapping[str, Check]", _NOTED)
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""

@@ -22,6 +22,8 @@ from harness.model import (
     Identity,
     Inner,
     Mark,
+    NatMapping,
+    NatView,
     Observation,
     Pair,
     Record,
@@ -63,6 +65,7 @@ class World:
     records: list[Record] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     views: list[GatewayView] = field(default_factory=list)
+    tables: list[NatView] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     up: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
@@ -347,7 +350,10 @@ class World:
             for spi, inbound in ((self.spi_out(c), True), (self.spi_in(c), False))
         )
         installed = {self.ports[c] - 1023: self.ports[c] for c in here if c in self.ports}
-        self.views.append(GatewayView(t, label, sessions, sas, ports=installed))
+        ikes = tuple((*self.cookies(c), NAT, self.outer(c, 4500)) for c in here)
+        self.views.append(GatewayView(t, label, sessions, sas, ikes, ports=installed))
+        rows = [(self.address(c), port, self.outer(c, port)) for c in here for port in (500, 4500)]
+        self.tables.append(NatView(t, label, tuple(NatMapping("udp", a, p, NAT, q, GATEWAY, p) for a, p, q in rows)))
 
     # -- breaking things --------------------------------------------------------------------------------------------------------
 
@@ -394,7 +400,7 @@ class World:
         identities = tuple(self.identity(p.name) for p in self.plans)
         found_evidence = Evidence(
             "test", "linux", self.mode, tuple(self.plans), tuple(self.steps), tuple(sorted(self.records, key=lambda r: r.t)),
-            observations, captures, pairs, identities, GATEWAY, NAT, tuple(self.views),
+            observations, captures, pairs, identities, GATEWAY, NAT, tuple(self.views), nat_views=tuple(self.tables),
         )  # fmt: skip
         return replace(found_evidence, **overrides)
 
