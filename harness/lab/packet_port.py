@@ -25,6 +25,7 @@ BUFFER = 16 << 20  # bytes asked for in each direction
 BATCH = 64  # packets read at one waking, so that the other side and the timers get their turn
 BROADCAST = b"\xff" * 6
 ARP_TRIES, ARP_WAIT_S = 3, 1.0
+DESTINATIONS = 1 << 16  # remembered at once
 WAITING = 64  # packets that wait for one neighbour
 
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
@@ -174,6 +175,8 @@ class PacketPort:
 
     def _header(self, destination: bytes, hardware: bytes) -> bytes:
         header = hardware + self.hardware + ETH_P_IP.to_bytes(2)
+        if len(self._headers) >= DESTINATIONS:
+            self._headers.clear()
         self._headers[destination] = header
         return header
 

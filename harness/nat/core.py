@@ -34,8 +34,7 @@ from harness.nat.link import Link
 from harness.nat.parts import Parts, Translator, build
 from harness.nat.personality import Personality
 from harness.nat.state import Dropped, State
-from harness.nat.table import Mapping, Session, Table
-from harness.nat.timers import Timers
+from harness.nat.table import Mapping, Session
 
 Side = Literal["inside", "outside"]
 INSIDE: Side = "inside"
@@ -61,9 +60,7 @@ class NatCore:
         self.passed: Counter[Side] = Counter()
         """Packets that went out, by the side on which they did."""
         self._network, self._mask = int(network.network_address), int(network.netmask)
-        translator = self.parts.translator
-        table, timers = (Table(0), Timers()) if translator is None else (translator.table, translator.timers)
-        self._state = State(table, timers, packed(outside))
+        self._state = State(self.parts, packed(outside))
         self._ready: list[tuple[Side, bytes]] = []
         self._flying: list[tuple[float, int, Side, bytes]] = []
         self._order = itertools.count()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from harness.nat.table import Session, Table
 from harness.nat.timers import Timers
@@ -16,12 +17,40 @@ class Dropped(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
-class State:
+class Translating(Protocol):
     table: Table
     timers: Timers
+
+
+class HasTranslator(Protocol):
+    @property
+    def translator(self) -> Translating | None: ...
+
+
+@dataclass(slots=True)
+class _Router:
+    """What stands for a translator where nothing is translated."""
+
+    table: Table = field(default_factory=lambda: Table(0))
+    timers: Timers = field(default_factory=Timers)
+
+
+@dataclass(slots=True)
+class State:
+    """Table and timers are looked up among the parts each time: a fault may have put others there."""
+
+    parts: HasTranslator
     outside: bytes
     now: float = 0.0
+    _router: _Router = field(default_factory=_Router)
+
+    @property
+    def table(self) -> Table:
+        return (self.parts.translator or self._router).table
+
+    @property
+    def timers(self) -> Timers:
+        return (self.parts.translator or self._router).timers
 
     def establish(self, protocol: int, leaving: bytes, coming: bytes | None, port: int, remote_port: int) -> Session:
         """A binding of its own for packets of the key `leaving` (inside and remote address first), which keeps its port; answers

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, udp
+from nat_packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, udp
 
 from harness.nat import load, names
 from harness.nat.allocator import KINDS, PortRange, allocator
@@ -136,7 +136,7 @@ def test_the_30_second_timer_is_not_moved_by_answers(bench):
 
 def test_two_remote_ends_never_make_one_mapping_collide():
     """NTT-33's ground: equal inside ports of many clients, in any personality that translates port 4500."""
-    from conftest import Bench
+    from nat_bench import Bench
 
     for name in names():
         personality = load(name)

@@ -1,7 +1,7 @@
 """What any NAT must do: translate there and back, change nothing else, keep time, forget when told to."""
 
 import pytest
-from packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, echo, esp, icmp, ip, raw, seen, udp, udp_part
+from nat_packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, echo, esp, icmp, ip, raw, seen, udp, udp_part
 
 from harness.nat import NatCore, load, names
 

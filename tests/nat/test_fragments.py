@@ -4,7 +4,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from packets import CLIENT, GATEWAY, NAT, SECOND, esp, seen, sum_of, udp, udp_part
+from nat_packets import CLIENT, GATEWAY, NAT, SECOND, esp, seen, sum_of, udp, udp_part
 
 from harness.nat import fragments as kept
 from harness.nat.draws import Draws

@@ -1,7 +1,7 @@
 """IPsec helpers: what they do for one client, and to the second."""
 
 import pytest
-from packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, esp, udp
+from nat_packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, esp, udp
 
 ONE, TWO, ITS = b"\x01" * 8, b"\x02" * 8, b"\x99" * 8
 REST = bytes(20)
