@@ -28,9 +28,19 @@ class IkeProposal:
 
 @dataclass(frozen=True, slots=True)
 class EspProposal:
-    """One phase-2 transform. `lifetime_kb` is in kilobytes, 0 to leave it out."""
+    """One phase-2 transform: "aes-256", "aes-192", "aes-128", "3des", "des" or "null" with "sha256", "sha1" or "md5".
+    `lifetime_kb` is in kilobytes, 0 to leave it out."""
 
     encryption: str
+    authentication: str
+    lifetime_s: int = 3600
+    lifetime_kb: int = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class AhProposal:
+    """One phase-2 transform of AH: authentication and lifetimes as for ESP."""
+
     authentication: str
     lifetime_s: int = 3600
     lifetime_kb: int = 250_000
@@ -52,6 +62,10 @@ class IkeConfig:
     the key instead of `psk`: by the peer's address in main mode, by its ID ("10.0.0.2", "client.example.com") in aggressive mode;
     None is no key, and a refusal. `initial_contact` tells the peer, with the first SA, that there was none before.
 
+    `mode` is that of IPsec; the UDP encapsulation comes with the NAT. `pfs` names the group of a Diffie-Hellman exchange in quick
+    mode: an initiator asks for it, a responder insists on it; without one it goes along with what the initiator asks for.
+    `ah_proposals` are acceptable where there is no NAT; without any, AH is refused everywhere.
+
     `admit`, where there is one, is asked before a quick mode of the peer's is agreed to: None, or the notification that refuses it.
     """
 
@@ -69,6 +83,9 @@ class IkeConfig:
     keepalive_s: float = 20.0  # 0: none, whatever becomes of the mapping
     dpd_s: float | None = None  # idle seconds before an R-U-THERE; None answers only
     rekey_margin: float | None = 0.8
+    mode: Literal["transport", "tunnel"] = "transport"
+    pfs: str | None = None
+    ah_proposals: tuple[AhProposal, ...] = ()
     admit: Callable[[], int | None] | None = None
     exchange: Literal["main", "aggressive"] = "main"
     accept_aggressive: bool = False

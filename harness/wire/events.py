@@ -51,8 +51,8 @@ class EspUp(Event):
 
     spi_in: int
     spi_out: int
-    encapsulation: str  # "udp-transport", "transport"
-    encryption: str
+    encapsulation: str  # "udp-transport", "transport", "udp-tunnel", "tunnel"
+    encryption: str  # "" for AH
     authentication: str
     lifetime_s: int
     lifetime_kb: int
@@ -63,6 +63,7 @@ class EspUp(Event):
     rekey: bool
     nat_oa: tuple[str, ...] = ()  # the original addresses that the peer told, the initiator's first (RFC 3947 §5.2)
     client_port: int = 0  # the UDP port in the initiator's ID, where this side answered; 0 for any
+    protocol: str = "esp"  # "ah": a pair of AH SAs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What carries a client's L2TP messages to its gateway: ESP SAs under IKE (`Ipsec`), or the bare UDP port (`NoIpsec`).
 
 Where IKE found a NAT, ESP goes in UDP port 4500 (RFC 3948) and IKE has floated there; where it found none, IKE stays on port 500
-and ESP is IP protocol 50 (RFC 3947 §4). A packet that comes in the other way than its SA agreed on is refused.
+and ESP is IP protocol 50 (RFC 3947 §4). A packet that comes in the other way than its SA agreed on is refused. In transport mode
+ESP holds the UDP datagram, in tunnel mode a whole IP packet between the two hosts themselves.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from harness.wire.config import Entropy, IkeConfig, StackConfig
 from harness.wire.esp import InboundSa, OutboundSa, spi_of
 from harness.wire.ike.core import IkeCore
 from harness.wire.l2tp import inner_packet
-from harness.wire.packet import ESP
+from harness.wire.packet import ESP, IP_IN_IP
 
 IKE_PORT = 500
 NATT_PORT = 4500
 L2TP_PORT = 1701
 MARKER = bytes(4)
 KEEPALIVE = b"\xff"
-IP_IN_IP = 4
 
 
 class Carrier(Protocol):
@@ -71,6 +71,8 @@ class Ipsec:
     """
 
     def __init__(self, config: IkeConfig, entropy: Entropy, *, checksummed: bool = True) -> None:
+        if config.ah_proposals:
+            raise ValueError("AH covers the IP header, which this stack does not write")
         self.config = config
         self.pairs: dict[int, tuple[InboundSa, OutboundSa, str]] = {}
         self._entropy = entropy
@@ -78,6 +80,7 @@ class Ipsec:
         self._ike = IkeCore(config, entropy)
         self._here = ip.packed(config.address)
         self._there = ip.packed(config.peer_address)
+        self._identification = 0  # of the last inner IP packet, in tunnel mode
         self._datagrams: list[events.Datagram] = []
         self._events: list[events.Event] = []
 
@@ -125,11 +128,11 @@ class Ipsec:
         """Into the newest outbound SA. Without one the message is lost, as it is under an IPsec policy."""
         if not self.pairs:
             return
-        _, outbound, encapsulation = next(reversed(self.pairs.values()))
+        spi_in, (_, outbound, encapsulation) = next(reversed(self.pairs.items()))
         ports = self.config.l2tp_port, L2TP_PORT
         datagram = ip.build_udp(self._here, self._there, *ports, message, checksummed=self._checksummed)
         try:
-            sealed = outbound.seal(ip.UDP, datagram)
+            sealed = outbound.seal(*self._wrapped(encapsulation, datagram))
         except ProtocolError as error:
             self._events.append(events.Refused(error.layer, error.reason))
             return
@@ -138,6 +141,26 @@ class Ipsec:
         else:
             self._datagrams.append(events.Datagram(0, 0, sealed, ESP))
         self._ike.note_traffic(now, received=False)
+        self._ike.spend(now, spi_in, outbound.octets)
+
+    def _wrapped(self, encapsulation: str, datagram: bytes) -> tuple[int, bytes]:
+        """(next header, what ESP holds)."""
+        if not encapsulation.endswith("tunnel"):
+            return ip.UDP, datagram
+        self._identification = self._identification + 1 & 0xFFFF
+        ends = self.config.address, self.config.peer_address
+        return IP_IN_IP, ip.build_ipv4(*ends, ip.UDP, datagram, identification=self._identification)
+
+    def _unwrapped(self, next_header: int, payload: bytes) -> tuple[int, bytes]:
+        """What lies in the inner IP packet, which has to be one from the peer to us (RFC 4301 §5.2): (protocol, payload)."""
+        if next_header != IP_IN_IP:
+            raise ProtocolError("esp", f"next header {next_header} in tunnel mode")
+        inner = ip.parse_ipv4(payload)
+        ends = inner.source, inner.destination
+        if ends != (self.config.peer_address, self.config.address) or inner.fragment:
+            what = "a fragment" if inner.fragment else "an inner packet"
+            raise ProtocolError("esp", f"{what} from {ends[0]} to {ends[1]}, which the tunnel is not for")
+        return inner.protocol, inner.payload
 
     def receive(self, now: float, local_port: int, payload: bytes, protocol: int) -> bytes | None:
         if protocol == ESP:
@@ -167,6 +190,9 @@ class Ipsec:
             raise ProtocolError("esp", f"SA {spi:08x} is {encapsulation}, its packet came {came}")
         next_header, payload = inbound.open(packet)
         self._ike.note_traffic(now, sent=False)
+        self._ike.spend(now, spi, inbound.octets)
+        if encapsulation.endswith("tunnel"):
+            next_header, payload = self._unwrapped(next_header, payload)
         if next_header != ip.UDP:
             inner = payload if next_header == IP_IN_IP else None
             self._events.append(events.Strange("esp", f"next header {next_header} is not UDP", None, None, inner))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.errors import ProtocolError
 from harness.wire import ip
 
+IP_IN_IP = 4
 ESP = 50
 AH = 51
 TTL = 64

@@ -174,12 +174,13 @@ class Association:
     # Ends
 
     def delete_pairs(self, now: float, pairs: list[EspPair], reason: str) -> None:
-        """One Delete for all of them, where there is an ISAKMP SA to protect it."""
+        """One Delete a protocol for all of them, where there is an ISAKMP SA to protect it."""
         if not pairs:
             return
-        if self.sas:
-            deletion = Deletion(registry.PROTO_ESP, tuple(pair.spi_in for pair in pairs))
-            self.send_informational(now, self.sas[-1], [(registry.DELETE, deletion.write())])
+        for protocol in (registry.PROTO_ESP, registry.PROTO_AH):
+            spis = tuple(pair.spi_in for pair in pairs if pair.protocol == protocol)
+            if spis and self.sas:
+                self.send_informational(now, self.sas[-1], [(registry.DELETE, Deletion(protocol, spis).write())])
         for pair in pairs:
             self.drop_pair(pair, by_peer=False, reason=reason)
 

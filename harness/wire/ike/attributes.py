@@ -42,26 +42,24 @@ class AttributeTable:
         object.__setattr__(self, "by_number", backwards)
 
 
+_GROUPS = {
+    "modp768": 1,
+    "modp1024": 2,
+    "modp1536": 5,
+    "modp2048": 14,
+    "modp3072": 15,
+    "modp4096": 16,
+    "ecp256": 19,
+    "ecp384": 20,
+}
+
 PHASE_1 = AttributeTable(
     "phase 1",
     (
         Row(1, "encryption", {"des": 1, "idea": 2, "blowfish": 3, "rc5": 4, "3des": 5, "cast": 6, "aes": 7}),
         Row(2, "hash", {"md5": 1, "sha1": 2, "tiger": 3, "sha256": 4, "sha384": 5, "sha512": 6}),
         Row(3, "authentication", {"psk": 1, "dss": 2, "rsa": 3, "rsa-encryption": 4, "rsa-encryption-revised": 5}),
-        Row(
-            4,
-            "group",
-            {
-                "modp768": 1,
-                "modp1024": 2,
-                "modp1536": 5,
-                "modp2048": 14,
-                "modp3072": 15,
-                "modp4096": 16,
-                "ecp256": 19,
-                "ecp384": 20,
-            },
-        ),
+        Row(4, "group", _GROUPS),
         Row(11, "life type", {"seconds": 1, "kilobytes": 2}),
         Row(12, "life duration", long=True),
         Row(13, "prf"),
@@ -74,7 +72,7 @@ PHASE_2 = AttributeTable(
     (
         Row(1, "life type", {"seconds": 1, "kilobytes": 2}),
         Row(2, "life duration", long=True),
-        Row(3, "group"),
+        Row(3, "group", _GROUPS),
         Row(
             4,
             "encapsulation",

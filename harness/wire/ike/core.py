@@ -13,6 +13,7 @@ from harness.wire.ike import dpd, registry
 from harness.wire.ike.association import Association
 from harness.wire.ike.inbound import Inbound
 from harness.wire.ike.quick_mode_table import State as QuickState
+from harness.wire.ike.sa import spend
 
 
 class IkeCore:
@@ -90,6 +91,12 @@ class IkeCore:
         if received:
             self._all.liveness.heard(now)
 
+    def spend(self, now: float, spi_in: int, octets: int) -> bool:
+        """The pair that receives on `spi_in` has now protected that many bytes, in the direction that protected more. True where a
+        lifetime in kilobytes makes `tick` due."""
+        pair = next((pair for pair in self._all.pairs if int.from_bytes(pair.spi_in) == spi_in), None)
+        return pair is not None and spend(pair, octets, now, pair.margin)
+
     # What comes from outside
 
     def receive(self, now: float, data: bytes, local_port: int, remote_port: int | None = None) -> None:
@@ -134,7 +141,7 @@ class IkeCore:
             if pair.delete_at is not None and pair.delete_at <= now:
                 self._all.delete_pairs(now, [pair], "replaced by a newer one")
             elif pair.expires_at <= now:
-                self._all.delete_pairs(now, [pair], f"its lifetime of {pair.proposal.lifetime_s} s has ended")
+                self._all.delete_pairs(now, [pair], f"its lifetime of {pair.life} has ended")
             elif pair.rekey_at is not None and pair.rekey_at <= now:
                 pair.rekey_at = None
                 self.rekey_ipsec(now)

@@ -186,9 +186,10 @@ class Inbound:
             run.refuse(now, notification)
 
     def _deletion(self, now: float, deletion: Deletion) -> None:
-        if deletion.protocol == registry.PROTO_ESP:
+        if deletion.protocol in (registry.PROTO_ESP, registry.PROTO_AH):
             # The SPIs ought to be those on which the sender receives; strongSwan, failing to install an SA, names ours.
-            for pair in [p for p in self._all.pairs if p.spi_out in deletion.spis or p.spi_in in deletion.spis]:
+            named = [pair for pair in self._all.pairs if pair.spi_out in deletion.spis or pair.spi_in in deletion.spis]
+            for pair in [pair for pair in named if pair.protocol == deletion.protocol]:
                 self._all.drop_pair(pair, by_peer=True, reason="deleted by the peer")
         elif deletion.protocol == registry.PROTO_ISAKMP:
             for sa in [sa for sa in self._all.sas if sa.cookies in deletion.spis]:

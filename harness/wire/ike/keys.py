@@ -6,7 +6,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from harness.wire.crypto.ciphers import CIPHERS, CbcCipher
-from harness.wire.crypto.digest import HASHES, INTEGRITY, Hash
+from harness.wire.crypto.digest import HASHES, Hash
 
 
 @dataclass(slots=True)
@@ -104,12 +104,12 @@ def third_hash(keys: Phase1Keys, message_id: int, nonce_i: bytes, nonce_r: bytes
     return keys.hash.prf(keys.a, b"\x00" + message_id.to_bytes(4) + nonce_i + nonce_r)
 
 
-def esp_keys(
-    keys: Phase1Keys, protocol: int, spi: bytes, nonces: tuple[bytes, bytes], encryption: str, authentication: str
+def ipsec_keys(
+    keys: Phase1Keys, protocol: int, spi: bytes, nonces: tuple[bytes, bytes], shared: bytes, sizes: tuple[int, int]
 ) -> tuple[bytes, bytes]:
-    """KEYMAT for the SA that its receiver knows by `spi`: (encryption key, authentication key). Without PFS (RFC 2409 §5.5)."""
-    sizes = CIPHERS[encryption].key_size, INTEGRITY[authentication].key_size
-    material = keymat(keys.hash, keys.d, bytes((protocol,)) + spi + nonces[0] + nonces[1], sum(sizes))
+    """KEYMAT for the SA that its receiver knows by `spi`: keys for encryption and authentication of `sizes` bytes. `shared` is
+    g(qm)^xy, b"" without PFS (RFC 2409 §5.5)."""
+    material = keymat(keys.hash, keys.d, shared + bytes((protocol,)) + spi + nonces[0] + nonces[1], sum(sizes))
     return material[: sizes[0]], material[sizes[0] :]
 
 

@@ -1,27 +1,26 @@
-"""The SA payload: proposals and transforms, and the choice among them (RFC 2408 §3.4-3.6, §4.2; RFC 2407 §4.4, §4.5).
+"""The SA payload: proposals and transforms, and the choice among those of phase 1 (RFC 2408 §3.4-3.6, §4.2; RFC 2407 §4.4, §4.5).
 
-Either phase offers one proposal with a transform for each row of the configuration, best first. A responder takes the first
+Phase 1 offers one proposal with a transform for each row of the configuration, best first. A responder takes the first
 transform offered that equals a row of its own; an initiator accepts only what it offered.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from harness.wire.buffer import Reader
-from harness.wire.config import EspProposal, IkeProposal
+from harness.wire.config import AhProposal, EspProposal, IkeProposal
 from harness.wire.ike import registry
-from harness.wire.ike.attributes import PHASE_1, PHASE_2, Attribute, AttributeTable, lifetimes, read_attributes, write_attributes
+from harness.wire.ike.attributes import PHASE_1, Attribute, AttributeTable, lifetimes, read_attributes, write_attributes
 
 MAX_TRANSFORMS = 128  # of one SA payload
 KEY_IKE = 1
 DEFAULT_LIFE_S = 28800  # where neither side limits it (RFC 2407 §4.5)
 
-Row = TypeVar("Row", IkeProposal, EspProposal)
+Row = TypeVar("Row", IkeProposal, EspProposal, AhProposal, EspProposal | AhProposal)
 
 CIPHER_ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
     "aes-256": (("encryption", "aes"), ("key length", 256)),
@@ -29,13 +28,6 @@ CIPHER_ATTRIBUTES: dict[str, tuple[Attribute, ...]] = {
     "aes-128": (("encryption", "aes"), ("key length", 128)),
     "3des": (("encryption", "3des"),),
     "des": (("encryption", "des"),),
-}
-ESP_TRANSFORMS: dict[str, tuple[int, tuple[Attribute, ...]]] = {
-    "aes-256": (12, (("key length", 256),)),
-    "aes-192": (12, (("key length", 192),)),
-    "aes-128": (12, (("key length", 128),)),
-    "3des": (3, ()),
-    "des": (2, ()),
 }
 
 
@@ -146,11 +138,12 @@ def _ike_attributes(row: IkeProposal) -> tuple[Attribute, ...]:
         ("hash", row.hash),
         ("group", row.group),
         ("authentication", row.authentication),
-        *_life(row.lifetime_s, row.lifetime_kb),
+        *life_attributes(row.lifetime_s, row.lifetime_kb),
     )
 
 
-def _life(seconds: int, kilobytes: int) -> Iterator[Attribute]:
+def life_attributes(seconds: int, kilobytes: int) -> Iterator[Attribute]:
+    """Those for the limits that are not 0."""
     for unit, duration in (("seconds", seconds), ("kilobytes", kilobytes)):
         if duration:
             yield from (("life type", unit), ("life duration", duration))
@@ -158,50 +151,15 @@ def _life(seconds: int, kilobytes: int) -> Iterator[Attribute]:
 
 def ike_choice(offered: Sequence[Proposal], rows: Iterable[IkeProposal]) -> tuple[Proposal, IkeProposal] | None:
     """The first transform offered that is one of `rows`, alone in its proposal, and that row with the shorter lifetimes."""
-    known = {_essence(_ike_attributes(row)): row for row in rows}
+    known = {essence(_ike_attributes(row)): row for row in rows}
     for proposal in offered:
         if proposal.protocol != registry.PROTO_ISAKMP:
             continue
         for transform in proposal.transforms:
-            row = known.get(_essence(transform.attributes)) if transform.id == KEY_IKE else None
+            row = known.get(essence(transform.attributes)) if transform.id == KEY_IKE else None
             if row is not None:
                 agreed = shortened(row, lifetimes(transform.attributes))
                 return replace(proposal, transforms=(transform,)), replace(agreed, lifetime_s=agreed.lifetime_s or DEFAULT_LIFE_S)
-    return None
-
-
-# Phase 2
-
-
-def esp_offer(proposals: Iterable[EspProposal], spi: bytes, encapsulation: str) -> bytes:
-    transforms = tuple(
-        Transform(number, ESP_TRANSFORMS[row.encryption][0], _esp_attributes(row, encapsulation))
-        for number, row in enumerate(proposals, start=1)
-    )
-    return write_sa(PHASE_2, [Proposal(1, registry.PROTO_ESP, spi, transforms)])
-
-
-def _esp_attributes(row: EspProposal, encapsulation: str) -> tuple[Attribute, ...]:
-    return (
-        ("encapsulation", encapsulation),
-        *ESP_TRANSFORMS[row.encryption][1],
-        ("authentication", row.authentication),
-        *_life(row.lifetime_s, row.lifetime_kb),
-    )
-
-
-def esp_choice(offered: Sequence[Proposal], rows: Iterable[EspProposal], encapsulation: str) -> tuple[Proposal, EspProposal] | None:
-    """The first ESP transform offered that is one of `rows` in this encapsulation, alone in its proposal, and that row with the
-    shorter lifetimes. A proposal that comes with another of the same number (a bundle with AH or IPCOMP) is passed over."""
-    known = {(ESP_TRANSFORMS[row.encryption][0], _essence(_esp_attributes(row, encapsulation))): row for row in rows}
-    times = Counter(proposal.number for proposal in offered)
-    for proposal in offered:
-        if proposal.protocol != registry.PROTO_ESP or len(proposal.spi) != 4 or times[proposal.number] > 1:
-            continue
-        for transform in proposal.transforms:
-            row = known.get((transform.id, _essence(transform.attributes)))
-            if row is not None:
-                return replace(proposal, transforms=(transform,)), shortened(row, lifetimes(transform.attributes))
     return None
 
 
@@ -219,6 +177,6 @@ def shorter(ours: int, theirs: int) -> int:
     return min((life for life in (ours, theirs) if life), default=0)
 
 
-def _essence(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
+def essence(attributes: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
     """What of a transform has to be equal on both sides: all but lifetimes. Sorted, since each peer has an order of its own."""
     return tuple(sorted(((name, value) for name, value in attributes if not name.startswith("life ")), key=str))

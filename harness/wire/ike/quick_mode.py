@@ -1,4 +1,4 @@
-"""One run of quick mode without PFS, in either role: carries out the actions of `quick_mode_table`.
+"""One run of quick mode, in either role: carries out the actions of `quick_mode_table`.
 
 As in main mode, a message that fails a check leaves the run as it was. The responder, whose QM2 nobody but the initiator's QM3
 answers, runs a timer of its own (RFC 2409 leaves that open; a lost QM3 is else never noticed).
@@ -7,18 +7,23 @@ answers, runs a timer of its own (RFC 2409 leaves that open; a lost QM3 is else 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
 from harness.wire.config import Entropy, EspProposal, IkeConfig
+from harness.wire.crypto.dh import GROUPS, KeyPair
+from harness.wire.crypto.digest import INTEGRITY
+from harness.wire.esp import ENCRYPTIONS
 from harness.wire.events import EspUp
 from harness.wire.ike import registry
 from harness.wire.ike.attributes import PHASE_2, lifetimes, read_attributes
 from harness.wire.ike.informational import behind_hash, report_notifications, unseal
-from harness.wire.ike.keys import esp_keys, message_hash, same, third_hash
+from harness.wire.ike.keys import ipsec_keys, message_hash, same, third_hash
 from harness.wire.ike.message import HEADER_SIZE, Header, Payload, every, only, read_payloads, write_message, write_payloads
 from harness.wire.ike.payloads import Identification, Notification, read_nat_oa, write_nat_oa
-from harness.wire.ike.proposals import esp_choice, esp_offer, read_sa, shortened, write_sa
+from harness.wire.ike.proposals import read_sa, shortened, write_sa
+from harness.wire.ike.quick_mode_proposals import Choice, Terms, choose, offer, why_none
 from harness.wire.ike.quick_mode_table import TABLE, Action, Event, State
 from harness.wire.ike.sa import EspPair, IkeSa, Outbox
 from harness.wire.machine import Machine
@@ -59,14 +64,15 @@ class QuickMode:
         self.retransmit = Retransmit(config.schedule)
         self.peer_nat_oa: tuple[str, ...] = ()
         self._client_port = 0
+        self._entropy = entropy
         self._outbox = outbox
         self._machine = Machine(TABLE)
         self._nonce = entropy(NONCE_SIZE)
         self._peer_nonce = b""
         self._spi_out = b""
-        self._proposal: EspProposal | None = None
-        self._choice = b""
-        self._ids = b""
+        self._choice: Choice | None = None
+        self._key_pair: KeyPair | None = None  # of PFS
+        self._shared = b""  # g(qm)^xy
         self._iv = sa.keys.message_iv(sa.last_block, message_id)
         self._seen: list[bytes] = []
         self._reply = b""
@@ -75,7 +81,14 @@ class QuickMode:
         udp = sa.nat_local or sa.nat_remote
         # Without a NAT the plain mode is the only one allowed (RFC 3947 §5.1).
         self._dialect = sa.dialect if udp else None
-        self._encapsulation = "transport" if self._dialect is None else self._dialect.encapsulation
+        encapsulation = "transport" if self._dialect is None else self._dialect.encapsulation
+        self._terms = Terms(
+            (*config.esp_proposals, *config.ah_proposals),
+            encapsulation.replace("transport", config.mode),
+            nat=udp,
+            pfs=config.pfs,
+            strict=initiator,
+        )
 
     @property
     def state(self) -> State:
@@ -164,22 +177,28 @@ class QuickMode:
             self.retransmit.stop()
 
     @property
-    def _agreed(self) -> EspProposal:
-        if self._proposal is None:
-            raise AssertionError("the table lets nothing be installed before a proposal is agreed")
-        return self._proposal
+    def _chosen(self) -> Choice:
+        if self._choice is None:
+            raise AssertionError("the table lets nothing be sent or installed before a proposal is chosen")
+        return self._choice
 
     def _send_offer(self, now: float) -> None:
         config = self.config
         own = Identification.of_address(config.address, UDP, config.l2tp_port).write()
         peer = Identification.of_address(config.peer_address, UDP, L2TP_PORT).write()
-        offer = esp_offer(config.esp_proposals, self.spi_in, self._encapsulation)
-        payloads = [(registry.SA, offer), (registry.NONCE, self._nonce), (registry.ID, own), (registry.ID, peer)]
+        if config.pfs is not None:
+            self._key_pair = GROUPS[config.pfs].key_pair(self._entropy)
+        payloads = [(registry.SA, offer(self._terms, self.spi_in)), (registry.NONCE, self._nonce), *self._key_exchange()]
+        payloads += [(registry.ID, own), (registry.ID, peer)]
         self._send(now, "QM1", payloads + self._nat_oa(config.address, config.peer_address))
 
+    def _key_exchange(self) -> list[tuple[int, bytes]]:
+        return [] if self._key_pair is None else [(registry.KE, self._key_pair.public)]
+
     def _nat_oa(self, initiator: str, responder: str) -> list[tuple[int, bytes]]:
-        """The original addresses as we see them, the initiator's first (RFC 3947 §5.2); nothing without UDP encapsulation."""
-        if self._dialect is None:
+        """The original addresses as we see them, the initiator's first; nothing without UDP encapsulation, nor in tunnel mode
+        (RFC 3947 §5.2)."""
+        if self._dialect is None or self.config.mode == "tunnel":
             return []
         return [(self._dialect.nat_oa, write_nat_oa(address)) for address in (initiator, responder)]
 
@@ -188,12 +207,21 @@ class QuickMode:
         nonce = only(payloads, registry.NONCE, name)
         if not 8 <= len(nonce) <= 256:
             raise ProtocolError("ike", f"{name} with a nonce of {len(nonce)} bytes")
-        if every(payloads, registry.KE):
-            raise ProtocolError("ike", f"{name} with a KE payload: PFS was not offered")
         ids = [Identification.read(body) for body in every(payloads, registry.ID)]
         if len(ids) not in (0, 2):
             raise ProtocolError("ike", f"{name} with {len(ids)} payloads ID")
         return ids, nonce
+
+    def _take_key_exchange(self, group: str | None, name: str) -> None:
+        """PFS: the group that the chosen transform names, and a KE payload of it, or neither."""
+        if group is None:
+            if every(self._payloads, registry.KE):
+                raise ProtocolError("ike", f"{name} with a KE payload: its transform names no group for PFS")
+            return
+        public = only(self._payloads, registry.KE, name)
+        if self._key_pair is None:
+            self._key_pair = GROUPS[group].key_pair(self._entropy)
+        self._shared = self._key_pair.shared(public)
 
     def _take_addresses(self) -> None:
         found = every(self._payloads, registry.NAT_OA, registry.NAT_OA_DRAFT)
@@ -204,26 +232,32 @@ class QuickMode:
         ids, nonce = self._take_common("QM1")
         self._check_selectors(ids, "QM1")
         offered = read_sa(PHASE_2, only(self._payloads, registry.SA, "QM1"))
-        choice = esp_choice(offered, self.config.esp_proposals, self._encapsulation)
+        choice = choose(offered, self._terms)
         if choice is None:
             self.refusal = registry.NO_PROPOSAL_CHOSEN
-            raise ProtocolError("ike", f"no transform in QM1 is acceptable ({self._encapsulation}): NO_PROPOSAL_CHOSEN sent")
+            why = why_none(offered, self._terms)
+            raise ProtocolError("ike", f"no transform in QM1 is acceptable ({why}): NO_PROPOSAL_CHOSEN sent")
         if self.config.admit is not None:
             self.refusal = self.config.admit()
             if self.refusal is not None:
                 raise ProtocolError("ike", f"no more SAs are admitted: {registry.notify_name(self.refusal)} sent")
+        self._take_key_exchange(choice.group, "QM1")
         self._take_addresses()
         self._client_port = ids[0].port if ids else 0
-        proposal, self._proposal = choice
-        self._spi_out = proposal.spi
+        self._choice = choice
+        self._spi_out = choice.proposal.spi
         self._peer_nonce = nonce
-        mine = type(proposal)(proposal.number, proposal.protocol, self.spi_in, proposal.transforms)
-        self._choice = write_sa(PHASE_2, [mine])
 
     def _send_choice(self, now: float) -> None:
+        choice = self._chosen
         ids = [(registry.ID, body) for body in every(self._payloads, registry.ID)]
-        payloads = [(registry.SA, self._choice), (registry.NONCE, self._nonce), *ids]
+        sa = write_sa(PHASE_2, [replace(choice.proposal, spi=self.spi_in)])
+        payloads = [(registry.SA, sa), (registry.NONCE, self._nonce), *self._key_exchange(), *ids]
         payloads += self._nat_oa(self.config.peer_address, self.config.address)
+        lower = choice.lower_limits()
+        if lower:
+            body = Notification(choice.proposal.protocol, registry.RESPONDER_LIFETIME, self.spi_in, lower).write()
+            payloads.append((registry.NOTIFY, body))
         self._send(now, "QM2", payloads, self._peer_nonce)
 
     def _take_choice(self, now: float) -> None:
@@ -231,18 +265,19 @@ class QuickMode:
         proposals = read_sa(PHASE_2, only(self._payloads, registry.SA, "QM2"))
         if len(proposals) != 1 or len(proposals[0].transforms) != 1:
             raise ProtocolError("ike", "QM2 holds more than the one transform chosen")
-        choice = esp_choice(proposals, self.config.esp_proposals, self._encapsulation)
+        choice = choose(proposals, self._terms)
         if choice is None:
             raise ProtocolError("ike", f"the peer chose what was not offered: {proposals[0].transforms[0]}")
         self._check_selectors(ids, "QM2")
         notifications = [Notification.read(body) for body in every(self._payloads, registry.NOTIFY)]
-        proposal, agreed = choice
         for notification in notifications:
             if notification.type == registry.RESPONDER_LIFETIME:
-                agreed = shortened(agreed, lifetimes(read_attributes(PHASE_2, Reader("ike", notification.data))))
+                lower = lifetimes(read_attributes(PHASE_2, Reader("ike", notification.data)))
+                choice = replace(choice, row=shortened(choice.row, lower))
+        self._take_key_exchange(choice.group, "QM2")
         self._take_addresses()
-        self._proposal = agreed
-        self._spi_out = proposal.spi
+        self._choice = choice
+        self._spi_out = choice.proposal.spi
         self._peer_nonce = nonce
         report_notifications(self._outbox, notifications, protected=True)
 
@@ -272,19 +307,23 @@ class QuickMode:
         self._reply = b""
 
     def _install(self, now: float) -> None:
-        agreed, margin = self._agreed, self.config.rekey_margin
-        algorithms = agreed.encryption, agreed.authentication
-        key_in, auth_in = esp_keys(self.sa.keys, registry.PROTO_ESP, self.spi_in, self._nonces(), *algorithms)
-        key_out, auth_out = esp_keys(self.sa.keys, registry.PROTO_ESP, self._spi_out, self._nonces(), *algorithms)
-        # Only who began a quick mode rekeys it of itself, so that the two sides do not both.
-        rekey_at = now + margin * agreed.lifetime_s if margin is not None and self.initiator else None
-        self.pair = EspPair(self.spi_in, self._spi_out, agreed, now + agreed.lifetime_s, rekey_at)
+        agreed, protocol = self._chosen.row, self._chosen.proposal.protocol
+        encryption = agreed.encryption if isinstance(agreed, EspProposal) else ""
+        sizes = ENCRYPTIONS[encryption].key if encryption else 0, INTEGRITY[agreed.authentication].key_size
+        key_in, auth_in = ipsec_keys(self.sa.keys, protocol, self.spi_in, self._nonces(), self._shared, sizes)
+        key_out, auth_out = ipsec_keys(self.sa.keys, protocol, self._spi_out, self._nonces(), self._shared, sizes)
+        margin = self.config.rekey_margin
+        if margin is not None and not self.initiator:
+            # Who began a quick mode renews it; the other side steps in half-way to the end, so that the two do not both.
+            margin = (1 + margin) / 2
+        rekey_at = None if margin is None else now + margin * agreed.lifetime_s
+        self.pair = EspPair(protocol, self.spi_in, self._spi_out, agreed, now + agreed.lifetime_s, rekey_at, margin)
         self._outbox.event(
             EspUp(
                 spi_in=int.from_bytes(self.spi_in),
                 spi_out=int.from_bytes(self._spi_out),
-                encapsulation="transport" if self._dialect is None else "udp-transport",
-                encryption=agreed.encryption,
+                encapsulation=self._terms.encapsulation.removesuffix(" (draft)"),
+                encryption=encryption,
                 authentication=agreed.authentication,
                 lifetime_s=agreed.lifetime_s,
                 lifetime_kb=agreed.lifetime_kb,
@@ -295,6 +334,7 @@ class QuickMode:
                 rekey=self.rekey,
                 nat_oa=self.peer_nat_oa,
                 client_port=self._client_port,
+                protocol="ah" if protocol == registry.PROTO_AH else "esp",
             )
         )
 

@@ -1,9 +1,9 @@
-"""Quick mode (RFC 2409 §5.5, without PFS) as one table for both roles.
+"""Quick mode (RFC 2409 §5.5) as one table for both roles.
 
-initiator                                   responder
-QM1  HASH(1), SA, NONCE, IDs, NAT-OA  ─▶
-                                      ◀─    QM2  HASH(2), SA, NONCE, IDs, NAT-OA
-QM3  HASH(3)                          ─▶
+initiator                                         responder
+QM1  HASH(1), SA, NONCE, [KE], IDs, NAT-OA  ─▶
+                                            ◀─    QM2  HASH(2), SA, NONCE, [KE], IDs, NAT-OA, [N]
+QM3  HASH(3)                                ─▶
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.wire.config import EspProposal, IkeProposal
+from harness.wire.config import AhProposal, EspProposal, IkeProposal
 from harness.wire.events import Datagram, Event
 from harness.wire.ike import registry
 from harness.wire.ike.keys import Phase1Keys
@@ -52,6 +52,7 @@ class IkeSa:
     expires_at: float
     rekey_at: float | None
     delete_at: float | None = None  # replaced by a newer one; deleted then
+    worn: bool = False  # so many bytes are protected that it is to be renewed
     spent: bool = False  # as many bytes as its lifetime in kilobytes allows are protected
     answered: dict[int, tuple[bytes, bytes | None]] = field(default_factory=dict)  # informational message ID → message, reply
 
@@ -60,18 +61,11 @@ class IkeSa:
         return self.icookie + self.rcookie
 
     def spend(self, now: float, margin: float | None) -> None:
-        """Brings the rekey, or the end, forward to `now` where the lifetime in kilobytes says so. `margin` as in IkeConfig."""
-        limit, octets = self.proposal.lifetime_kb * 1024, self.keys.usage.octets
-        if limit and octets >= limit:
-            self.spent = True
-            self.expires_at = min(self.expires_at, now)
-        elif limit and self.rekey_at is not None and margin is not None and octets >= margin * limit:
-            self.rekey_at = min(self.rekey_at, now)
+        spend(self, self.keys.usage.octets, now, margin)
 
     @property
     def life(self) -> str:
-        """The lifetime that ends it, in words."""
-        return f"{self.proposal.lifetime_kb} kB" if self.spent else f"{self.proposal.lifetime_s} s"
+        return life(self)
 
     @property
     def natt(self) -> Literal["rfc", "draft"] | None:
@@ -81,11 +75,39 @@ class IkeSa:
 
 @dataclass(slots=True, eq=False)
 class EspPair:
-    """The two ESP SAs of one quick mode."""
+    """The two SAs of one quick mode, of ESP or (`protocol`) AH. `margin`: as in IkeConfig, for this side's role."""
 
+    protocol: int
     spi_in: bytes
     spi_out: bytes
-    proposal: EspProposal
+    proposal: EspProposal | AhProposal
     expires_at: float
     rekey_at: float | None
+    margin: float | None
     delete_at: float | None = None
+    worn: bool = False
+    spent: bool = False
+
+    @property
+    def life(self) -> str:
+        return life(self)
+
+
+def spend(one: IkeSa | EspPair, octets: int, now: float, margin: float | None) -> bool:
+    """Brings the rekey, or the end, forward to `now` where the lifetime in kilobytes says so, once each; and whether it did."""
+    limit = one.proposal.lifetime_kb * 1024
+    if limit and octets >= limit and not one.spent:
+        one.spent = True
+        one.expires_at = min(one.expires_at, now)
+        return True
+    if limit and margin is not None and octets >= margin * limit and not one.worn:
+        one.worn = True
+        if one.rekey_at is not None:
+            one.rekey_at = min(one.rekey_at, now)
+            return True
+    return False
+
+
+def life(one: IkeSa | EspPair) -> str:
+    """The lifetime that ends it, in words."""
+    return f"{one.proposal.lifetime_kb} kB" if one.spent else f"{one.proposal.lifetime_s} s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
-from harness.wire.config import EspProposal, IkeProposal
+from harness.wire.config import AhProposal, EspProposal, IkeProposal
 from harness.wire.ike import registry
 from harness.wire.ike.attributes import PHASE_1, PHASE_2, AttributeTable, lifetimes, read_attributes, write_attributes
 from harness.wire.ike.message import MAX_PAYLOADS, Header, every, only, read_header, read_payloads, write_message, write_payloads
@@ -22,14 +23,18 @@ from harness.wire.ike.proposals import (
     MAX_TRANSFORMS,
     Proposal,
     Transform,
-    esp_choice,
-    esp_offer,
     ike_choice,
     ike_offer,
     read_sa,
     shorter,
     write_sa,
 )
+from harness.wire.ike.quick_mode_proposals import AH_TRANSFORMS, ESP_TRANSFORMS, Row, Terms, choose, offer, why_none
+
+
+def terms(*rows: Row, **changes: object) -> Terms:
+    return replace(Terms(rows, "udp-transport", nat=True, pfs=None, strict=False), **changes)  # type: ignore[arg-type]
+
 
 KINDS = sorted(registry.PAYLOADS)
 BODIES = st.binary(max_size=60)
@@ -55,7 +60,7 @@ GOOD: dict[str, bytes] = {
     "header": write_message(Header(b"12345678", bytes(8), 1, 2, 0, 0), b"abcd"),
     "payloads": write_payloads([(registry.SA, b"abc"), (registry.NONCE, b"n" * 32), (registry.VENDOR_ID, b"")])[1],
     "SA of phase 1": ike_offer((IkeProposal("aes-256", "sha1", "ecp384"), IkeProposal("3des", "sha1", "modp1024"))),
-    "SA of phase 2": esp_offer((EspProposal("aes-256", "sha1"), EspProposal("3des", "sha1")), b"\1\2\3\4", "udp-transport"),
+    "SA of phase 2": offer(terms(EspProposal("aes-256", "sha1"), EspProposal("3des", "sha1"), AhProposal("sha1")), b"\1\2\3\4"),
     "attributes of phase 1": write_attributes(PHASE_1, [("encryption", "aes"), ("life type", "seconds"), ("life duration", 28800)]),
     "attributes of phase 2": write_attributes(PHASE_2, [("group", 14), ("life type", "kilobytes"), ("life duration", 250000)]),
     "ID": Identification.of_address("10.0.0.2", 17, 1701).write(),
@@ -174,15 +179,92 @@ def test_choice_takes_the_peers_first_that_we_know() -> None:
     assert ike_choice(offered, (IkeProposal("aes-256", "sha1", "modp2048"),)) is None
 
 
+def offered(*rows: Row, **changes: object) -> list[Proposal]:
+    return read_sa(PHASE_2, offer(terms(*rows, **changes), b"spi!"))
+
+
 def test_choice_of_esp() -> None:
     row = EspProposal("aes-256", "sha1")
-    plain = read_sa(PHASE_2, esp_offer((row,), b"spi!", "transport"))
-    assert esp_choice(plain, (row,), "udp-transport") is None
-    choice = esp_choice(plain, (row,), "transport")
+    plain = offered(row, encapsulation="transport")
+    assert choose(plain, terms(row)) is None
+    assert why_none(plain, terms(row)) == "transport where udp-transport is wanted"
+    choice = choose(plain, terms(row, encapsulation="transport"))
     assert choice is not None
-    assert choice[0].spi == b"spi!"
+    assert (choice.proposal.spi, choice.row, choice.group) == (b"spi!", row, None)
     bundle = [*plain, Proposal(1, 2, b"ah!!", plain[0].transforms)]
-    assert esp_choice(bundle, (row,), "transport") is None
+    assert choose(bundle, terms(row, encapsulation="transport")) is None
+
+
+@pytest.mark.parametrize("row", [EspProposal(cipher, "md5") for cipher in ESP_TRANSFORMS] + [AhProposal(a) for a in AH_TRANSFORMS])
+def test_every_transform_is_offered_and_chosen_among_others(row: Row) -> None:
+    rest = [EspProposal(cipher, "sha256") for cipher in ESP_TRANSFORMS]
+    everything = offered(*rest, row, encapsulation="tunnel", nat=False)
+    choice = choose(everything, terms(row, encapsulation="tunnel", nat=False))
+    assert choice is not None
+    assert choice.row == row
+
+
+def test_the_first_transform_that_is_ours_too_is_chosen() -> None:
+    weak, strong = EspProposal("3des", "sha1"), EspProposal("aes-256", "sha1")
+    choice = choose(offered(weak, strong), terms(strong, weak))
+    assert choice is not None
+    assert choice.row == weak
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours", "strict", "group"),
+    [
+        (None, None, False, None),
+        ("modp1024", None, False, "modp1024"),
+        ("modp1024", "modp1024", False, "modp1024"),
+        ("ecp256", "ecp256", True, "ecp256"),
+        (None, "modp1024", False, "refused"),
+        ("modp2048", "modp1024", False, "refused"),
+        ("modp1024", None, True, "refused"),
+    ],
+)
+def test_choice_of_the_group_for_pfs(asked: str | None, ours: str | None, strict: bool, group: str | None) -> None:
+    row = EspProposal("aes-256", "sha1")
+    own = terms(row, pfs=ours, strict=strict)
+    choice = choose(offered(row, pfs=asked), own)
+    assert ("refused" if choice is None else choice.group) == group
+    if choice is None and not strict:
+        assert why_none(offered(row, pfs=asked), own) == f"PFS group {asked or 'none'} where modp1024 is wanted"
+
+
+def test_a_group_nobody_knows_or_two_groups_are_not_chosen() -> None:
+    row = EspProposal("aes-256", "sha1")
+    (plain,) = offered(row)
+    for groups in ([("group", 77)], [("group", "modp3072")], [("group", "modp1024"), ("group", "modp1024")]):
+        transform = replace(plain.transforms[0], attributes=(*plain.transforms[0].attributes, *groups))
+        assert choose([replace(plain, transforms=(transform,))], terms(row)) is None
+
+
+def test_ah_is_refused_behind_a_nat_and_where_it_is_not_configured() -> None:
+    row, esp = AhProposal("sha1"), EspProposal("aes-256", "sha1")
+    asked = offered(row)
+    assert choose(asked, terms(row)) is None
+    assert "AH cannot pass the NAT" in why_none(asked, terms(row))
+    assert why_none(asked, terms(esp, encapsulation="transport", nat=False)) == "AH is not configured"
+    assert choose(asked, terms(row, encapsulation="transport", nat=False)) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "ours", "notified"),
+    [
+        ((3600, 1000), (3600, 1000), {}),
+        ((3600, 1000), (1800, 1000), {"seconds": 1800}),
+        ((3600, 1000), (7200, 500), {"kilobytes": 500}),
+        ((3600, 0), (3600, 500), {"kilobytes": 500}),
+        ((0, 0), (0, 0), {}),
+        ((0, 0), (3600, 9), {"seconds": 3600, "kilobytes": 9}),
+    ],
+)
+def test_lower_limits_are_told(asked: tuple[int, int], ours: tuple[int, int], notified: dict[str, int]) -> None:
+    choice = choose(offered(EspProposal("3des", "sha1", *asked)), terms(EspProposal("3des", "sha1", *ours)))
+    assert choice is not None
+    assert choice.row.lifetime_s > 0
+    assert lifetimes(read_attributes(PHASE_2, Reader("ike", choice.lower_limits()))) == notified
 
 
 def test_zero_is_no_lifetime_at_all() -> None:

@@ -107,6 +107,7 @@ BARE = IkeConfig(
     credentials=pki.credentials("laptop", bits=2048),
 )
 AGGRESSIVE = replace(BARE, identity="fqdn:laptop.example.com", exchange="aggressive", accept_aggressive=True)
+UNLIMITED = (EspProposal("aes-128", "sha1", 0, 0),)  # what was recorded holds no RESPONDER-LIFETIME
 # by dial_strongswan.py, whose cases tell the configurations; strongSwan is the initiator where "dialled" is in the name
 OTHER_WAYS = {
     "aggressive-nat": (
@@ -121,6 +122,7 @@ OTHER_WAYS = {
         replace(
             AGGRESSIVE,
             address="203.0.113.12",
+            esp_proposals=UNLIMITED,
             peer_address="203.0.113.99",
             proposals=(IkeProposal("aes-128", "sha1", "modp1536"),),
             psk=b"",
@@ -129,7 +131,7 @@ OTHER_WAYS = {
         ("aggressive mode", "psk", "gateway.example.com", "udp-transport"),
     ),
     "dialled-signatures": (
-        replace(BARE, address="203.0.113.13", identity="dn"),
+        replace(BARE, address="203.0.113.13", identity="dn", esp_proposals=UNLIMITED),
         ("main mode", "rsa", "CN=gateway,O=Test", "transport"),
     ),
 }
