@@ -175,7 +175,8 @@ FOLLOW_PACKETS = 3
 
 def not_followed(reading: Reading) -> Iterator[Proof]:
     """The gateway goes on at a client's old port though authentic packets come from the new one (RFC 3947 section 6)."""
-    moved: dict[str, tuple[int, list[Observation]]] = {}  # client → its present port at 4500, and its packets from there
+    moved: dict[str, tuple[int, list[Observation]]] = {}  # client → its present port at 4500, and its first packets from there
+    left: dict[str, set[int]] = {}  # the ports that it had before
     stale: dict[str, list[Observation]] = {}
     for o in reading.frames(Side.OUTSIDE):
         owner = reading.flow_owner(o) if o.kind in (FrameKind.IKE, FrameKind.ESP) else None
@@ -183,10 +184,15 @@ def not_followed(reading: Reading) -> Iterator[Proof]:
             continue
         if reading.direction(o) == "up" and o.dport == NATT_PORT and o.sport is not None:
             port, packets = moved.get(owner, (o.sport, []))
-            moved[owner] = (port, [*packets[:FOLLOW_PACKETS], o]) if port == o.sport else (o.sport, [o])
-        elif reading.direction(o) == "down" and o.sport == NATT_PORT and owner in moved:
+            if port == o.sport:
+                moved[owner] = port, [*packets[:FOLLOW_PACKETS], o]
+            else:
+                left.setdefault(owner, set()).add(port)
+                moved[owner] = o.sport, [o]
+        elif reading.direction(o) == "down" and o.sport == NATT_PORT and owner in left:
             port, packets = moved[owner]
-            if o.dport != port and len(packets) >= FOLLOW_PACKETS and o.t - packets[0].t > FOLLOW_S:
+            told = len(packets) >= FOLLOW_PACKETS and o.t - packets[0].t > FOLLOW_S
+            if told and o.dport != port and o.dport in left[owner]:
                 stale.setdefault(owner, []).extend((packets[0], o))
     for owner, frames in stale.items():
         if len(frames) >= 2 * FOLLOW_PACKETS:

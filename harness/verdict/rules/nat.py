@@ -20,6 +20,10 @@ ORDERED = ("nat-clears", "nat-reboots", "nat-renumbers", "nat-forgets")
 _CARRIED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR)
 
 
+ESP_HELPERS = ("esp-helper", "single-client", "single-client-first")
+"""The personalities that take it upon themselves to carry ESP without UDP. Of an ordinary NAT nobody can ask that: NAT-Traversal is
+there because it has no ports to translate."""
+
 NO_NAT = "none"
 """The personality that routes and translates nothing."""
 
@@ -27,6 +31,11 @@ NO_NAT = "none"
 def translates(reading: Reading) -> bool:
     """Whether there is a NAT between the two captures at all."""
     return bool(reading.evidence.nat_outside) and reading.evidence.nat != NO_NAT
+
+
+def _carries(reading: Reading, o: Observation) -> bool:
+    """Whether a packet is one that this NAT has to bring to its client."""
+    return o.sport is not None or reading.evidence.nat in ESP_HELPERS
 
 
 def concerned(reading: Reading, frames: tuple[Observation, ...]) -> set[str | None]:
@@ -78,7 +87,7 @@ def misdelivered(reading: Reading) -> Iterator[Proof]:
     wrong: dict[str, list[Observation]] = {}
     for c in reading.crossings():
         owner, receiver = reading.flow_owner(c.outside), reading.at_address(c.inside.dst)
-        if c.direction != "down" or owner is None or receiver is None or receiver == owner:
+        if c.direction != "down" or owner is None or receiver in (None, owner) or not _carries(reading, c.outside):
             continue
         if reading.at_port(c.outside.dport, c.outside.t) in (None, owner):
             wrong.setdefault(owner, []).append(c.inside)
@@ -148,7 +157,7 @@ def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:
     }
     for o in reading.way(Side.INSIDE, "up"):
         client = reading.at_address(o.src)
-        if client is not None and o.kind in _CARRIED and _sound(o):
+        if client is not None and o.kind in _CARRIED and _sound(o) and _carries(reading, o):
             yield "up", o, client, (o.side, o.frame) in came_out
     mapped: dict[tuple[object, ...], tuple[float, str]] = {}  # outside end and gateway's port → last packet up, whose
     ups = [c for c in reading.crossings() if c.direction == "up"]
@@ -162,7 +171,7 @@ def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:
             i += 1
         last, owner = mapped.get(_end(reading, o, "down"), (float("-inf"), ""))
         live = o.t - last < IN_USE_S and not _ordered(reading, last, o.t)
-        if live and o.t <= until and o.kind in _CARRIED and _sound(o):
+        if live and o.t <= until and o.kind in _CARRIED and _sound(o) and _carries(reading, o):
             yield "down", o, owner, (o.side, o.frame) in came_out
 
 
@@ -178,4 +187,4 @@ def _sound(o: Observation) -> bool:
 
 
 def _ordered(reading: Reading, since: float, until: float) -> bool:
-    return any(since <= s.began <= until for kind in ORDERED for s in reading.steps(kind))
+    return any(s.began <= until and since <= s.ended for kind in ORDERED for s in reading.steps(kind))

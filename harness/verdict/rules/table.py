@@ -54,6 +54,11 @@ RULES = (
         ("words damaged", esp.damaged_words, "{client} noted {what} {times} times on its own SA"),
         ("not offered", handshake.not_offered(BY_GATEWAY), "the gateway's {message} takes what {client} did not offer"),
         ("NAT-D false", handshake.nat_d_false(BY_GATEWAY), "the gateway's NAT-D for {client} is false: {whose} end"),
+        (
+            "not announced",
+            handshake.not_announced(BY_GATEWAY),
+            "the gateway announces no NAT-Traversal to {client}, whom a NAT translates",
+        ),
         ("NAT-D unasked", handshake.nat_d_unasked(BY_GATEWAY), "the gateway's MM4 for {client} {how}"),
         ("not floated", handshake.not_floated(BY_GATEWAY), "the gateway sent {client} {count} packets beside 4500 after floating"),
         (
@@ -86,6 +91,7 @@ RULES = (
         ("in clear", esp.in_clear(BY_CLIENT), "{client} sent {count} L2TP packets in clear"),
         ("not offered", handshake.not_offered(BY_CLIENT), "{client}'s {message} takes what the gateway did not offer"),
         ("NAT-D false", handshake.nat_d_false(BY_CLIENT), "{client}'s NAT-D is false: {whose} end"),
+        ("not announced", handshake.not_announced(BY_CLIENT), "{client}, whom a NAT translates, announces no NAT-Traversal"),
         ("NAT-D unasked", handshake.nat_d_unasked(BY_CLIENT), "{client}'s MM3 {how}"),
         ("not floated", handshake.not_floated(BY_CLIENT), "{client} sent {count} packets beside 4500 after floating"),
         ("marker false", handshake.marker_false(BY_CLIENT), "{count} IKE messages of {client} have a false marker"),
@@ -125,7 +131,7 @@ RULES = (
     ),
     *_of(
         CLIENT,
-        TOLD,
+        ENDED,
         ("authentication refused", endings.refusal_told, "the gateway says that {client}'s {asked} does not fit the secret"),
     ),
     *_of(
@@ -158,16 +164,6 @@ RULES = (
         CLIENT,
         TOLD,
         ("heard and denied", accounts.heard_and_denied, "{client} keeps no record of {count} answers that reached it"),
-    ),
-    *_of(
-        GATEWAY,
-        TOLD,
-        ("not announced", handshake.not_announced(BY_GATEWAY), "the gateway announces no NAT-Traversal to {client}"),
-    ),
-    *_of(
-        CLIENT,
-        TOLD,
-        ("not announced", handshake.not_announced(BY_CLIENT), "{client} announces no NAT-Traversal"),
     ),
 )
 """The strongest first. Of one strength the first to show counts, and of these the first in the table."""

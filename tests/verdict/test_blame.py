@@ -1,0 +1,436 @@
+"""The rules of the blame: each one breaks a box and must find that box; a run in which nothing is broken has nobody to blame."""
+
+# ruff: noqa: E501  (the cases are a table)
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import verdict_builders as b
+from test_checks import alone, frame, ike, inner, lose, of
+from test_checks_traversal import meddled, no_nat, no_natt
+
+from harness.model import Evidence, FrameKind, GatewayEvent, Mark, RecordKind, Secret, Side, Step
+from harness.verdict.blame import RULES, blame, who_is_to_blame
+from harness.verdict.reading import Reading
+from harness.verdict.rules.rule import BOXES, Strength
+from harness.verdict.survival import every_life
+
+Act = Callable[[Any], object]
+T = b.T0 + 5.0
+
+
+def outside(name: str, client: str = "c1", **fields: Any) -> Act:
+    return frame(name, client, "outside", **fields)
+
+
+def on(packet: Any, side: str, **fields: Any) -> None:
+    setattr(packet, side, replace(getattr(packet, side), **fields))
+
+
+def one(name: str, act: Callable[[Any], object], i: int = 9, client: str = "c1") -> Act:
+    return lambda w: act(w.find(name, client)[i])
+
+
+def headers(name: str, side: str, client: str = "c1", **fields: Any) -> Act:
+    return lambda w: w.alter(name, lambda o: replace(o, headers={**o.headers, **fields}), client=client, sides=side)
+
+
+def esp(name: str, client: str = "c1", **fields: Any) -> Act:
+    return lambda w: w.alter(name, lambda o: replace(o, esp={**o.esp, **fields}), client=client)
+
+
+def repeated(name: str, box: str) -> Act:
+    """An ESP number that its sender uses again: the same packet on both sides, later."""
+
+    def act(w: Any) -> None:
+        first, second = w.find(name, "c1")[5:7]
+        for side in ("inside", "outside"):
+            on(second, side, esp=getattr(first, side).esp)
+
+    assert box in BOXES
+    return act
+
+
+def again(message: str) -> Act:
+    """Another quick mode with the SPIs of the first one."""
+    way = {"QM1": "up", "QM2": "down"}[message]
+
+    def act(w: Any) -> None:
+        facts = w.find(message, "c1")[0].inside.ike
+        w.ike("c1", T, way, message, message_id=77, proposals=facts["proposals"])
+
+    return act
+
+
+def remapped(w: Any) -> None:
+    for p in w.packets:
+        if p.client == "c1" and p.inside.t > T and 4500 in (p.inside.sport, p.inside.dport):
+            on(p, "outside", **({"sport": 50_001} if p.direction == "up" else {"dport": 50_001}))
+
+
+def not_followed(w: Any) -> None:
+    """On the scenario's order the NAT gives client 1 another port, and the gateway stays with the old one."""
+    w.steps.append(Step("nat-clears:c1", T - 0.3, T, ("c1",)))
+    for p in w.packets:
+        if p.client == "c1" and p.inside.t > T and p.direction == "up" and p.inside.sport == 4500:
+            on(p, "outside", sport=50_001)
+
+
+def swallows(name: str, side: str) -> Act:
+    def act(w: Any) -> None:
+        for p in w.find(name, "c1")[5:12]:
+            setattr(p, side, None)
+
+    return act
+
+
+def delayed(w: Any) -> None:
+    p = w.find("mark", "c1")[9]
+    on(p, "outside", t=p.outside.t + 1.5)
+
+
+def copied(w: Any) -> None:
+    p = w.find("mark", "c1")[9]
+    w.packets.append(b.Packet("up", None, replace(p.outside, t=p.outside.t + 0.001), False, "copy", "c1"))
+
+
+def marks_again(direction: str) -> Act:
+    def act(w: Any) -> None:
+        p = w.find("mark" if direction == "up" else "answer", "c1")[9]
+        w.esp("c1", p.outside.t + 0.0005, direction, "again", mark=p.inside.inner.mark, ppp=dict(p.inside.inner.ppp))
+
+    return act
+
+
+def clear(direction: str) -> Act:
+    return lambda w: w.packet("c1", T, direction, 1701, FrameKind.L2TP_CLEAR, "clear")
+
+
+def asked(who: str, direction: str, times: int = 3) -> Act:
+    """Questions of one kind that nobody answers."""
+
+    def act(w: Any) -> None:
+        for i in range(times):
+            t = T + 0.7 * i
+            if who == "R-U-THERE":
+                w.ike("c1", t, direction, "INFO", notifies=[{"type": 36136, "name": who}])
+            elif who == "Hello":
+                w.control("c1", t, direction, who)
+            else:
+                w.link("c1", t, direction, "LCP", who)
+
+    return act
+
+
+def stuck_at(message: str, resent: int) -> Callable[[], Any]:
+    """Client 1 works; client 2 goes on asking with `message`."""
+
+    def build() -> Any:
+        world = b.World(2)
+        t = world.hold(world.connect("c1", b.T0) + 0.1, 3.0)
+        t = world.connect("c2", t, until=message)
+        for i in range(resent):
+            world.ike("c2", t + i, "up", message, retransmission=True)
+        world.hold(t + resent, 4.0, who=("c1",))
+        return world
+
+    return build
+
+
+def refused(message: str) -> Callable[[], Any]:
+    """The same, and the gateway says no."""
+
+    def build() -> Any:
+        world = stuck_at(message, 1)()
+        t = world.find(message, "c2")[-1].outside.t
+        world.ike("c2", t + 0.1, "down", "INFO", encrypted=False, notifies=[{"type": 24, "name": "AUTHENTICATION-FAILED"}])
+        return world
+
+    return build
+
+
+def bad_password() -> Any:
+    world = b.clean(1)
+    t = world.find("CHAP Response", "c1")[0].inside.t
+    world.packets = [p for p in world.packets if p.inside.t <= t]
+    world.link("c1", t + 0.01, "down", "CHAP", "Failure")
+    world.records = [r for r in world.records if r.t <= t]
+    world.packet("c1", t + 3.0, "up", 4500, FrameKind.KEEPALIVE, "keepalive")
+    return world
+
+
+def quiet(seconds: float) -> Callable[[], Any]:
+    def build() -> Any:
+        world = b.World(1)
+        t = world.hold(world.connect("c1", b.T0) + 0.1, 3.0)
+        world.hold(t + seconds, 3.0)
+        return world
+
+    return build
+
+
+def odd_psk(w: Any) -> None:
+    w.plans[1] = replace(w.plans[1], psk=Secret("another"))
+    w.plans.append(replace(w.plans[0], number=3, address="10.0.0.4"))
+    w.connect("c3", b.T0 + 0.05)
+
+
+def says_bye(w: Any) -> None:
+    w.control("c1", T + 2, "down", "StopCCN")
+
+
+def leaves(w: Any) -> None:
+    w.records = [r for r in w.records if not (r.kind is RecordKind.ENDED and r.client == "c1")]
+
+
+def shares(**fields: Any) -> Callable[[Evidence], Evidence]:
+    def change(e: Evidence) -> Evidence:
+        first, second = e.identities
+        return replace(e, identities=(first, replace(second, **{name: getattr(first, name) for name in fields})))
+
+    return change
+
+
+def untranslated(e: Evidence) -> Evidence:
+    """No NAT is before the clients, so that none of them has to announce that it can live with one."""
+    return replace(e, identities=tuple(replace(i, outside=i.inside) for i in e.identities), nat="none")
+
+
+def same(e: Evidence) -> Evidence:
+    return e
+
+
+def still_listed(w: Any) -> None:
+    gone = max(p.inside.t for p in w.packets)
+    w.views.append(replace(w.views[-1], t=gone + 61.0, label="late"))
+
+
+def settle(w: Any) -> None:
+    w.steps.append(Step("settle", T + 3, T + 4, ("c4",), {"freed": False}))
+
+
+FAILED = [{"protocol": "ESP", "encapsulation": 4, "encryption": "3des", "authentication": "md5"}]
+NAMELESS = {"ppp": {"protocol": "CHAP", "code": "Response", "id": 1, "name": "somebody"}}
+
+Case = tuple[str, str, Callable[[], Any], Act, Callable[[Evidence], Evidence]]
+
+
+def case(
+    rule: str, box: str, build: Callable[[], Any], *acts: Act, then: Callable[[Evidence], Evidence] = same, **over: Any
+) -> tuple[str, str, Callable[[], Evidence]]:
+    return rule, box, lambda: then(of(build, *acts, **over)())
+
+
+CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
+    # the NAT
+    case("payload changed", "nat", meddled),
+    case("not translated", "nat", b.clean, outside("MM1", src="10.0.0.2")),
+    case("mappings collide", "nat", b.clean, frame("mark", None, "outside", sport=40_001)),
+    case("misdelivered", "nat", b.clean, frame("answer", "c1", "inside", dst="10.0.0.3")),
+    case("header changed", "nat", b.clean, headers("mark", "outside", tos=8)),
+    case("header changed", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=False)),
+    case("header changed", "nat", b.clean, outside("mark", dport=4501)),
+    case("let out twice", "nat", b.clean, copied),
+    case("mapping forgotten", "nat", b.clean, remapped),
+    case("swallowed", "nat", b.clean, swallows("mark", "outside")),
+    case("swallowed", "nat", b.clean, swallows("answer", "inside")),
+    case("held up", "nat", b.clean, delayed),
+    case("TTL kept", "nat", b.clean, outside("mark", ttl=64)),
+    # the gateway's words
+    case("another client's SA", "gateway", b.eviction),
+    case("another client's SA", "gateway", lambda: b.eviction("kernel")),
+    case("another address", "gateway", b.clean, outside("answer", dport=40_077)),
+    case("another address", "gateway", b.clean, frame("answer", "c1", sport=4600)),
+    case("port not followed", "gateway", lambda: b.clean(hold=12.0), not_followed),
+    case("port leaked", "gateway", b.clean, inner("answer", "c1", dport=1024)),
+    case("unauthentic", "gateway", b.clean, esp("answer", icv_ok=False)),
+    case("number twice", "gateway", b.clean, repeated("answer", "gateway")),
+    case("SPI twice", "gateway", b.clean, again("QM2")),
+    case("unknown SA", "gateway", b.clean, one("answer", lambda p: [on(p, s, esp={"spi": "0badbeef", "sequence": 1, "icv_ok": None}, inner=None) for s in ("inside", "outside")])),
+    case("checksum false", "gateway", b.clean, inner("answer", "c1", udp_checksum=77, checksum_fits=())),
+    case("in clear", "gateway", b.clean, clear("down")),
+    case("words damaged", "gateway", b.clean, lambda w: w.record(T, "c1", RecordKind.MARK_DAMAGED, sequence=7)),
+    case("not offered", "gateway", b.clean, ike("QM2", "c1", proposals=FAILED)),
+    case("NAT-D false", "gateway", b.clean, ike("MM4", "c1", nat_d=["00" * 20, "11" * 20])),
+    case("NAT-D unasked", "gateway", no_natt, ike("MM4", "c1", nat_d=["00" * 20]), then=untranslated),
+    case("NAT-D unasked", "gateway", b.clean, ike("MM4", "c1", nat_d=[])),
+    case("not floated", "gateway", b.clean, frame("MM6", "c1", sport=500)),
+    case("marker false", "gateway", b.clean, ike("MM6", "c1", marker=False)),
+    case("unreadable", "gateway", b.clean, frame("MM6", "c1", problem="ike: cut short")),
+    case("keepalives", "gateway", b.clean, lambda w: w.packet("c1", T, "down", 4500, FrameKind.KEEPALIVE, "keepalive")),
+    case("address twice", "gateway", b.clean, then=shares(ppp_address=1)),
+    case("tunnel twice", "gateway", b.clean, then=shares(tunnel_gateway=1)),
+    case("another client's link", "gateway", b.clean, lambda w: w.far(T, "172.16.1.11", b.FAR, Mark(1, 900, False))),
+    case("made twice", "gateway", b.clean, marks_again("down")),
+    # a client's words
+    case("unauthentic", "client", b.clean, esp("mark", icv_ok=False)),
+    case("number twice", "client", b.clean, repeated("mark", "client")),
+    case("SPI twice", "client", b.clean, again("QM1")),
+    case("checksum false", "client", b.clean, inner("mark", "c1", checksum_fits=())),
+    case("in clear", "client", b.clean, clear("up")),
+    case("NAT-D false", "client", b.clean, ike("MM3", "c1", nat_d=["00" * 20, "11" * 20])),
+    case("NAT-D unasked", "client", b.clean, ike("MM3", "c1", nat_d=[])),
+    case("not floated", "client", b.clean, frame("QM1", "c1", "both", dport=500)),
+    case("marker false", "client", b.clean, ike("QM1", "c1", marker=False)),
+    case("unreadable", "client", b.clean, frame("QM1", "c1", problem="ike: cut short")),
+    case("wrong ends", "client", b.clean, ike("QM1", "c1", ids=[{"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": b.NAT}] * 2)),
+    case("wrong ends", "client", b.clean, ike("QM1", "c1", proposals=[{"protocol": "ESP", "encapsulation": 2}]), ike("QM2", "c1", proposals=[])),
+    case("made twice", "client", b.clean, marks_again("up")),
+    case("odd secret", "client", stuck_at("MM5", 1), odd_psk),
+    case("odd secret", "client", b.clean, inner("CHAP Response", "c1", **NAMELESS)),
+    case("not offered", "client", b.clean, lambda w: (w.ike("c1", T, "down", "QM1", message_id=9, proposals=[{"protocol": "ESP", "encapsulation": 4}]),
+                                                      w.ike("c1", T + 0.1, "up", "QM2", message_id=9, proposals=FAILED))),
+    # no answer
+    case("no keepalive", "client", quiet(25.0)),
+    *(case("does not answer", "client", lambda: b.clean(hold=10.0), asked(q, "down")) for q in ("R-U-THERE", "Echo-Request")),
+    case("does not answer", "client", quiet(6.0), asked("Hello", "down", 5)),
+    *(case("does not answer", "gateway", lambda: b.clean(hold=10.0), asked(q, "up")) for q in ("R-U-THERE", "Echo-Request")),
+    *(case("does not answer", "gateway", stuck_at(m, 3)) for m in ("MM1", "MM3", "QM1")),
+    case("marks unanswered", "gateway", b.clean, lose("c1", 4)),
+    case("authentication refused", "client", refused("MM5")),
+    case("authentication refused", "client", bad_password),
+    case("authentication refused", "client", stuck_at("MM5", 2), gateway_events=(
+        GatewayEvent(T, "refused", b.NAT, 40_002, {"reason": "MM5 does not decrypt: malformed"}),)),
+    case("refused for no reason", "gateway", stuck_at("MM5", 2)),
+    # ends
+    case("closed by the gateway", "gateway", lambda: b.clean(hold=12.0), says_bye),
+    case("closed by the client", "client", b.clean, leaves),
+    # accounts
+    case("still held", "gateway", b.clean, still_listed),
+    case("still held", "gateway", b.endings, settle),
+    case("lists another socket", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, ike_sas=tuple((i, r, "10.0.0.2", 4500) for i, r, *_ in v.ike_sas)) for v in w.views])),
+    case("lists no SA", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, sas=v.sas[:2]) for v in w.views])),
+    case("heard and denied", "client", b.clean, lambda w: setattr(w, "records", [r for r in w.records if not (r.client == "c1" and r.kind is RecordKind.MARK_ANSWERED)])),
+    case("not announced", "gateway", no_natt, lambda w: (w.set_ike("MM1", "c1", vendor_ids=[b.RFC3947]), w.set_ike("MM2", "c1", vendor_ids=[]))),
+    case("not announced", "client", no_natt),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "box", "make"), CASES, ids=[f"{c[1]}-{c[0]}-{i}" for i, c in enumerate(CASES)])
+def test_each_fault_is_its_boxs(rule: str, box: str, make: Callable[[], Evidence]) -> None:
+    found = who_is_to_blame(make())
+    assert (found.box, found.rule) == (box, rule), found.why
+    assert found.frames or found.records
+
+
+def test_every_rule_has_its_case() -> None:
+    assert {(r.name, r.box) for r in RULES} == {(rule, box) for rule, box, _ in CASES}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [b.clean, alone, b.endings, b.together, b.idle, lambda: b.clean(6), quiet(6.0)],
+    ids=["clean", "alone", "endings", "together", "idle", "six", "quiet"],
+)
+def test_where_nothing_is_broken_nobody_is_to_blame(build: Callable[[], Any]) -> None:
+    evidence = build().evidence()
+    assert who_is_to_blame(evidence).box is None, who_is_to_blame(evidence).why
+    reading = Reading(evidence)
+    assert [(r.name, found) for r in RULES for found in r.blames(reading)] == []
+
+
+def test_without_a_nat_nothing_is_let_through() -> None:
+    found = who_is_to_blame(no_nat().evidence(nat="none"))
+    assert found.rule not in ("not translated", "swallowed"), found.why
+
+
+def test_a_client_outside_may_bear_its_own_address() -> None:
+    world = b.clean()
+    world.plans[0] = replace(world.plans[0], site=0)
+    world.alter("MM1", lambda o: replace(o, src="10.0.0.2"), client="c1", sides="outside")
+    assert who_is_to_blame(world.evidence()).rule != "not translated"
+
+
+def test_what_the_scenario_has_the_nat_do_is_not_its_fault() -> None:
+    world = b.clean()
+    remapped(world)
+    last = max(p.inside.t for p in world.packets if p.client == "c1" and p.direction == "up" and p.inside.t <= T)
+    world.steps.append(Step("nat-clears:c1", last + 0.01, last + 0.02, ("c1",)))
+    world.views.clear()  # they show the old port
+    assert who_is_to_blame(world.evidence()).box is None
+
+
+def bare(w: Any) -> None:
+    """Nobody spoke of NAT-Traversal: ESP without UDP, and the NAT hands client 1's to client 2."""
+    for name in ("MM3", "MM4"):
+        w.set_ike(name, nat_d=[])
+    w.set_ike("MM1", vendor_ids=[])
+    for p in w.packets:
+        if p.inside.kind is FrameKind.ESP:
+            for side in ("inside", "outside"):
+                on(p, side, sport=None, dport=None)
+    w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
+
+
+def test_esp_without_udp_is_only_a_nats_business_that_says_so() -> None:
+    assert who_is_to_blame(of(b.clean, bare, nat="esp-helper")()).rule == "misdelivered"
+    ordinary = who_is_to_blame(of(b.clean, bare)())
+    assert (ordinary.box, ordinary.rule) == ("client", "not announced")
+
+
+def test_a_lost_packet_is_no_fault_and_a_late_reply_to_nobody_neither() -> None:
+    world = b.clean()
+    world.find("mark", "c1")[9].outside = None
+    assert who_is_to_blame(world.evidence()).rule != "swallowed"
+    world = b.endings()
+    for p in world.find("Hello", "c4"):
+        on(p, "outside", t=p.outside.t + 40.0)
+        p.inside = None
+    assert who_is_to_blame(world.evidence()).rule != "swallowed"
+
+
+def test_the_wire_on_both_sides_counts_more_than_words() -> None:
+    evidence = of(meddled, lambda w: w.alter("answer", lambda o: replace(o, esp={**o.esp, "icv_ok": False}), client="c1"))()
+    assert who_is_to_blame(evidence).box == "nat"
+
+
+def test_of_two_who_err_the_first_is_to_blame() -> None:
+    evidence = of(b.clean, ike("MM3", "c1", nat_d=["00" * 20, "11" * 20]), esp("answer", icv_ok=False))()
+    assert (who_is_to_blame(evidence).box, who_is_to_blame(evidence).client) == ("client", "c1")
+    evidence = of(b.clean, ike("MM4", "c1", nat_d=["00" * 20, "11" * 20]), esp("mark", icv_ok=False))()
+    assert who_is_to_blame(evidence).box == "gateway"
+
+
+def test_evidence_that_is_not_to_be_trusted_names_nobody() -> None:
+    found = who_is_to_blame(b.eviction().evidence(trouble=("the console fell silent",)))
+    assert found.box is None
+    assert "not to be trusted: the console fell silent" in found.why
+
+
+def test_a_gateway_that_closes_upon_a_client_that_does_not_answer_is_not_to_blame() -> None:
+    world = b.clean(hold=12.0)
+    asked("R-U-THERE", "down")(world)
+    says = T + 3
+    world.ike("c1", says, "down", "INFO", deletes=[{"protocol": "isakmp", "spis": ["".join(world.cookies("c1"))]}])
+    reading = Reading(world.evidence())
+    life = next(life for life in every_life(reading) if life.client == "c1")
+    assert blame(reading, life).box == "client"
+
+
+def test_whose_turn_it_was_when_a_set_up_stopped() -> None:
+    def stopped(until: str, act: Act = lambda w: None) -> str | None:
+        world = b.World(1)
+        world.connect("c1", b.T0, until=until)
+        act(world)
+        reading = Reading(world.evidence())
+        return blame(reading, every_life(reading)[0]).box
+
+    assert stopped("MM5") == "gateway"
+    assert stopped("MM6") == "client"
+    assert stopped("MM6", lambda w: setattr(w.find("MM6")[0], "inside", None)) == "nat"
+    assert stopped("MM1", lambda w: setattr(w.find("MM1")[0], "outside", None)) == "nat"
+
+
+def test_every_rule_names_a_box_and_the_strongest_come_first() -> None:
+    assert {r.box for r in RULES} == set(BOXES)
+    assert {r.strength for r in RULES} == set(Strength)
+    assert all(r.box == "nat" for r in RULES if r.strength is Strength.COMPARED)
+
+
+def test_frames_that_prove_stand_in_the_evidence() -> None:
+    evidence = b.eviction().evidence()
+    there = {(s, o.frame) for s in (Side.INSIDE, Side.OUTSIDE) for o in evidence.observations[s]}
+    assert {(o.side, o.frame) for o in who_is_to_blame(evidence).frames} <= there
