@@ -62,6 +62,7 @@ class Gateway:
         self.l2tp = L2tpCore(config.l2tp, entropy)
         self.ppp = PppCore(config.ppp, entropy)
         self.entropy = entropy
+        self.now = 0.0
         self.port = 1701  # the client's own, as it was heard last
         self.pairs: dict[int, tuple[InboundSa, OutboundSa, str]] = {}
         self.told: list[events.Event] = []
@@ -86,13 +87,20 @@ class Gateway:
         pair = self.pairs.get(spi_of(payload))
         if pair is not None:
             assert pair[2].startswith("udp") is (outer == "udp")
-            datagram = pair[0].open(payload)[1]
+            inbound, _, encapsulation = pair
+            next_header, datagram = inbound.open(payload)
+            self.ike.spend(now, inbound.spi, inbound.octets)
+            if encapsulation.endswith("tunnel"):
+                inner = ip.parse_ipv4(datagram)
+                assert (next_header, inner.source, inner.destination) == (4, CLIENT, GATEWAY)
+                datagram = inner.payload
             self.inside.append(datagram)
             parsed = ip.parse_udp(datagram)
             self.port = parsed.sport
             self.l2tp.receive(now, parsed.payload)
 
     def pump(self, now: float) -> None:
+        self.now = now
         for _ in range(50):
             self.out += self.ike.take_datagrams()
             told = self.ike.take_events() + self.l2tp.take_events() + self.ppp.take_events()
@@ -132,11 +140,16 @@ class Gateway:
             self.out.append(events.Datagram(1701, port, payload))
         elif self.pairs:
             outside, gateway = ip.packed(OUTSIDE), ip.packed(GATEWAY)
-            self.send_inside(17, ip.build_udp(gateway, outside, 1701, port, payload))
+            datagram = ip.build_udp(gateway, outside, 1701, port, payload)
+            if next(reversed(self.pairs.values()))[2].endswith("tunnel"):
+                self.send_inside(4, ip.build_ipv4(GATEWAY, CLIENT, 17, datagram))
+            else:
+                self.send_inside(17, datagram)
 
     def send_inside(self, next_header: int, payload: bytes) -> None:
-        _, outbound, encapsulation = next(reversed(self.pairs.values()))
+        inbound, outbound, encapsulation = next(reversed(self.pairs.values()))
         sealed = outbound.seal(next_header, payload)
+        self.ike.spend(self.now, inbound.spi, outbound.octets)
         in_udp = encapsulation.startswith("udp")
         self.out.append(events.Datagram(4500, 4500, sealed) if in_udp else events.Datagram(0, 0, sealed, 50))
 

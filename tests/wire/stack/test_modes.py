@@ -1,4 +1,4 @@
-"""The client without a NAT, without IPsec, and with an L2TP port and a checksum policy of its own."""
+"""The client without a NAT, without IPsec, in tunnel mode, with PFS, with another L2TP port, and with SAs that live by kilobytes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import ProtocolError
 from harness.wire import events, ip
+from harness.wire.config import AhProposal, EspProposal
 from harness.wire.stack import State
 
 Dial = Callable[..., Any]
@@ -142,3 +143,99 @@ def test_a_client_may_leave_the_inner_checksum_out(dial: Dial) -> None:
     link = dial(stack={"udp_checksum": "zero"})
     ip_goes_both_ways(link)
     assert {ip.parse_udp(datagram).checksum for datagram in link.gateway.inside} == {0}
+
+
+@pytest.mark.parametrize("nat", [True, False])
+def test_tunnel_mode_carries_the_inner_ip_packet_both_ways(dial: Dial, nat: bool) -> None:
+    tunnel = {"mode": "tunnel"}
+    link = dial(nat=nat, ike=tunnel, gateway_ike=tunnel)
+    ip_goes_both_ways(link)
+    (up,) = link.of(events.EspUp)
+    assert up.encapsulation == ("udp-tunnel" if nat else "tunnel")
+    assert up.nat_oa == ()
+
+
+@pytest.mark.parametrize(
+    ("next_header", "inner", "why"),
+    [
+        (17, b"", "next header 17 in tunnel mode"),
+        (4, ip.build_ipv4("203.0.113.9", "10.0.0.2", 17, b""), "from 203.0.113.9 to 10.0.0.2, which the tunnel is not for"),
+        (4, ip.build_ipv4("203.0.113.231", "10.0.0.3", 17, b""), "from 203.0.113.231 to 10.0.0.3, which the tunnel is not for"),
+        (4, b"E", "shorter than a header"),
+    ],
+)
+def test_what_the_tunnel_is_not_for_is_refused(dial: Dial, next_header: int, inner: bytes, why: str) -> None:
+    tunnel = {"mode": "tunnel"}
+    link = dial(ike=tunnel, gateway_ike=tunnel)
+    link.gateway.send_inside(next_header, inner)
+    link.settle()
+    assert isinstance(link.told[-1], events.Refused)
+    assert why in link.told[-1].reason
+    ip_goes_both_ways(link)
+
+
+@pytest.mark.parametrize("group", ["modp1024", "ecp384"])
+def test_pfs_in_set_up_and_rekey(dial: Dial, group: str) -> None:
+    link = dial(ike={"pfs": group}, gateway_ike={"pfs": group})
+    ip_goes_both_ways(link)
+    link.client.rekey_ipsec(link.now)
+    link.settle()
+    assert len(list(link.of(events.EspUp))) == 2
+    ip_goes_both_ways(link)
+
+
+@pytest.mark.parametrize("encryption", ["des", "3des", "aes-128", "aes-192", "aes-256", "null"])
+@pytest.mark.parametrize("authentication", ["md5", "sha1", "sha256"])
+def test_every_transform_carries_a_session(dial: Dial, encryption: str, authentication: str) -> None:
+    esp = {"esp_proposals": (EspProposal(encryption, authentication),)}
+    ip_goes_both_ways(dial(ike=esp, gateway_ike=esp))
+
+
+def kilobytes(limit: int, margin: float | None) -> dict[str, object]:
+    return {"esp_proposals": (EspProposal("aes-256", "sha1", 3600, limit),), "rekey_margin": margin}
+
+
+def talk(link: Any, packets: int) -> None:
+    """Echoes of 900 bytes, both ways. What is due in the meantime is done."""
+    ping = ip.build_ipv4("172.16.1.10", "172.16.1.1", ip.ICMP, ip.build_echo(ip.Echo(True, 1, 1, bytes(900))))
+    pong = ip.build_ipv4("172.16.1.1", "172.16.1.10", ip.ICMP, ip.build_echo(ip.Echo(False, 1, 1, bytes(900))))
+    for _ in range(packets):
+        if link.client.state is not State.UP:
+            return
+        assert link.client.send_ip(link.now, ping)
+        link.gateway.send_ip(link.now, pong)
+        link.settle()
+        link.run(seconds=0.1)
+
+
+@pytest.mark.parametrize("end", ["client", "gateway"])
+def test_an_sa_is_renewed_by_kilobytes_at_either_end_and_the_session_lives(dial: Dial, end: str) -> None:
+    """293 kB cross. The client renews after every 60; the gateway at 80 what the client began, then after 60 what it began itself."""
+    own, other = ("ike", "gateway_ike") if end == "client" else ("gateway_ike", "ike")
+    link = dial(**{own: kilobytes(100, 0.6), other: kilobytes(100, None)})
+    talk(link, 300)
+    ups = [event for event in link.of(events.EspUp) if isinstance(event, events.EspUp)]
+    assert len(ups) == 5
+    assert all(up.rekey for up in ups[1:])
+    assert "Failed" not in kinds(link.told)
+    assert not [event for event in link.told if isinstance(event, events.Refused)]
+    ip_goes_both_ways(link)
+
+
+@pytest.mark.parametrize("end", ["client", "gateway"])
+def test_an_sa_that_nobody_renews_ends_by_kilobytes(dial: Dial, end: str) -> None:
+    """The hard limit, of which the other side would allow ten times as much."""
+    few, many = kilobytes(100, None), kilobytes(1000, None)
+    link = dial(ike=few if end == "client" else many, gateway_ike=many if end == "client" else few)
+    talk(link, 200)
+    (failed,) = link.of(events.Failed)
+    assert "last ESP SA" in failed.reason
+    sent = sum(len(d.payload) for to_gateway, d in link.crossed if to_gateway and d.dport == 4500 and d.payload[:4] != bytes(4))
+    assert 100 * 1024 < sent < 115 * 1024
+
+
+def test_ah_is_not_for_a_stack_that_writes_no_ip_header(dial: Dial) -> None:
+    config = dial().client._ipsec.config
+    with pytest.raises(ValueError, match="AH covers the IP header"):
+        dial(ike={"ah_proposals": (AhProposal("sha1"),)})
+    assert config.ah_proposals == ()
