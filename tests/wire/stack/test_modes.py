@@ -1,4 +1,4 @@
-"""The client without a NAT, without IPsec, in tunnel mode, with PFS, with another L2TP port, and with SAs that live by kilobytes."""
+"""The client without a NAT, without IPsec, in tunnel mode, with PFS, with another L2TP port, with SAs that live by kilobytes."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def talk(link: Any, packets: int) -> None:
 
 @pytest.mark.parametrize("end", ["client", "gateway"])
 def test_an_sa_is_renewed_by_kilobytes_at_either_end_and_the_session_lives(dial: Dial, end: str) -> None:
-    """293 kB cross. The client renews after every 60; the gateway at 80 what the client began, then after 60 what it began itself."""
+    """293 kB cross. The client renews after every 60; the gateway at 80 what the client began, after 60 what it began itself."""
     own, other = ("ike", "gateway_ike") if end == "client" else ("gateway_ike", "ike")
     link = dial(**{own: kilobytes(100, 0.6), other: kilobytes(100, None)})
     talk(link, 300)
