@@ -180,24 +180,26 @@ def _expect_ports_returned(f: Findings, reading: Reading, lives: Sequence[Life],
     """In the gateway's last account no port is held for anybody who is long gone: by what it lists, or by what it says that it gave
     and took back. One of the two has to be there."""
     end = reading.end_of_capture(Side.INSIDE)
-    held = {h.port for h in holdings(reading) if h.until + linger_s >= end}
-    here = sum(life.up is not None and life.end.t + linger_s >= end for life in lives)
     views = [v for v in reading.evidence.gateway_views if v.ports or v.sas]
     events = [e for e in reading.evidence.gateway_events if e.kind in ("port-given", "port-freed")]
     require(bool(views) or bool(events), "the gateway gives no account of the ports that it holds, so a leak would not show")
-    accounts: dict[str, set[int]] = {}
+    accounts: dict[str, tuple[float, set[int]]] = {}
     if views:
         last = views[-1]
-        accounts[last.label] = {*last.ports.values(), *(sa.translated_port for sa in last.sas if sa.translated_port is not None)}
+        installed = {sa.translated_port for sa in last.sas if sa.translated_port is not None}
+        accounts[last.label] = last.t, {*last.ports.values(), *installed}
     if events:
         given: set[Any] = set()
         for e in sorted(events, key=lambda e: e.t):
             (given.add if e.kind == "port-given" else given.discard)(e.detail.get("port"))
-        accounts["events"] = given
-    for label, ports in accounts.items():
+        accounts["events"] = end, given
+    for label, (t, ports) in accounts.items():
+        held = {h.port for h in holdings(reading) if h.until + linger_s >= t}
+        here = sum(life.up is not None and life.began <= t <= life.end.t + linger_s for life in lives)
         leaked = sorted(p for p in ports - held if p != L2TP_PORT)
-        f.expect(not leaked, f"the gateway holds {len(leaked)} ports of nobody, {leaked[:5]} … ({label}); {here} clients are there")
-    f.facts["held_at_the_end"] = {label: len(ports) for label, ports in accounts.items()}
+        of_nobody = f"the gateway holds {len(leaked)} ports of nobody, {leaked[:5]} … ({label}); {here} clients are there"
+        f.expect(not leaked, of_nobody)
+    f.facts["held_at_the_end"] = {label: len(ports) for label, (_, ports) in accounts.items()}
 
 
 def _busiest(times: list[tuple[float, str]], within_s: float) -> tuple[set[str], float]:

@@ -123,7 +123,7 @@ def _rekeys(reading: Reading) -> tuple[Rekey, ...]:
 
 
 def _alive(reading: Reading) -> tuple[Findings, dict[str, Life]]:
-    f = Findings()
+    f = Findings(ports={})
     expect_alive(f, reading, at_least=1, loss_budget=LOSS_BUDGET)
     return f, {c: life for c, life in trusted_lives(reading).items() if life.up is not None}
 

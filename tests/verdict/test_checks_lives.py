@@ -616,3 +616,21 @@ def test_newer_windows_is_noted_whatever_became_of_it() -> None:
     assert (up.outcome, up.because) == (Outcome.PASS, "windows7: up; windows7: up")
     assert check(of(unpatched, then=personality("windowsxp"))()).because.startswith("windowsxp: quick mode incomplete")
     assert check(of(b.clean, then=personality(""))()).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_port_that_is_never_taken_back_shows_once_its_client_is_long_gone() -> None:
+    check: Any = CHECKS["DMX-76"]
+    kept = of(v.churning, lambda w: w.views.append(replace(w.views[-1], ports={**w.views[-1].ports, 90: 1024})))()
+    assert check(kept).outcome is Outcome.PASS  # it may only not have noticed yet
+    late = check(kept, linger_s=1.0)
+    assert late.outcome is Outcome.FAIL
+    assert "holds 1 ports of nobody, [1024]" in late.because
+
+
+def test_the_bound_on_ports_depends_on_the_allocators_policy() -> None:
+    check: Any = CHECKS["DMX-76"]
+    found = v.churning(rounds=6)
+    assert check(found.evidence(), policy="next").outcome is Outcome.PASS
+    strict = check(found.evidence(), policy="lowest-free", linger_s=0.0)
+    assert strict.outcome is Outcome.FAIL
+    assert "lowest-free needs none above 1026" in strict.because
