@@ -113,6 +113,7 @@ class Ipsec:
             return
         if rcookie == bytes(8):
             self.associations.opened(association, packet.src, packet.sport, icookie)
+        association.heard_at = now
         association.core.receive(now, message, packet.dport, packet.sport)
         self._after(now, association, packet)
 
@@ -155,9 +156,12 @@ class Ipsec:
             self.associations.remove(association)
 
     def _idle_at(self, association: Association) -> float | None:
-        """When a client is given up from which no ESP comes any more."""
+        """When a peer is given up from which no ESP comes any more, or, where it has no SA for it, no IKE."""
         idle, client = self.settings.personality.idle, association.client
-        return None if idle is None or client is None or not client.sas else client.heard_at + idle
+        if idle is None or association.half_open:
+            return None
+        heard = [] if client is None else [sa.heard_at for sa in client.sas.values() if sa.association is association]
+        return idle + max(heard, default=association.heard_at)
 
     def _hear(self, now: float, association: Association, event: events.Event, packet: Packet | None) -> None:
         tell, where = self._journal.tell, (association.address, association.udp_port)
@@ -224,7 +228,6 @@ class Ipsec:
                 return
             self._journal.tell(now, "port-given", client.address, client.udp_port, port=client.translated)
         self.clients[key] = association.client = client
-        client.heard_at = now
         names = event.encryption, event.authentication
         inbound = self._parts.inbound_sa(event.spi_in, *names, event.key_in, event.auth_key_in)
         inbound.window = self._parts.replay_window()
@@ -232,7 +235,8 @@ class Ipsec:
         if event.client_port and client.translated is None:
             client.own_port = event.client_port
         port = client.own_port if client.translated is None else client.translated
-        sa = Sa(event.spi_in, event.spi_out, inbound, outbound, udp, client, association, event.client_port, event.nat_oa, port)
+        told = event.client_port, event.nat_oa
+        sa = Sa(event.spi_in, event.spi_out, inbound, outbound, udp, client, association, *told, port, now)
         client.sas[sa.spi_in] = sa
         self.sadb.add(sa)
         self._journal.tell(now, "esp-up", client.address, client.udp_port, **_names(sa), rekey=event.rekey)
@@ -285,8 +289,9 @@ class Ipsec:
         next_header, datagram = sa.inbound.open(packet.payload)
         if not at_home:
             self._move(now, sa, packet)
-        client.heard_at = now
+        sa.heard_at = now
         sa.association.core.note_traffic(now, sent=False)
+        self._spend(now, sa, sa.inbound.octets)
         if next_header != ip.UDP:
             raise ProtocolError("esp", f"next header {next_header} is not UDP")
         udp = ip.parse_udp(datagram)
@@ -345,6 +350,12 @@ class Ipsec:
         else:
             self._emit(Packet(self.settings.address, client.address, ESP, sealed))
         sa.association.core.note_traffic(now, received=False)
+        self._spend(now, sa, sa.outbound.octets)
+
+    def _spend(self, now: float, sa: Sa, octets: int) -> None:
+        """A lifetime in kilobytes may be up: for the next tick, since the packet at hand still goes its way."""
+        if sa.association.core.spend(now, sa.spi_in, octets):
+            self._agenda.set(sa.association.number, now)
 
     # Orders
 

@@ -37,7 +37,6 @@ class Client:
     udp_port: int
     translated: int | None = None
     own_port: int = 1701
-    heard_at: float = 0.0  # when authentic ESP came last
     sas: dict[int, Sa] = field(default_factory=dict)
 
 
@@ -53,6 +52,7 @@ class Association:
     client: Client | None = None
     floated: bool = False
     half_open: bool = True
+    heard_at: float = 0.0
     ike_sas: list[tuple[bytes, bytes]] = field(default_factory=list)
     theirs: set[bytes] = field(default_factory=set)  # cookies with which the peer has begun
     ours: deque[bytes] = field(default_factory=deque)

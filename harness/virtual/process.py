@@ -3,8 +3,8 @@
     python -m harness.virtual.process --settings FILE --control DESCRIPTOR
 
 FILE is JSON, readable by its owner alone: "personality", "time_scale", "changes" (of the personality), "address", "psk", "users",
-"ppp_address", "pool_first", "pool_last", "lan" (null, or "interface", "address", "end_host"), "events" (a path, for its events, one
-JSON object a line). Orders come on the Unix socket DESCRIPTOR (`control`); its end is the process's: it does not outlive the run
+"ppp_address", "pool_first", "pool_last", "lan" (null, or "interface", "address" with or without its prefix length, "end_host"),
+"events" (a path, for its events, one JSON object a line). Orders come on the Unix socket DESCRIPTOR (`control`); its end is the process's: it does not outlive the run
 that started it. SIGTERM ends it in order: tunnels are closed and SAs deleted, and the peers are told.
 """
 
@@ -47,7 +47,7 @@ class GatewayProcess:
         self.over = asyncio.Event()
         self._wire = Wire(plan["address"])
         lan = plan["lan"]
-        self._lan = None if lan is None else Lan(lan["interface"], lan["address"], lan["end_host"])
+        self._lan = None if lan is None else Lan(lan["interface"], lan["address"].partition("/")[0], lan["end_host"])
         self._events_path = Path(plan["events"])
         self._events = self._events_path.open("a", encoding="utf-8")
         self._told = 0  # bytes of it that `events` has given

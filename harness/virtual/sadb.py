@@ -26,6 +26,7 @@ class Sa:
     selector: int  # the client's L2TP port as quick mode agreed on it; 0: any
     original: tuple[str, ...]  # NAT-OA, the initiator's first
     port: int
+    heard_at: float  # when authentic ESP came last
 
     @property
     def address(self) -> str:

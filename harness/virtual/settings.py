@@ -43,9 +43,9 @@ class Personality:
     NAT-OA addresses (RFC 3948 §3.1.2); `send_checksum` is what goes out. `follow`: a peer whose authentic ESP comes from another
     address or port is answered there from then on. `initial_contact`: which other SAs go when a client says that it had none.
 
-    `half_open` limits the peers whose phase 1, or whose L2TP tunnel, is not up yet. `idle`: how long a client may send no ESP
-    before its SAs are deleted. `secret` is that of L2TP's tunnels, `challenge` asks the peer to prove it. `call_wait`: how long a
-    tunnel may be without a call; `hang_up`: how long a call may outlive its PPP link.
+    `half_open` limits the peers whose phase 1, or whose L2TP tunnel, is not up yet. `idle`: how long a peer may send no ESP, or
+    where it has no SA for that no IKE, before its SAs are deleted. `secret` is that of L2TP's tunnels, `challenge` asks the peer to
+    prove it. `call_wait`: how long a tunnel may be without a call; `hang_up`: how long a call may outlive its PPP link.
     """
 
     name: str

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -19,9 +20,11 @@ from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
 from harness.clients.transport import Transport, open_ports
-from harness.errors import DeviceError, LabError
+from harness.devices.virtual_gateway import ProcessGateway
+from harness.errors import DeviceError
+from harness.lab import enclosure
+from harness.lab.namespaces import Netns
 from harness.lab.topology import Topology
-from harness.lab.virtual_gateway import VirtualNode
 from harness.model import RecordKind, Secret, Side
 from harness.model.testbed import Testbed
 from harness.probes.pcap import LINUX_SLL2, RAW_IP, read_frames
@@ -32,10 +35,41 @@ lab = pytest.mark.lab
 ROOT = Path(__file__).parent.parent.parent
 
 
+class Process:
+    """The gateway's process in a namespace; `driver` is connected once it serves."""
+
+    def __init__(self, testbed: Testbed, variant: str, netns: Netns, folder: Path) -> None:
+        self.driver = ProcessGateway()
+        clients, gateway = testbed.clients, testbed.gateway
+        plan = {
+            "personality": variant,
+            "time_scale": 1.0,
+            "changes": {},
+            "address": gateway.address,
+            "psk": clients.psk.reveal(),
+            "users": {clients.user_of(n): clients.password_of(n).reveal() for n in range(1, 10)},
+            "ppp_address": gateway.ppp_address,
+            "pool_first": gateway.pool_first,
+            "pool_last": gateway.pool_last,
+            "lan": {"interface": gateway.lan.name, "address": gateway.lan.address, "end_host": gateway.end_host.host},
+            "events": str(folder / "events.jsonl"),
+        }
+        file = folder / "gateway.json"
+        file.write_text(json.dumps(plan))
+        self.control, its = socket.socketpair()
+        with its:
+            command = enclosure.python("harness.virtual.process", "--settings", str(file), "--control", str(its.fileno()))
+            self.process = subprocess.Popen(netns.command(command), pass_fds=[its.fileno()], start_new_session=True)
+
+    async def stop(self) -> None:
+        await self.driver.disconnect()
+        assert await asyncio.to_thread(self.process.wait, 10) == 0
+
+
 class Place:
     """The virtual testbed with a gateway of `variant`, and a fleet."""
 
-    def __init__(self, folder: Path, testbed: Testbed, topology: Topology, node: VirtualNode, fleet: Fleet) -> None:
+    def __init__(self, folder: Path, testbed: Testbed, topology: Topology, node: Process, fleet: Fleet) -> None:
         self.folder, self.testbed, self.topology, self.node, self.fleet = folder, testbed, topology, node, fleet
 
     async def up(self, *numbers: int) -> None:
@@ -54,22 +88,21 @@ class Place:
         return came is not None
 
 
-def play(variant: str, script: Callable[[Place], Awaitable[None]], **changes: object) -> None:
+def play(variant: str, script: Callable[[Place], Awaitable[None]]) -> None:
     async def run() -> None:
         testbed = check(ROOT / "testbeds/virtual.yaml")
         topology = Topology(testbed)
         topology.up()
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            node = VirtualNode(testbed, variant, topology.gateway, folder, changes=changes)
-            await node.start()
+            node = Process(testbed, variant, topology.gateway, folder)
+            await node.driver.connect(node.control)
             ports = (500, 4500, 1701)
             with Journal(folder, RunClock.fix()) as diary:
                 carrier = Transport(open_ports(ports, enter=topology.clients.entered))
                 async with Fleet(carriers=[carrier], journal=diary) as fleet:
                     await script(Place(folder, testbed, topology, node, fleet))
             await node.stop()
-            assert not node.running
         topology.down()
 
     asyncio.run(run())
@@ -81,7 +114,7 @@ def test_two_clients_through_the_kernels_nat():
     async def script(place):
         out = place.folder / "out"
         out.mkdir()
-        await place.node.start_witnesses()
+        await place.node.driver.start_witnesses(out)
         await place.up(1, 2)
         assert await place.answered("c1")
         assert await place.answered("c2")
@@ -89,7 +122,7 @@ def test_two_clients_through_the_kernels_nat():
         assert [s.peer_port for s in view.sessions] == [1024, 1025]
         assert view.ports == {1: 1024, 2: 1025}
         assert abs(view.t - place.fleet.clients["c1"].last[RecordKind.MARK_ANSWERED].t) < 30
-        far, translated = await place.node.stop_witnesses(out)
+        far, translated = await place.node.driver.stop_witnesses()
         assert (far.side, far.complete, far.dropped) == (Side.FAR_END, True, 0)
         frames = list(read_frames(out / "far-end.pcap"))
         assert len(frames) == far.frames > 4
@@ -166,6 +199,12 @@ def test_orders_reach_it():
         assert await place.answered("c2")
         await driver.kill_daemons()
         assert not (await driver.view("nothing left")).sas
+        assert not await place.answered("c2")
+        await driver.restart_daemons()
+        await driver.reconfigure(psk=Secret("sharedsecret"))
+        await place.up(4)
+        await driver.stop_daemons()
+        assert await place.fleet["c4"].until(RecordKind.ENDED, 10)
         assert "ppp-up" in (await driver.logs())["gateway"]
 
     play("demux", script)
@@ -176,7 +215,7 @@ def test_orders_reach_it():
 def test_sigterm_is_told_to_the_clients():
     async def script(place):
         await place.up(1, 2)
-        os.kill(place.node._process.pid, signal.SIGTERM)
+        os.kill(place.node.process.pid, signal.SIGTERM)
         for name in ("c1", "c2"):
             ended = await place.fleet[name].until(RecordKind.ENDED, 10)
             assert ended is not None
@@ -188,9 +227,8 @@ def test_sigterm_is_told_to_the_clients():
 @enclosed
 def test_it_does_not_outlive_the_run_that_started_it():
     async def script(place):
-        process = place.node._process
         await place.node.driver.disconnect()
-        assert await asyncio.wait_for(process.wait(), 5) == 0
+        assert await asyncio.to_thread(place.node.process.wait, 5) == 0
 
     play("plain", script)
 
@@ -203,19 +241,12 @@ def test_what_does_not_come_up_says_why():
         topology = Topology(testbed)
         topology.up()
         with tempfile.TemporaryDirectory() as scratch:
-            for variant, words in (("nonsense", "no virtual gateway is called"), ("demux", "address")):
-                netns = topology.host if variant == "demux" else topology.gateway
-                with pytest.raises(LabError, match=words):
-                    await VirtualNode(testbed, variant, netns, Path(scratch)).start()
+            for variant, words in (("nonsense", "no virtual gateway is called"), ("demux", "Cannot assign requested address")):
+                node = Process(testbed, variant, topology.host if variant == "demux" else topology.gateway, Path(scratch))
+                with pytest.raises(DeviceError, match=words):
+                    await node.driver.connect(node.control)
+                await node.stop()
         topology.down()
 
     asyncio.run(run())
 
-
-def test_settings_file_is_its_owners_alone(tmp_path):
-    testbed = check(ROOT / "testbeds/virtual.yaml")
-    from harness.lab.virtual_gateway import plan
-
-    told = plan(testbed, "demux", tmp_path, 1.0, {"hello": 5.0})
-    assert json.loads(json.dumps(told)) == told
-    assert told["users"]["user1000"] == "pw1000"

@@ -7,6 +7,7 @@ import pytest
 from harness.errors import DeviceError, UsageError
 from harness.model import Secret
 from harness.wire import events
+from harness.wire.config import EspProposal
 
 
 def gone(net, client, port: int) -> None:
@@ -208,6 +209,7 @@ def test_a_crashed_client_returns_by_the_same_mapping(world) -> None:
     assert net.ping(again)
     assert net.ping(two)
     assert len(net.view().sessions) == 2
+    assert len(net.gateway.ipsec.associations) == 2
 
 
 def test_a_nat_that_gives_another_mapping_is_followed(world) -> None:
@@ -312,3 +314,16 @@ def test_initial_contact_by_address_clears_the_neighbours(world) -> None:
     net.dial(2, ike__initial_contact=True)
     net.run(5)
     assert not one.up
+
+
+def test_a_lifetime_in_kilobytes_ends_and_renews(world) -> None:
+    net = world("demux")
+    one = net.dial(1, ike__esp_proposals=(EspProposal("aes-256", "sha1", lifetime_kb=64),))
+    for _ in range(400):
+        assert net.ping(one, payload=bytes(900))
+        net.run(0.1)
+    assert len(one.of(events.EspUp)) > 4
+    net.run(60)
+    assert net.ping(one)
+    assert net.view().ports == {1: 1024}
+    assert not net.of("port-freed")
