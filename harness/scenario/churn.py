@@ -121,12 +121,13 @@ async def day(play: Play) -> None:
 CHURNS = (
     Script(
         "churn",
-        "an hour in which 20 clients come and go as chance will have it",
+        "an hour in which 20 clients come and go as chance will have it, with SAs of 600 s",
         20,
         hour,
         any_number=True,
         time="virtual",
-        marks_per_s=1 / 10,
+        gateway={"esp_lifetime_s": 600},
+        marks_per_s=1 / 20,
         captures=WITHOUT_KEEPALIVES,
         overrun_s=2 * HOUR_S,
     ),

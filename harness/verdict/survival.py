@@ -230,8 +230,8 @@ def _vanished(reading: Reading, dial: Dial, closing: End | None) -> End | None:
     if step is not None:
         return End(Cause.VANISHED, step.began) if closing is None or closing.t >= step.began else None
     gone = next((r for r in records_in(reading, dial, RecordKind.ENDED) if r.data.get("by") == "client"), None)
-    if gone is None or closing is not None:
-        return None
+    if gone is None or (closing is not None and closing.t <= gone.t):
+        return None  # what the gateway says to one who has gone before is no end of its own
     later = [o for o in own_frames(reading, dial) if o.t > gone.t + LEAVING_S and reading.direction(o) == "up"]
     return None if later else End(Cause.VANISHED, gone.t)
 

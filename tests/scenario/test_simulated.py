@@ -10,6 +10,7 @@ import pytest
 
 from harness.model import Evidence, Outcome, RecordKind, Side
 from harness.model.steps import StepBus
+from harness.scenario.churn import Habits, churn
 from harness.scenario.play import Play
 from harness.scenario.runner import Runner
 from harness.scenario.script import Script
@@ -157,6 +158,30 @@ def test_a_row_of_its_own_scenario(scenario: str, variant: str, row: str, runner
     evidence = play(runner, scenario, variant, tmp_path / scenario)
     verdict = CHECKS[row](evidence)
     assert verdict.outcome is Outcome.PASS, verdict.because
+
+
+async def comings_and_goings(play: Play) -> None:
+    await churn(play, 1800.0, 1, Habits(stay_s=240.0, away_s=60.0, vanishing=0.4))
+
+
+def test_half_an_hour_of_churn(runner: Runner, tmp_path: Path) -> None:
+    """Most of those who vanish are told by the gateway, long after, that their SA has ended: that is no end of theirs."""
+    script = Script(
+        "coming-and-going", "", 8, comings_and_goings, gateway={"esp_lifetime_s": 200}, marks_per_s=0.1,
+        captures="without-keepalives", overrun_s=3600.0,
+    )  # fmt: skip
+    evidence = play(runner, script, "demux", tmp_path / "churn")
+    detail = evidence.step("churn").detail
+    assert detail["joins"] > 30
+    assert detail["vanishings"] > 5
+    assert set(detail) == {"seconds", "seed", "joins", "leaves", "vanishings"}
+    assert {facts.kept for facts in evidence.captures} == {"without-keepalives"}
+    gone = [record.t for record in evidence.records if record.kind is RecordKind.ENDED and "vanished" in record.data["cause"]]
+    deletes = [o.t for o in evidence.observations[Side.OUTSIDE] if o.src == "203.0.113.231" and o.ike and o.ike["deletes"]]
+    assert any(30 < told - left < 200 for left in gone for told in deletes)
+    for row in ("DMX-46", "DMX-76"):
+        verdict = CHECKS[row](evidence)
+        assert verdict.outcome is Outcome.PASS, f"{row}: {verdict.because}"
 
 
 def test_a_nat_that_translates_nothing(runner: Runner, tmp_path: Path) -> None:
