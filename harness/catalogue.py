@@ -25,7 +25,7 @@ KINDS = ("S", "D", "?")
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{2,}")
 _SOURCE_KEYS = ("seed", "document")
 _ROW_KEYS = ("id", "title", "section", "kind", "time", "evidence", "proved_by")
-_OPTIONAL = ("clear",)
+_OPTIONAL = ("clear", "excluded")
 
 
 def load_catalogue(folder: Path) -> dict[str, Behaviour]:
@@ -137,4 +137,5 @@ def _behaviour(reader: _File, node: yaml.Node, seed: str, document: str) -> Beha
         evidence=reader.one_of(row["evidence"], "evidence", EVIDENCE),
         proved_by=reader.text(row["proved_by"], "proved_by"),
         clear_expected="clear" in row,
+        excluded=reader.text(row["excluded"], "excluded") if "excluded" in row else None,
     )

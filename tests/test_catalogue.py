@@ -8,6 +8,7 @@ import pytest
 
 from harness.catalogue import load_catalogue, load_files
 from harness.errors import UsageError
+from harness.model import Behaviour
 from harness.verdict.checks import CHECKS
 
 FOLDER = Path(__file__).parents[1] / "suites" / "behaviours"
@@ -40,6 +41,11 @@ def load(tmp_path: Path, text: str) -> dict[str, object]:
     return dict(load_catalogue(tmp_path))
 
 
+def load_catalogue_of(tmp_path: Path, text: str) -> tuple[Behaviour, ...]:
+    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
+    return tuple(load_catalogue(tmp_path).values())
+
+
 def test_rows_become_behaviours(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(GOOD, encoding="utf-8")
     first, second = load_catalogue(tmp_path).values()
@@ -48,6 +54,12 @@ def test_rows_become_behaviours(tmp_path: Path) -> None:
     assert not first.recorded_only
     assert second.recorded_only
     assert not second.clear_expected
+    assert (first.excluded, second.excluded) == (None, None)
+
+
+def test_a_row_may_say_why_it_has_no_test(tmp_path: Path) -> None:
+    first, second = load_catalogue_of(tmp_path, GOOD + '    excluded: "Another protocol."\n')
+    assert (first.excluded, second.excluded) == (None, "Another protocol.")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +77,7 @@ def test_rows_become_behaviours(tmp_path: Path) -> None:
         ('"A title"', "7", 6, "title has to be text"),
         ('"A title"', '" "', 6, "title has to be text"),
         ("clear: expected", "clear: maybe", 12, "clear is 'maybe'"),
+        ("clear: expected", "excluded: 7", 12, "excluded has to be text"),
         ('  seed: "000"', '  sed: "000"', 2, "no key 'sed'"),
         ('"A title"', '"A title', 7, "is not YAML"),
         ("behaviours:", "behaviors:", 4, "no key 'behaviors'"),
@@ -115,3 +128,4 @@ def test_every_check_judges_a_row_of_the_catalogue_that_is_to_be_judged() -> Non
     found = load_catalogue(FOLDER)
     for row in CHECKS:
         assert not found[row].recorded_only
+        assert found[row].excluded is None

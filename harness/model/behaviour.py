@@ -10,7 +10,7 @@ class Behaviour:
     """What the product has to be able to test.
 
     `kinds` are of "S" (the source states it), "D" (derived), "?" (the source is silent). `time` is "wall" or "virtual"; `evidence`
-    "wire", "far-end", "peer" or "cli-only". `proved_by` says what turns the test red.
+    "wire", "far-end", "peer" or "cli-only". `proved_by` says what turns the test red. `excluded` says why there is no test at all.
     """
 
     id: str
@@ -23,6 +23,7 @@ class Behaviour:
     evidence: str
     proved_by: str
     clear_expected: bool = False
+    excluded: str | None = None
 
     @property
     def recorded_only(self) -> bool:

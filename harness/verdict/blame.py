@@ -15,6 +15,7 @@ from harness.verdict.rules import endings, nat
 from harness.verdict.rules.endings import GATEWAY_CLOSES, REACTION_S, fell_mute
 from harness.verdict.rules.rule import CLIENT, GATEWAY, Blame, Strength
 from harness.verdict.rules.table import DOCUMENTED, RULES
+from harness.verdict.sites import parts
 from harness.verdict.survival import Cause, Life, every_life
 from harness.verdict.trust import Need, doubts
 
@@ -23,15 +24,15 @@ __all__ = ["REACTION_S", "RULES", "Blame", "blame", "fell_mute", "nat_faults", "
 
 def who_is_to_blame(evidence: Evidence) -> Blame:
     """The box whose fault a failed run is: of the strongest proof, the earliest; nobody where nothing shows it, or where the
-    evidence is not to be trusted."""
-    reading = Reading(evidence)
-    found = doubts(reading, (Need.INSIDE, Need.OUTSIDE, Need.GENERATOR))
+    evidence is not to be trusted. Clients behind several NATs, or behind none, are looked at site by site."""
+    found = doubts(Reading(evidence), (Need.INSIDE, Need.OUTSIDE, Need.GENERATOR))
     if found:
         return Blame(None, f"the evidence is not to be trusted: {'; '.join(found[:3])}")
+    readings = [Reading(part) for part in parts(evidence).values()]
     for strength in Strength:
-        shown = [one for rule in RULES if rule.strength is strength for one in rule.blames(reading)]
+        shown = [one for reading in readings for rule in RULES if rule.strength is strength for one in rule.blames(reading)]
         if strength is Strength.ENDED:
-            shown += [one for one in _ends(reading) if one.box is not None]
+            shown += [one for reading in readings for one in _ends(reading) if one.box is not None]
         if shown:
             return min(shown, key=lambda one: one.t)
     return Blame(None, "the captures show no fault of any box")

@@ -434,3 +434,17 @@ def test_frames_that_prove_stand_in_the_evidence() -> None:
     evidence = b.eviction().evidence()
     there = {(s, o.frame) for s in (Side.INSIDE, Side.OUTSIDE) for o in evidence.observations[s]}
     assert {(o.side, o.frame) for o in who_is_to_blame(evidence).frames} <= there
+
+
+def test_a_capture_that_leaves_out_keepalives_does_not_show_that_there_were_none() -> None:
+    evidence = quiet(25.0)().evidence()
+    kept = tuple(replace(c, kept="without-keepalives") for c in evidence.captures)
+    assert who_is_to_blame(replace(evidence, captures=kept)).box is None
+
+
+def test_clients_at_another_site_are_looked_at_by_themselves() -> None:
+    """Client 2 has no NAT before it, and its marks are known at the far end: they are no strays of client 1's site."""
+    world = b.clean()
+    world.plans[1] = replace(world.plans[1], site=0)
+    world.packets = [p for p in world.packets if p.client != "c2"]
+    assert who_is_to_blame(world.evidence()).box is None

@@ -12,6 +12,7 @@ import pytest
 import verdict_builders as b
 from test_checks import Make, alone, frame, ike, of, reverse, without
 
+from benchmarks import correlator
 from harness.model import Evidence, FrameKind, NatView, Outcome, RecordKind
 from harness.verdict import culprit
 from harness.verdict.blame import Blame
@@ -344,6 +345,11 @@ def test_several_sas_are_needed_where_the_suite_says_so() -> None:
     check: Any = CHECKS["NTT-26"]
     assert check(b.clean().evidence(), at_least=4).outcome is Outcome.PASS
     assert "4 SAs, 2000 are needed" in check(b.clean().evidence(), at_least=2000).because
+
+
+def test_a_thousand_sas_are_found_without_doubt() -> None:
+    found = correlator.measure(1000)
+    assert (found.sas, found.verdict) == (1000, "pass")
 
 
 def test_a_mapping_that_is_given_out_again_is_not_merged() -> None:

@@ -121,6 +121,9 @@ def marks_unanswered(reading: Reading) -> Iterator[Proof]:
 
 def no_keepalive(reading: Reading) -> Iterator[Proof]:
     """A client behind a NAT, with an SA, that says nothing for longer than the mapping is to be kept (RFC 3948 section 4)."""
+    capture = reading.capture(BY_CLIENT.side)
+    if capture is None or capture.kept != "everything":
+        return
     for client in reading.clients:
         identity, agreed = reading.identities.get(client), reading.first_ike(client, "QM3", Side.INSIDE)
         if identity is None or agreed is None or identity.outside in (None, identity.inside):

@@ -112,6 +112,8 @@ def header_changed(reading: Reading) -> Iterator[Proof]:
 
 
 def ttl_kept(reading: Reading) -> Iterator[Proof]:
+    if not translates(reading):
+        return
     frames = tuple(o for c in reading.crossings() if c.behind.ttl >= c.before.ttl for o in (c.before, c.behind))
     yield Proof(None, frames, {"count": len(frames) // 2})
 

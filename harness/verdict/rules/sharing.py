@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.model import Identity, Observation, Side
 from harness.verdict.confusion import towards_far_end
 from harness.verdict.duplicates import duplicates
-from harness.verdict.reading import Reading, ppp
+from harness.verdict.reading import Reading, mark_of, ppp
 from harness.verdict.rules.esp import Find
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import Life, every_life
@@ -45,8 +45,8 @@ def given_twice(what: str, of: Callable[[Identity], object]) -> Find:
 
 def strays(reading: Reading) -> Iterator[Proof]:
     """Words that came out of another client's link."""
-    found = towards_far_end(reading)
-    yield Proof(None, found.strays)
+    known = {p.number for p in reading.evidence.plans}
+    yield Proof(None, tuple(o for o in towards_far_end(reading).strays if (mark := mark_of(o)) is not None and mark.owner in known))
 
 
 def made_twice(box: str) -> Find:
@@ -54,7 +54,7 @@ def made_twice(box: str) -> Find:
 
     def find(reading: Reading) -> Iterator[Proof]:
         for one in duplicates(reading):
-            if one.box == box:
+            if one.box == box and one.owner in reading.clients:
                 yield Proof(one.owner, one.frames)
 
     return find
