@@ -90,12 +90,14 @@ class Control:
 
 
 def revealed(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings out of JSON, their secrets made such again."""
+    """Settings out of JSON: secrets are made such again, lists tuples."""
     found = dict(changes)
     if "psk" in found:
         found["psk"] = Secret(found["psk"])
     if "users" in found:
         found["users"] = {user: Secret(password) for user, password in found["users"].items()}
+    if "authentication" in found:
+        found["authentication"] = tuple(found["authentication"])
     return found
 
 

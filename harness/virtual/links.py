@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Link:
-    """One PPP link. `assigned` is the address it may have, `up` whether it has it. `index` is no other link's, ever."""
+    """One PPP link. `assigned` is the address it may have once its user is known, `up` whether it has it. `index` is no other
+    link's, ever."""
 
     index: int
     tunnel: int
@@ -28,8 +29,9 @@ class Link:
     where: tuple[str, int]
     ppp: PppCore
     login: Login
-    assigned: str | None
+    assigned: str | None = None
     mtu: int = 1500
+    denied: bool = False  # the pool had none for it
     up: bool = False
     given: bool = False  # it has been up at its address
     hang_up_at: float | None = None
@@ -80,12 +82,9 @@ class Links:
         self._authenticator = self._parts.authenticator(settings)
 
     def begin(self, now: float, tunnel: int, session: int, remote: int, where: tuple[str, int]) -> Link:
-        """A link for a call that has come up; without an address where the pool is empty, which IPCP then ends."""
+        """A link for a call that has come up. Its address comes with IPCP; where the pool has none, that is its end."""
         look = self.settings.personality
         login = Login(self._authenticator)
-        assigned = self._pool.give()
-        if assigned is None:
-            self._journal.tell(now, "refused", *where, layer="IPCP", session=session, reason="the address pool is exhausted")
         config = PppConfig(
             user="",
             password="",
@@ -94,23 +93,31 @@ class Links:
             echo_s=look.echo,
             echo_misses=look.echo_misses,
             request_dns=False,
-            demand=None if look.authentication == "none" else look.authentication,
+            demand=look.authentication,
             secrets=login,
             name=look.ppp_name,
             local_address=self.settings.ppp_address,
-            assign=assigned,
+            assign=lambda user: self._assign(link),
             schedule=look.ppp_schedule,
         )
-        ppp = self._parts.ppp_core(config, self._entropy)
-        link = Link(self.next_index, tunnel, session, remote, where, ppp, login, assigned)
+        link = Link(self.next_index, tunnel, session, remote, where, self._parts.ppp_core(config, self._entropy), login)
         self.next_index += 1
-        ppp.open(now)
+        link.ppp.open(now)
         return link
+
+    def _assign(self, link: Link) -> str | None:
+        if link.assigned is None:
+            link.assigned = self._pool.give()
+            link.denied = link.assigned is None
+        return link.assigned
 
     def pump(self, now: float, link: Link) -> list[bytes]:
         """Hears what its PPP tells; returns the frames to send."""
         for event in link.ppp.take_events():
             self._hear(now, link, event)
+        if link.denied:
+            link.denied = False
+            self._tell(now, link, "refused", layer="IPCP", reason="the address pool is exhausted")
         if link.ppp.finished and link.hang_up_at is None:
             link.hang_up_at = now + self.settings.personality.hang_up
         return link.ppp.take_frames()

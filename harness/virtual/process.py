@@ -4,8 +4,10 @@
 
 FILE is JSON, readable by its owner alone: "personality", "time_scale", "changes" (of the personality), "address", "psk", "users",
 "ppp_address", "pool_first", "pool_last", "lan" (null, or "interface", "address" with or without its prefix length, "end_host"),
-"events" (a path, for its events, one JSON object a line). Orders come on the Unix socket DESCRIPTOR (`control`); its end is the process's: it does not outlive the run
-that started it. SIGTERM ends it in order: tunnels are closed and SAs deleted, and the peers are told.
+"events" (a path, for its events, one JSON object a line).
+
+Orders come on the Unix socket DESCRIPTOR (`control`); its end is the process's: it does not outlive the run that started it.
+SIGTERM ends it in order: tunnels are closed and SAs deleted, and the peers are told.
 """
 
 from __future__ import annotations

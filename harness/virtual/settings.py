@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent / "personalities"
 ENCRYPTIONS = ("aes-256", "aes-192", "aes-128", "3des", "des")
 HASHES = ("sha1", "sha256", "md5")
 GROUPS = ("modp768", "modp1024", "modp1536", "modp2048", "ecp256", "ecp384")
-AUTHENTICATIONS = ("mschapv2", "mschapv1", "chap-md5", "pap", "none")
+AUTHENTICATIONS = ("mschapv2", "mschapv1", "chap-md5", "pap")
 
 Checksum = Literal["verify", "ignore", "recompute"]
 PortPolicy = Literal["next", "lowest-free"]
@@ -46,6 +46,7 @@ class Personality:
     `half_open` limits the peers whose phase 1, or whose L2TP tunnel, is not up yet. `idle`: how long a peer may send no ESP, or
     where it has no SA for that no IKE, before its SAs are deleted. `secret` is that of L2TP's tunnels, `challenge` asks the peer to
     prove it. `call_wait`: how long a tunnel may be without a call; `hang_up`: how long a call may outlive its PPP link.
+    `authentication` is what PPP asks of the peer, in the order in which it is offered; without any, nothing is asked.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Personality:
     max_calls: int
     call_wait: float
     hang_up: float
-    authentication: str
+    authentication: tuple[str, ...]
     ppp_name: str
     mru: int
     echo: float | None
@@ -222,7 +223,7 @@ def read(path: Path) -> Personality:
         max_calls=l2tp["max_calls"].integer(1, 60000),
         call_wait=l2tp["call_wait_s"].seconds(),
         hang_up=l2tp["hang_up_s"].seconds(least=0.0),
-        authentication=ppp["authentication"].one_of(AUTHENTICATIONS),
+        authentication=ppp["authentication"].optional(lambda at: at.items(lambda one: one.one_of(AUTHENTICATIONS))) or (),
         ppp_name=ppp["name"].text(),
         mru=ppp["mru"].integer(128, 65535),
         echo=ppp["echo_s"].optional(At.seconds),

@@ -327,3 +327,30 @@ def test_a_lifetime_in_kilobytes_ends_and_renews(world) -> None:
     assert net.ping(one)
     assert net.view().ports == {1: 1024}
     assert not net.of("port-freed")
+
+
+@pytest.mark.parametrize("method", ["mschapv2", "mschapv1", "chap-md5", "pap"])
+def test_every_authentication(world, method) -> None:
+    net = world("demux", authentication=(method,))
+    one = net.dial(1, ppp__accept=(method,))
+    assert net.ping(one)
+    assert net.of("ppp-up")[0].detail["user"] == "user1"
+    assert not net.dial(2, ppp__accept=(method,), ppp__password="wrong", wait=60).up
+    assert net.ping(one)
+
+
+def test_authentications_are_offered_in_order(world) -> None:
+    net = world("demux", authentication=("chap-md5", "mschapv1"))
+    assert net.dial(1, ppp__accept=("mschapv1",)).of(events.Authenticated)[0].method == "mschapv1"
+    assert net.dial(2, ppp__accept=("mschapv1", "chap-md5")).of(events.Authenticated)[0].method == "chap-md5"
+    assert not net.dial(3, ppp__accept=("pap",), wait=60).up
+
+
+def test_no_authentication(world) -> None:
+    assert world("demux", authentication=()).dial(1).up
+
+
+def test_who_does_not_log_in_takes_no_address(world) -> None:
+    net = world("demux", pool_last="172.16.1.10")
+    assert not net.dial(1, ppp__password="wrong").up
+    assert net.dial(2).stack.address == "172.16.1.10"
