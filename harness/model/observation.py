@@ -86,7 +86,8 @@ class Observation:
     "none"); with ICMP: icmp_type, icmp_code, for errors quoted {protocol, src, dst, sport, dport}; of a fragment: fragment ("part",
     "last"); of a capture on all interfaces: interface_index, packet_type (0 to this host, 4 sent by it, as Linux counts them) and
     interface, the name ("ppp0"), absent where nothing told it; looks_like, where the bytes resemble L2TP in a place that is not
-    L2TP's. Opened ESP adds encryption, authentication, direction and next_header to `esp`.
+    L2TP's. Opened ESP adds encryption, authentication, direction and next_header to `esp`, in tunnel mode (next_header 4) inner_src
+    and inner_dst too.
     `esp` holds: spi (8 hex digits), sequence, icv_ok (None: no key known). UDP-encapsulated ESP has ports, protocol 50 has none.
     `mark` is that of an unprotected ICMP packet (far end); a mark inside ESP stands in `inner.mark`.
     """

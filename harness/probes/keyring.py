@@ -10,8 +10,8 @@ from typing import Any
 
 from harness.errors import CaptureError
 
-CIPHER_BLOCK = {"aes-128": 16, "aes-192": 16, "aes-256": 16, "3des": 8, "null": 4}
-CIPHER_KEY = {"aes-128": 16, "aes-192": 24, "aes-256": 32, "3des": 24, "null": 0}
+CIPHER_BLOCK = {"aes-128": 16, "aes-192": 16, "aes-256": 16, "3des": 8, "des": 8, "null": 4}
+CIPHER_KEY = {"aes-128": 16, "aes-192": 24, "aes-256": 32, "3des": 24, "des": 8, "null": 0}
 HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
 
 

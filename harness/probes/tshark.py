@@ -22,7 +22,7 @@ from harness.probes.keyring import EspKey, Keyring
 from harness.probes.pcap import PcapWriter, read_frames
 
 _ENCRYPTION = {"aes-128": "AES-CBC [RFC3602]", "aes-192": "AES-CBC [RFC3602]", "aes-256": "AES-CBC [RFC3602]"}
-_ENCRYPTION |= {"3des": "TripleDES-CBC [RFC2451]", "null": "NULL"}
+_ENCRYPTION |= {"3des": "TripleDES-CBC [RFC2451]", "des": "DES-CBC [RFC2405]", "null": "NULL"}
 _AUTHENTICATION = {
     "md5": "HMAC-MD5-96 [RFC2403]",
     "sha1": "HMAC-SHA-1-96 [RFC2404]",
@@ -92,7 +92,8 @@ class Judgement:
 
 def phase1_retransmissions(observations: Iterable[Observation]) -> frozenset[int]:
     """The frames of one side that carry, byte for byte, an encrypted phase-1 message that this side has seen before."""
-    return frozenset(o.frame for o in observations if o.ike and o.ike["retransmission"] and o.ike["exchange"] == "main mode")
+    phase1 = ("main mode", "aggressive mode")
+    return frozenset(o.frame for o in observations if o.ike and o.ike["retransmission"] and o.ike["exchange"] in phase1)
 
 
 def write_keys(keyring: Keyring, folder: Path) -> str:

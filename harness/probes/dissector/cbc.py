@@ -16,6 +16,8 @@ def decrypt(encryption: str, key: bytes, iv: bytes, data: bytes) -> bytes:
     """`data` is a whole number of blocks, which the caller has checked. "null" gives it back as it is."""
     if encryption == "null":
         return data
-    algorithm: Any = TripleDES(key) if encryption == "3des" else algorithms.AES(key)
+    if encryption == "des":
+        key *= 3  # encrypted, decrypted and encrypted again with one key: once
+    algorithm: Any = TripleDES(key) if encryption in ("des", "3des") else algorithms.AES(key)
     decryptor = Cipher(algorithm, modes.CBC(iv)).decryptor()
     return decryptor.update(data) + decryptor.finalize()

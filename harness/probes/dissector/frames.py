@@ -37,9 +37,13 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
+    """`before`: of tunnel mode, the inner IP packet's header, which stands before the datagram; `ends` are its addresses."""
+
     esp: EspPacket
     inner: InnerDatagram | None
     problem: str | None
+    before: bytes = b""
+    ends: tuple[str, str] | None = None
 
 
 class FrameDissector:
@@ -187,32 +191,23 @@ class FrameDissector:
             return None
         segment = opened.esp.payload
         if opened.inner is not None:
-            fits = self._fits(opened.inner.datagram, opened.esp.facts, ip)
+            fits = self._fits(opened.inner.datagram, opened.esp.facts, opened.ends or (ip.src, ip.dst))
             seen["inner"] = opened.inner.facts | {"checksum_fits": fits}
-            segment = masked(segment, opened.inner.secret)
+            segment = opened.before + masked(segment[len(opened.before) :], opened.inner.secret)
         return replaced(link, ip, opened.esp.next_header, segment)
 
     def _open(self, packet: bytes) -> _Opened:
         digest = _digest(packet)
         known = self._opened.get(digest)
         if known is None:
-            esp = read_esp(packet, self._keys)
-            inner, problem = None, esp.problem
-            if esp.payload is not None and esp.next_header == headers.UDP:
-                try:
-                    inner = read_inner(esp.payload)
-                    problem = inner.problem
-                except ProtocolError as error:
-                    problem = str(error)
-            elif esp.payload is not None:
-                problem = f"esp: next header {esp.next_header}; transport mode for L2TP carries UDP (17)"
-            known = self._opened[digest] = _Opened(esp, inner, problem)
+            known = self._opened[digest] = _opened(read_esp(packet, self._keys))
             if len(self._opened) > _REMEMBERED:
                 self._opened.popitem(last=False)
         return known
 
-    def _fits(self, inner: headers.UdpDatagram, esp: dict[str, Any], ip: headers.IpPacket) -> list[list[str]]:
-        """The address pairs of either side of the NAT for which the inner checksum is right; none where no checksum was sent."""
+    def _fits(self, inner: headers.UdpDatagram, esp: dict[str, Any], seen: tuple[str, str]) -> list[list[str]]:
+        """The address pairs of either side of the NAT, and the one that is `seen` around the datagram, for which the inner checksum
+        is right; none where no checksum was sent."""
         pairs = self._pairs.get(esp["spi"])
         if pairs is None:
             pairs = self._pairs[esp["spi"]] = {}
@@ -220,13 +215,34 @@ class FrameDissector:
                 if address and self._addresses.gateway:
                     ends = (address, self._addresses.gateway)
                     _remember(pairs, ends if esp["direction"] == "out" else ends[::-1])
-        if (ip.src, ip.dst) not in pairs:
-            _remember(pairs, (ip.src, ip.dst))
+        if seen not in pairs:
+            _remember(pairs, seen)
         return [list(names) for names, (src, dst) in pairs.items() if inner.fits(src, dst)]
 
     def _client(self, spi: str) -> str:
         clients = self._addresses.clients
         return next((clients[key.client] for key in self._keys.esp.get(spi, ()) if key.client in clients), "")
+
+
+def _opened(esp: EspPacket) -> _Opened:
+    """What ESP held: a UDP datagram (transport mode), or an IP packet with one in it (tunnel mode)."""
+    if esp.payload is None:
+        return _Opened(esp, None, esp.problem)
+    before, ends, segment = b"", None, esp.payload
+    try:
+        if esp.next_header == headers.IP_IN_IP:
+            packet = headers.ip_packet(segment)
+            before, ends, segment = packet.header, (packet.src, packet.dst), packet.payload
+            esp.facts.update(inner_src=packet.src, inner_dst=packet.dst)
+            if packet.protocol != headers.UDP or packet.is_fragment:
+                what = "a fragment" if packet.is_fragment else f"protocol {packet.protocol}"
+                return _Opened(esp, None, f"esp: the inner IP packet holds {what}; tunnel mode for L2TP carries UDP (17)")
+        elif esp.next_header != headers.UDP:
+            return _Opened(esp, None, f"esp: next header {esp.next_header}; transport mode for L2TP carries UDP (17)")
+        inner = read_inner(segment)
+    except ProtocolError as error:
+        return _Opened(esp, None, str(error))
+    return _Opened(esp, inner, inner.problem, before, ends)
 
 
 def _remember(pairs: dict[tuple[str, str], tuple[bytes, bytes]], ends: tuple[str, str]) -> None:

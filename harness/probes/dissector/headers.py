@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import ProtocolError
 from harness.probes import pcap
 
-ICMP, TCP, UDP, ESP = 1, 6, 17, 50
+ICMP, IP_IN_IP, TCP, UDP, ESP = 1, 4, 6, 17, 50
 _IPV4, _VLAN = 0x0800, 0x8100
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _UDP = struct.Struct("!HHHH")

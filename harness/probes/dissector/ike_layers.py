@@ -264,6 +264,8 @@ def _transform(transform: Any, protocol: int) -> dict[str, Any]:
     facts: dict[str, Any] = {"transform": transform.number}
     if protocol == 1:
         facts["id"] = "KEY_IKE" if transform.id == 1 else str(transform.id)
+    elif protocol == 2:
+        facts["id"] = names.AH_TRANSFORMS.get(transform.id, str(transform.id))
     else:
         facts["encryption"] = names.ESP_TRANSFORMS.get(transform.id, str(transform.id))
     unit, at, key_length = "s", 8, 0

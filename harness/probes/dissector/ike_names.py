@@ -134,6 +134,7 @@ PHASE2: dict[int, tuple[str, dict[int, str]]] = {
     7: ("key_rounds", {}),
     11: ("extended_sequence_numbers", {}),
 }
+AH_TRANSFORMS = {2: "AH_MD5", 3: "AH_SHA", 4: "AH_DES", 5: "AH_SHA2_256", 6: "AH_SHA2_384", 7: "AH_SHA2_512"}
 ESP_TRANSFORMS = {2: "des", 3: "3des", 7: "blowfish", 11: "null", 12: "aes", 13: "aes-ctr", 20: "aes-gcm-16"}
 
 # Vendor IDs by their first bytes; what follows (a version) is kept.
