@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.devices.linux_config import GatewaySettings, Timers
 from harness.devices.linux_config import variant as variant_named
 from harness.devices.linux_gateway import LinuxGateway
+from harness.errors import UsageError
 from harness.lab import kernel_modules, packages, witness
 from harness.lab.guest_link import Job, Result
+from harness.lab.namespaces import Netns
 from harness.lab.topology import Attachment
 from harness.lab.uml import GuestPlan, UmlGuest
-from harness.model import CaptureFacts
+from harness.lab.virtual_gateway import VirtualNode
+from harness.model import CaptureFacts, GatewayEvent
 from harness.model.testbed import Testbed
 
 
@@ -31,6 +35,15 @@ class UmlGateway:
     @property
     def running(self) -> bool:
         return self.guest.running
+
+    @property
+    def patience_s(self) -> float:
+        """How long a client may take to come up before a scenario goes on without it."""
+        return variant_named(self.settings.variant).patience_s
+
+    async def events(self) -> tuple[GatewayEvent, ...]:
+        """None: its daemons keep logs, each in words of its own."""
+        return ()
 
     async def start(self) -> None:
         """Boots the guest and starts the daemons; on failure the guest is gone again."""
@@ -91,3 +104,23 @@ def linux_gateway(
     )
     settings = settings_of(testbed, variant)
     return UmlGateway(UmlGuest(plan), settings if timers is None else replace(settings, timers=timers))
+
+
+def gateway_of(
+    testbed: Testbed,
+    variant: str,
+    attachment: Attachment,
+    scratch: Path,
+    *,
+    time_scale: float = 1.0,
+    changes: Mapping[str, Any] | None = None,
+) -> UmlGateway | VirtualNode:
+    """The testbed's gateway, not yet started. `time_scale` is how many times as fast its timers run, `changes` are settings in
+    which it differs from the variant. UsageError for a change that a Linux gateway cannot take."""
+    if not testbed.gateway.in_guest:
+        return VirtualNode(testbed, variant, Netns(attachment.netns), scratch, time_scale=time_scale, changes=changes)
+    if changes:
+        cure = "play it on testbeds/virtual.yaml"
+        raise UsageError(f"the gateway of {testbed.file} takes no settings of its own ({', '.join(changes)})", cure=cure)
+    timers = Timers().scaled(time_scale) if time_scale != 1.0 else None
+    return linux_gateway(testbed, variant, attachment, scratch, timers=timers)

@@ -23,7 +23,7 @@ from typing import Any
 
 from harness.errors import LabError, NatstormError
 from harness.lab import control, launcher
-from harness.lab.gateways import linux_gateway
+from harness.lab.gateways import UmlGateway, gateway_of
 from harness.lab.namespaces import NETNS_DIRECTORY
 from harness.lab.software import Lab
 from harness.model.testbed import Testbed
@@ -78,7 +78,7 @@ class Keeper:
         return 0
 
     async def _bring_up(self, testbed: Testbed, variant: str | None) -> Lab:
-        lab = Lab(testbed, SCRATCH, linux_gateway, tell=lambda step: self._tell({"step": step}))
+        lab = Lab(testbed, SCRATCH, gateway_of, tell=lambda step: self._tell({"step": step}))
         coming = asyncio.create_task(lab.up(variant))
         stopped = asyncio.create_task(self._over.wait())
         await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -139,7 +139,7 @@ class Keeper:
                 _send(writer, {"going": True})
                 self._over.set()
             case "execute":
-                result = await self._held().gateway.execute(request["command"], timeout=600.0)
+                result = await self._guest().execute(request["command"], timeout=600.0)
                 _send(writer, {"output": result.output, "status": result.status})
             case "shell":
                 await self._shell(request["rows"], request["columns"], reader, writer)
@@ -151,6 +151,13 @@ class Keeper:
         if self._lab is None:
             raise LabError("answer a request", "the lab is still coming up", "wait for `natstorm lab up` to end")
         return self._lab
+
+    def _guest(self) -> UmlGateway:
+        gateway = self._held().gateway
+        if not isinstance(gateway, UmlGateway):
+            cure = "natstorm lab shell gateway enters its node"
+            raise LabError("run a command on the gateway", "it is a process, not a machine", cure)
+        return gateway
 
     def status(self) -> dict[str, Any]:
         lab = self._held()
@@ -206,7 +213,7 @@ class Keeper:
                 os.close(handle)
 
     async def _shell(self, rows: int, columns: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        job = self._held().gateway.shell(rows, columns)
+        job = self._guest().shell(rows, columns)
         job.on_output = lambda text: _send(writer, {"output": text})
         ended = asyncio.create_task(job.wait())
         line = asyncio.create_task(reader.readline())

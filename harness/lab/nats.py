@@ -10,9 +10,9 @@ from harness.model.testbed import Testbed
 Nat = NatNode | UserlandNat
 
 
-def nat_of(testbed: Testbed, netns: Netns) -> Nat:
-    """The testbed's NAT in namespace `netns`, not yet started. UsageError where it has a personality that nobody knows."""
+def nat_of(testbed: Testbed, netns: Netns, personality: str | None = None) -> Nat:
+    """The testbed's NAT in namespace `netns`, not yet started, or in its place one of that `personality`. UsageError where there is
+    none of that name."""
     spec, prefix = testbed.nat, testbed.clients.prefix
-    if spec.personality is None:
-        return NatNode(netns, spec, prefix)
-    return UserlandNat(netns, spec, prefix, spec.personality)
+    chosen = personality or spec.personality
+    return NatNode(netns, spec, prefix) if chosen is None else UserlandNat(netns, spec, prefix, chosen)

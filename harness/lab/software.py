@@ -6,16 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from harness.errors import LabError, NatstormError, UsageError, typed
 from harness.lab.namespaces import Netns
 from harness.lab.nats import Nat
 from harness.lab.topology import Attachment, Topology
 from harness.model.testbed import Testbed
-
-if TYPE_CHECKING:
-    from harness.lab.guest_link import Job, Result
 
 
 class Gateway(Protocol):
@@ -24,10 +21,6 @@ class Gateway(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
-
-    async def execute(self, command: str, timeout: float = 30.0) -> Result: ...
-
-    def shell(self, rows: int = 24, columns: int = 80) -> Job: ...
 
     @property
     def running(self) -> bool: ...
@@ -80,6 +73,12 @@ class Lab:
         except BaseException:
             await self.down()
             raise
+
+    def use_nat(self, personality: str | None) -> None:
+        """The NAT of that personality from now on, of the userland; None: the testbed's own."""
+        if personality != self.topology.personality:
+            with self._step(f"change the NAT: {personality or self.testbed.nat.personality or 'kernel'}"):
+                self.topology.use_nat(personality)
 
     async def replace_gateway(self, variant: str) -> None:
         """A fresh gateway in the place of the present one. The NAT forgets its mappings and who its neighbours were."""

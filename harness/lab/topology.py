@@ -14,7 +14,6 @@ overflow the NAT's neighbour table, whose limits cannot be set in a namespace.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 
@@ -67,6 +66,7 @@ class Topology:
         self.clients = Netns(CLIENTS)
         self.wan = Netns(WAN)
         self.nat: Nat = nat_of(testbed, Netns(NAT))
+        self.personality: str | None = None
         self.gateway, self.host = Netns(GATEWAY), Netns(HOST)
         self.attachment: Attachment | None = None
 
@@ -91,6 +91,18 @@ class Topology:
             self.down()
             raise
         return self.attachment
+
+    def use_nat(self, personality: str | None) -> None:
+        """From now on the NAT of that personality; None for the testbed's own. Where one is up, another takes its place."""
+        if personality == self.personality:
+            return
+        up = self.attachment is not None
+        if up:
+            self.nat.stop()
+        self.nat = nat_of(self.testbed, self.nat.netns, personality)
+        self.personality = personality
+        if up:
+            self.nat.start()
 
     def down(self) -> None:
         """Removes what there is of it. Processes of others in the namespaces must have ended, or the namespaces
@@ -120,8 +132,8 @@ class Topology:
         self.nat.netns.ip("address", "add", outside.address, "dev", outside.name)
 
     def _behind(self, lan: Interface) -> Attachment:
-        """The virtual gateway's namespace, and its end host's. The gateway's process answers on `lan` itself: no address there, and
-        the host is told the gateway's hardware address, since nobody answers ARP."""
+        """The virtual gateway's namespace, and its end host's. On `lan` the gateway's process answers, ARP too: the kernel has no
+        address there."""
         outside, host = self.testbed.gateway.interface, self.testbed.gateway.end_host
         assert host is not None
         namespaces.link(self.wan, "to-gw", self.gateway, outside.name)
@@ -129,8 +141,6 @@ class Topology:
         self.gateway.ip("address", "add", outside.address, "dev", outside.name)
         namespaces.link(self.gateway, lan.name, self.host, host.name)
         self.host.ip("address", "add", host.address, "dev", host.name)
-        hardware = json.loads(self.gateway.ip("-j", "link", "show", "dev", lan.name))[0]["address"]
-        self.host.ip("neighbour", "replace", lan.host, "lladdr", hardware, "dev", host.name, "nud", "permanent")
         self.host.ip("route", "add", "default", "via", lan.host)
         return Attachment(self.gateway.name, "veth", outside.name)
 

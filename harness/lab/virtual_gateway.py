@@ -14,7 +14,7 @@ from harness.devices.virtual_gateway import ProcessGateway
 from harness.errors import DeviceError, LabError
 from harness.lab import enclosure
 from harness.lab.namespaces import Netns
-from harness.model import CaptureFacts
+from harness.model import CaptureFacts, GatewayEvent
 from harness.model.testbed import Testbed
 
 PATIENCE_S = 5.0
@@ -23,7 +23,9 @@ PATIENCE_S = 5.0
 
 class VirtualNode:
     """`driver` is the device. `scratch` lies on the enclosure's tmpfs; `changes` are of its personality, by the names that
-    harness/virtual/settings.py gives them."""
+    harness/virtual/settings.py gives them. `patience_s` is how long a client may take before a scenario goes on without it."""
+
+    patience_s = 20.0
 
     def __init__(
         self,
@@ -99,6 +101,10 @@ class VirtualNode:
             lost = sum(stats[part].get("overflowed", 0) for part in ("wire", "lan"))
             found.append(CaptureFacts(facts.side, str(folder / path.name), facts.interface, facts.frames, lost, facts.complete))
         return found
+
+    async def events(self) -> tuple[GatewayEvent, ...]:
+        """What it says happened inside it, since it was last asked."""
+        return await self.driver.events()
 
     async def _last_words(self) -> str:
         process, self._process = self._process, None

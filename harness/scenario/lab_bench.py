@@ -13,18 +13,19 @@ from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
 from harness.clients.transport import IKE_PORT, NATT_PORT, Transport, open_ports, open_raw
-from harness.devices import linux_config
 from harness.devices.linux_config import Timers
 from harness.errors import CaptureError, DeviceError, LabError
-from harness.lab.gateways import UmlGateway, linux_gateway
+from harness.lab.gateways import UmlGateway, gateway_of
 from harness.lab.software import Lab
 from harness.lab.topology import Attachment
+from harness.lab.virtual_gateway import VirtualNode
 from harness.model import NatMapping, Side
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
 from harness.scenario.bench import Gathered, T
 from harness.scenario.script import Script
+from harness.virtual import settings as personalities
 
 
 class LabBench:
@@ -36,7 +37,7 @@ class LabBench:
         self.testbed = testbed
         self._bus = bus
         self._loop = loop
-        self._timers = Timers()
+        self._script: Script | None = None
         self._up = False
         self.lab = Lab(testbed, scratch, self._make_gateway, tell=bus.note)
 
@@ -50,20 +51,21 @@ class LabBench:
 
     @property
     def patience_s(self) -> float:
-        return linux_config.variant(self._node.settings.variant).patience_s
+        return self._node.patience_s
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(coroutine)
 
     async def fresh(self, variant: str, script: Script) -> None:
-        self._timers = Timers().scaled(script.time_scale) if script.time_scale != 1.0 else Timers()
-        for line in self._timers.against(Timers()):
-            self._bus.note(f"scaled timer: {line}")
+        self._script = script
+        self.lab.use_nat(script.nat)
         if self._up:
             await self.lab.replace_gateway(variant)
         else:
             await self.lab.up(variant)
             self._up = True
+        for line in self._scaled(variant, script.time_scale):
+            self._bus.note(f"scaled timer: {line}")
 
     def clock(self) -> RunClock:
         return RunClock.fix()
@@ -97,10 +99,17 @@ class LabBench:
             self._loop.run(self.lab.down())
 
     @property
-    def _node(self) -> UmlGateway:
+    def _node(self) -> UmlGateway | VirtualNode:
         node = self.lab.gateway
-        assert isinstance(node, UmlGateway)
+        assert isinstance(node, UmlGateway | VirtualNode)
         return node
+
+    def _scaled(self, variant: str, factor: float) -> tuple[str, ...]:
+        """The gateway's timers that run otherwise than they are shipped, a line each."""
+        if self.testbed.gateway.in_guest:
+            return Timers().scaled(factor).against(Timers()) if factor != 1.0 else ()
+        shipped = personalities.load(variant)
+        return shipped.scaled(factor).against(shipped) if factor != 1.0 else ()
 
     async def _end_capture(self, capture: Capture, gathered: Gathered) -> None:
         gathered.captures.append(await capture.stop())
@@ -111,11 +120,14 @@ class LabBench:
         try:
             gathered.captures += await self._node.stop_witnesses(folder)
             gathered.logs = await self._node.driver.logs()
+            gathered.gateway_events += await self._node.events()
         except (CaptureError, DeviceError, LabError) as error:
             gathered.trouble.append(f"the gateway's own account is lost: {error}")
 
-    def _make_gateway(self, testbed: Testbed, variant: str, attachment: Attachment, scratch: Path) -> UmlGateway:
-        return linux_gateway(testbed, variant, attachment, scratch, timers=self._timers)
+    def _make_gateway(self, testbed: Testbed, variant: str, attachment: Attachment, scratch: Path) -> UmlGateway | VirtualNode:
+        assert self._script is not None
+        script = self._script
+        return gateway_of(testbed, variant, attachment, scratch, time_scale=script.time_scale, changes=script.gateway)
 
 
 class LabNat:
