@@ -217,7 +217,11 @@ class Ipsec:
         udp = event.encapsulation.startswith("udp")
         udp_port = association.udp_port if udp else 0
         key = self._keys.of(association.address, udp_port)
-        client = self.clients.get(key) or Client(key, association.address, udp_port)
+        client = self.clients.get(key)
+        if client is None and association.client is not None and association.client.sas and self.settings.personality.follow:
+            client = association.client  # the NAT has given it another mapping, which its IKE shows before its ESP does
+            self._relocate(client, association.address, udp_port)
+        client = client or Client(key, association.address, udp_port)
         if event.spi_in in self.sadb.by_spi:
             self._undo(now, association, event, "its SPI is taken")
             return
@@ -312,14 +316,17 @@ class Ipsec:
 
     def _move(self, now: float, sa: Sa, packet: Packet) -> None:
         """Authentic ESP came from elsewhere: the NAT has given the client another mapping (RFC 3947 §6)."""
-        client = sa.client
+        self._relocate(sa.client, packet.src, packet.sport)
+        if sa.udp:
+            self.associations.settle(sa.association, packet.src, packet.sport, packet.dport)
+
+    def _relocate(self, client: Client, address: str, udp_port: int) -> None:
         if self.clients.get(client.key) is client:
             del self.clients[client.key]
-        client.key = self._keys.of(packet.src, packet.sport)
-        client.udp_port = packet.sport
-        self._place_anew(client, packet.src, None)
+        client.key = self._keys.of(address, udp_port)
+        client.udp_port = udp_port
+        self._place_anew(client, address, None)
         self.clients[client.key] = client
-        self.associations.settle(sa.association, packet.src, packet.sport, packet.dport)
 
     def _place_anew(self, client: Client, address: str, port: int | None) -> None:
         """The look-up finds the client's SAs by address and port: both as they are from now on."""

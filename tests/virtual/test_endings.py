@@ -227,6 +227,18 @@ def test_a_nat_that_gives_another_mapping_is_followed(world) -> None:
     assert sorted(net.view().ports.values()) == [1024, 1025]
 
 
+def test_a_rekey_may_be_the_first_to_come_by_the_new_mapping(world) -> None:
+    net = world("demux")
+    one, two = net.dial(1), net.dial(2)
+    net.forget(one)
+    one.stack.rekey_ipsec(net.now)
+    net.run(60)
+    assert net.ping(one)
+    assert net.ping(two)
+    assert [event.detail["port"] for event in net.of("port-given")] == [1024, 1025]
+    assert {sa.udp_port for sa in net.view().sas if sa.translated_port == 1024} == {net.outside[one.address, 4500]}
+
+
 def test_a_gateway_that_does_not_follow_drops_it(world) -> None:
     net = world("demux", follow=False)
     one, two = net.dial(1), net.dial(2)
