@@ -436,6 +436,12 @@ def test_frames_that_prove_stand_in_the_evidence() -> None:
     assert {(o.side, o.frame) for o in who_is_to_blame(evidence).frames} <= there
 
 
+def test_a_nat_may_cut_packets_into_fragments() -> None:
+    cut = headers("mark", "outside", fragment="last", ip_length=56)
+    assert who_is_to_blame(of(b.clean, cut)()).box is None
+    assert who_is_to_blame(of(b.clean, headers("mark", "outside", ip_length=56))()).rule == "header changed"
+
+
 def test_a_capture_that_leaves_out_keepalives_does_not_show_that_there_were_none() -> None:
     evidence = quiet(25.0)().evidence()
     kept = tuple(replace(c, kept="without-keepalives") for c in evidence.captures)

@@ -96,11 +96,14 @@ def misdelivered(reading: Reading) -> Iterator[Proof]:
 
 
 def header_changed(reading: Reading) -> Iterator[Proof]:
-    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more."""
+    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more. A NAT
+    may cut a packet into fragments, or put it together: of these the payload alone is compared, in another rule."""
     found: dict[tuple[str | None, str], list[Observation]] = {}
     words: dict[tuple[str | None, str], dict[str, object]] = {}
     changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
     for c in (*reading.crossings(), *changed):
+        if c.before.headers.get("fragment") or c.behind.headers.get("fragment"):
+            continue
         client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
         for what, before, behind in unchanging(c):
             if before != behind:
