@@ -96,8 +96,8 @@ def misdelivered(reading: Reading) -> Iterator[Proof]:
 
 
 def header_changed(reading: Reading) -> Iterator[Proof]:
-    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more. A NAT
-    may cut a packet into fragments, or put it together: of these the payload alone is compared, in another rule."""
+    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more. A
+    NAT may cut a packet into fragments, or put it together: of these the payload alone is compared, in another rule."""
     found: dict[tuple[str | None, str], list[Observation]] = {}
     words: dict[tuple[str | None, str], dict[str, object]] = {}
     changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
