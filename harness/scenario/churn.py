@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.clients.client import Client
 from harness.scenario.script import Script
 from harness.scenario.simulated_captures import WITHOUT_KEEPALIVES
+from harness.storm import plan as plans
+from harness.storm.engine import drive
+from harness.storm.plan import Habits, Move, Turn
 
 if TYPE_CHECKING:
     from harness.scenario.play import Play
@@ -21,64 +20,20 @@ HOUR_S = 3600.0
 SEED = 46
 
 
-class Turn(StrEnum):
-    JOIN = "join"
-    LEAVE = "leave"  # as Windows hangs up
-    VANISH = "vanish"  # without a word
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """At `at` seconds from the beginning `client` takes that turn."""
-
-    at: float
-    client: str
-    turn: Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How long clients stay and keep away, in seconds: exponentially distributed around the means, but never less than the least.
-    `vanishing` is the share of stays that end without a word."""
-
-    stay_s: float = 3600.0
-    away_s: float = 900.0
-    least_stay_s: float = 60.0
-    least_away_s: float = 60.0
-    vanishing: float = 0.1
-
-
-def plan(clients: Iterable[str], seconds: float, seed: int, habits: Habits) -> tuple[Move, ...]:
-    """Everybody's moves in `seconds`, in order. They begin away, each for a different time; nobody joins in the last minute, and
-    whoever is there at the end stays."""
-    moves = []
-    for client in clients:
-        chance = random.Random(f"{seed} {client}")  # everybody's own: one client more changes nothing for the others
-        at = chance.uniform(0.0, habits.away_s)
-        while at < seconds - habits.least_stay_s:
-            moves.append(Move(at, client, Turn.JOIN))
-            at += habits.least_stay_s + chance.expovariate(1.0 / habits.stay_s)
-            if at >= seconds:
-                break
-            moves.append(Move(at, client, Turn.VANISH if chance.random() < habits.vanishing else Turn.LEAVE))
-            at += habits.least_away_s + chance.expovariate(1.0 / habits.away_s)
-    return tuple(sorted(moves, key=lambda move: (move.at, move.client)))
-
-
 async def churn(play: Play, seconds: float, seed: int, habits: Habits) -> None:
     """Carries out a plan, as the step "churn", each joining a step "connect" within it, and takes a view every hour.
 
     The detail counts the turns that were taken; a client that is not up when it is to leave, because its set-up failed or its
     session ended, has none to take ("not-up").
     """
-    moves = plan([plan.name for plan in play.plans], seconds, seed, habits)
+    moves = plans.churn([plan.name for plan in play.plans], seconds, seed, habits)
     taken: Counter[str] = Counter()
     began = play.clock.monotonic()
     async with play.step("churn", seconds=seconds, seed=seed) as detail:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_look(play, began, seconds))
-            for move in moves:
-                await asyncio.sleep(began + move.at - play.clock.monotonic())
+
+            def take(move: Move) -> None:
                 client = play.fleet[move.client]
                 if move.turn is Turn.JOIN:
                     taken["still-here" if client.connected else "joins"] += 1
@@ -92,6 +47,8 @@ async def churn(play: Play, seconds: float, seed: int, habits: Habits) -> None:
                 else:
                     taken["leaves"] += 1
                     tasks.create_task(_leave(play, client))
+
+            await drive(play.fleet, moves, take)
             await asyncio.sleep(began + seconds - play.clock.monotonic())
         detail.update(taken)
 
@@ -138,7 +95,7 @@ CHURNS = (
         day,
         any_number=True,
         time="virtual",
-        marks_per_s=1 / 60,
+        marks_per_s=1 / 120,
         captures=WITHOUT_KEEPALIVES,
         overrun_s=25 * HOUR_S,
     ),

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.model import Observation, Side
+from harness.model import Identity, Observation, Side
 from harness.verdict.pulse import carriers
-from harness.verdict.reading import UNTRACEABLE, Reading, mark_of
+from harness.verdict.reading import UNDER_WAY_S, UNTRACEABLE, Reading, mark_of
 
 INTERFACE = "the gateway's PPP interface"
 ADDRESS = "the source address, as its sender wrote it"
@@ -108,7 +108,14 @@ def _holders(reading: Reading, o: Observation) -> frozenset[str]:
     views = sorted(reading.evidence.gateway_views, key=lambda v: v.t)
     near = [v for v in views if v.t <= o.t][-1:] + [v for v in views if v.t > o.t][:1]
     tunnels = {s.tunnel_local for v in near for s in v.sessions if s.interface == interface}
-    return frozenset(i.client for i in reading.evidence.identities if i.tunnel_gateway in tunnels)
+    return frozenset(i.client for i in reading.evidence.identities for life in i.lives or (i,) if _had(life, tunnels, o.t))
+
+
+def _had(life: Identity, tunnels: set[int], t: float) -> bool:
+    """Whether one of those tunnels was this client's at that time: their numbers are given out again."""
+    if life.tunnel_gateway not in tunnels:
+        return False
+    return (life.since is None or life.since <= t) and (life.until is None or t <= life.until + UNDER_WAY_S)
 
 
 def _unseen(reading: Reading) -> dict[str, int]:

@@ -136,6 +136,11 @@ def strange(kind: RecordKind, **data: Any) -> Callable[[Any], object]:
     return lambda w: w.record(b.T0 + 3, "c1", kind, **data)
 
 
+def tunnel_up(after: float) -> Callable[[Any], object]:
+    """Client 1 says that it had tunnel 7, so long after the beginning."""
+    return lambda w: w.record(b.T0 + after, "c1", RecordKind.L2TP_UP, tunnel_local=7, tunnel_remote=8)
+
+
 def lose(client: str, count: int, every: int = 3, name: str = "answer") -> Callable[[Any], object]:
     """Some answers are lost in the gateway: they leave neither it nor the far end."""
 
@@ -550,6 +555,7 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-22", of(b.clean)),
     ("DMX-24", of(b.clean)),
     ("DMX-25", of(b.clean)),
+    ("DMX-25", of(b.clean, tunnel_up(-60.0), strange(RecordKind.STRANGE_DATA, tunnel=7))),
     ("DMX-29", of(alone)),
     ("LNX-01", of(b.clean)),
     ("LNX-02", of(six)),
@@ -650,6 +656,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-25", of(b.clean, frame("answer", "c1", "inside", dst="10.0.0.3"), forget("c1")), "c1 reached c2 towards the clients"),
     ("DMX-25", of(b.clean, strange(RecordKind.MARK_STRANGE, owner=2, sequence=1)), "received a mark of client 2"),
     ("DMX-25", of(b.clean, strange(RecordKind.STRANGE_DATA, tunnel=7)), "data for tunnel 7"),
+    ("DMX-25", of(b.clean, tunnel_up(2.0), strange(RecordKind.STRANGE_DATA, tunnel=7)), "data for tunnel 7"),
     ("DMX-25", of(b.clean, strange(RecordKind.MARK_DAMAGED, sequence=7)), "mark 7 damaged"),
     ("DMX-25", of(b.clean, twice("answer", "c1")), "the gateway delivered 1 marks of c1 more than once"),
     ("DMX-25", of(b.clean, far_twice(answer=False)), "the gateway delivered 1 marks of c1 more than once"),
