@@ -1,4 +1,4 @@
-"""The anti-replay window of RFC 4303 §3.4.3: 64 packets, kept as one integer of bits."""
+"""The anti-replay window of RFC 4303 §3.4.3, which AH shares: 64 packets, kept as one integer of bits."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ class ReplayWindow:
     window (RFC 4303 §3.4.3).
     """
 
-    __slots__ = ("_seen", "highest")
+    __slots__ = ("_layer", "_seen", "highest")
 
-    def __init__(self) -> None:
+    def __init__(self, layer: str = "esp") -> None:
+        self._layer = layer
         self.highest = 0
         self._seen = 0
 
     def check(self, sequence: int) -> None:
         """ProtocolError for 0 (never sent), for what lies left of the window, and for what was seen before."""
         if sequence == 0:
-            raise ProtocolError("esp", "sequence number 0 is never sent", 4)
+            raise ProtocolError(self._layer, "sequence number 0 is never sent", 4)
         behind = self.highest - sequence
         if behind < 0:
             return
         if behind >= SIZE:
-            raise ProtocolError("esp", f"sequence {sequence} lies left of the replay window, which ends at {self.highest}", 4)
+            raise ProtocolError(self._layer, f"sequence {sequence} lies left of the replay window, which ends at {self.highest}", 4)
         if self._seen >> behind & 1:
-            raise ProtocolError("esp", f"sequence {sequence} was received before", 4)
+            raise ProtocolError(self._layer, f"sequence {sequence} was received before", 4)
 
     def mark(self, sequence: int) -> None:
         ahead = sequence - self.highest

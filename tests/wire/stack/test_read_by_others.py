@@ -22,7 +22,8 @@ from harness.wire.packet import Packet, to_ip
 
 Dial = Callable[..., Any]
 CLIENT, GATEWAY = "10.0.0.2", "203.0.113.231"
-PING = ip.build_ipv4("172.16.1.10", "172.16.1.1", ip.ICMP, ip.build_echo(ip.Echo(True, 1, 1, b"anybody there? " * 5)), identification=1)
+ECHO = ip.build_echo(ip.Echo(True, 1, 1, b"anybody there? " * 5))
+PING = ip.build_ipv4("172.16.1.10", "172.16.1.1", ip.ICMP, ECHO, identification=1)
 L2TP = ["SCCRQ", "SCCRP", "SCCCN", "ICRQ", "ICRP", "ICCN", "CDN", "StopCCN"]
 
 
