@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clients": BASE | {"wire", "devices", "strict_yaml"},
     "virtual": BASE | {"wire", "strict_yaml"},
     "simulation": BASE | {"wire", "nat", "virtual"},
+    "storm": BASE | {"clients"},
     "scenario": ALL,
     "plugin": ALL,
     "cli": ALL,

@@ -16,13 +16,15 @@ _LAYERS: dict[type[wire.Event], str] = {wire.CallDown: "L2TP session", wire.Tunn
 class Account:
     """One connection's account, from its first datagram to its one end: either FAILED, before it was up, or ENDED.
 
-    `up` and `over` say where it stands; `stage` is the last stage reached. `mtu` is the largest IP packet the peer takes, in bytes.
+    `up` and `over` say where it stands; `stage` is the last stage reached, `took` how many seconds each has taken. `mtu` is the
+    largest IP packet the peer takes, in bytes.
     """
 
     def __init__(self, started: float) -> None:
         self.up = False
         self.over = False
         self.stage: Stage | None = None
+        self.took: dict[Stage, float] = {}
         self.address: str | None = None
         self.peer: str | None = None
         self.mtu: int | None = None
@@ -93,8 +95,9 @@ class Account:
         return []
 
     def _reach(self, now: float, stage: Stage, **more: Any) -> list[Entry]:
-        took, self._since, self.stage = now - self._since, now, stage
-        return [(RecordKind.STAGE, {"stage": stage.value, "took": round(took, 6), **more})]
+        took, self._since, self.stage = round(now - self._since, 6), now, stage
+        self.took[stage] = took
+        return [(RecordKind.STAGE, {"stage": stage.value, "took": took, **more})]
 
     def _ppp_up(self, now: float, event: wire.PppUp) -> list[Entry]:
         again, self.up, self.address, self.peer = self.up, True, event.address, event.peer

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any
 
 from harness.clients.client import Client
@@ -289,14 +288,16 @@ class Play:
             client.stop_marks()
         await self.fleet.until(lambda fleet: not any(client.up and client.flow.unanswered for client in clients), REST_S)
 
-    async def dial(self, name: str, ready: asyncio.Barrier | None = None) -> None:
-        """The step "connect" and no view after it. `ready`: it dials once all who wait there have come."""
+    async def dial(self, name: str, ready: asyncio.Barrier | None = None, patience_s: float | None = None) -> None:
+        """The step "connect" and no view after it. `ready`: it dials once all who wait there have come. `patience_s`: another than
+        the bench's."""
         client = self.fleet[name]
+        patience_s = self.patience_s if patience_s is None else patience_s
         async with self.step(f"connect:{name}", name) as detail:
             if ready is not None:
                 await ready.wait()
             client.connect()
-            detail["up"] = await client.until_up(self.patience_s)
+            detail["up"] = await client.until_up(patience_s)
             if detail["up"]:
                 client.send_marks(self.marks_per_s)
                 detail["stages"] = self._stages(name)
@@ -307,15 +308,12 @@ class Play:
                 self.bus.note(f"{name} is up with {client.address}, {answer} ({took})")
             else:
                 failed = client.last.get(RecordKind.FAILED)
-                why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {self.patience_s:g} s"
+                why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {patience_s:g} s"
                 self.bus.note(f"{name} is not up: {why}")
 
     def _stages(self, name: str) -> dict[str, float]:
         """Seconds that each stage of the client's present set-up has taken."""
-        latest = (r for r in reversed(self.fleet.journal.records) if r.client == name)
-        of_now = takewhile(lambda r: r.kind is not RecordKind.STARTED, latest)
-        found = [r for r in of_now if r.kind is RecordKind.STAGE and r.data["stage"] != Stage.UP]
-        return {str(r.data["stage"]): float(r.data["took"]) for r in reversed(found)}
+        return {stage.value: took for stage, took in self.fleet[name].account.took.items() if stage is not Stage.UP}
 
     def _tunnel(self, name: str) -> int | None:
         """The gateway's own ID of the client's tunnel, as it told the client; None where there never was one in this connection."""

@@ -71,11 +71,21 @@ class Runner:
         LabError where the bench does not come up. Whatever goes wrong later is in the evidence's `trouble`.
         """
         chosen = script(scenario) if isinstance(scenario, str) else scenario
-        count = clients or chosen.clients
-        plans = chosen.plans(self.testbed.plans(count))
-        bench = self._bench(time or chosen.time)
-        gathered = bench.run(self._record(bench, chosen, variant, plans, folder))
+        plans, bench, gathered = self._play(chosen, variant, folder, clients, time)
         return self._loop.run(self._dissect(gathered, bench, chosen, variant, plans, folder, clear_expected))
+
+    def rehearse(
+        self, chosen: Script, variant: str, *, folder: Path, clients: int | None = None, time: str | None = None
+    ) -> Gathered:
+        """Plays as `play` does, and leaves the captures as they are: for what is told by the clients' own account."""
+        return self._play(chosen, variant, folder, clients, time)[2]
+
+    def _play(
+        self, chosen: Script, variant: str, folder: Path, clients: int | None, time: str | None
+    ) -> tuple[tuple[ClientPlan, ...], Bench, Gathered]:
+        plans = chosen.plans(self.testbed.plans(clients or chosen.clients))
+        bench = self._bench(time or chosen.time)
+        return plans, bench, bench.run(self._record(bench, chosen, variant, plans, folder))
 
     def _bench(self, time: str) -> Bench:
         if time not in self._benches:

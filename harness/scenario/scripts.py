@@ -2,7 +2,7 @@
 
 A script says who connects, when traffic flows, and how it ends; it does not judge. Step names are what the verdicts look for:
 "connect:c1", "hold", "idle", "delete-ipsec:c1", "gateway-close:c2", "client-close:c3", "vanish:c4", "settle", "rekey-ipsec:c1",
-"rekey-ike:c1", "nat-clears:c1", "silence:c1", "demux-off", "return:c1".
+"rekey-ike:c1", "nat-clears:c1", "silence:c1", "demux-off", "return:c1", "churn", "storm".
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from harness.scenario.nats import NATS
 from harness.scenario.populations import POPULATIONS
 from harness.scenario.rekeys import REKEYS
 from harness.scenario.script import Script
+from harness.scenario.storms import STORMS
 
-SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS)}
+SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS, *STORMS)}
 
 
 def script(name: str) -> Script:

@@ -1,0 +1,125 @@
+"""Clients that arrive faster than one by one: a storm in open loop, and the search for the rate that is still borne."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.model import RecordKind
+from harness.scenario.script import Script
+from harness.storm import plan as plans
+from harness.storm import ramp
+from harness.storm.engine import Driven, drive
+from harness.storm.meter import Measured, measure
+from harness.storm.ramp import Tried
+from harness.storm.shape import Shape
+
+if TYPE_CHECKING:
+    from harness.scenario.play import Play
+
+CLIENTS = 25
+RATE = 10.0
+HOLD_S = 8.0
+MARKS_PER_S = 0.5
+"""Hundreds of clients send it. In HOLD_S each sends four: enough to tell the silent from the living."""
+
+TELL_S = 2.0
+CALM_S = 3.0
+"""After the last of a step is up: who was established before it had time to be lost."""
+
+LEAVE_RATE = 25.0
+LEAVE_S = 30.0
+
+
+async def storm(play: Play, shape: Shape, hold_s: float) -> tuple[Measured, Driven]:
+    """All clients arrive by that shape, as the step "storm", each arrival a step "connect" within it; then traffic on all of them.
+
+    The step's detail holds how many arrived at which rate, how many came up, the others by the stage that failed, and how many
+    were dialled more than half a second late; the last is the generator's fault, and makes the run inconclusive.
+    """
+    since = len(play.fleet.journal.records)
+    names = [plan.name for plan in play.plans]
+    async with play.step("storm", arrivals=len(names), rate=shape.rate, shape=str(shape)) as detail:
+        driven = await _arrive(play, plans.storm(names, shape))
+        measured = measure(play.fleet.journal.records[since:])
+        failed = dict(measured.failed) | ({"not decided": measured.waiting} if measured.waiting else {})
+        detail.update(up=measured.up, failed=failed, late=driven.over(ramp.LATE_S), latest_s=round(driven.worst_s, 3))
+    await play.hold(hold_s)
+    return measure(play.fleet.journal.records[since:]), driven
+
+
+async def climb(play: Play, first: float, highest: float, tell: Callable[[Tried], None]) -> tuple[Tried, ...]:
+    """The search for the highest rate that is sustained (harness/storm/ramp.py): step by step all arrive and all leave."""
+    tried: tuple[Tried, ...] = ()
+    while (rate := ramp.next_rate(tried, first=first, highest=highest)) is not None:
+        names = [plan.name for plan in play.plans[: ramp.arrivals_of(rate, len(play.plans))]]
+        tried += (await _try(play, rate, names),)
+        tell(tried[-1])
+    return tried
+
+
+async def _try(play: Play, rate: float, names: Sequence[str]) -> Tried:
+    records = play.fleet.journal.records
+    since = len(records)
+    async with play.step("ramp", arrivals=len(names), rate=rate) as detail:
+        driven = await _arrive(play, plans.storm(names, Shape(rate=rate)), patience_s=2 * ramp.WITHIN_S)
+        await play.fleet.until(lambda fleet: False, CALM_S)
+        behind = [str(record.data["reason"]) for record in records[since:] if record.kind is RecordKind.IMPAIRED]
+        tried = ramp.judge(rate, measure(records[since:]), driven.worst_s, behind)
+        detail.update(outcome=tried.outcome.value, because=tried.because)
+    await _leave(play, names)
+    return tried
+
+
+async def _arrive(play: Play, plan: plans.Plan, patience_s: float | None = None) -> Driven:
+    """Until each has come up or has failed, or its patience is over."""
+    telling = asyncio.create_task(_tell(play, len(plan)))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            return await drive(play.fleet, plan, lambda move: tasks.create_task(play.dial(move.client, patience_s=patience_s)))
+    finally:
+        telling.cancel()
+
+
+async def _tell(play: Play, arrivals: int) -> None:
+    while True:
+        await asyncio.sleep(TELL_S)
+        clients = play.fleet.clients.values()
+        told = sum(client.connected for client in clients), sum(client.up for client in clients)
+        play.bus.note(f"{told[1]} of {arrivals} are up, {told[0] - told[1]} on their way")
+
+
+async def _leave(play: Play, names: Sequence[str]) -> None:
+    """All hang up, as Windows does; whoever has not gone after LEAVE_S is taken away."""
+    clients = [play.fleet[name] for name in names]
+    await play.come_to_rest(*names)
+
+    def hang_up(move: plans.Move) -> None:
+        if play.fleet[move.client].up:
+            play.fleet[move.client].disconnect()
+
+    await drive(play.fleet, plans.departure(names, Shape(rate=LEAVE_RATE)), hang_up)
+    for client in clients:
+        if client.connected and client.account.stage is None:
+            client.vanish()
+    await play.fleet.until(lambda fleet: not any(client.connected for client in clients), LEAVE_S)
+    for client in clients:
+        if client.connected:
+            client.vanish()
+
+
+async def usual(play: Play) -> None:
+    await storm(play, Shape(rate=RATE), HOLD_S)
+
+
+STORMS = (
+    Script(
+        "storm",
+        f"{CLIENTS} clients arrive at {RATE:g} a second, whatever becomes of those before",
+        CLIENTS,
+        usual,
+        any_number=True,
+        marks_per_s=MARKS_PER_S,
+    ),
+)
