@@ -324,7 +324,7 @@ def describe(session: Session, item: pytest.Item) -> None:
         testbed=session.testbed.name,
         variant="" if cast is None else cast.variant,
         scenario="" if cast is None else cast.label,
-        time_base=row.time,
+        time_base=row.time if cast is None else cast.time,
     )
 
 
@@ -343,16 +343,21 @@ def evidence(natstorm: Session, cast: Cast) -> Evidence:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, natstorm: Session, evidence: Evidence) -> Any:
-    """`judge(**options)` puts the evidence to the check of this test's behaviour: FAIL fails the test, INCONCLUSIVE is an error."""
-    from harness.verdict.checks import CHECKS
+    """`judge(**options)` puts the evidence to the check of this test's behaviour: FAIL fails the test, INCONCLUSIVE is an error.
+    Where the source is silent, what was found is recorded, and not judged."""
+    from harness.model import Outcome
+    from harness.verdict.checks import CHECKS, NOTED
 
-    marker = request.node.get_closest_marker("behaviour")
-    check = CHECKS[marker.args[0]]
+    behaviour = request.node.get_closest_marker("behaviour").args[0]
     assert natstorm.sink is not None
     sink = natstorm.sink
 
     def put(**options: Any) -> None:
         __tracebackhide__ = True
-        sink.conclude(request.node, check(evidence, **options))
+        verdict = {**CHECKS, **NOTED}[behaviour](evidence, **options)
+        if behaviour in NOTED and verdict.outcome is Outcome.PASS:
+            sink.record(request.node, verdict.facts, verdict.because)
+        else:
+            sink.conclude(request.node, verdict)
 
     return put

@@ -37,12 +37,16 @@ QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
         "demux": _of(
             "pair",
             "together",
-            Showing("together", clients=25),
-            Showing("order", VIRTUAL),
-            Showing("endings", VIRTUAL),
-            Showing("alone", VIRTUAL),
+            "storm",
+            *(Showing(name, VIRTUAL) for name in ("order", "endings", "alone")),
+            *("rekey", "rekey-storm", "return", "demux-removed", "floating-port", "port-space", "checksum", "two-nats", "mixed"),
+            *("nat-clears", "nat-timeout", "preserving", "symmetric", "alg", "single-client", "idle", "no-natt"),
+            *("cookie-helper-alone", "esp-helper-alone", "churn"),
+            *("windows-2000", "windows-2000-unpatched", "windows-98", "windows-xp", "windows-vista", "windows-10"),
         ),
-        "plain": _of("pair", Showing("order", VIRTUAL)),
+        "plain": _of("pair", Showing("order", VIRTUAL), "eviction", "no-nat"),
+        "default": _of(Showing("pair", VIRTUAL)),
+        "clear": _of("clear"),
     },
 }
 """By the gateway's `os` and variant; --all-variants and --variant take all that there are."""

@@ -13,7 +13,7 @@ from harness.clients.account import Account
 from harness.clients.flow import Entry, Flow
 from harness.clients.waiting import Waiters
 from harness.errors import UsageError
-from harness.model import ClientPlan, Record, RecordKind
+from harness.model import ClientPlan, Record, RecordKind, Stage
 from harness.wire import events as wire
 
 STALLED = 50  # ticks in a row that leave the deadline in the past: a defect of the stack, not patience
@@ -81,8 +81,9 @@ class Client:
     `life` counts connections; `until` and `count` look at the present one.
     """
 
-    def __init__(self, plan: ClientPlan, nonce: bytes, keeper: Keeper, mru: int) -> None:
-        """`mru` is the largest packet, in bytes, that its own link takes; the peer may want smaller ones."""
+    def __init__(self, plan: ClientPlan, nonce: bytes, keeper: Keeper, mru: int, lacks: str | None = None) -> None:
+        """`mru` is the largest packet, in bytes, that its own link takes; the peer may want smaller ones. `lacks` is why it cannot
+        dial at all."""
         self.plan = plan
         self.name = plan.name
         self.packed = IPv4Address(plan.address).packed
@@ -92,6 +93,7 @@ class Client:
         self.account = Account(0.0)
         self.last: dict[RecordKind, Record] = {}  # the latest record of each kind in this life
         self._mru = mru
+        self._lacks = lacks
         self._keeper = keeper
         self._stack: Stack | None = None
         self._started = False
@@ -126,6 +128,10 @@ class Client:
         self._counts = Counter()
         self._started = False
         self.flow.renew()
+        if self._lacks is not None:
+            self.state = State.IDLE
+            self._write(now, RecordKind.FAILED, {"stage": Stage.MAIN_MODE, "reason": self._lacks})
+            return
         stack = self._stack = self._keeper.build(self.plan)
         self._do(stack.start)
 

@@ -100,7 +100,7 @@ class Fleet:
         """A client for this plan, not connected yet. UsageError where its name or address is taken, or where
         nothing carries for its site."""
         looks = personality.load(plan.personality)
-        client = Client(plan, self.nonce, self, looks.mru)
+        client = Client(plan, self.nonce, self, looks.mru, looks.lacks)
         place = (plan.site, client.packed)
         if plan.name in self.clients or place in self._by_address:
             raise UsageError(f"two clients are called {plan.name} or have the address {plan.address} at site {plan.site}")

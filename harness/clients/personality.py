@@ -42,10 +42,12 @@ PPP_KEYS = ("mru", "accept", "echo_s", "echo_misses", "request_dns", "retransmit
 @dataclass(frozen=True, slots=True)
 class Personality:
     """One personality file's content. `host_name` may hold `{number}`; `correlation_id` asks for a fresh one a connection. Without
-    `ipsec` L2TP goes in the clear. `l2tp_port` is the client's own UDP port."""
+    `ipsec` L2TP goes in the clear. `l2tp_port` is the client's own UDP port. `lacks` says why it does not
+    dial at all."""
 
     name: str
     title: str
+    lacks: str | None
     ipsec: bool
     vendor_ids: tuple[bytes, ...]
     identity: str
@@ -150,7 +152,7 @@ def clear_ports() -> tuple[int, ...]:
 
 def read(path: Path) -> Personality:
     """Reads one personality file, strictly."""
-    top = _whole(path).mapping("title", "ipsec", "ike", "esp", "l2tp", "ppp")
+    top = _whole(path).mapping("title", "lacks", "ipsec", "ike", "esp", "l2tp", "ppp")
     ike = top["ike"].mapping(*IKE_KEYS)
     esp = top["esp"].mapping(*ESP_KEYS)
     l2tp = top["l2tp"].mapping(*L2TP_KEYS)
@@ -159,6 +161,7 @@ def read(path: Path) -> Personality:
     return Personality(
         name=path.stem,
         title=top["title"].text(),
+        lacks=top["lacks"].optional(At.text),
         ipsec=top["ipsec"].boolean(),
         vendor_ids=ike["vendor_ids"].items(At.octets),
         identity=_identity(ike["identity"]),

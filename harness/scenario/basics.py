@@ -13,6 +13,8 @@ IDLE_S = 22.0
 """A Windows client sends its NAT-keepalive after 20 s without traffic, the default of RFC 3948 section 4; one that does not, and is
 this long idle, is beyond any doubt about its timer."""
 
+LONG_IDLE_S = 900.0
+
 
 async def pair(play: Play) -> None:
     """Client 1 alone for a while, then client 2 beside it; traffic on both; both leave as Windows leaves."""
@@ -32,6 +34,14 @@ async def alone(play: Play) -> None:
     await play.idle(IDLE_S)
     await play.hold(HOLD_S / 2)
     await play.client_close("c1")
+
+
+async def idle(play: Play) -> None:
+    """One client that has nothing to say for a quarter of an hour."""
+    await play.connect("c1")
+    await play.hold(HOLD_S)
+    await play.idle(LONG_IDLE_S)
+    await play.hold(HOLD_S)
 
 
 async def order(play: Play) -> None:
@@ -71,6 +81,7 @@ async def endings(play: Play) -> None:
 BASICS = (
     Script("alone", "one client", 1, alone),
     Script("pair", "two clients, one after the other", 2, pair),
+    Script("idle", "one client, idle for a quarter of an hour", 1, idle, time="virtual", overrun_s=1200.0),
     Script("order", "clients 2, 1, 3 in this order", 3, order),
     Script("together", "all clients at once", 6, together, any_number=True),
     Script(

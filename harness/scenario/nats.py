@@ -44,6 +44,7 @@ NATS = (
         nat_timeout,
         time="virtual",
         nat="timer-30",
+        gateway={"echo": 600.0, "hello": 600.0},  # or the gateway itself would keep the mapping alive
         overrides={"c1": {"personality": "no-keepalive"}},
     ),
     Script("preserving", "a NAT that keeps source ports where it can", 2, pair, time="virtual", nat="preserving"),
@@ -52,5 +53,14 @@ NATS = (
     Script("cookie-helper-alone", "the same with one client", 1, alone, time="virtual", nat="cookie-helper"),
     Script("esp-helper", "a NAT that guesses whose ESP comes back", 2, pair, time="virtual", nat="esp-helper"),
     Script("esp-helper-alone", "the same with one client", 1, alone, time="virtual", nat="esp-helper"),
+    Script(
+        "single-client",
+        "a NAT that lets one client's ESP through, and clients that speak no NAT traversal",
+        2,
+        pair,
+        time="virtual",
+        nat="single-client",
+        personality="windows2000-unpatched",
+    ),
     Script("alg", "a NAT that puts its address into payloads", 2, pair, time="virtual", nat="alg"),
 )

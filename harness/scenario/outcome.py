@@ -9,6 +9,7 @@ from harness.model import Evidence, Verdict
 from harness.report.blame import headline
 from harness.report.story import Headline
 from harness.verdict import mapping, story, survivors
+from harness.verdict.blame import who_is_to_blame
 
 
 def sum_up(evidence: Evidence) -> tuple[dict[str, Verdict], Headline]:
@@ -19,8 +20,11 @@ def sum_up(evidence: Evidence) -> tuple[dict[str, Verdict], Headline]:
         "nothing in clear": mapping.nothing_crosses_in_clear(evidence),
         "mappings": mapping.mappings_last(evidence),
     }
+    drawn = headline(evidence, verdicts)
+    box = None if evidence.trouble else who_is_to_blame(evidence).box
     head = replace(
-        headline(evidence, verdicts),
+        drawn,
+        blame=drawn.blame or (() if box is None else (box,)),
         sentence=" ".join(story.tell(evidence)),
         ended=tuple(story.ended_by_script(evidence)),
         remark=linux_config.remark(evidence.variant),

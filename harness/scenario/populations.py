@@ -7,7 +7,6 @@ from harness.scenario.script import Script
 
 BUILDS = {
     "windows-2000": "windows2000",
-    "windows-2000-unpatched": "windows2000-unpatched",
     "windows-xp": "windowsxp",
     "windows-vista": "windowsvista",
     "windows-10": "windows10",
@@ -17,6 +16,23 @@ that is known here."""
 
 POPULATIONS = (
     *(Script(name, f"two clients as {build}", 2, pair, time="virtual", personality=build) for name, build in BUILDS.items()),
+    Script(
+        "windows-2000-unpatched",
+        "Windows 2000 without the update that brought NAT traversal, behind a NAT that knows ports only",
+        2,
+        pair,
+        time="virtual",
+        nat="ports-only",
+        personality="windows2000-unpatched",
+    ),
+    Script(
+        "windows-98",
+        "Windows 98, which has no client to dial with, beside one that has",
+        2,
+        pair,
+        time="virtual",
+        overrides={"c1": {"personality": "windows98"}},
+    ),
     Script(
         "no-natt",
         "a client that announces no NAT traversal, without a NAT",

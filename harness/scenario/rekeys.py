@@ -24,9 +24,10 @@ async def rekey(play: Play) -> None:
     await play.hold(HOLD_S)
     await play.rekey_ipsec("c2", by="gateway")
     await play.hold(HOLD_S)
-    await play.rekey_ike("c1", by="client")
-    await play.hold(HOLD_S)
-    await play.rekey_ike("c2", by="gateway")
+    for name, by in (("c1", "client"), ("c2", "gateway")):
+        await play.rekey_ike(name, by=by)
+        await play.hold(HOLD_S)
+        await play.rekey_ipsec(name, by=by)  # an ESP SA under the new ISAKMP SA
     await play.hold(5 * HOLD_S)
     await play.client_close("c2")
     await play.hold(HOLD_S)

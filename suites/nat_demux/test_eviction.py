@@ -30,3 +30,21 @@ def test_gateway_cannot_tell_the_clients_apart(judge):
 @pytest.mark.plays("order", on=["plain-user", "plain"])
 def test_only_the_last_comer_receives(judge):
     judge()
+
+
+@pytest.mark.behaviour("DMX-03")
+@pytest.mark.plays("eviction", on=["plain"])
+def test_cut_off_clients_uplink_still_decrypts(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-08")
+@pytest.mark.plays("pair", on=["default"])
+def test_a_fresh_configuration_has_the_fault(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-09")
+@pytest.mark.plays("demux-removed", on=["demux"])
+def test_removal_brings_the_fault_back(judge):
+    judge()

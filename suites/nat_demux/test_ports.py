@@ -52,3 +52,39 @@ def test_destination_port_selects_the_sa(judge):
 @pytest.mark.plays("pair", "together", on=DEMUX)
 def test_translated_ports_stay_inside_the_gateway(judge):
     judge()
+
+
+@pytest.mark.behaviour("DMX-13")
+@pytest.mark.plays("pair", "rekey", on=["demux"])
+def test_the_port_is_there_before_l2tp_hears_of_the_client(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-18")
+@pytest.mark.plays("return", on=["demux"])
+def test_a_freed_port_is_nobodys_who_lives(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-19")
+@pytest.mark.plays("return", on=["demux"])
+def test_a_returning_client_takes_nobodys_port(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-23")
+@pytest.mark.plays("pair", "rekey", on=["demux"])
+def test_the_port_is_translated_back_before_encryption(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-26")
+@pytest.mark.plays("floating-port", on=["demux"])
+def test_a_clients_own_port_1024_does_not_clash(judge):
+    judge()
+
+
+@pytest.mark.behaviour("DMX-77")
+@pytest.mark.plays("port-space", on=["demux"])
+def test_one_client_more_than_there_are_ports_is_refused(judge):
+    judge(last=1027)

@@ -19,3 +19,15 @@ def test_nat_d_shows_the_nat(judge):
 @pytest.mark.plays("pair")
 def test_both_know_of_the_nat_after_mm4(judge):
     judge()
+
+
+@pytest.mark.behaviour("NTT-02")
+@pytest.mark.plays("no-natt", on=["demux"])
+def test_nat_d_only_if_both_announce(judge):
+    judge()
+
+
+@pytest.mark.behaviour("NTT-09")
+@pytest.mark.plays("no-nat", on=["plain"])
+def test_without_a_nat_nothing_floats(judge):
+    judge()
