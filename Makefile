@@ -9,13 +9,19 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify test lint bench setup lock clean
+.PHONY: help qualify prove test lint bench setup lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-qualify: setup   ## the suites against the Linux gateway, and the report (ARGS="-k DMX-07" narrows it)
-	$(BIN)/natstorm qualify --testbed testbeds/linux.yaml $(ARGS)
+qualify: setup   ## the suites on the virtual and the Linux gateway, a report each (ARGS="-k DMX-07" narrows it, --testbed F chooses)
+	@$(if $(findstring --testbed,$(ARGS)),$(BIN)/natstorm qualify $(ARGS),status=0; \
+		$(BIN)/natstorm qualify $(ARGS) || status=$$?; \
+		$(BIN)/natstorm qualify --testbed testbeds/linux.yaml $(ARGS) || status=$$?; \
+		exit $$status)
+
+prove: setup     ## break every mechanism in turn: which test notices? Takes up where it was (ARGS="--fault NAME" narrows it)
+	$(BIN)/natstorm prove $(ARGS)
 
 test: setup      ## the project's own tests, two at a time: those with a real gateway wait more than they work
 	$(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
