@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, set_up, userland_nat
+from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, set_up, storm, userland_nat
 
 BUDGET_MS = 6.0
 """CPU of one full set-up with MODP2048, this side only."""
@@ -52,6 +52,17 @@ def nat(figures: dict[str, object]) -> bool:
     return paced.lost > 0
 
 
+def growth(figures: dict[str, object]) -> bool:
+    """Measures what a set-up costs among few and among many clients and prints it; whether it grows by more than it may."""
+    found = storm.measure()
+    print(
+        f"a set-up in a storm of {storm.MANY}: {found.many_ms:.2f} ms of CPU,"
+        f" {found.ratio:.2f} times that in a storm of {storm.FEW} ({found.few_ms:.2f} ms)"
+    )
+    figures |= {"storm_few_ms": found.few_ms, "storm_many_ms": found.many_ms, "storm_ratio": found.ratio}
+    return found.ratio > storm.TOLERANCE
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--clients", type=int, default=200, help="set-ups to take the mean of (default: 200)")
@@ -73,6 +84,7 @@ def main() -> int:
     line, bare = marked_traffic.journal_line(50_000)
     print(f"one mark sent, answered and journalled: {mark:.0f} µs of CPU (mean of {count})")
     print(f"one journal line: {line:.1f} µs, a bare write() of it {bare:.1f} µs, ratio {line / bare:.2f}")
+    over |= growth(figures)
     over |= nat(figures)
     over |= correlation(figures)
     figures |= {"mark_us": mark, "journal_line_us": line, "bare_write_us": bare}
@@ -81,6 +93,7 @@ def main() -> int:
             json.dump(figures, file, indent=1)
     if over:
         print(f"over budget: a set-up with MODP2048 may cost {BUDGET_MS} ms of CPU,")
+        print(f"             and among {storm.MANY} clients {storm.TOLERANCE} times as much as among {storm.FEW},")
         print(f"             and the userland NAT loses nothing at {NAT_RATE} packets/s,")
         print(f"             and a thousand SAs are told apart in {CORRELATED_S} s")
     return int(over)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,13 @@ async def connect(fleet: Fleet, numbers: range, personality: str) -> None:
             raise NatstormError(f"not all clients came up: {failed}")
 
 
-def measure(clients: int, personality: str, group: str, encryption: str, warm_up: int = 2 * AT_ONCE) -> SetUp:
+Connect = Callable[[Fleet, range, str], Awaitable[None]]
+"""Has the clients of these numbers and of that personality up when it returns."""
+
+
+def measure(
+    clients: int, personality: str, group: str, encryption: str, warm_up: int = 2 * AT_ONCE, connect: Connect = connect
+) -> SetUp:
     async def play() -> SetUp:
         with tempfile.TemporaryDirectory() as folder, Journal(Path(folder), RunClock.fix()) as journal:
             async with Fleet(carriers=[Transport(open_ports())], journal=journal) as fleet:
