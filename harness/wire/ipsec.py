@@ -8,7 +8,7 @@ ESP holds the UDP datagram, in tunnel mode a whole IP packet between the two hos
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from harness.errors import ProtocolError
 from harness.wire import events, ip
@@ -56,11 +56,11 @@ class Carrier(Protocol):
     def delete_ipsec(self, now: float) -> None: ...
 
 
-def carrier(config: StackConfig, entropy: Entropy) -> Carrier:
-    """The one that the configuration asks for."""
+def carrier(config: StackConfig, entropy: Entropy, ipsec: type[Ipsec]) -> Carrier:
+    """The one that the configuration asks for: `ipsec`, or none."""
     if config.ike is None:
         return NoIpsec(config.l2tp_port)
-    return Ipsec(replace(config.ike, l2tp_port=config.l2tp_port), entropy, checksummed=config.udp_checksum == "full")
+    return ipsec(replace(config.ike, l2tp_port=config.l2tp_port), entropy, checksummed=config.udp_checksum == "full")
 
 
 class Ipsec:
@@ -70,6 +70,10 @@ class Ipsec:
     can mend inside ESP; a sender may leave it out (RFC 3948 §3.1.2).
     """
 
+    ike_type: ClassVar[type[IkeCore]] = IkeCore
+    inbound_type: ClassVar[type[InboundSa]] = InboundSa
+    outbound_type: ClassVar[type[OutboundSa]] = OutboundSa
+
     def __init__(self, config: IkeConfig, entropy: Entropy, *, checksummed: bool = True) -> None:
         if config.ah_proposals:
             raise ValueError("AH covers the IP header, which this stack does not write")
@@ -77,7 +81,7 @@ class Ipsec:
         self.pairs: dict[int, tuple[InboundSa, OutboundSa, str]] = {}
         self._entropy = entropy
         self._checksummed = checksummed
-        self._ike = IkeCore(config, entropy)
+        self._ike = self.ike_type(config, entropy)
         self._here = ip.packed(config.address)
         self._there = ip.packed(config.peer_address)
         self._identification = 0  # of the last inner IP packet, in tunnel mode
@@ -97,14 +101,17 @@ class Ipsec:
         return taken
 
     def take_events(self) -> list[events.Event]:
+        self._hear()
         told, self._events = self._events, []
+        return told
+
+    def _hear(self) -> None:
         for event in self._ike.take_events():
             if isinstance(event, events.EspUp):
                 self._install(event)
             elif isinstance(event, events.EspDown):
                 self.pairs.pop(event.spi_in, None)
-            told.append(event)
-        return told
+            self._events.append(event)
 
     def start(self, now: float) -> None:
         self._ike.start(now)
@@ -128,7 +135,8 @@ class Ipsec:
         """Into the newest outbound SA. Without one the message is lost, as it is under an IPsec policy."""
         if not self.pairs:
             return
-        spi_in, (_, outbound, encapsulation) = next(reversed(self.pairs.items()))
+        spi_in = self._spi_for_sending()
+        _, outbound, encapsulation = self.pairs[spi_in]
         ports = self.config.l2tp_port, L2TP_PORT
         datagram = ip.build_udp(self._here, self._there, *ports, message, checksummed=self._checksummed)
         try:
@@ -142,6 +150,10 @@ class Ipsec:
             self._datagrams.append(events.Datagram(0, 0, sealed, ESP))
         self._ike.note_traffic(now, received=False)
         self._ike.spend(now, spi_in, outbound.octets)
+
+    def _spi_for_sending(self) -> int:
+        """The inbound SPI of the pair that the next packet goes into."""
+        return next(reversed(self.pairs))
 
     def _wrapped(self, encapsulation: str, datagram: bytes) -> tuple[int, bytes]:
         """(next header, what ESP holds)."""
@@ -168,16 +180,20 @@ class Ipsec:
         if protocol != ip.UDP:
             raise ProtocolError("stack", f"IP protocol {protocol} is not served")
         if local_port == IKE_PORT:
-            self._ike.receive(now, payload, IKE_PORT)
+            self._isakmp(now, payload, IKE_PORT)
         elif local_port == self.config.l2tp_port:
             raise ProtocolError("stack", f"L2TP in the clear came to port {local_port}, where the policy asks for IPsec")
         elif local_port != NATT_PORT:
             raise ProtocolError("stack", f"port {local_port} is not served")
         elif payload[:4] == MARKER:
-            self._ike.receive(now, payload[4:], NATT_PORT)
+            self._isakmp(now, payload[4:], NATT_PORT)
         elif payload != KEEPALIVE:
             return self._open(now, payload, in_udp=True)
         return None
+
+    def _isakmp(self, now: float, message: bytes, local_port: int) -> None:
+        self._ike.receive(now, message, local_port)
+        self._hear()  # the SAs that it brings are wanted for the very next packet
 
     def _open(self, now: float, packet: bytes, *, in_udp: bool) -> bytes | None:
         spi = spi_of(packet)
@@ -208,8 +224,8 @@ class Ipsec:
     def _install(self, event: events.EspUp) -> None:
         names = event.encryption, event.authentication
         self.pairs[event.spi_in] = (
-            InboundSa(event.spi_in, *names, event.key_in, event.auth_key_in),
-            OutboundSa(event.spi_out, *names, event.key_out, event.auth_key_out, self._entropy),
+            self.inbound_type(event.spi_in, *names, event.key_in, event.auth_key_in),
+            self.outbound_type(event.spi_out, *names, event.key_out, event.auth_key_out, self._entropy),
             event.encapsulation,
         )
 
