@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import ClassVar
 
 from harness.errors import ProtocolError
 from harness.wire import events, ip
 from harness.wire.config import Entropy, StackConfig
-from harness.wire.ipsec import carrier
+from harness.wire.ipsec import Ipsec, carrier
 from harness.wire.l2tp import Frame, L2tpCore
 from harness.wire.ppp import PppCore
 
@@ -53,10 +54,14 @@ _OVER = frozenset((State.IDLE, State.ENDED, State.SILENT))
 class ClientStack:
     """One connection, from the first main-mode message to the last Delete. Not to be started twice."""
 
+    ipsec_type: ClassVar[type[Ipsec]] = Ipsec
+    l2tp_type: ClassVar[type[L2tpCore]] = L2tpCore
+    ppp_type: ClassVar[type[PppCore]] = PppCore
+
     def __init__(self, config: StackConfig, entropy: Entropy) -> None:
-        self._ipsec = carrier(config, entropy)
-        self._l2tp = L2tpCore(config.l2tp, entropy)
-        self._ppp = PppCore(config.ppp, entropy)
+        self._ipsec = carrier(config, entropy, self.ipsec_type)
+        self._l2tp = self.l2tp_type(config.l2tp, entropy)
+        self._ppp = self.ppp_type(config.ppp, entropy)
         self._protected = config.ike is not None
         self._datagrams: list[events.Datagram] = []
         self._events: list[events.Event] = []

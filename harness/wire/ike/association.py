@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from typing import ClassVar
 
 from harness.wire.config import Entropy, IkeConfig
 from harness.wire.events import EspDown, Failed, IkeDown, Refused, RekeyFailed
@@ -22,11 +24,14 @@ OVERLAP_S = 10.0  # a replaced SA still receives for so long; who began the new 
 PATIENCE_S = 30.0  # and so long the other side waits for that Delete
 RETRY_S = 10.0  # after a rekey that came to nothing
 LOWEST_SPI = 256  # those below are reserved (RFC 2406 §2.1)
-_EXCHANGES: dict[str, type[Phase1]] = {"main": MainMode, "aggressive": AggressiveMode}
 
 
 class Association:
     """Oldest first in every list. Plain state: `IkeCore` and `Inbound` are its two users."""
+
+    phase_1_types: ClassVar[Mapping[str, type[Phase1]]] = {"main": MainMode, "aggressive": AggressiveMode}
+    quick_mode_type: ClassVar[type[QuickMode]] = QuickMode
+    liveness_type: ClassVar[type[dpd.Liveness]] = dpd.Liveness
 
     def __init__(self, config: IkeConfig, entropy: Entropy) -> None:
         self.config = config
@@ -38,7 +43,7 @@ class Association:
         self.quick: list[QuickMode] = []
         self.pairs: list[EspPair] = []
         self.gone: deque[bytes] = deque(maxlen=MAX_GONE)
-        self.liveness = dpd.Liveness(config.dpd_s, config.schedule, int.from_bytes(entropy(4)) >> 1)
+        self.liveness = self.liveness_type(config.dpd_s, config.schedule, int.from_bytes(entropy(4)) >> 1)
         self.behind_nat = False  # we are, by the newest SA, and so have a mapping to keep open
         self.want_pair = False  # a quick mode is to follow as soon as there is an ISAKMP SA
         self._ever_up = False
@@ -53,14 +58,14 @@ class Association:
         if any(run.initiator for run in self.main):
             return
         floated = bool(self.sas) and self.sas[-1].floated  # a rekey never goes back to port 500 (RFC 3947 §4)
-        run = self.new_main(_EXCHANGES[self.config.exchange], initiator=True, floated=floated, rekey=rekey)
+        run = self.new_main(self.config.exchange, initiator=True, floated=floated, rekey=rekey)
         self.main.append(run)
         run.start(now)
 
-    def new_main(self, exchange: type[Phase1], *, initiator: bool, floated: bool, rekey: bool) -> Phase1:
+    def new_main(self, exchange: str, *, initiator: bool, floated: bool, rekey: bool) -> Phase1:
         contact = self.config.initial_contact and not (self.sas or self.pairs)
         tools = self.config, self.entropy, self.outbox
-        return exchange(*tools, initiator=initiator, floated=floated, rekey=rekey, contact=contact)
+        return self.phase_1_types[exchange](*tools, initiator=initiator, floated=floated, rekey=rekey, contact=contact)
 
     def begin_quick(self, now: float) -> None:
         """Under the newest ISAKMP SA; where there is none, main mode comes first."""
@@ -79,7 +84,7 @@ class Association:
         taken = {pair.spi_in for pair in self.pairs} | {run.spi_in for run in self.quick}
         while spi in taken or int.from_bytes(spi) < LOWEST_SPI:
             spi = (int.from_bytes(spi) + LOWEST_SPI & 0xFFFFFFFF).to_bytes(4)
-        return QuickMode(
+        return self.quick_mode_type(
             self.config,
             self.entropy,
             self.outbox,

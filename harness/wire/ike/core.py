@@ -6,6 +6,8 @@ No bytes from outside raise anything: what is refused becomes a Refused event an
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from harness.errors import ProtocolError
 from harness.wire.config import Entropy, IkeConfig
 from harness.wire.events import Datagram, Event, Refused
@@ -17,11 +19,14 @@ from harness.wire.ike.sa import spend
 
 
 class IkeCore:
-    """See the module. `now` never goes back; `local_port` is the port (500 or 4500) at which a message came in."""
+    """See the module. `now` never goes back; `local_port` is the port (500 or 4500) at which a message came in. Here and below, an
+    attribute …_type is the class of a part: a subclass puts another in its place."""
+
+    association_type: ClassVar[type[Association]] = Association
 
     def __init__(self, config: IkeConfig, entropy: Entropy) -> None:
         self.config = config
-        self._all = Association(config, entropy)
+        self._all = self.association_type(config, entropy)
         self._inbound = Inbound(self._all)
 
     # What the owner takes out
@@ -122,9 +127,11 @@ class IkeCore:
         self._all.sweep(now)
         keepalive = self._keepalive_at()
         if keepalive is not None and keepalive <= now:
-            outbox = self._all.outbox
-            outbox.datagrams.append(Datagram(registry.PORT_NATT, registry.PORT_NATT, registry.KEEPALIVE))
-            outbox.sent_at = now
+            self._keep_alive(now)
+
+    def _keep_alive(self, now: float) -> None:
+        self._all.outbox.datagrams.append(Datagram(registry.PORT_NATT, registry.PORT_NATT, registry.KEEPALIVE))
+        self._all.outbox.sent_at = now
 
     def _tick_sas(self, now: float) -> None:
         for sa in list(self._all.sas):

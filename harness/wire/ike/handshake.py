@@ -66,7 +66,7 @@ class Handshake:
 
     def __copy__(self) -> Handshake:
         """As copy.copy would do of itself, at half the cost; every message taken needs one."""
-        twin = object.__new__(Handshake)
+        twin = object.__new__(type(self))
         for name in Handshake.__slots__:
             setattr(twin, name, getattr(self, name))
         return twin

@@ -8,17 +8,15 @@ from __future__ import annotations
 from harness.errors import ProtocolError
 from harness.wire.events import Refused
 from harness.wire.ike import dpd, registry
-from harness.wire.ike.aggressive_mode import AggressiveMode
 from harness.wire.ike.association import Association
 from harness.wire.ike.informational import report_notifications, unseal
-from harness.wire.ike.main_mode import MainMode
 from harness.wire.ike.message import HEADER_SIZE, Header, every, read_header, read_payloads
 from harness.wire.ike.payloads import Deletion, Notification
 from harness.wire.ike.phase_1 import Phase1
 from harness.wire.ike.quick_mode_table import State as QuickState
 from harness.wire.ike.sa import IkeSa
 
-_PHASE_1: dict[int, type[Phase1]] = {mode.exchange: mode for mode in (MainMode, AggressiveMode)}
+_PHASE_1 = {registry.EXCHANGE_MAIN: "main", registry.EXCHANGE_AGGRESSIVE: "aggressive"}
 MAX_HALF_OPEN = 4  # main or aggressive modes begun by the peer and not yet finished
 MAX_ANSWERED = 16  # informational messages remembered per SA
 

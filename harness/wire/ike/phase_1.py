@@ -49,6 +49,7 @@ class Phase1(ABC):
     table: ClassVar[Table[Any, Any, Any]]
     both_repeat: ClassVar[bool]
     """Whether a responder sends its message again of itself: nothing else brings back a lost last message of the initiator's."""
+    handshake_type: ClassVar[type[Handshake]] = Handshake
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Phase1(ABC):
         self.give_up_at: float | None = None  # who has no timer per message does not wait for ever either
         self._outbox = outbox
         self._machine = Machine(self.table)
-        self._told = Handshake(config, entropy, initiator=initiator)
+        self._told = self.handshake_type(config, entropy, initiator=initiator)
         self._seen: list[bytes] = []  # messages taken, at most three; the last reply answers the last of them
         self._reply: tuple[bytes, bool] | None = None
         self._sent = ""

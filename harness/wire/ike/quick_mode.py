@@ -144,7 +144,10 @@ class QuickMode:
 
     def _run(self, now: float, event: Event) -> None:
         for action in self._machine.fire(event):
-            _ACTIONS[action](self, now)
+            self._act(action, now)
+
+    def _act(self, action: Action, now: float) -> None:
+        _ACTIONS[action](self, now)
 
     def _open(self, event: Event, header: Header, data: bytes) -> bytes:
         """Decrypts and authenticates; returns the last cipher block."""

@@ -3,7 +3,7 @@ answers the first SCCRQ (LNS). Calls may be placed from either end."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from harness.errors import ProtocolError
 from harness.wire import events
@@ -47,15 +47,14 @@ class L2tpCore:
         "_calls", "_channel", "_closing", "_config", "_end", "_entropy", "_events", "_failed", "_handshake", "_heard", "_lasting",
         "_opener", "_packets", "_tunnel", "_was_up", "tunnel_local", "tunnel_remote",
     )  # fmt: skip
+    channel_type: ClassVar[type[Channel]] = Channel
 
-    def __init__(
-        self, config: L2tpConfig, entropy: Entropy, *, tunnel_id: int | None = None, refuse: Result | None = None
-    ) -> None:
+    def __init__(self, config: L2tpConfig, entropy: Entropy, *, tunnel_id: int | None = None, refuse: Result | None = None) -> None:
         offer.check(config)
         self._config = config
         self._entropy = entropy
         self._tunnel = Machine(tunnel.TABLE)
-        self._channel = Channel(config.schedule)
+        self._channel = self.channel_type(config.schedule)
         self._packets: list[bytes] = []
         self._events: list[events.Event] = []
         self.tunnel_local = int.from_bytes(entropy(2)) % 0xFFFF + 1 if tunnel_id is None else tunnel_id  # never 0 (§5.3)
@@ -337,7 +336,7 @@ class L2tpCore:
                 case tunnel.Action.END_SESSION:
                     self._calls.every(session.Event.TUNNEL_DOWN)
                 case tunnel.Action.BEGIN_AGAIN:
-                    self._channel = Channel(self._config.schedule)
+                    self._channel = self.channel_type(self._config.schedule)
                     self._opener = False
                     self._handshake.begin_again()
                 case tunnel.Action.CLEAN_UP:
