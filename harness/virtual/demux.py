@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 
+L2TP_PORT = 1701
+
+
 class PortAllocator(Protocol):
     """Gives each port to one holder at a time."""
 
@@ -24,22 +27,34 @@ class PortAllocator(Protocol):
     def free(self, port: int) -> None: ...
 
 
+class Fresh:
+    """The ports of a range that nobody has had yet, in order. 1701 is none of them: by that, and the same address, L2TP knows a
+    client without a port of its own."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._ports = deque(port for port in range(first, last + 1) if port != L2TP_PORT)
+
+    def __bool__(self) -> bool:
+        return bool(self._ports)
+
+    def take(self) -> int:
+        return self._ports.popleft()
+
+
 class NextPort:
     """Ports in order, each once; when all have been given, the one that has been free for longest."""
 
     def __init__(self, first: int, last: int) -> None:
-        self._fresh = first
-        self._last = last
+        self._fresh = Fresh(first, last)
         self._freed: deque[int] = deque()
 
     @property
     def exhausted(self) -> bool:
-        return self._fresh > self._last and not self._freed
+        return not self._fresh and not self._freed
 
     def give(self) -> int | None:
-        if self._fresh <= self._last:
-            self._fresh += 1
-            return self._fresh - 1
+        if self._fresh:
+            return self._fresh.take()
         return self._freed.popleft() if self._freed else None
 
     def free(self, port: int) -> None:
@@ -50,21 +65,17 @@ class LowestFreePort:
     """The lowest port that nobody holds."""
 
     def __init__(self, first: int, last: int) -> None:
-        self._fresh = first
-        self._last = last
+        self._fresh = Fresh(first, last)
         self._freed: list[int] = []
 
     @property
     def exhausted(self) -> bool:
-        return self._fresh > self._last and not self._freed
+        return not self._fresh and not self._freed
 
     def give(self) -> int | None:
         if self._freed:
             return heapq.heappop(self._freed)
-        if self._fresh <= self._last:
-            self._fresh += 1
-            return self._fresh - 1
-        return None
+        return self._fresh.take() if self._fresh else None
 
     def free(self, port: int) -> None:
         heapq.heappush(self._freed, port)

@@ -19,8 +19,8 @@ from harness.virtual.sadb import NewestByAddressAndPort
 @pytest.mark.parametrize("policy", ["next", "lowest-free"])
 def test_the_whole_port_range_and_not_one_more(policy) -> None:
     allocator = demux.allocator(policy, 1024, 65535)
-    given = [allocator.give() for _ in range(64512)]
-    assert given == list(range(1024, 65536))
+    given = [allocator.give() for _ in range(64511)]
+    assert given == [port for port in range(1024, 65536) if port != 1701]
     assert allocator.exhausted
     assert allocator.give() is None
     allocator.free(30000)
