@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from harness.clients.account import Account
 from harness.clients.flow import Entry, Flow
+from harness.clients.machine import Began
 from harness.clients.waiting import Waiters
 from harness.errors import UsageError
 from harness.model import ClientPlan, Record, RecordKind, Stage
@@ -191,6 +192,11 @@ class Client:
 
     # What its fleet tells it
 
+    def stirred(self) -> None:
+        """Its stack has something to say by itself."""
+        if self._stack is not None:
+            self._do(lambda now: None)
+
     def receive(self, now: float, port: int, payload: bytes, protocol: int = 17) -> None:
         """`port` is the local UDP port, or 0 where the payload is that of an IP packet of another `protocol`."""
         if self._stack is not None:
@@ -279,9 +285,7 @@ class Client:
         while True:
             datagrams = stack.take_datagrams()
             for datagram in datagrams:
-                if not self._started:
-                    self._started = True
-                    self._write(now, RecordKind.STARTED, {})
+                self._begin(now)
                 self._keeper.send(self, datagram)
             events = stack.take_events()
             for event in events:
@@ -298,6 +302,11 @@ class Client:
                 self._changed()
         self._wake_at(deadline)
 
+    def _begin(self, now: float) -> None:
+        if not self._started:
+            self._started = True
+            self._write(now, RecordKind.STARTED, {})
+
     def _hear(self, now: float, stack: Stack, event: wire.Event) -> None:
         if isinstance(event, wire.IpPacket):
             heard = self.flow.hear(now, event.packet, self.account.address)
@@ -310,6 +319,9 @@ class Client:
             return
         if isinstance(event, wire.Strange):
             self._strange(now, event)
+            return
+        if isinstance(event, Began):
+            self._begin(now)
             return
         if isinstance(event, wire.IkeUp | wire.EspUp):
             self._keeper.keys(now, self.plan, event)

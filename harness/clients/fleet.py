@@ -24,6 +24,7 @@ from harness.clients.carrier import Arrival, Carrier
 from harness.clients.client import Client, Stack
 from harness.clients.deadlines import Deadlines
 from harness.clients.journal import Journal
+from harness.clients.machine import Machine, MachineStack
 from harness.clients.marks import NONCE
 from harness.clients.waiting import Waiters
 from harness.errors import NatstormError, UsageError
@@ -46,7 +47,8 @@ def simulated(config: StackConfig, entropy: Entropy) -> Stack:
 
 
 class Fleet:
-    """`carriers` carry for the clients of one site each (ClientPlan.site); the fleet opens and closes them.
+    """`carriers` carry for the clients of one site each (ClientPlan.site); the fleet opens and closes them. `machines` are the
+    clients, by name, that are real ones.
 
     `nonce` marks this run's marks (8 bytes, drawn from `entropy` if none is given). `late_s` is the delay in seconds beyond which
     this machine counts as behind.
@@ -61,6 +63,7 @@ class Fleet:
         entropy: Entropy = os.urandom,
         build: BuildStack = simulated,
         late_s: float = LATE_S,
+        machines: Mapping[str, Machine] | None = None,
     ) -> None:
         self.nonce = entropy(NONCE) if nonce is None else nonce
         self.journal = journal
@@ -72,6 +75,7 @@ class Fleet:
         self._carriers = {carrier.site: carrier for carrier in carriers}
         self._entropy = entropy
         self._build = build
+        self._machines = machines or {}
         self._late_s = late_s
         self._by_address: dict[tuple[int, bytes], Client] = {}  # by site and address
         self._waiters = Waiters()
@@ -99,8 +103,12 @@ class Fleet:
     def add(self, plan: ClientPlan) -> Client:
         """A client for this plan, not connected yet. UsageError where its name or address is taken, or where
         nothing carries for its site."""
-        looks = personality.load(plan.personality)
-        client = Client(plan, self.nonce, self, looks.mru, looks.lacks)
+        machine = self._machines.get(plan.name)
+        if machine is None:
+            looks = personality.load(plan.personality)
+            client = Client(plan, self.nonce, self, looks.mru, looks.lacks)
+        else:
+            client = Client(plan, self.nonce, self, machine.mru)
         place = (plan.site, client.packed)
         if plan.name in self.clients or place in self._by_address:
             raise UsageError(f"two clients are called {plan.name} or have the address {plan.address} at site {plan.site}")
@@ -159,6 +167,9 @@ class Fleet:
         return self._clock.monotonic()
 
     def build(self, plan: ClientPlan) -> Stack:
+        machine = self._machines.get(plan.name)
+        if machine is not None:
+            return MachineStack(machine, self.clients[plan.name].stirred)
         return self._build(personality.load(plan.personality).stack_config(plan, self._entropy), self._entropy)
 
     def send(self, client: Client, datagram: wire.Datagram) -> None:

@@ -155,17 +155,17 @@ def render(settings: GatewaySettings) -> dict[str, str]:
     words = {
         "address": settings.address,
         "interface": settings.interface,
-        "psk": _quoted(settings.psk.reveal()),
+        "psk": quoted(settings.psk.reveal()),
         "ike_proposals": ",".join(settings.ike_proposals or table["ike_proposals"]),
         "esp_proposals": ",".join(settings.esp_proposals or table["esp_proposals"]),
         "plugins": f"{table['plugins']} {chosen.plugins}".strip(),
         "child": _indented(chosen.child, 12),
-        "dpd_delay": _seconds(timers.dpd_delay),
-        "dpd_timeout": _seconds(timers.dpd_timeout),
-        "ike_rekey": _seconds(timers.ike_rekey),
-        "ike_over": _seconds(max(1.0, timers.ike_life - timers.ike_rekey) if timers.ike_rekey else 0),
-        "esp_rekey": _seconds(timers.esp_rekey),
-        "esp_life": _seconds(timers.esp_life),
+        "dpd_delay": seconds(timers.dpd_delay),
+        "dpd_timeout": seconds(timers.dpd_timeout),
+        "ike_rekey": seconds(timers.ike_rekey),
+        "ike_over": seconds(max(1.0, timers.ike_life - timers.ike_rekey) if timers.ike_rekey else 0),
+        "esp_rekey": seconds(timers.esp_rekey),
+        "esp_life": seconds(timers.esp_life),
         "retransmit_timeout": f"{timers.ike_retransmit:g}",
         "retransmit_tries": str(timers.ike_retransmit_tries),
         "l2tp_max_retries": str(timers.l2tp_max_retries),
@@ -177,20 +177,21 @@ def render(settings: GatewaySettings) -> dict[str, str]:
         "lcp_echo": f"lcp-echo-interval {timers.lcp_echo_interval}\nlcp-echo-failure {timers.lcp_echo_failures}"
         if timers.lcp_echo_interval
         else "lcp-echo-interval 0",
-        "users": "".join(f"{_quoted(user)} lns {_quoted(password.reveal())} *\n" for user, password in settings.users.items()),
+        "users": "".join(f"{quoted(user)} lns {quoted(password.reveal())} *\n" for user, password in settings.users.items()),
         "first_port": str(DEMUX_FIRST_PORT),
     }
     files = {}
     for path, template in {**table["files"], **({} if chosen.ipsec != "demux" else table["demux_files"])}.items():
-        files[path] = _fill(template, words)
-    files["/etc/natstorm/rules"] = _fill(chosen.rules, words)
+        files[path] = fill(template, words)
+    files["/etc/natstorm/rules"] = fill(chosen.rules, words)
     return files
 
 
 SECRET_FILES = ("/etc/swanctl/swanctl.conf", "/etc/ppp/chap-secrets")
 
 
-def _fill(template: str, words: Mapping[str, str]) -> str:
+def fill(template: str, words: Mapping[str, str]) -> str:
+    """The text of a template in `linux/`, each `@{name}` filled in."""
     return _Placeholders((TEMPLATES / template).read_text()).substitute(words)
 
 
@@ -202,12 +203,12 @@ class _Placeholders(Template):
     braceidpattern = r"[a-z0-9_]+"
 
 
-def _seconds(value: float) -> str:
+def seconds(value: float) -> str:
     """strongSwan counts whole seconds; a timer that is on does not scale down to off."""
     return f"{max(1, round(value)) if value else 0}s"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A word in double quotes, as swanctl.conf and pppd's secrets files read it."""
     if any(c in text for c in '"\\\n'):
         raise UsageError("a secret or user name with a quote, backslash or line break cannot be written to the gateway's files")

@@ -90,7 +90,7 @@ class LinuxGateway:
         setup = "/etc/natstorm/demux-setup || exit 1\n" if linux_config.variant(self.settings.variant).ipsec == "demux" else ""
         script = (
             WAIT_FUNCTION
-            + self._files(linux_config.render(self.settings))
+            + files_script(linux_config.render(self.settings))
             + START_CHARON
             + setup
             + "iptables-legacy-restore /etc/natstorm/rules || exit 1\n"
@@ -110,7 +110,7 @@ class LinuxGateway:
 
     async def restart_daemons(self) -> None:
         """Start them again after stop_daemons or kill_daemons, with the present settings."""
-        script = WAIT_FUNCTION + self._files(linux_config.render(self.settings)) + START_CHARON + START_XL2TPD + AWAIT_DAEMONS
+        script = WAIT_FUNCTION + files_script(linux_config.render(self.settings)) + START_CHARON + START_XL2TPD + AWAIT_DAEMONS
         await self._run("start the daemons again", script)
 
     async def reconfigure(self, **changes: Any) -> None:
@@ -122,7 +122,7 @@ class LinuxGateway:
         if fixed:
             raise DeviceError(self.name, "reconfigure", f"{', '.join(sorted(fixed))} can only be set before the start")
         self.settings = replace(self.settings, **changes)
-        await self._run("reconfigure", self._files(linux_config.render(self.settings)) + LOAD)
+        await self._run("reconfigure", files_script(linux_config.render(self.settings)) + LOAD)
 
     async def silence(self, on: bool = True) -> None:
         """A gateway that neither hears nor says anything any more, though all its daemons live."""
@@ -223,12 +223,12 @@ class LinuxGateway:
             raise DeviceError(self.name, what, result.output.strip() or f"exit status {result.status}")
         return result.output
 
-    @staticmethod
-    def _files(files: Mapping[str, str]) -> str:
-        """Write files anew, readable by root alone; those that are programs may be run."""
-        directories = sorted({shlex.quote(path.rsplit("/", 1)[0]) for path in files})
-        lines = ["umask 077", "mkdir -p " + " ".join(directories), "rm -f " + " ".join(map(shlex.quote, files))]
-        lines += [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in files.items()]
-        if programs := [shlex.quote(path) for path, text in files.items() if text.startswith("#!")]:
-            lines.append("chmod 700 " + " ".join(programs))
-        return "\n".join(lines) + "\n"
+
+def files_script(files: Mapping[str, str]) -> str:
+    """The shell script that writes files anew, readable by root alone; those that are programs may be run."""
+    directories = sorted({shlex.quote(path.rsplit("/", 1)[0]) for path in files})
+    lines = ["umask 077", "mkdir -p " + " ".join(directories), "rm -f " + " ".join(map(shlex.quote, files))]
+    lines += [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in files.items()]
+    if programs := [shlex.quote(path) for path, text in files.items() if text.startswith("#!")]:
+        lines.append("chmod 700 " + " ".join(programs))
+    return "\n".join(lines) + "\n"

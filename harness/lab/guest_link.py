@@ -70,7 +70,7 @@ class Job:
             self._link.send({"do": "signal", "id": self._number, "signal": number})
 
     def type(self, data: bytes) -> None:
-        """Bytes for an interactive shell's terminal."""
+        """Bytes for an interactive shell's terminal, or for the input of a command that is fed."""
         if self.running:
             self._link.send({"do": "input", "id": self._number, "text": data.decode("utf-8", "surrogateescape")})
 
@@ -145,9 +145,9 @@ class GuestLink:
             self._under_way += len(part)
             self._writer.write(part)
 
-    def start(self, command: str) -> Job:
+    def start(self, command: str, fed: bool = False) -> Job:
         job = self._new_job(command)
-        self.send({"do": "run", "id": job._number, "command": command})
+        self.send({"do": "run", "id": job._number, "command": command, "fed": fed})
         return job
 
     def start_shell(self, rows: int, columns: int) -> Job:

@@ -8,6 +8,8 @@ another, `host`:
 
     wan ── gateway ── host
 
+A client that is a guest (`house`) has a link of its own to `clients`, which forwards for it.
+
 The client prefix is local in namespace `clients` and routed to by the NAT through one next hop: on-link, thousands of clients would
 overflow the NAT's neighbour table, whose limits cannot be set in a namespace.
 """
@@ -103,6 +105,34 @@ class Topology:
         self.personality = personality
         if up:
             self.nat.start()
+
+    def house(self, client: str) -> Attachment:
+        """A place for a guest among the clients, a link of its own to `clients`. `lead` gives it its address, `guest_routes` is its
+        way out."""
+        name = f"to-{client}"
+        self.clients.sysctl({"net/ipv4/ip_forward": "1"})
+        if choose_transport(self.testbed.gateway.transport) == "tap":
+            self.clients.ip("tuntap", "add", "dev", name, "mode", "tap")
+            self.clients.offloads_off(name)
+            self.clients.ip("link", "set", name, "up")
+            return Attachment(self.clients.name, "tap", name)
+        far = f"at-{client}"
+        namespaces.link(self.clients, name, self.clients, far)
+        self.clients.ip("link", "set", far, "arp", "off")
+        return Attachment(self.clients.name, "raw", far)
+
+    def lead(self, address: str, client: str | None) -> None:
+        """An address of the clients' prefix is that guest's from now on; None: local again, for a simulated client."""
+        if client is None:
+            self.clients.ip("route", "del", address, "table", "local")
+        else:
+            # in the table of local addresses, which is looked at first: one address is more specific than the prefix
+            self.clients.ip("route", "replace", address, "dev", f"to-{client}", "table", "local")
+
+    def guest_routes(self) -> tuple[str, ...]:
+        """As `ip route add` takes them, for a guest among the clients."""
+        here = self.testbed.clients.interface.host
+        return (f"{here} dev vec0", f"default via {here}")
 
     def down(self) -> None:
         """Removes what there is of it. Processes of others in the namespaces must have ended, or the namespaces

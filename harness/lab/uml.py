@@ -146,9 +146,10 @@ class UmlGuest:
         """Run `command` by bash in the guest and wait for its end. Output is what it wrote to either of its outputs."""
         return await self._open_link().execute(command, timeout)
 
-    def spawn(self, command: str) -> Job:
-        """Start `command` by bash in the guest; its output and end come as events through the Job."""
-        return self._open_link().start(command)
+    def spawn(self, command: str, fed: bool = False) -> Job:
+        """Start `command` by bash in the guest; its output and end come as events through the Job. `fed`: Job.type is its input;
+        otherwise it has none."""
+        return self._open_link().start(command, fed)
 
     def shell(self, rows: int = 24, columns: int = 80) -> Job:
         """An interactive shell on a terminal of the guest's; feed it with Job.type, hear it with Job.on_output."""

@@ -16,6 +16,7 @@ from harness.clients.transport import IKE_PORT, NATT_PORT, Transport, open_ports
 from harness.devices.linux_config import Timers
 from harness.errors import CaptureError, DeviceError, LabError
 from harness.lab.gateways import UmlGateway, gateway_of
+from harness.lab.linux_client import GuestClients
 from harness.lab.software import Lab
 from harness.lab.topology import Attachment
 from harness.lab.virtual_gateway import VirtualNode
@@ -24,6 +25,7 @@ from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
 from harness.scenario.bench import Gathered, T
+from harness.scenario.real_clients import REAL
 from harness.scenario.script import Script
 from harness.virtual import settings as personalities
 
@@ -40,6 +42,7 @@ class LabBench:
         self._script: Script | None = None
         self._up = False
         self.lab = Lab(testbed, scratch, self._make_gateway, tell=bus.note)
+        self._guests = GuestClients(self.lab.topology, scratch)
 
     @property
     def gateway(self) -> Any:
@@ -64,6 +67,8 @@ class LabBench:
         else:
             await self.lab.up(variant)
             self._up = True
+        plans = script.plans(self.testbed.plans(script.clients))
+        await self._guests.serve([plan for plan in plans if plan.personality == REAL])
         for line in self._scaled(variant, script.time_scale):
             self._bus.note(f"scaled timer: {line}")
 
@@ -73,7 +78,8 @@ class LabBench:
     def fleet(self, journal: Journal) -> Fleet:
         enter = self.lab.clients.entered
         sockets = open_ports((IKE_PORT, NATT_PORT, *personality.clear_ports()), enter)
-        return Fleet(carriers=[Transport(sockets, open_raw(enter=enter))], journal=journal)
+        carrier = Transport(sockets, open_raw(enter=enter))
+        return Fleet(carriers=[carrier], journal=journal, machines=self._guests.drivers)
 
     @asynccontextmanager
     async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:
@@ -90,13 +96,20 @@ class LabBench:
                 closing.push_async_callback(self._end_capture, capture, gathered)
             await self._node.start_witnesses()
             yield
+            await self._guests.rest()
             await self._end_witnesses(folder, gathered)
 
     def close(self) -> None:
         """Takes the lab down. Safe after any failure."""
         if self._up:
             self._up = False
-            self._loop.run(self.lab.down())
+            self._loop.run(self._down())
+
+    async def _down(self) -> None:
+        try:
+            await self._guests.stop()  # before the namespaces, which live as long as anybody in them
+        finally:
+            await self.lab.down()
 
     @property
     def _node(self) -> UmlGateway | VirtualNode:

@@ -13,11 +13,12 @@ from harness.scenario.churn import CHURNS
 from harness.scenario.demuxing import DEMUXING
 from harness.scenario.nats import NATS
 from harness.scenario.populations import POPULATIONS
+from harness.scenario.real_clients import REAL_CLIENTS
 from harness.scenario.rekeys import REKEYS
 from harness.scenario.script import Script
 from harness.scenario.storms import STORMS
 
-SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS, *STORMS)}
+SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS, *STORMS, *REAL_CLIENTS)}
 
 
 def script(name: str) -> Script:

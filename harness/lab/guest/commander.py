@@ -2,7 +2,7 @@
 
 Both directions carry JSON objects, one a line.
 
-    host → guest    {"do": "run", "id": N, "command": text for bash}
+    host → guest    {"do": "run", "id": N, "command": text for bash, "fed": whether it takes input}
                     {"do": "signal", "id": N, "signal": number}          to the command's process group
                     {"do": "shell", "id": N, "rows": R, "columns": C}    an interactive shell on a pseudo-terminal
                     {"do": "input", "id": N, "text": …}, {"do": "resize", "id": N, "rows": R, "columns": C}
@@ -39,13 +39,20 @@ CHUNK = 65536
 
 
 class Job:
-    """One running command: its process, and the descriptor its output comes from (a pipe, or a terminal's master)."""
+    """One running command: its process, and the descriptor its output comes from (a pipe, or a terminal's master). `feed` is where
+    its input goes: the terminal again, a pipe, or None."""
 
-    def __init__(self, number: int, pid: int, fd: int, terminal: bool) -> None:
+    def __init__(self, number: int, pid: int, fd: int, feed: int | None) -> None:
         self.number = number
         self.pid = pid
         self.fd = fd
-        self.terminal = terminal
+        self.feed = feed
+
+    def close(self) -> None:
+        os.close(self.fd)
+        if self.feed not in (None, self.fd):
+            assert self.feed is not None
+            os.close(self.feed)
 
 
 class Commander:
@@ -102,30 +109,33 @@ class Commander:
             return
         assert isinstance(number, int)
         if what == "run":
-            self.start(number, str(message["command"]))
+            self.start(number, str(message["command"]), fed=bool(message.get("fed")))
         elif what == "shell":
             self.start_shell(number, message)
         elif number in self.jobs:
             job = self.jobs[number]
             if what == "signal":
                 os.killpg(job.pid, int(str(message["signal"])))
-            elif what == "input":
-                os.write(job.fd, str(message["text"]).encode("utf-8", "surrogateescape"))
+            elif what == "input" and job.feed is not None:
+                os.write(job.feed, str(message["text"]).encode("utf-8", "surrogateescape"))
             elif what == "resize":
                 resize(job.fd, message)
 
-    def start(self, number: int, command: str) -> None:
+    def start(self, number: int, command: str, fed: bool) -> None:
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        nothing = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)
-        actions = [nothing, (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, writer, 2)]
+        theirs, ours = os.pipe2(os.O_CLOEXEC) if fed else (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), None)
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in ((theirs, 0), (writer, 1), (writer, 2))]
         try:
             pid = spawn(("/bin/bash", "-c", command), actions)
         except OSError:
             os.close(reader)
+            if ours is not None:
+                os.close(ours)
             raise
         finally:
             os.close(writer)
-        self.adopt(Job(number, pid, reader, terminal=False))
+            os.close(theirs)
+        self.adopt(Job(number, pid, reader, ours))
 
     def start_shell(self, number: int, message: Message) -> None:
         master, slave = os.openpty()
@@ -140,7 +150,7 @@ class Commander:
             raise
         finally:
             os.close(slave)
-        self.adopt(Job(number, pid, master, terminal=True))
+        self.adopt(Job(number, pid, master, master))
 
     def adopt(self, job: Job) -> None:
         os.set_blocking(job.fd, False)
@@ -180,7 +190,7 @@ class Commander:
                 pass
             if job.fd in self.selector.get_map():
                 self.selector.unregister(job.fd)
-            os.close(job.fd)
+            job.close()
             del self.jobs[job.number]
             self.say(event="exit", id=job.number, status=os.waitstatus_to_exitcode(status))
 
