@@ -35,6 +35,10 @@ SETTLE_S = 60.0
 """How long a gateway with scaled timers may take to notice that a client has gone."""
 
 
+UNHEARD = StepBus(lambda: 0.0)
+"""A bus that nobody listens to."""
+
+
 @dataclass(slots=True)
 class Play:
     """What a script is given. Every step is told to `bus`, and kept in `gathered` for the verdicts."""
@@ -288,12 +292,15 @@ class Play:
             client.stop_marks()
         await self.fleet.until(lambda fleet: not any(client.up and client.flow.unanswered for client in clients), REST_S)
 
-    async def dial(self, name: str, ready: asyncio.Barrier | None = None, patience_s: float | None = None) -> None:
+    async def dial(
+        self, name: str, ready: asyncio.Barrier | None = None, *, patience_s: float | None = None, told: bool = True
+    ) -> None:
         """The step "connect" and no view after it. `ready`: it dials once all who wait there have come. `patience_s`: another than
-        the bench's."""
+        the bench's. Hundreds that dial in one moment are not `told` one by one: the step is kept all the same."""
         client = self.fleet[name]
         patience_s = self.patience_s if patience_s is None else patience_s
-        async with self.step(f"connect:{name}", name) as detail:
+        bus = self.bus if told else UNHEARD
+        async with self.step(f"connect:{name}", name, bus=bus) as detail:
             if ready is not None:
                 await ready.wait()
             client.connect()
@@ -305,11 +312,11 @@ class Play:
                 detail["first_answer_s"] = None if pinged is None else pinged.data["total"]
                 took = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in detail["stages"].items())
                 answer = "no answer yet" if pinged is None else f"first answer after {pinged.data['total']:.2f} s"
-                self.bus.note(f"{name} is up with {client.address}, {answer} ({took})")
+                bus.note(f"{name} is up with {client.address}, {answer} ({took})")
             else:
                 failed = client.last.get(RecordKind.FAILED)
                 why = f"{failed.data['stage']}: {failed.data['reason']}" if failed else f"not after {patience_s:g} s"
-                self.bus.note(f"{name} is not up: {why}")
+                bus.note(f"{name} is not up: {why}")
 
     def _stages(self, name: str) -> dict[str, float]:
         """Seconds that each stage of the client's present set-up has taken."""
@@ -332,10 +339,11 @@ class Play:
             return False
 
     @asynccontextmanager
-    async def step(self, name: str, *clients: str, **detail: Any) -> AsyncIterator[dict[str, Any]]:
-        """What is done inside is told and kept as one step; what it learns is added to the detail that it is given."""
+    async def step(self, name: str, *clients: str, bus: StepBus | None = None, **detail: Any) -> AsyncIterator[dict[str, Any]]:
+        """What is done inside is told (to another `bus` than the play's, perhaps) and kept as one step; what it learns is added to
+        the detail that it is given."""
         began = self.clock.epoch(self.clock.monotonic())
-        with self.bus.step(name, **detail):
+        with (bus or self.bus).step(name, **detail):
             try:
                 yield detail
             finally:

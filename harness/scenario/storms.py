@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from harness.clients.client import Client
 from harness.model import RecordKind
 from harness.scenario.script import Script
 from harness.storm import plan as plans
@@ -25,6 +27,7 @@ MARKS_PER_S = 0.5
 """Hundreds of clients send it. In HOLD_S each sends four: enough to tell the silent from the living."""
 
 TELL_S = 2.0
+ALIVE_MARKS = 2
 CALM_S = 3.0
 """After the last of a step is up: who was established before it had time to be lost."""
 
@@ -32,7 +35,30 @@ LEAVE_RATE = 25.0
 LEAVE_S = 30.0
 
 
-async def storm(play: Play, shape: Shape, hold_s: float) -> tuple[Measured, Driven]:
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """`measured` over arrivals and hold together, `driven` how the generator kept to its plan, `alive` how many were up at the end
+    of the hold and had been answered within the time of its last ALIVE_MARKS marks."""
+
+    measured: Measured
+    driven: Driven
+    alive: int
+
+    def sentence(self) -> str:
+        m = self.measured
+        failed = "".join(f", {number} failed in {stage}" for stage, number in m.failed.items())
+        undecided = f", {m.waiting} not decided" if m.waiting else ""
+        return (
+            f"{m.arrivals} arrived, {m.up} came up{failed}{undecided}; {len(m.lost)} were lost, {self.alive} are alive at the end; "
+            f"the generator was {self.driven.worst_s:.3f} s late at most"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        late = {"worst_s": round(self.driven.worst_s, 6), "arrivals": self.driven.over(ramp.LATE_S), "beyond_s": ramp.LATE_S}
+        return {**self.measured.to_dict(), "alive": self.alive, "late": late}
+
+
+async def storm(play: Play, shape: Shape, hold_s: float) -> Storm:
     """All clients arrive by that shape, as the step "storm", each arrival a step "connect" within it; then traffic on all of them.
 
     The step's detail holds how many arrived at which rate, how many came up, the others by the stage that failed, and how many
@@ -46,7 +72,14 @@ async def storm(play: Play, shape: Shape, hold_s: float) -> tuple[Measured, Driv
         failed = dict(measured.failed) | ({"not decided": measured.waiting} if measured.waiting else {})
         detail.update(up=measured.up, failed=failed, late=driven.over(ramp.LATE_S), latest_s=round(driven.worst_s, 3))
     await play.hold(hold_s)
-    return measure(play.fleet.journal.records[since:]), driven
+    recently = play.clock.epoch(play.clock.monotonic()) - ALIVE_MARKS / play.marks_per_s
+    alive = sum(_answered_since(play.fleet[name], recently) for name in names)
+    return Storm(measure(play.fleet.journal.records[since:]), driven, alive)
+
+
+def _answered_since(client: Client, moment: float) -> bool:
+    answered = client.last.get(RecordKind.MARK_ANSWERED)
+    return client.up and answered is not None and answered.t >= moment
 
 
 async def climb(play: Play, first: float, highest: float, tell: Callable[[Tried], None]) -> tuple[Tried, ...]:
@@ -75,9 +108,13 @@ async def _try(play: Play, rate: float, names: Sequence[str]) -> Tried:
 async def _arrive(play: Play, plan: plans.Plan, patience_s: float | None = None) -> Driven:
     """Until each has come up or has failed, or its patience is over."""
     telling = asyncio.create_task(_tell(play, len(plan)))
+
+    def dial(move: plans.Move) -> None:
+        tasks.create_task(play.dial(move.client, patience_s=patience_s, told=False))
+
     try:
         async with asyncio.TaskGroup() as tasks:
-            return await drive(play.fleet, plan, lambda move: tasks.create_task(play.dial(move.client, patience_s=patience_s)))
+            return await drive(play.fleet, plan, dial)
     finally:
         telling.cancel()
 
