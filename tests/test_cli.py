@@ -18,6 +18,8 @@ from harness.lab import launcher, libc
 ROOT = Path(__file__).parent.parent
 NATSTORM = [sys.executable, "-m", "harness.cli"]
 
+LINUX = ("--testbed", str(ROOT / "testbeds" / "linux.yaml"))
+
 
 def natstorm(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*NATSTORM, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, **options)
@@ -94,7 +96,7 @@ class TestRuns:
         assert "did you mean 'variants'?" in ended.stderr
 
     def test_head_ends_a_run_early_and_its_report_says_so(self, tmp_path: Path) -> None:
-        words = ["qualify", "--reports", str(tmp_path), "--variant", "plain-kernel", "--behaviour", "DMX-01"]
+        words = ["qualify", *LINUX, "--reports", str(tmp_path), "--variant", "plain-kernel", "--behaviour", "DMX-01"]
         with subprocess.Popen([*NATSTORM, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
             assert run.stderr is not None
@@ -119,7 +121,7 @@ def full_disk() -> None:
     libc.mount("small", str(small), "tmpfs", 0, "size=192k")
     environment = {name: value for name, value in os.environ.items() if name != launcher.MARK}  # it makes an enclosure of its own
     ended = natstorm(
-        "qualify", "--reports", str(small), "--variant", "demux-kernel", "--behaviour", "DMX-29", env=environment
+        "qualify", *LINUX, "--reports", str(small), "--variant", "demux-kernel", "--behaviour", "DMX-29", env=environment
     )
     assert ended.returncode == 3, ended.stdout + ended.stderr
     assert "natstorm: lab: keep what the run finds: /tmp/small/" in ended.stderr

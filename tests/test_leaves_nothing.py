@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = Path("/tmp/reports")
 CASE = "NATSTORM_TEST_MOMENT"
 NATSTORM = [sys.executable, "-m", "harness.cli"]
-QUALIFY = [*NATSTORM, "qualify", "--variant", "plain-user", "--behaviour", "DMX-04", "--reports", str(REPORTS)]
+QUALIFY = [*NATSTORM, "qualify", "--testbed", str(ROOT / "testbeds/linux.yaml"), "--variant", "plain-user", "--behaviour", "DMX-04"]
+QUALIFY += ["--reports", str(REPORTS)]
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("ready_machine")]
 

@@ -6,14 +6,13 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from harness.clients.client import Client
-from harness.scenario.script import Script
-from harness.scenario.simulated_captures import WITHOUT_KEEPALIVES
+from harness.scenario.script import WITHOUT_KEEPALIVES, Script
 from harness.storm import plan as plans
 from harness.storm.engine import drive
 from harness.storm.plan import Habits, Move, Turn
 
 if TYPE_CHECKING:
+    from harness.clients.client import Client
     from harness.scenario.play import Play
 
 HOUR_S = 3600.0

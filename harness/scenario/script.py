@@ -11,6 +11,9 @@ from harness.model import ClientPlan
 if TYPE_CHECKING:
     from harness.scenario.play import Play
 
+EVERYTHING, WITHOUT_KEEPALIVES = "everything", "without-keepalives"
+"""What simulated captures may keep; a day of many clients is too long for everything."""
+
 MARKS_PER_S = 5.0
 HOLD_S = 3.0
 """How long marked traffic flows between two steps: at 5 marks a second and client, 15 marks each. The verdicts judge no question
@@ -40,7 +43,7 @@ class Script:
     nat: str | None = None
     gateway: Mapping[str, Any] = field(default_factory=dict)
     marks_per_s: float = MARKS_PER_S
-    captures: str = "everything"
+    captures: str = EVERYTHING
     overrun_s: float = 300.0
 
     def plans(self, plans: Iterable[ClientPlan]) -> tuple[ClientPlan, ...]:

@@ -11,11 +11,9 @@ from pathlib import Path
 
 from harness.model import CaptureFacts, Side
 from harness.probes.pcap import LINUX_SLL2, RAW_IP, PcapWriter
+from harness.scenario.script import EVERYTHING, WITHOUT_KEEPALIVES
 from harness.virtual.journal import Tap
 from harness.wire.ip import UDP
-
-EVERYTHING = "everything"
-WITHOUT_KEEPALIVES = "without-keepalives"
 
 NATT_PORT, L2TP_PORT = (4500).to_bytes(2), (1701).to_bytes(2)
 NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2

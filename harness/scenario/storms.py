@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.clients.client import Client
 from harness.model import RecordKind
 from harness.scenario.script import Script
 from harness.storm import plan as plans
@@ -18,6 +17,7 @@ from harness.storm.ramp import Tried
 from harness.storm.shape import Shape
 
 if TYPE_CHECKING:
+    from harness.clients.client import Client
     from harness.scenario.play import Play
 
 CLIENTS = 25

@@ -10,9 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from harness.clients.fleet import Fleet
 from harness.storm.plan import Move, Plan
+
+if TYPE_CHECKING:
+    from harness.clients.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
