@@ -40,6 +40,10 @@ class Account:
     def closing(self) -> bool:
         return self._closing
 
+    def begin(self, now: float) -> None:
+        """The first datagram went out only now: what came before was no part of the set-up."""
+        self.started = self._since = now
+
     def close(self) -> None:
         """The client itself has begun to hang up: what comes down from now on is its own doing."""
         self._closing = True

@@ -321,6 +321,7 @@ class Client:
             self._strange(now, event)
             return
         if isinstance(event, Began):
+            self.account.begin(now)
             self._begin(now)
             return
         if isinstance(event, wire.IkeUp | wire.EspUp):

@@ -23,6 +23,8 @@ FILES = {
     "/etc/ppp/options.client": "client/pppd-options.conf",
     "/etc/ppp/chap-secrets": "client/chap-secrets.conf",
     "/etc/natstorm/rules": "client/rules.conf",
+    "/etc/hosts": "client/hosts.conf",
+    "/etc/resolv.conf": "client/resolv.conf",
 }
 CONNECTION = "l2tp"
 INITIATE_S = 30.0
@@ -59,14 +61,16 @@ class ClientSettings:
     ike_life_s: int = 28800
     esp_life_s: int = 3600
     keepalive_s: int = 20
+    ike_retransmit_s: float = 1.0  # the first; charon's own is 4 s, then each 1.8 times as long
     echo_interval_s: int = 5
     echo_failures: int = 4
     mtu: int = 1280
 
 
-def render(settings: ClientSettings) -> dict[str, str]:
-    """Path in the client → contents."""
+def render(settings: ClientSettings, name: str) -> dict[str, str]:
+    """Path in the client → contents. `name` is its host name."""
     words = {
+        "name": name,
         "address": settings.address,
         "gateway": settings.gateway,
         "psk": quoted(settings.psk.reveal()),
@@ -78,6 +82,7 @@ def render(settings: ClientSettings) -> dict[str, str]:
         "ike_life": seconds(settings.ike_life_s),
         "esp_rekey": seconds(settings.esp_life_s * 0.8),
         "esp_life": seconds(settings.esp_life_s),
+        "retransmit": f"{settings.ike_retransmit_s:g}",
         "keepalive": seconds(settings.keepalive_s),
         "echo_interval": str(settings.echo_interval_s),
         "echo_failures": str(settings.echo_failures),
@@ -130,7 +135,7 @@ class LinuxClient:
         async with self._turn:
             await self._end()
             rules = "iptables-legacy-restore /etc/natstorm/rules || exit 1\n"
-            await self._run("configure", files_script(render(self.settings)) + "mkdir -p /run/xl2tpd\n" + rules)
+            await self._run("configure", files_script(render(self.settings, self.name)) + "mkdir -p /run/xl2tpd\n" + rules)
             self._tunnel_down.clear()
             self._addressed.clear()
             log = ClientLog()
