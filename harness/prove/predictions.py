@@ -1,6 +1,6 @@
 """What was predicted of each fault before it was run, and what was said afterwards of predictions that did not come true.
 
-    predictions.yaml     predictions: [{fault, red: [IDs], doubtful: [IDs], why}]
+    predictions/*.yaml   predictions: [{fault, red: [IDs], doubtful: [IDs], why}], a file for each box
     explanations.yaml    explanations: [{fault, behaviour, why}]
     survivors.yaml       survivors: [{mutant, why}]
 """
@@ -14,15 +14,15 @@ from harness.prove.matrix import Prediction
 from harness.strict_yaml import At, read
 
 HERE = Path(__file__).parent
-PREDICTIONS = HERE / "predictions.yaml"
+PREDICTIONS = HERE / "predictions"
 EXPLANATIONS = HERE / "explanations.yaml"
 SURVIVORS = HERE / "survivors.yaml"
 
 
-def predictions(faults: Collection[str], behaviours: Collection[str], file: Path = PREDICTIONS) -> dict[str, Prediction]:
+def predictions(faults: Collection[str], behaviours: Collection[str], folder: Path = PREDICTIONS) -> dict[str, Prediction]:
     """By fault. UsageError for a name that is no fault or no behaviour, and for a fault predicted twice."""
     found: dict[str, Prediction] = {}
-    for at in _rows(file, "predictions"):
+    for at in (row for file in sorted(folder.glob("*.yaml")) for row in _rows(file, "predictions")):
         row = at.mapping("fault", "red", "doubtful", "why")
         fault = _one_of(row["fault"], faults, "fault")
         if fault in found:

@@ -135,12 +135,12 @@ def test_predictions_are_read_strictly(tmp_path: Path) -> None:
     file = tmp_path / "predictions.yaml"
     row = "predictions:\n  - {fault: wrong-sa, red: [DMX-07], doubtful: [], why: it shows}\n"
     file.write_text(row)
-    assert predictions(["wrong-sa"], ["DMX-07"], file)["wrong-sa"].red == {"DMX-07"}
+    assert predictions(["wrong-sa"], ["DMX-07"], tmp_path)["wrong-sa"].red == {"DMX-07"}
     for wrong, said in ((row.replace("wrong-sa", "wrong-s"), "no fault"), (row.replace("DMX-07", "DMX-7"), "no behaviour")):
         file.write_text(wrong)
         with pytest.raises(UsageError, match=said):
-            predictions(["wrong-sa"], ["DMX-07"], file)
+            predictions(["wrong-sa"], ["DMX-07"], tmp_path)
     file.write_text(row + row.partition("\n")[2])
     with pytest.raises(UsageError, match="second time"):
-        predictions(["wrong-sa"], ["DMX-07"], file)
+        predictions(["wrong-sa"], ["DMX-07"], tmp_path)
     assert explanations([], [], tmp_path / "none.yaml") == {}
