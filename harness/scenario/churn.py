@@ -77,13 +77,13 @@ async def day(play: Play) -> None:
 CHURNS = (
     Script(
         "churn",
-        "an hour in which 20 clients come and go as chance will have it, with SAs of 600 s",
-        20,
+        "an hour in which 12 clients come and go as chance will have it, with SAs of 600 s",
+        12,
         hour,
         any_number=True,
         time="virtual",
         gateway={"esp_lifetime_s": 600},
-        marks_per_s=1 / 20,
+        marks_per_s=1 / 30,
         captures=WITHOUT_KEEPALIVES,
         overrun_s=2 * HOUR_S,
     ),
