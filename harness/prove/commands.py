@@ -14,16 +14,19 @@ from harness.catalogue import SUITES, load_catalogue
 from harness.errors import UsageError
 from harness.programme import DEFAULT_TESTBED
 from harness.prove import predictions as told
-from harness.prove.account import CLEAN_RUNS, Account, account, show
+from harness.prove.account import CLEAN_RUNS, MUTANTS_LEFT, Account, Mutants, account, show
 from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
 from harness.prove.matrix import RED, seen
-from harness.prove.mutants import tally
+from harness.prove.mutants import KEPT, Records, hunt, tally
+from harness.prove.mutants import fingerprint as mutants_fingerprint
 from harness.prove.play import ROOT, play
 
 DESCRIPTION = """\
 Plays the suites in virtual time once for each fault, with that one mechanism of gateway, NAT or client broken, and some times with
 nothing broken. Prints which behaviours each fault turned red against what was predicted, whom the verdicts blame, and what is still
 missing. What has been played is kept: an interrupted proof goes on where it was, and clean runs add up.
+With --mutants it changes harness/virtual in N places that chance chooses, one by one, in a copy of the project, and tells which of
+these mutants no test notices; without, what was tried before counts for the proof.
 Exit status: 0 the proof holds, 1 it has gaps, 2 a mistake in the usage, 3 the suites could not be played.
 """
 LEDGER = ROOT / "reports" / "prove" / "ledger.jsonl"
@@ -36,6 +39,8 @@ def add_commands(commands: Any) -> None:
     add("--clean", type=int, default=CLEAN_RUNS, metavar="N", help=f"runs with nothing broken, each of another seed ({CLEAN_RUNS})")
     add("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once (default: one a core)")
     add("--fresh", action="store_true", help="forget what was played before")
+    add("--mutants", type=int, default=0, metavar="N", help="try N mutants of the virtual gateway, and play no faults")
+    add("--mutants-seed", type=int, default=1, metavar="N", help="which mutants chance chooses (1)")
     add("--list", action="store_true", help="the faults, what each breaks, and what is predicted of it")
     add("--json", action="store_true", help="the account as JSON; progress goes to stderr")
     command.set_defaults(run=prove)
@@ -47,8 +52,8 @@ def prove(arguments: argparse.Namespace) -> int:
     unknown = set(arguments.fault) - set(FAULTS)
     if unknown:
         raise UsageError(f"there is no fault {', '.join(sorted(unknown))}", cure="natstorm prove --list")
-    if arguments.jobs < 1 or arguments.clean < 0:
-        raise UsageError("--jobs takes a number from 1, --clean one from 0")
+    if arguments.jobs < 1 or arguments.clean < 0 or arguments.mutants < 0:
+        raise UsageError("--jobs takes a number from 1, --clean and --mutants one from 0")
     behaviours = load_catalogue(SUITES / "behaviours")
     predicted = told.predictions(FAULTS, behaviours)
     explained = told.explanations(FAULTS, behaviours)
@@ -58,20 +63,38 @@ def prove(arguments: argparse.Namespace) -> int:
             print(f"{fault.name}  ({fault.box})\n    {fault.breaks}")
             print(f"    predicted red: {', '.join(sorted(guess.red)) if guess else 'nothing predicted yet'}")
         return 0
+    say = _speaker(sys.stderr if arguments.json else sys.stdout)
+    if arguments.mutants:
+        return _mutants(arguments, say)
     if arguments.fresh:
         LEDGER.unlink(missing_ok=True)
     ledger = Ledger(LEDGER, fingerprint(ROOT))
     chosen = arguments.fault or list(FAULTS)
     wanted = [(CLEAN, seed) for seed in range(1, arguments.clean + 1)] + [(name, 1) for name in chosen]
-    say = _speaker(sys.stderr if arguments.json else sys.stdout)
     _play_all([one for one in wanted if ledger.of(*one) is None], ledger, arguments.jobs, say)
-    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, tally(ledger.fingerprint))
+    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, tally(mutants_fingerprint()))
     print(json.dumps(found.to_dict(), indent=1) if arguments.json else f"\n{show(found, predicted)}".rstrip())
     return _status(found)
 
 
 def _status(found: Account) -> int:
     return 1 if found.gaps else 0
+
+
+def _mutants(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
+    if arguments.fresh:
+        KEPT.unlink(missing_ok=True)
+    found = hunt(arguments.mutants, arguments.mutants_seed, arguments.jobs, Records(KEPT, mutants_fingerprint()), say)
+    if arguments.json:
+        print(json.dumps({"mutants": found.tried, "mutants_survived": found.left, "survivors": found.survived}, indent=1))
+    else:
+        print("".join(f"\n{name}\n    {why or 'UNEXPLAINED'}" for name, why in (found.survived or {}).items()))
+    return _mutants_status(found)
+
+
+def _mutants_status(found: Mutants) -> int:
+    few = found.left <= MUTANTS_LEFT * found.tried
+    return 0 if few and all((found.survived or {}).values()) else 1
 
 
 def _play_all(wanted: Sequence[tuple[str, int]], ledger: Ledger, jobs: int, say: Callable[[str], None]) -> None:

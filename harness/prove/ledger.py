@@ -72,16 +72,16 @@ class Ledger:
         return tuple({one.fault: one for one in self.played if one.fault != CLEAN}.values())
 
 
-def fingerprint(root: Path) -> str:
-    """A digest of the files of DECIDING below `root`, save those PASSED_OVER: 16 hexadecimal digits."""
+def fingerprint(root: Path, folders: Iterable[str] = DECIDING) -> str:
+    """A digest of the files of the folders below `root`, save those PASSED_OVER: 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    for path in sorted(_deciding(root)):
+    for path in sorted(_deciding(root, folders)):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _deciding(root: Path) -> Iterable[Path]:
-    for folder in DECIDING:
+def _deciding(root: Path, folders: Iterable[str]) -> Iterable[Path]:
+    for folder in folders:
         for path in (root / folder).rglob("*"):
             name = str(path.relative_to(root))
             if path.suffix in (".py", ".yaml") and not name.startswith(PASSED_OVER):

@@ -1,22 +1,130 @@
-"""Mutants of harness/virtual that nobody chose: which were tried, and which no test noticed.
+"""Mutants of harness/virtual that nobody chose: which are tried, with which tests, and which no test noticed.
 
-`reports/prove/mutants.jsonl` holds a line for each that was tried, {"mutant", "fingerprint", "survived"}.
+`reports/prove/mutants.jsonl` holds a line for each that was tried, {"mutant", "fingerprint", "survived", "by", "took"}.
 """
 
 from __future__ import annotations
 
 import json
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
+from harness.catalogue import SUITES
+from harness.prove import ledger
 from harness.prove.account import Mutants
+from harness.prove.mutation import Mutant, sample
 from harness.prove.predictions import survivors
+from harness.prove.trial import TIME_OUT, Copy, Stage, Trial
 
-KEPT = Path(__file__).resolve().parents[2] / "reports" / "prove" / "mutants.jsonl"
+ROOT = SUITES.parent
+KEPT = ROOT / "reports" / "prove" / "mutants.jsonl"
+SAMPLED = "harness/virtual"
+DECIDING = (SAMPLED, "tests/virtual")
+"""Folders whose change makes all trials worthless. What else runs along (clients, suites) changes little of which mutants are
+noticed, and too often to try them all again each time: --fresh does."""
+
+PROCESS = frozenset(("process.py", "sockets.py", "control.py", "witness.py"))
+"""What makes a process of the core. Virtual time does without, so it has tests of its own, in namespaces."""
+
+STAGES = (
+    Stage("the unit tests", ("tests/virtual",)),
+    Stage("the process's tests", ("tests/lab/test_virtual_gateway.py",), runs=lambda file: file in PROCESS, timed=True),
+    Stage(
+        "the suites in virtual time",
+        # The two that take longest (more than the others together) have their like among the unit tests.
+        ("suites", "--time=virtual", "--testbed=testbeds/virtual.yaml", "--seed=1", "-k", "not churn and not rekey-storm"),
+        runs=lambda file: file not in PROCESS,
+    ),
+)
 
 
-def tally(fingerprint: str, kept: Path = KEPT) -> Mutants:
-    """What was tried of the code with that fingerprint, and what is said of the survivors."""
-    lines = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
-    tried = {one["mutant"]: bool(one["survived"]) for one in map(json.loads, lines) if one["fingerprint"] == fingerprint}
+def fingerprint(root: Path = ROOT) -> str:
+    return ledger.fingerprint(root, DECIDING)
+
+
+class Records:
+    """The file: what was tried of this code, and of other code before."""
+
+    def __init__(self, path: Path, code: str) -> None:
+        self.path = path
+        self.code = code
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        self._lines: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    def add(self, trial: Trial) -> None:
+        """On disk before this returns."""
+        line = {
+            "mutant": trial.mutant, "fingerprint": self.code, "survived": trial.survived, "by": trial.by, "took": trial.took
+        }  # fmt: skip
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._lines.append(line)
+
+    @property
+    def tried(self) -> dict[str, str]:
+        """Of this code: mutant → the test that noticed, "" for a survivor."""
+        return {one["mutant"]: one["by"] for one in self._lines if one["fingerprint"] == self.code}
+
+    @property
+    def suspects(self) -> dict[str, str]:
+        """Of any code: mutant → the test that last noticed it."""
+        return {one["mutant"]: one["by"] for one in self._lines if one["by"]}
+
+
+def hunt(wanted: int, seed: int, jobs: int, records: Records, say: Callable[[str], None]) -> Mutants:
+    """Tries a sample: those of it that were not tried before. What the sample, and it alone, comes to."""
+    chosen = sample(ROOT / SAMPLED, wanted, seed, configured=ROOT)
+    left = [mutant for mutant in chosen if mutant.name not in records.tried]
+    say(f"{len(chosen)} mutants of {SAMPLED}, seed {seed}: {len(chosen) - len(left)} were tried before, {len(left)} to try")
+    for number, trial in enumerate(_tried(left, min(jobs, len(left)), records.suspects), 1):
+        records.add(trial)
+        say(f"[{number}/{len(left)}] {trial.by or 'SURVIVED'} ({trial.took:.0f} s)  {trial.mutant}")
+    by = {mutant.name: records.tried[mutant.name] for mutant in chosen}
+    late = sum(one.startswith(TIME_OUT) for one in by.values())
+    found = told(by)
+    noticed = f"{found.tried - found.left} noticed ({late} of them by running too long)"
+    say(f"seed {seed}: {found.tried} tried, {noticed}, {found.left} survived")
+    return found
+
+
+def _tried(mutants: Sequence[Mutant], jobs: int, suspects: dict[str, str]) -> Iterator[Trial]:
+    """In the order in which they end; `jobs` copies of the project at once."""
+    if not mutants:
+        return
+    copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+
+    def one(mutant: Mutant) -> Trial:
+        copy = copies.get()
+        try:
+            return copy.try_out(mutant, suspect=suspects.get(mutant.name, ""))
+        finally:
+            copies.put(copy)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        made: list[Copy] = []
+        try:
+            for copy in pool.map(lambda _: Copy(ROOT, SAMPLED, STAGES), range(jobs)):
+                made.append(copy)
+                copies.put(copy)
+            futures: list[Future[Trial]] = [pool.submit(one, mutant) for mutant in mutants]
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for copy in made:
+                copy.close()
+
+
+def told(by: dict[str, str]) -> Mutants:
+    """Mutants with what noticed them ("": nothing), and what is said of the survivors."""
     explained = survivors()
-    return Mutants(len(tried), {name: explained.get(name, "") for name, survived in tried.items() if survived})
+    return Mutants(len(by), {name: explained.get(name, "") for name, test in by.items() if not test})
+
+
+def tally(code: str, kept: Path = KEPT) -> Mutants:
+    """All that was tried of the code with that fingerprint, whatever the seed."""
+    return told(Records(kept, code).tried)
