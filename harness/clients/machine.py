@@ -1,7 +1,7 @@
 """A client whose stack is a machine's own: what the machine says happens to it, told as a protocol core tells it.
 
-So a real client has the same account, journal and marks as a simulated one, and is judged like any other. The marks are made here and
-go out by the machine's own PPP link; its keys are its own (harness/devices/linux_client_log.py), not the gateway's.
+So a real client has the same account, journal and marks as a simulated one, and is judged like any other. The marks are made here
+and go out by the machine's own PPP link; its keys are its own (harness/devices/linux_client_log.py), not the gateway's.
 """
 
 from __future__ import annotations

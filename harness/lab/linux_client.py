@@ -1,4 +1,4 @@
-"""The real Linux clients of a lab: guests among the simulated clients, behind the same NAT, each with an address of its own there."""
+"""The real Linux clients of a lab: guests behind the same NAT as the simulated clients, each with an address of its own there."""
 
 from __future__ import annotations
 

@@ -44,6 +44,26 @@ def test_status_and_output_of_a_command():
     with_link(body)
 
 
+def test_a_command_that_is_fed_reads_what_is_typed():
+    async def body(link, process):
+        job = link.start("read line; echo heard $line; read line; echo heard $line", fed=True)
+        job.type(b"one\n")
+        await job.seen("heard one", 20)
+        job.type(b"two\n")
+        assert (await job.wait()).output == "heard one\nheard two\n"
+
+    with_link(body)
+
+
+def test_a_command_that_is_not_fed_has_nothing_to_read():
+    async def body(link, process):
+        job = link.start("read line || echo nothing")
+        job.type(b"one\n")
+        assert (await job.wait()).output == "nothing\n"
+
+    with_link(body)
+
+
 def test_death_by_signal_is_a_negative_status():
     async def body(link, process):
         assert (await link.execute("kill -TERM $$", 20)).status == -signal.SIGTERM
