@@ -16,15 +16,19 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.devices.linux_config import GatewaySettings, variant
-from harness.devices.linux_gateway import WAIT_FUNCTION, LinuxGateway
+from harness.devices.linux_gateway import LinuxGateway
 from harness.lab import kernel_modules, packages
+from harness.lab.linux_client import GuestClient
 from harness.lab.uml import GuestPlan, UmlGuest
+from harness.model import ClientPlan, Secret
+from harness.scenario.real_clients import REAL
 
+GATEWAY = "203.0.113.231"
 TOPOLOGY = """
 set -e
 mount -t tmpfs run /run; mkdir -p /run/netns
@@ -50,79 +54,6 @@ table ip nat {
 NAT
 """
 
-FILES = {
-    "/etc/strongswan.conf": """
-charon {
-  load = random nonce openssl hmac kdf kernel-netlink socket-default vici
-  install_routes = no
-  filelog { f { path = /var/log/charon.log
-    default = 1 } }
-}
-swanctl { load = openssl }
-""",
-    "/etc/swanctl/swanctl.conf": """
-connections { l2tp {
-  version = 1
-  remote_addrs = 203.0.113.231
-  proposals = @IKE@
-  local { auth = psk }
-  remote { auth = psk
-    id = 203.0.113.231 }
-  children { l2tp {
-    mode = transport
-    local_ts = dynamic[udp/1701]
-    remote_ts = dynamic[udp/1701]
-    esp_proposals = aes128-sha1
-  } }
-} }
-secrets { ike-1 { secret = sharedsecret } }
-""",
-    "/etc/xl2tpd/xl2tpd.conf": """
-[global]
-port = 1701
-debug tunnel = yes
-[lac vpn]
-lns = 203.0.113.231
-refuse pap = yes
-require authentication = no
-name = user@N@
-pppoptfile = /etc/ppp/options.l2tp
-length bit = yes
-""",
-    "/etc/ppp/options.l2tp": """
-name user@N@
-noauth
-refuse-eap
-noccp
-nodefaultroute
-mtu 1280
-mru 1280
-ipcp-accept-local
-ipcp-accept-remote
-lcp-echo-interval 5
-lcp-echo-failure 4
-""",
-    "/etc/ppp/chap-secrets": "user@N@ * pw@N@ *\n",
-}
-
-CONNECT = """
-setsid /usr/lib/ipsec/charon </dev/null >/dev/null 2>&1 &
-iptables-legacy-restore <<RULES
-*filter
-:OUTPUT ACCEPT
--A OUTPUT -p udp --dport 1701 -m policy --dir out --pol none -j DROP
-COMMIT
-RULES
-setsid xl2tpd -D -p /run/xl2tpd.pid </dev/null >/var/log/xl2tpd.log 2>&1 &
-until_true 20 test -S /run/charon.vici && swanctl --load-all --noprompt >/dev/null || exit 1
-swanctl --initiate --child l2tp --timeout 20 2>&1 | tail -n 1
-until_true 10 test -p /run/xl2tpd/l2tp-control && echo 'c vpn' > /run/xl2tpd/l2tp-control
-have_ppp() { local line; while read -r line; do [[ $line == *ppp0:* ]] && return; done < /proc/net/dev; return 1; }
-addressed() { have_ppp && [[ $(ip -4 -o addr show dev ppp0 2>/dev/null) == *peer* ]]; }
-until_true @WAIT@ addressed; ip -4 -o addr show dev ppp0
-"""
-
-
 @dataclass(frozen=True)
 class Tap:
     netns: str
@@ -131,25 +62,20 @@ class Tap:
 
 
 class Client:
-    def __init__(self, number: int, scratch: Path, directory: Path) -> None:
+    def __init__(self, number: int, scratch: Path, ike: str) -> None:
         self.number = number
-        plan = GuestPlan(
-            f"c{number}",
-            Tap("lan", f"c{number}"),
-            scratch / f"c{number}",
-            [f"10.0.0.{10 + number}/24"],
-            directory,
-            ["default via 10.0.0.1"],
+        plan = ClientPlan(
+            number, f"10.0.0.{10 + number}", GATEWAY, Secret("sharedsecret"), f"user{number}", Secret(f"pw{number}"), REAL
         )
-        plan.scratch.mkdir()
-        self.guest = UmlGuest(plan)
+        one = GuestClient(plan, Tap("lan", f"c{number}"), ("default via 10.0.0.1",), scratch / f"c{number}", prefix=24)
+        one.driver.settings = replace(one.driver.settings, ike_proposal=ike)
+        self.start, self.stop, self.guest, self.driver = one.start, one.stop, one.guest, one.driver
 
-    async def connect(self, wait: int, ike: str) -> str:
-        script = WAIT_FUNCTION + "rm -f /etc/ppp/chap-secrets\n"
-        for path, text in FILES.items():
-            text = text.replace("@N@", str(self.number)).replace("@IKE@", ike)
-            script += f"cat > {path} <<'END'\n{text}\nEND\n"
-        return (await self.guest.execute(script + CONNECT.replace("@WAIT@", str(wait)), wait + 60)).output.strip()
+    async def connect(self, wait: int) -> str:
+        """What `ip` says of its PPP link, at the latest after `wait` seconds."""
+        await self.driver.connect(lambda fact: None, lambda packet: None)
+        await self.driver.until_addressed(wait)
+        return (await self.guest.execute("ip -4 -o addr show dev ppp0 2>&1")).output.strip()
 
     async def ping(self, seconds: int, rate: int) -> dict[str, Any]:
         output = (await self.guest.execute(f"ping -q -i {1 / rate:g} -w {seconds} 172.16.1.1", seconds + 20)).output
@@ -165,9 +91,9 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
         scratch = Path(name)
         modules = kernel_modules.for_gateway(variant(arguments.variant).ipsec)
         (scratch / "gateway").mkdir()
-        guest = UmlGuest(GuestPlan("gateway", Tap("wan", "gw0"), scratch / "gateway", ["203.0.113.231/24"], directory, (), modules))
-        clients = [Client(n, scratch, directory) for n in range(1, arguments.clients + 1)]
-        await asyncio.gather(guest.start(), *(c.guest.start() for c in clients))
+        guest = UmlGuest(GuestPlan("gateway", Tap("wan", "gw0"), scratch / "gateway", [f"{GATEWAY}/24"], directory, (), modules))
+        clients = [Client(n, scratch, arguments.ike) for n in range(1, arguments.clients + 1)]
+        await asyncio.gather(guest.start(), *(c.start() for c in clients))
         gateway = LinuxGateway(guest.execute, GatewaySettings(variant=arguments.variant))
         await gateway.start()
         capture = None
@@ -177,11 +103,11 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 ["ip", "netns", "exec", "wan", "tcpdump", "-Uni", "br0", "-Z", "root", "-w", str(arguments.out / "wan.pcap")],
                 stderr=subprocess.DEVNULL,
             )
-        result["connect"] = [await clients[0].connect(15, arguments.ike)]
+        result["connect"] = [await clients[0].connect(15)]
         alone = asyncio.create_task(clients[0].ping(12 if arguments.clients == 2 else 4 * arguments.clients, 5))
         for client in clients[1:]:
             await asyncio.sleep(1)
-            result["connect"].append(await client.connect(arguments.patience, arguments.ike))
+            result["connect"].append(await client.connect(arguments.patience))
         result["first while others connect"] = await alone
         await keep(gateway, arguments.out, "connected")
         result["together"] = await asyncio.gather(*(c.ping(arguments.seconds, 10) for c in clients))
@@ -190,13 +116,12 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
             for log, text in (await gateway.logs()).items():
                 (arguments.out / f"{log}.log").write_text(text)
             for client in clients:
-                text = (await client.guest.execute("cat /var/log/xl2tpd.log /var/log/charon.log")).output
-                (arguments.out / f"c{client.number}.log").write_text(text)
+                (arguments.out / f"c{client.number}.log").write_text((await client.driver.logs())["charon"])
         result["memory_MiB"] = int((await guest.execute("free -m | awk '/Mem/{print $3}'")).output)
         if capture is not None:
             capture.terminate()
             capture.wait()
-        await asyncio.gather(guest.stop(), *(c.guest.stop() for c in clients))
+        await asyncio.gather(guest.stop(), *(c.stop() for c in clients))
     return result
 
 
