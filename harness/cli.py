@@ -16,7 +16,10 @@ from pathlib import Path
 from harness.errors import NatstormError, UsageError
 from harness.model.testbed import Testbed
 
-GROUPS = ("harness.qualify", "harness.lab.machine", "harness.lab.commands", "harness.report.commands", "harness.scenario.commands")
+GROUPS = (
+    "harness.qualify", "harness.prove.commands", "harness.lab.machine", "harness.lab.commands", "harness.report.commands",
+    "harness.scenario.commands",
+)  # fmt: skip
 """Modules with `add_commands(sub_parsers)`. Every command sets `run`: a function of the parsed arguments, returning the status."""
 
 
