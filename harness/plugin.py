@@ -207,6 +207,10 @@ class Session:
             raise UsageError(f"the gateway of {self.testbed.file} is a machine with a clock of its own", cure=cure)
         if option.fault and option.time != VIRTUAL:
             raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
+        if option.fault:
+            from harness import faults
+
+            faults.named(option.fault)
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
@@ -239,7 +243,7 @@ class Session:
         with self.sink.bus.step("load the testbed"):
             testbed = load(self.config.option.testbed)
         scratch = Path(tempfile.mkdtemp(prefix="natstorm-"))
-        return Runner(testbed, scratch, self.sink.bus, seed=self.config.option.seed)
+        return Runner(testbed, scratch, self.sink.bus, seed=self.config.option.seed, fault=self.config.option.fault)
 
     def _play(self, cast: Cast) -> Evidence:
         from harness.scenario.outcome import sum_up

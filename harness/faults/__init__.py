@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.errors import UsageError
+from harness.faults import client, gateway, gateway_calls, gateway_ports, nat, nat_links
 from harness.faults.fault import Fault
 
-FAULTS: Mapping[str, Fault] = {}
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for fault in (*gateway.FAULTS, *gateway_ports.FAULTS, *gateway_calls.FAULTS, *nat.FAULTS, *nat_links.FAULTS, *client.FAULTS)
+}
+
+
+def named(name: str) -> Fault:
+    """UsageError where there is no such fault."""
+    if name not in FAULTS:
+        raise UsageError(f"there is no fault {name!r}", cure=f"one of {', '.join(FAULTS)}")
+    return FAULTS[name]

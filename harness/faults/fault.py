@@ -1,14 +1,18 @@
-"""What a fault is: one mechanism of one box broken, never an output."""
+"""What a fault is: one mechanism of one box broken, never an output; and how one is put into a box."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.clients.client import Stack
 from harness.nat.parts import Parts as NatParts
+from harness.nat.parts import Translator
 from harness.virtual.parts import Parts as GatewayParts
+from harness.virtual.settings import Settings
 from harness.wire.config import Entropy, StackConfig
+from harness.wire.stack import ClientStack
 
 GATEWAY, NAT, CLIENT = BOXES = ("gateway", "nat", "client")
 
@@ -25,3 +29,48 @@ class Fault:
     gateway: Callable[[GatewayParts], None] | None = None
     nat: Callable[[NatParts], None] | None = None
     client: Callable[[StackConfig, Entropy], Stack] | None = None
+
+
+def in_gateway(name: str, breaks: str, **factories: Callable[..., Any]) -> Fault:
+    """Other factories among the gateway's parts (virtual/parts.py), by their names there."""
+
+    def broken(parts: GatewayParts) -> None:
+        for part, factory in factories.items():
+            setattr(parts, part, factory)
+
+    return Fault(name, GATEWAY, breaks, gateway=broken)
+
+
+def with_settings(**look: Any) -> Callable[[Settings], Settings]:
+    """A gateway whose timers and limits are these, whatever its configuration says."""
+    return lambda settings: settings.changed(**look)
+
+
+def in_nat(name: str, breaks: str, broken: Callable[[Translator], None]) -> Fault:
+    """A change to how the NAT translates; one that is a mere router has nothing to change."""
+
+    def break_translator(parts: NatParts) -> None:
+        if parts.translator is not None:
+            broken(parts.translator)
+
+    return Fault(name, NAT, breaks, nat=break_translator)
+
+
+def in_client(
+    name: str, breaks: str, stack: type[ClientStack] = ClientStack, config: Callable[[StackConfig], StackConfig] | None = None
+) -> Fault:
+    """Clients of that stack, or told otherwise than they should have been."""
+
+    def build(told: StackConfig, entropy: Entropy) -> Stack:
+        return stack(told if config is None else config(told), entropy)
+
+    return Fault(name, CLIENT, breaks, client=build)
+
+
+def told_of_ike(**changes: Any) -> Callable[[StackConfig], StackConfig]:
+    """The same client with another IKE configuration, where it has one."""
+    return lambda told: told if told.ike is None else replace(told, ike=replace(told.ike, **changes))
+
+
+def told_of_l2tp(**changes: Any) -> Callable[[StackConfig], StackConfig]:
+    return lambda told: replace(told, l2tp=replace(told.l2tp, **changes))

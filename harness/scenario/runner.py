@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from harness import faults
 from harness.clients.journal import Journal
 from harness.errors import DeviceError, LabError
 from harness.model import ClientPlan, Evidence
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.dissect import Dissector
+from harness.scenario import breaking
 from harness.scenario.bench import Bench, Gathered
 from harness.scenario.gather import gather
 from harness.scenario.lab_bench import LabBench
@@ -19,18 +21,20 @@ from harness.scenario.play import Play
 from harness.scenario.script import Script
 from harness.scenario.scripts import script
 from harness.scenario.simulated_bench import SimulatedBench
+from harness.scenario.simulated_network import Makers
 
 
 class Runner:
     """`testbed` is loaded already; `scratch` lies on the enclosure's tmpfs. Blocking: owns one event loop for the whole session.
-    `seed` decides what chance does in virtual time.
+    `seed` decides what chance does in virtual time; `fault` names the mechanism that is broken there (harness/faults).
 
         with Runner(testbed, scratch, bus) as runner:
             evidence = runner.play("pair", "demux-kernel", clients=2, folder=folder)
     """
 
-    def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus, *, seed: int = 1) -> None:
+    def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus, *, seed: int = 1, fault: str | None = None) -> None:
         self.testbed = testbed
+        self._makers = Makers() if fault is None else breaking.makers(faults.named(fault))
         self._seed = seed
         self._bus = bus
         self._scratch = scratch
@@ -90,7 +94,7 @@ class Runner:
     def _bench(self, time: str) -> Bench:
         if time not in self._benches:
             if time == "virtual":
-                self._benches[time] = SimulatedBench(self.testbed, self._bus, self._seed)
+                self._benches[time] = SimulatedBench(self.testbed, self._bus, self._seed, self._makers)
             else:
                 self._benches[time] = LabBench(self.testbed, self._scratch, self._bus, self._loop)
         return self._benches[time]

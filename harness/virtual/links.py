@@ -152,7 +152,8 @@ class Links:
         if not link.up or link.assigned is None:
             return
         link.up = False
-        del self.by_address[link.assigned]
+        if self.by_address.get(link.assigned) is link:  # a pool that gives an address twice has given it to another since
+            del self.by_address[link.assigned]
         self._tell(now, link, "ppp-down", address=link.assigned, by=by, reason=reason)
 
     def end(self, now: float, link: Link, by: str, reason: str) -> None:
@@ -166,6 +167,4 @@ class Links:
         link.assigned = None
 
     def _tell(self, now: float, link: Link, kind: str, **detail: object) -> None:
-        self._journal.tell(
-            now, kind, *link.where, tunnel=link.tunnel, session=link.session, user=link.login.user, **detail
-        )
+        self._journal.tell(now, kind, *link.where, tunnel=link.tunnel, session=link.session, user=link.login.user, **detail)

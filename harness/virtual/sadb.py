@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,20 +52,23 @@ class NewestByAddressAndPort:
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, int], dict[int, Sa]] = {}  # by inbound SPI, newest last
+        self._found: dict[Hashable, dict[int, Sa]] = {}  # by inbound SPI, newest last
+
+    def key(self, address: str, port: int) -> Hashable:
+        return address, port
 
     def add(self, sa: Sa) -> None:
-        self._found.setdefault((sa.address, sa.port), {})[sa.spi_in] = sa
+        self._found.setdefault(self.key(sa.address, sa.port), {})[sa.spi_in] = sa
 
     def remove(self, sa: Sa) -> None:
-        key = sa.address, sa.port
+        key = self.key(sa.address, sa.port)
         there = self._found.get(key, {})
         there.pop(sa.spi_in, None)
         if not there:
             self._found.pop(key, None)
 
     def find(self, address: str, port: int) -> Sa | None:
-        there = self._found.get((address, port))
+        there = self._found.get(self.key(address, port))
         return None if there is None else there[next(reversed(there))]
 
 

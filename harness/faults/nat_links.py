@@ -1,0 +1,104 @@
+"""NATs that lose, double, damage or hold back packets on their way through, each by a rule and none by chance."""
+
+from __future__ import annotations
+
+from harness.faults.fault import NAT, Fault
+from harness.nat.draws import Draws
+from harness.nat.headers import UDP
+from harness.nat.link import Impairments, Link
+from harness.nat.parts import Parts
+from harness.nat.state import Dropped
+
+KEEPALIVE_LENGTH = 29
+"""Of the IP packet around one byte in UDP."""
+
+
+class Counting(Link):
+    """Knows how many packets have passed, this one among them."""
+
+    def __init__(self) -> None:
+        super().__init__(Impairments(), Draws(b"unused"))
+        self.count = 0
+
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        self.count += 1
+        return super().carry(now, packet)
+
+
+class LosesSeventh(Counting):
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        arriving = super().carry(now, packet)
+        if self.count % 7 == 0:
+            raise Dropped("link: lost")
+        return arriving
+
+
+class DoublesFifth(Counting):
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        return super().carry(now, packet) * (2 if self.count % 5 == 0 else 1)
+
+
+class HoldsBackFourth(Counting):
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        arriving = super().carry(now, packet)
+        return [(at + 0.3, piece) for at, piece in arriving] if self.count % 4 == 0 else arriving
+
+
+class SwallowsKeepalives(Counting):
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        if packet[9] == UDP and len(packet) == KEEPALIVE_LENGTH:
+            raise Dropped("link: lost")
+        return super().carry(now, packet)
+
+
+class SwapsWords(Counting):
+    """Two words of 16 bits, 40 bytes into the packet: no checksum notices that."""
+
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        if 500 < len(packet) < 1100:
+            packet = packet[:40] + packet[42:44] + packet[40:42] + packet[44:]
+        return super().carry(now, packet)
+
+
+class LosesFurtherPieces(Link):
+    def __init__(self) -> None:
+        super().__init__(Impairments(mtu=1280, ignore_df=True), Draws(b"unused"))
+
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        return super().carry(now, packet)[:1]
+
+
+class Slow(Link):
+    def __init__(self) -> None:
+        super().__init__(Impairments(delay_s=2.5), Draws(b"unused"))
+
+
+def _link(name: str, breaks: str, *, up: type[Link] | None = None, down: type[Link] | None = None) -> Fault:
+    def broken(parts: Parts) -> None:
+        if up is not None:
+            parts.up = up()  # type: ignore[call-arg]
+        if down is not None:
+            parts.down = down()  # type: ignore[call-arg]
+
+    return Fault(name, NAT, breaks, nat=broken)
+
+
+FAULTS: tuple[Fault, ...] = (
+    _link("nat-loses-seventh", "Every seventh packet outward is lost.", up=LosesSeventh),
+    _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
+    _link(
+        "nat-holds-back", "Every fourth packet outward is held back for 0.3 s, and those behind it overtake.", up=HoldsBackFourth
+    ),
+    _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
+    _link(
+        "nat-swaps-words",
+        "In packets of 500 to 1100 bytes inward two words change places, which no checksum notices.",
+        down=SwapsWords,
+    ),
+    _link(
+        "nat-loses-pieces",
+        "Packets inward of more than 1280 bytes are cut, and all but the first piece are lost.",
+        down=LosesFurtherPieces,
+    ),
+    _link("nat-slow-inward", "What comes in takes 2.5 s.", down=Slow),
+)

@@ -1,0 +1,32 @@
+"""What a simulated bench builds where one mechanism is broken (harness/faults)."""
+
+from __future__ import annotations
+
+from harness.clients.fleet import simulated
+from harness.faults.fault import Fault
+from harness.nat.core import NatCore
+from harness.nat.parts import build
+from harness.nat.personality import Personality
+from harness.scenario.simulated_network import Makers
+from harness.virtual.gateway import VirtualGateway
+from harness.virtual.parts import Parts
+from harness.virtual.settings import Settings
+from harness.wire.config import Entropy
+
+
+def makers(fault: Fault) -> Makers:
+    """Every gateway, NAT and client made by these has parts of its own, with the fault's among them."""
+
+    def nat(personality: Personality, *, outside: str, inside: str, entropy: Entropy) -> NatCore:
+        parts = build(personality, entropy)
+        if fault.nat is not None:
+            fault.nat(parts)
+        return NatCore(personality, outside=outside, inside=inside, entropy=entropy, parts=parts)
+
+    def gateway(settings: Settings, entropy: Entropy) -> VirtualGateway:
+        parts = Parts()
+        if fault.gateway is not None:
+            fault.gateway(parts)
+        return VirtualGateway(settings, entropy, parts)
+
+    return Makers(stack=fault.client or simulated, nat=nat, gateway=gateway)
