@@ -30,7 +30,8 @@ PROCESS = frozenset(("process.py", "sockets.py", "control.py", "witness.py"))
 """What makes a process of the core. Virtual time does without, so it has tests of its own, in namespaces."""
 
 STAGES = (
-    Stage("the unit tests", ("tests/virtual",)),
+    Stage("the unit tests", ("tests/virtual", "--ignore=tests/virtual/test_churn.py")),
+    Stage("the unit tests that take longest", ("tests/virtual/test_churn.py",), runs=lambda file: file not in PROCESS),
     Stage("the process's tests", ("tests/lab/test_virtual_gateway.py",), runs=lambda file: file in PROCESS, timed=True),
     Stage(
         "the suites in virtual time",
