@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-
 L2TP_PORT = 1701
 
 

@@ -121,7 +121,7 @@ def test_a_lab_without_a_guest_requires_nothing_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr(packages, "PROJECT", tmp_path)
     monkeypatch.setattr(packages, "missing_tools", lambda: [tool for tool in packages.HOST_TOOLS if tool.program == "linux.uml"])
     packages.require(guest=False)
-    with pytest.raises(MissingTool, match="linux.uml"):
+    with pytest.raises(MissingTool, match=r"linux\.uml"):
         packages.require(guest=True)
 
 
