@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.devices import linux_view
-from harness.devices.linux_client_log import AddressGiven, ClientLog, Down, Fact
+from harness.devices.linux_client_log import AddressGiven, Began, ClientLog, Down, Fact
 from harness.devices.linux_config import fill, quoted, seconds
-from harness.devices.linux_gateway import WAIT_FUNCTION, Execute, files_script
+from harness.devices.linux_gateway import LOAD, WAIT_FUNCTION, Execute, files_script
 from harness.errors import DeviceError
 from harness.model import Secret
 
@@ -32,12 +32,11 @@ GOODBYE_S = 5.0
 CHARON = "exec /usr/lib/ipsec/charon"
 XL2TPD = "exec xl2tpd -D -c /etc/xl2tpd/xl2tpd.conf -p /run/xl2tpd.pid"
 MONITOR = "exec ip -4 xfrm monitor SA"
-AWAIT = f"""
-until_true 20 test -S /run/charon.vici || {{ echo "charon does not answer"; exit 1; }}
-until_true 20 test -p /run/xl2tpd/l2tp-control || {{ echo "xl2tpd does not answer"; exit 1; }}
-loaded=$(swanctl --load-all --clear --noprompt 2>&1) || {{ echo "swanctl: $loaded"; exit 1; }}
-swanctl --initiate --child {CONNECTION} --timeout {INITIATE_S:g} --loglevel 1 2>&1 || exit 1
+AWAIT = """
+until_true 20 test -S /run/charon.vici || { echo "charon does not answer"; exit 1; }
+until_true 20 test -p /run/xl2tpd/l2tp-control || { echo "xl2tpd does not answer"; exit 1; }
 """
+INITIATE = f"swanctl --initiate --child {CONNECTION} --timeout {INITIATE_S:g} --loglevel 1 2>&1"
 KILL = """
 kill -KILL $(pidof xl2tpd pppd charon) 2>/dev/null
 ip xfrm state flush; ip xfrm policy flush
@@ -145,7 +144,9 @@ class LinuxClient:
             self._relay = self._spawn(self._relay_command, fed=True)
             self._tasks.append(self._relay)
             self._relay.on_output = Lines(lambda line: packet(base64.b64decode(line)) if line != "relaying" else None)
-            await self._run("initiate IPsec", WAIT_FUNCTION + AWAIT, INITIATE_S + 30.0)
+            await self._run("start the daemons", WAIT_FUNCTION + AWAIT + LOAD)
+            hear(Began())
+            await self._run("initiate IPsec", INITIATE, INITIATE_S + 30.0)
             await self._control("c vpn")
 
     async def until_addressed(self, within: float) -> bool:

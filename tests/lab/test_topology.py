@@ -236,3 +236,31 @@ def test_any_address_of_the_prefix_is_a_clients():
         for address in ("10.0.0.2", "10.0.0.254"):
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind((address, 500))
     assert subprocess.run(["ip", "route"], capture_output=True, check=True).stdout == b""  # the enclosure itself has none
+
+
+@lab
+@enclosed
+def test_an_address_of_the_prefix_can_be_a_guests_for_a_while():
+    nodes = build("raw")
+    nodes.up()
+    place = nodes.house("c8")
+    assert (place.netns, place.kind) == ("clients", "raw")
+
+    def bind(address):
+        with nodes.clients.entered():
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind((address, 500))
+
+    with nodes.clients.entered():
+        ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        ear.bind((place.interface, 0))
+    nodes.lead("10.0.0.9", "c8")
+    with pytest.raises(OSError, match="Cannot assign"):
+        bind("10.0.0.9")
+    bind("10.0.0.8")
+    with nodes.nat.netns.entered():
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("10.0.0.9", 9))
+    ear.settimeout(LISTEN_S)
+    frame = ear.recv(2048)
+    assert (frame[12:14], frame[38:42]) == (b"\x08\x06", bytes((10, 0, 0, 9)))  # ARP asks the guest
+    nodes.lead("10.0.0.9", None)
+    bind("10.0.0.9")
