@@ -114,7 +114,7 @@ class Observation:
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
     """How far a capture is to be trusted. `dropped` counts what the kernel or the interface lost. `kept` is "everything", or
-    "without-keepalives": not what keeps idle sessions and NAT mappings alive (how that is known: scenario/simulated_captures.py)."""
+    "without-keepalives": not what keeps idle sessions and NAT mappings alive (how it is known: scenario/simulated_captures.py)."""
 
     side: Side
     path: str
