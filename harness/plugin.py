@@ -145,6 +145,7 @@ class Session:
             self.config,
             root=self.config.option.reports,
             testbeds=[self.testbed.name],
+            environment={"fault": self.config.option.fault} if self.config.option.fault else {},
             allure_html=not self.config.option.no_html,
             secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))],
         )

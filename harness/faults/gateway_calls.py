@@ -16,7 +16,6 @@ from harness.virtual.pool import Authenticator, Pool
 from harness.wire import events
 from harness.wire.config import Entropy, L2tpConfig
 from harness.wire.l2tp import L2tpCore, header
-from harness.wire.l2tp.message import Type
 
 # Whose tunnel it is, and how it ends
 
@@ -60,18 +59,6 @@ class HangsUpEverybody(Lns):
 class KeepsAbandoned(Lns):
     def abandon(self, now: float, address: str, port: int, reason: str) -> None:
         """L2TP is not told that IPsec has lost a client."""
-
-
-class DeafToHello(L2tpCore):
-    def _control(self, now: float, arrived: header.Header) -> None:
-        if arrived.body and _type_of(arrived.body) == Type.HELLO:
-            return
-        super()._control(now, arrived)
-
-
-def _type_of(body: bytes) -> int:
-    """The message type is the value of the first AVP (RFC 2661 §4.4.1)."""
-    return int.from_bytes(body[6:8])
 
 
 class OwnSessionId(L2tpCore):
@@ -148,7 +135,6 @@ FAULTS: tuple[Fault, ...] = (
         "Control messages are acknowledged by the next one only, never by an empty one.",
         l2tp_core=_core(l2tp(NeverAlone)),
     ),
-    in_gateway("hello-unheard", "A client's Hello is neither acknowledged nor counted.", l2tp_core=_core(DeafToHello)),
     in_gateway(
         "data-in-own-session",
         "Data messages bear the session ID of the gateway's own in place of the client's.",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from harness.faults.fault import NAT, Fault, in_nat
 from harness.nat.allocator import Allocator, Free, Preserving, Sequential
 from harness.nat.headers import UDP
-from harness.nat.helpers import CookieHelper, PayloadAlg, Refuse, SingleClient
+from harness.nat.helpers import CookieHelper, PayloadAlg, SingleClient, SpiGuess
 from harness.nat.parts import Parts, Translator
 from harness.nat.rewriting import TTL_CHANGE, Rewriter
 from harness.nat.table import Binding, Session, Table
@@ -159,8 +159,8 @@ def _last_client(how: Translator) -> None:
     how.ike = SingleClient(newest=True)
 
 
-def _no_esp(how: Translator) -> None:
-    how.portless = Refuse()
+def _guesses_esp(how: Translator) -> None:
+    how.portless = SpiGuess()
 
 
 def _payloads(how: Translator) -> None:
@@ -197,6 +197,6 @@ FAULTS: tuple[Fault, ...] = (
     in_nat("nat-table-of-three", "The table has room for three sessions.", _table(Table, 3)),
     in_nat("nat-cookie-helper", "IKE keeps port 500 for everybody and is told apart by its cookies.", _cookies),
     in_nat("nat-ike-last-client", "IKE on port 500 belongs to the client that came last.", _last_client),
-    in_nat("nat-no-esp", "Protocol 50 does not pass.", _no_esp),
+    in_nat("nat-guesses-esp", "Protocol 50 passes, its SPIs guessed, where the NAT knows nothing but ports.", _guesses_esp),
     in_nat("nat-payload", "Bytes like the first one of a client's address are translated in payloads too.", _payloads),
 )

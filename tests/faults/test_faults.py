@@ -1,0 +1,134 @@
+"""Every fault: it can be built, does not break what it is not to break, shows, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+from fault_rehearsal import TESTBED, digest, rehearse
+
+from harness.errors import UsageError
+from harness.faults import FAULTS, named
+from harness.faults.fault import BOXES, in_gateway
+from harness.model import RecordKind
+from harness.model.steps import StepBus
+from harness.scenario.bench import Gathered
+from harness.scenario.runner import Runner
+from harness.scenario.scripts import script
+from harness.virtual.parts import Parts
+
+EVERYWHERE = [("pair", "demux"), ("pair", "plain"), ("order", "demux"), ("order", "plain")]
+
+SHOWS_IN = {
+    "return": ("delete-hits-newest", "port-not-freed", "port-freed-in-use", "user-once"),
+    "rekey": (
+        *("sa-oldest", "sa-cached", "rekey-refused", "no-overlap", "esp-half-life", "esp-ends-with-ike", "port-per-sa"),
+        *("port-per-ike-sa", "client-renews-on-500", "client-never-renews", "client-no-overlap", "client-esp-ends-with-ike"),
+        "client-old-sa",
+    ),
+    "churn": ("client-dies-of-rekey",),
+    "endings": ("session-outlives-sa", "client-deaf-to-deletes", "client-no-zlb", "client-deaf-to-goodbyes"),
+    "alone": ("gateway-keepalives", "idle-hasty", "client-no-keepalive", "client-keepalive-from-500", "nat-swallows-keepalives"),
+    "idle": (
+        *("dpd-asks-everybody", "silence-unnoticed", "nat-timer-5", "nat-not-refreshed", "nat-ends-together"),
+        "client-deaf-to-echoes",
+    ),
+    "two-nats": ("client-by-identity",),
+    "no-nat": ("udp-without-nat",),
+    "demux-removed": ("configuration-deaf", "configuration-strips-ports"),
+    "nat-timeout": ("mapping-not-followed",),
+    "together": ("half-open-one",),
+    "checksum": ("checksum-ignored", "checksum-zero-wrong"),
+    "port-space": ("port-last-left-out", "port-past-the-end"),
+    "floating-port": ("port-always-1701",),
+    "windows-2000-unpatched": ("nat-guesses-esp",),
+}
+"""A scenario (with demultiplexing) in which those faults show that do not show in "pair"."""
+
+SCENARIO = {fault: scenario for scenario, faults in SHOWS_IN.items() for fault in faults}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@cache
+def outcome(fault: str | None, scenario: str, variant: str, folder: Path) -> tuple[Gathered, str]:
+    """What a play left behind, and the digest of its captures; played once."""
+    where = folder / f"{fault}-{scenario}-{variant}"
+    gathered = rehearse(fault, scenario, variant, where)
+    found = digest(where)
+    shutil.rmtree(where)
+    return gathered, found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_first(folder: Path) -> None:
+    """A play in which nothing has been broken yet."""
+    outcome(None, "pair", "demux", folder)
+
+
+def test_there_are_enough_in_every_box() -> None:
+    boxes = [fault.box for fault in FAULTS.values()]
+    assert len(boxes) >= 64
+    assert all(boxes.count(box) >= least for box, least in zip(BOXES, (30, 18, 18), strict=True))
+    assert set(SCENARIO) <= set(FAULTS)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_says_what_it_breaks_and_breaks_one_box(name: str) -> None:
+    fault = FAULTS[name]
+    assert fault.name == name
+    assert fault.breaks.endswith(".")
+    assert fault.breaks[0].isupper()
+    given = {"gateway": fault.gateway, "nat": fault.nat, "client": fault.client}
+    assert [box for box, function in given.items() if function is not None] == [fault.box]
+
+
+def test_no_two_break_the_same() -> None:
+    told = [(fault.box, fault.breaks) for fault in FAULTS.values()]
+    assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_scenarios_come_to_their_end_and_the_next_run_is_clean(name: str, folder: Path, tmp_path: Path) -> None:
+    for scenario, variant in EVERYWHERE:
+        gathered, _ = outcome(name, scenario, variant, folder)
+        assert gathered.trouble == []
+        assert [record for record in gathered.records if record.kind is RecordKind.IMPAIRED] == []
+        assert gathered.views[-1].label == "end"
+    rehearse(None, "pair", "demux", tmp_path / "clean")
+    assert digest(tmp_path / "clean") == outcome(None, "pair", "demux", folder)[1]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_takes_effect(name: str, folder: Path) -> None:
+    scenario = SCENARIO.get(name, "pair")
+    assert outcome(name, scenario, "demux", folder)[1] != outcome(None, scenario, "demux", folder)[1]
+
+
+def test_faults_are_known_by_name() -> None:
+    assert named("port-from-1025") is FAULTS["port-from-1025"]
+    with pytest.raises(UsageError, match="port-from-1025"):
+        named("no-such-fault")
+
+
+def test_a_part_that_the_gateway_does_not_have_cannot_be_broken() -> None:
+    fault = in_gateway("made-up", "Made up.", no_such_part=object)
+    assert fault.gateway is not None
+    with pytest.raises(AttributeError):
+        fault.gateway(Parts())
+
+
+def test_a_runner_breaks_what_it_is_told_to(tmp_path: Path) -> None:
+    bus = StepBus(time.time)
+    with pytest.raises(UsageError, match="no-such-fault"):
+        Runner(TESTBED, tmp_path, bus, fault="no-such-fault")
+    with Runner(TESTBED, tmp_path, bus, fault="port-from-1025") as runner:
+        (tmp_path / "alone").mkdir()
+        gathered = runner.rehearse(script("alone"), "demux", folder=tmp_path / "alone", time="virtual")
+    assert [event.detail["port"] for event in gathered.gateway_events if event.kind == "port-given"] == [1025]
