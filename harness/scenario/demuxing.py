@@ -67,7 +67,7 @@ async def checksum(play: Play) -> None:
 
 
 DEMUXING = (
-    Script("eviction", "client 2 takes client 1's place; how long until client 1 notices", 2, eviction, time="virtual"),
+    Script("eviction", "client 2 takes client 1's place; when does client 1 notice?", 2, eviction, time="virtual", marks_per_s=2.0),
     Script("demux-removed", "demultiplexing is switched off under two clients, two more come", 4, demux_removed, time="virtual"),
     Script("return", "a client leaves, another comes, the first one returns", 3, come_back, time="virtual"),
     Script(

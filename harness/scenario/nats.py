@@ -36,7 +36,7 @@ async def nat_timeout(play: Play) -> None:
 
 
 NATS = (
-    Script("nat-clears", "the NAT drops one client's mappings", 2, nat_clears, time="virtual"),
+    Script("nat-clears", "the NAT drops one client's mappings", 2, nat_clears, time="virtual", marks_per_s=1.0),
     Script(
         "nat-timeout",
         "the NAT's timer ends the mappings of a client that keeps silent",
@@ -44,6 +44,7 @@ NATS = (
         nat_timeout,
         time="virtual",
         nat="timer-30",
+        marks_per_s=1.0,
         gateway={"echo": 600.0, "hello": 600.0},  # or the gateway itself would keep the mapping alive
         overrides={"c1": {"personality": "no-keepalive"}},
     ),

@@ -48,7 +48,7 @@ REKEYS = (
         rekey,
         time="virtual",
         gateway={"esp_lifetime_s": ESP_LIFE_S},
-        marks_per_s=0.5,
+        marks_per_s=0.25,
         overrun_s=3600.0,
     ),
     Script(
