@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.catalogue import SUITES
+from harness.programme import DEFAULT_TESTBED
 from harness.prove import ledger
 from harness.prove.account import Mutants
 from harness.prove.mutation import Mutant, sample
@@ -29,14 +30,19 @@ noticed, and too often to try them all again each time: --fresh does."""
 PROCESS = frozenset(("process.py", "sockets.py", "control.py", "witness.py"))
 """What makes a process of the core. Virtual time does without, so it has tests of its own, in namespaces."""
 
+CHURN = "tests/virtual/test_churn.py"
+SUITES_OPTIONS = (
+    "-p", "allure_pytest.plugin", "--time=virtual", f"--testbed={DEFAULT_TESTBED.relative_to(ROOT)}", "--seed=1"
+)  # fmt: skip
 STAGES = (
-    Stage("the unit tests", ("tests/virtual", "--ignore=tests/virtual/test_churn.py")),
-    Stage("the unit tests that take longest", ("tests/virtual/test_churn.py",), runs=lambda file: file not in PROCESS),
-    Stage("the process's tests", ("tests/lab/test_virtual_gateway.py",), runs=lambda file: file in PROCESS, timed=True),
+    Stage("the unit tests", "tests/virtual", (f"--ignore={CHURN}",)),
+    Stage("the unit tests that take longest", CHURN, runs=lambda file: file not in PROCESS),
+    Stage("the process's tests", "tests/lab/test_virtual_gateway.py", runs=lambda file: file in PROCESS, timed=True),
     Stage(
         "the suites in virtual time",
-        # The two that take longest (more than the others together) have their like among the unit tests.
-        ("suites", "--time=virtual", "--testbed=testbeds/virtual.yaml", "--seed=1", "-k", "not churn and not rekey-storm"),
+        "suites",
+        # The two scenarios that take longest (more than the others together) have their like among the unit tests.
+        (*SUITES_OPTIONS, "-k", "not churn and not rekey-storm"),
         runs=lambda file: file not in PROCESS,
     ),
 )

@@ -35,13 +35,14 @@ _CULPRIT = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Some of the project's tests: pytest's arguments. `runs` says of a module (its file) whether these tests run any of it.
+    """Some of the project's tests: a path, and pytest's options. `runs` says of a module (its file) whether they run any of it.
 
     What is `timed` runs on the machine's clock: a failure counts if the test that failed does so twice.
     """
 
     name: str
-    arguments: tuple[str, ...]
+    path: str
+    options: tuple[str, ...] = ()
     runs: Callable[[str], bool] = lambda file: True
     timed: bool = False
 
@@ -95,7 +96,7 @@ class Copy:
             shutil.rmtree(compiled)
 
     def _healthy(self, stage: Stage) -> float:
-        outcome = self._run(stage.arguments, None, compiled=True)
+        outcome = self._run(stage)
         if outcome.status != _PASSED:
             said = "\n".join(outcome.said.strip().splitlines()[-15:])
             raise LabError(f"run {stage.name} on a copy without a mutant", said or f"status {outcome.status}")
@@ -114,26 +115,29 @@ class Copy:
         return Trial(mutant.name, by, round(time.monotonic() - began, 2))
 
     def _noticed(self, mutant: Mutant, suspect: str) -> str:
-        # It may be gone, or be called otherwise now: only a failure says anything.
-        if "::" in suspect and self._run((suspect,), max(self.times.values())).status == _FAILED:
-            return suspect
+        for stage in self.stages:
+            # It may be gone, or be called otherwise now: only a failure says anything.
+            if suspect.startswith(stage.path) and self._run(stage, suspect).status == _FAILED:
+                return suspect
         for stage in self.stages:
             if not stage.runs(mutant.file):
                 continue
-            outcome = self._run(stage.arguments, self.times[stage.name])
+            outcome = self._run(stage)
             if outcome.status is None:
                 return f"{TIME_OUT}: {stage.name}"
-            if outcome.status != _PASSED and not (stage.timed and self._run((outcome.culprit,), outcome.took).status == _PASSED):
+            if outcome.status != _PASSED and not (stage.timed and self._run(stage, outcome.culprit).status == _PASSED):
                 return outcome.culprit
         return ""
 
-    def _run(self, arguments: Sequence[str], usual: float | None, *, compiled: bool = False) -> _Outcome:
+    def _run(self, stage: Stage, only: str = "") -> _Outcome:
+        """The stage, or only that test of it. Without a limit, and leaving compiled modules, until its usual time is known."""
+        usual = self.times.get(stage.name)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        environment["PYTHONPATH"] = str(self.root)
-        if not compiled:
+        environment |= {"PYTHONPATH": str(self.root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        if usual is not None:
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        command = [sys.executable, "-m", "pytest", *arguments, "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider"]
-        command += [f"--rootdir={self.root}", "--no-html", f"--reports={self.root / 'reports'}"]
+        command = [sys.executable, "-m", "pytest", only or stage.path, *stage.options, "-x", "-q", "--tb=no", "-rfE"]
+        command += ["-p", "no:cacheprovider", f"--rootdir={self.root}", "--no-html", f"--reports={self.root / 'reports'}"]
         began = time.monotonic()
         process = subprocess.Popen(
             command, cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

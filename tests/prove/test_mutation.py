@@ -38,7 +38,8 @@ def pytest_addoption(parser):
     parser.addoption("--no-html", action="store_true")
     parser.addoption("--reports")
 """
-UNIT = Stage("the unit tests", ("tests/test_gate.py",))
+WORDS = "tests/test_words.py"
+UNIT = Stage("the unit tests", "tests/test_gate.py")
 
 
 def mutant(before: str, after: str) -> Mutant:
@@ -127,12 +128,11 @@ def test_what_never_ends_is_noticed(project: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_stage_runs_for_its_modules_and_after_the_one_before(project: Path) -> None:
     harmless = mutant('"there"', '"THERE"')
-    (project / "tests" / "test_words.py").write_text(
+    (project / WORDS).write_text(
         "from gate import Gate\n\ndef test_words():\n    assert Gate().said(1) == '1 are there'\n"
     )
-    words = ("tests/test_words.py",)
     for runs, by in ((lambda file: file == "gate.py", "tests/test_words.py::test_words"), (lambda file: False, "")):
-        copy = Copy(project, "harness", [UNIT, Stage("the words", words, runs=runs)])
+        copy = Copy(project, "harness", [UNIT, Stage("the words", WORDS, runs=runs)])
         try:
             assert copy.try_out(harmless).by == by
         finally:
@@ -140,7 +140,7 @@ def test_a_stage_runs_for_its_modules_and_after_the_one_before(project: Path) ->
 
 
 def test_a_failure_against_the_machines_clock_counts_if_it_comes_again(project: Path) -> None:
-    (project / "tests" / "test_words.py").write_text(
+    (project / WORDS).write_text(
         "import pathlib\nfrom gate import Gate\n\n"
         "def test_once():\n"
         "    seen = pathlib.Path(__file__).with_name('seen')\n"
@@ -149,7 +149,7 @@ def test_a_failure_against_the_machines_clock_counts_if_it_comes_again(project: 
         "        assert False\n"
     )
     for timed, survived in ((True, True), (False, False)):
-        copy = Copy(project, "harness", [Stage("the words", ("tests/test_words.py",), timed=timed)])
+        copy = Copy(project, "harness", [Stage("the words", WORDS, timed=timed)])
         try:
             assert copy.try_out(mutant('"there"', '"THERE"')).survived is survived
         finally:
