@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.devices import linux_view
-from harness.devices.linux_client_log import AddressGiven, Began, ClientLog, Down, Fact
+from harness.devices.linux_client_log import AddressGiven, Began, ClientLog, Down, EspEstablished, Fact
 from harness.devices.linux_config import fill, quoted, seconds
 from harness.devices.linux_gateway import LOAD, WAIT_FUNCTION, Execute, files_script
 from harness.errors import DeviceError
@@ -29,6 +29,8 @@ FILES = {
 CONNECTION = "l2tp"
 INITIATE_S = 30.0
 GOODBYE_S = 5.0
+TOLD_S = 5.0
+"""For what has happened to be told: milliseconds on an idle machine."""
 CHARON = "exec /usr/lib/ipsec/charon"
 XL2TPD = "exec xl2tpd -D -c /etc/xl2tpd/xl2tpd.conf -p /run/xl2tpd.pid"
 MONITOR = "exec ip -4 xfrm monitor SA"
@@ -125,6 +127,7 @@ class LinuxClient:
         self._relay: Task | None = None
         self._tasks: list[Task] = []
         self._turn = asyncio.Lock()
+        self._protected = asyncio.Event()
         self._tunnel_down = asyncio.Event()
         self._addressed = asyncio.Event()
 
@@ -135,8 +138,8 @@ class LinuxClient:
             await self._end()
             rules = "iptables-legacy-restore /etc/natstorm/rules || exit 1\n"
             await self._run("configure", files_script(render(self.settings, self.name)) + "mkdir -p /run/xl2tpd\n" + rules)
-            self._tunnel_down.clear()
-            self._addressed.clear()
+            for event in (self._protected, self._tunnel_down, self._addressed):
+                event.clear()
             log = ClientLog()
             self._follow(MONITOR, log.kernel, hear)
             self._follow(CHARON, log.charon, hear)
@@ -147,6 +150,8 @@ class LinuxClient:
             await self._run("start the daemons", WAIT_FUNCTION + AWAIT + LOAD)
             hear(Began())
             await self._run("initiate IPsec", INITIATE, INITIATE_S + 30.0)
+            # Kernel and daemons speak through pipes of their own: what comes later must not be told before.
+            await self._said(self._protected, TOLD_S, "initiate IPsec", "kernel and charon have told no pair of SAs")
             await self._control("c vpn")
 
     async def until_addressed(self, within: float) -> bool:
@@ -162,11 +167,7 @@ class LinuxClient:
         """Hangs up: StopCCN, then Deletes; then its daemons end."""
         async with self._turn:
             await self._control("d vpn")
-            try:
-                async with asyncio.timeout(GOODBYE_S):
-                    await self._tunnel_down.wait()
-            except TimeoutError:
-                raise DeviceError(self.name, "hang up", f"xl2tpd has not closed its tunnel after {GOODBYE_S:g} s") from None
+            await self._said(self._tunnel_down, GOODBYE_S, "hang up", "xl2tpd has not closed its tunnel")
             await self._run("delete the SAs", f"swanctl --terminate --ike {CONNECTION} --timeout {GOODBYE_S:g} 2>&1")
             await self._end()
 
@@ -211,15 +212,24 @@ class LinuxClient:
     def _follow(self, command: str, read: Callable[[str], list[Fact]], hear: Callable[[Fact], None]) -> None:
         def take(line: str) -> None:
             for fact in read(line):
-                if isinstance(fact, Down) and fact.layer == "tunnel":
-                    self._tunnel_down.set()
-                if isinstance(fact, AddressGiven):
-                    self._addressed.set()
                 hear(fact)
+                if isinstance(fact, EspEstablished):
+                    self._protected.set()
+                elif isinstance(fact, AddressGiven):
+                    self._addressed.set()
+                elif isinstance(fact, Down) and fact.layer == "tunnel":
+                    self._tunnel_down.set()
 
         task = self._spawn(command)
         task.on_output = Lines(take)
         self._tasks.append(task)
+
+    async def _said(self, event: asyncio.Event, within: float, what: str, otherwise: str) -> None:
+        try:
+            async with asyncio.timeout(within):
+                await event.wait()
+        except TimeoutError:
+            raise DeviceError(self.name, what, f"{otherwise} after {within:g} s") from None
 
     async def _control(self, request: str) -> None:
         await self._run(request, f"echo '{request}' > /run/xl2tpd/l2tp-control")
