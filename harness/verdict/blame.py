@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.model import Evidence, Observation
-from harness.verdict.reading import Reading
+from harness.verdict.reading import Reading, reading_of
 from harness.verdict.rules import endings, nat
 from harness.verdict.rules.endings import GATEWAY_CLOSES, REACTION_S, fell_mute
 from harness.verdict.rules.rule import CLIENT, GATEWAY, Blame, Strength
@@ -25,7 +25,7 @@ __all__ = ["REACTION_S", "RULES", "Blame", "blame", "fell_mute", "nat_faults", "
 def who_is_to_blame(evidence: Evidence) -> Blame:
     """The box whose fault a failed run is: of the strongest proof, the earliest; nobody where nothing shows it, or where the
     evidence is not to be trusted. Clients behind several NATs, or behind none, are looked at site by site."""
-    found = doubts(Reading(evidence), (Need.INSIDE, Need.OUTSIDE, Need.GENERATOR))
+    found = doubts(reading_of(evidence), (Need.INSIDE, Need.OUTSIDE, Need.GENERATOR))
     if found:
         return Blame(None, f"the evidence is not to be trusted: {'; '.join(found[:3])}")
     readings = [Reading(part) for part in parts(evidence).values()]

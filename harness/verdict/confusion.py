@@ -7,6 +7,7 @@ whether it let a client speak by another's link. `received_by` counts what the f
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -105,16 +106,37 @@ def _holders(reading: Reading, o: Observation) -> frozenset[str]:
     interface = o.headers.get("interface")
     if interface is None:
         return frozenset()
+    times, listed = reading.once(_listed)
+    after = bisect_right(times, o.t)
+    tunnels = {tunnel for links in listed[max(after - 1, 0) : after + 1] for tunnel in links.get(interface, ())}
+    lives = reading.once(_lives_by_tunnel)
+    return frozenset(life.client for tunnel in tunnels for life in lives.get(tunnel, ()) if _there(life, o.t))
+
+
+def _listed(reading: Reading) -> tuple[list[float], list[dict[str, set[int]]]]:
+    """The gateway's accounts by time: when each was given, and the tunnels that it lists by interface."""
     views = sorted(reading.evidence.gateway_views, key=lambda v: v.t)
-    near = [v for v in views if v.t <= o.t][-1:] + [v for v in views if v.t > o.t][:1]
-    tunnels = {s.tunnel_local for v in near for s in v.sessions if s.interface == interface}
-    return frozenset(i.client for i in reading.evidence.identities for life in i.lives or (i,) if _had(life, tunnels, o.t))
+    listed: list[dict[str, set[int]]] = []
+    for view in views:
+        links: dict[str, set[int]] = {}
+        for s in view.sessions:
+            if s.interface is not None:
+                links.setdefault(s.interface, set()).add(s.tunnel_local)
+        listed.append(links)
+    return [view.t for view in views], listed
 
 
-def _had(life: Identity, tunnels: set[int], t: float) -> bool:
-    """Whether one of those tunnels was this client's at that time: their numbers are given out again."""
-    if life.tunnel_gateway not in tunnels:
-        return False
+def _lives_by_tunnel(reading: Reading) -> dict[int, list[Identity]]:
+    """By the gateway's tunnel ID whoever had it at some time: their numbers are given out again."""
+    found: dict[int, list[Identity]] = {}
+    for identity in reading.evidence.identities:
+        for life in identity.lives or (identity,):
+            if life.tunnel_gateway is not None:
+                found.setdefault(life.tunnel_gateway, []).append(life)
+    return found
+
+
+def _there(life: Identity, t: float) -> bool:
     return (life.since is None or life.since <= t) and (life.until is None or t <= life.until + UNDER_WAY_S)
 
 

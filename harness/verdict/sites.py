@@ -63,7 +63,7 @@ def _part(evidence: Evidence, number: int) -> Evidence:
         pairs = evidence.pairs if site is None else site.pairs
     seen: dict[Side, tuple[Observation, ...]] = {
         **{side: found for side, found in evidence.observations.items() if side is not Side.INSIDE_2},
-        Side.INSIDE: tuple(replace(o, side=Side.INSIDE) for o in inside),
+        Side.INSIDE: tuple(o if o.side is Side.INSIDE else replace(o, side=Side.INSIDE) for o in inside),
         Side.OUTSIDE: tuple(outside),
     }
     return replace(

@@ -10,7 +10,7 @@ from harness.model import Evidence, Observation
 from harness.verdict.blame import fell_mute
 from harness.verdict.killer import Death, Strength, deaths
 from harness.verdict.ports import L2TP_PORT, ports_by_client
-from harness.verdict.reading import CLOSING_STEPS, Reading
+from harness.verdict.reading import CLOSING_STEPS, Reading, reading_of
 from harness.verdict.remapping import remappings
 from harness.verdict.survival import Cause, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, doubts
@@ -18,7 +18,7 @@ from harness.verdict.trust import TRAFFIC, doubts
 
 def tell(evidence: Evidence) -> tuple[str, ...]:
     """What happened in one scenario, the deaths first; on evidence that is not to be trusted only why it isn't."""
-    reading = Reading(evidence)
+    reading = reading_of(evidence)
     found = doubts(reading, TRAFFIC)
     if found:
         return (f"With the {evidence.variant} gateway, nothing can be said: {'; '.join(found[:3])}.",)
@@ -71,7 +71,7 @@ def _death(evidence: Evidence, death: Death) -> str:
     if death.killer is None:
         alone = "), and no other client did anything between its last answered mark and its first unanswered one"
         everybody = " towards everybody)"
-        why = everybody if fell_mute(Reading(evidence), death.life.end.t) else alone
+        why = everybody if fell_mute(reading_of(evidence), death.life.end.t) else alone
         return f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}{why}.{_blame(death)}"
     verb = "killed" if death.strength is Strength.CERTAIN else "probably killed"
     where = ""

@@ -17,7 +17,7 @@ from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
 from harness.verdict.altered import altered, copied
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
-from harness.verdict.reading import Reading, ike, mark_of, spi_of
+from harness.verdict.reading import Reading, ike, mark_of, reading_of, spi_of
 
 CLOCK_BOUND_S = 0.1
 """Greatest median distance between what a client says it sent and the frame that carries it, and between two captures."""
@@ -67,7 +67,7 @@ def check(*needs: Need) -> Callable[[Callable[Concatenate[Reading, P], Verdict]]
     def wrap(judge: Callable[Concatenate[Reading, P], Verdict]) -> Callable[Concatenate[Evidence, P], Verdict]:
         @wraps(judge)
         def gated(evidence: Evidence, *args: P.args, **kwargs: P.kwargs) -> Verdict:
-            reading = Reading(evidence)
+            reading = reading_of(evidence)
             found = doubts(reading, needs)
             if found:
                 return Verdict(Outcome.INCONCLUSIVE, "; ".join(found[:6]), {"doubts": list(found)})
