@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from harness.faults.fault import NAT, Fault, in_nat
-from harness.nat.allocator import Allocator, Free, Preserving, Sequential
+from harness.nat.allocator import Allocator, Free, PortRange, Preserving, Sequential
 from harness.nat.headers import UDP
 from harness.nat.helpers import CookieHelper, PayloadAlg, SingleClient, SpiGuess
 from harness.nat.parts import Parts, Translator
@@ -64,18 +64,18 @@ class PreservesAlways(Preserving):
 
 
 class InTurn(Sequential):
-    """As many ports as two clients and a half need, whether they are free or not."""
+    """One of three, whether it is free or not."""
 
-    def __init__(self, ports: object) -> None:
+    def __init__(self, ports: PortRange) -> None:
+        super().__init__(ports)
         self._given = 0
-        super().__init__(ports)  # type: ignore[arg-type]
 
     def choose(self, port: int, siblings: Iterable[int], free: Free) -> int | None:
         self._given += 1
         return self.ports.first + self._given % 3
 
 
-def _allocating(kind: Callable[..., Allocator]) -> Callable[[Translator], None]:
+def _allocating(kind: Callable[[PortRange], Allocator]) -> Callable[[Translator], None]:
     def broken(how: Translator) -> None:
         how.allocator = kind(how.allocator.ports)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.faults.fault import NAT, Fault
 from harness.nat.draws import Draws
 from harness.nat.headers import UDP
@@ -73,12 +75,12 @@ class Slow(Link):
         super().__init__(Impairments(delay_s=2.5), Draws(b"unused"))
 
 
-def _link(name: str, breaks: str, *, up: type[Link] | None = None, down: type[Link] | None = None) -> Fault:
+def _link(name: str, breaks: str, *, up: Callable[[], Link] | None = None, down: Callable[[], Link] | None = None) -> Fault:
     def broken(parts: Parts) -> None:
         if up is not None:
-            parts.up = up()  # type: ignore[call-arg]
+            parts.up = up()
         if down is not None:
-            parts.down = down()  # type: ignore[call-arg]
+            parts.down = down()
 
     return Fault(name, NAT, breaks, nat=broken)
 
