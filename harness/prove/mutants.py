@@ -37,6 +37,7 @@ SUITES_OPTIONS = (
 STAGES = (
     Stage("the unit tests", "tests/virtual", (f"--ignore={CHURN}",)),
     Stage("the unit tests that take longest", CHURN, runs=lambda file: file not in PROCESS),
+    Stage("the sockets' tests", "tests/lab/test_virtual_sockets.py", runs=lambda file: file == "sockets.py", timed=True),
     Stage("the process's tests", "tests/lab/test_virtual_gateway.py", runs=lambda file: file in PROCESS, timed=True),
     Stage(
         "the suites in virtual time",

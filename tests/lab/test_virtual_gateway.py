@@ -138,6 +138,10 @@ def test_two_clients_through_the_kernels_nat():
         stats = await place.node.driver.stats()
         assert stats["wire"]["received"] > 20
         assert not stats["wire"].get("overflowed")
+        counts = {name: stats[name] for name in ("dropped", "refused", "associations", "tunnels")}
+        assert counts == {"dropped": 0, "refused": 0, "associations": 2, "tunnels": 2}
+        assert 0.0 < stats["cpu_s"] < 60.0
+        assert stats["peak_kib"] > 10_000
 
     play("demux", script)
 
