@@ -160,8 +160,9 @@ class Lns:
             if tunnel.idle_at is not None and tunnel.idle_at <= now:
                 self.close(now, tunnel, "no call came")
             for link in list(tunnel.links.values()):
-                if link.tick(now, self.settings.personality.hang_up):
-                    tunnel.core.hang_up(now, link.session)
+                if link.tick(now, self.settings.personality.hang_up) and not tunnel.core.hang_up(now, link.session):
+                    # Its call went when the tunnel began to end, which may take until the peer has acknowledged that.
+                    self._end_link(now, tunnel, link.session, "gateway", "the tunnel is ending")
             self._pump(now, tunnel)
 
     # What comes of it

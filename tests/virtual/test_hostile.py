@@ -7,6 +7,7 @@ import random
 import pytest
 
 from harness.wire import ip
+from harness.wire.l2tp import header
 from harness.wire.packet import Packet
 
 GATEWAY, NAT = "203.0.113.231", "203.0.113.232"
@@ -126,3 +127,30 @@ def test_one_client_cannot_reach_into_anothers_tunnel(world) -> None:
     net.settle()
     assert "is another peer's" in net.of("dropped")[-1].detail["reason"]
     assert net.ping(one)
+
+
+def test_a_link_does_not_outlive_its_tunnels_end(world) -> None:
+    """Found by `make fuzz`: LCP terminated, then a message that breaks the tunnel, then silence. The link's time to be hung up had
+    come, its call had gone with the tunnel, and the deadline stayed where it was."""
+    net = world("clear")
+    one = net.dial(1, ike=None)
+    port = net.outside[one.address, 1701]
+    one.stack._ppp.close(net.now)
+    one.stack.tick(net.now)
+    net.settle()
+    core, channel = one.stack._l2tp, one.stack._l2tp._channel
+    unknown = bytes.fromhex("800800000000") + (6).to_bytes(2) + bytes.fromhex("800600000fff")
+    message = header.build_control(core.tunnel_remote, 0, channel._first, channel._nr, unknown)
+    net.gateway.receive(net.now, Packet(NAT, GATEWAY, ip.UDP, message, port, 1701))
+    one.stack.vanish()
+    began = net.now
+    for _ in range(100):
+        if net.gateway.deadline is None:
+            break
+        net.now = net.gateway.deadline
+        net.gateway.tick(net.now)
+        assert net.gateway.deadline is None or net.gateway.deadline > net.now
+        net.settle()
+    assert net.now > began + 20
+    assert not net.gateway.lns.tunnels
+    assert [event.detail["by"] for event in net.of("session-down")] == ["gateway"]
