@@ -63,7 +63,7 @@ def test_as_many_arrive_in_a_step_as_come_in_its_time() -> None:
     assert [arrivals_of(rate, 500, 20.0) for rate in (0.01, 2.5, 10, 25, 80)] == [2, 50, 200, 500, 500]
 
 
-def test_the_example_of_the_document() -> None:
+def test_a_gateway_of_53_set_ups_a_second_is_found_out() -> None:
     tried = search(lambda rate: GOOD if rate <= 53 else OVER)
     assert [round(one.rate, 1) for one in tried] == [10, 20, 40, 80, 56.6, 47.6, 51.9]
     assert found(tried).rate == pytest.approx(51.9, abs=0.1)
@@ -103,3 +103,24 @@ def test_a_rate_that_held_above_one_that_did_not_does_not_count() -> None:
 
 def test_from_a_first_rate_that_is_too_much_it_goes_down() -> None:
     assert [one.rate for one in search(lambda rate: GOOD if rate <= 3 else OVER, first=20)][:4] == [20, 10, 5, 5 / FACTOR]
+
+
+def test_the_example_of_the_document() -> None:
+    """500 clients and a gateway that completes 53 set-ups a second, each of which takes 0.05 s by itself."""
+
+    def outcome(rate: float) -> Outcome:
+        n = arrivals_of(rate, 500)
+        waits = max(0.0, n / 53 - n / rate) + 0.05
+        return judge(rate, replace(WELL, took_s={TOTAL: {100: waits}}), 0.0).outcome
+
+    tried = search(outcome)
+    assert [(round(one.rate, 1), one.outcome is GOOD) for one in tried] == [
+        (10.0, True),
+        (20.0, True),
+        (40.0, True),
+        (80.0, False),
+        (56.6, True),
+        (67.3, False),
+        (61.7, True),
+    ]
+    assert found(tried).rate == pytest.approx(61.7, abs=0.1)
