@@ -9,7 +9,7 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify prove mutants test lint bench setup lock clean
+.PHONY: help qualify prove mutants test lint bench fuzz setup lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ lint: $(VENV)/.complete  ## ruff, mypy --strict
 
 bench: setup     ## speeds, as ratios within one run
 	$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: setup      ## ten million hostile datagrams against cores and gateway, an hour at most (ARGS="--target gateway" narrows it)
+	$(BIN)/python -m fuzzing $(ARGS)
 
 setup: $(VENV)/.complete node_modules/.complete  ## Python packages, Debian packages, Allure
 	@$(BIN)/natstorm setup
