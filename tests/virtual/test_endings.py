@@ -93,18 +93,24 @@ def test_the_gateway_closes_a_call(world) -> None:
 
 def test_orders_for_what_is_not_there(world) -> None:
     net = world("demux")
-    for order in (
-        lambda: net.gateway.delete_ipsec(net.now, "deadbeef"),
-        lambda: net.gateway.delete_ipsec(net.now, udp_port=7),
-        lambda: net.gateway.delete_esp(net.now, "deadbeef"),
-        lambda: net.gateway.rekey(net.now, "deadbeef"),
-        lambda: net.gateway.close_l2tp(net.now, 7),
-        lambda: net.gateway.close_call(net.now, 7),
-        lambda: net.gateway.reconfigure(net.now, address="192.0.2.1"),
-        lambda: net.gateway.reconfigure(net.now, port_last=1030),
+    for order, said in (
+        (lambda: net.gateway.delete_ipsec(net.now, "deadbeef"), "'list SAs': no ESP SA with SPI deadbeef"),
+        (lambda: net.gateway.delete_ipsec(net.now, udp_port=7), "'list SAs': no IKE SA for 7"),
+        (lambda: net.gateway.delete_ipsec(net.now, address="192.0.2.9"), "'list SAs': no IKE SA for 192.0.2.9"),
+        (lambda: net.gateway.delete_esp(net.now, "deadbeef"), "'list SAs': no ESP SA with SPI deadbeef"),
+        (lambda: net.gateway.rekey(net.now, "deadbeef"), "'list SAs': no ESP SA with SPI deadbeef"),
+        (lambda: net.gateway.rekey_ike(net.now, udp_port=7), "'list SAs': no IKE SA for 7"),
+        (lambda: net.gateway.close_l2tp(net.now, 7), "'close the tunnel': no tunnel 7 is up"),
+        (lambda: net.gateway.close_call(net.now, 7), "'close the call': no call 7 is up"),
+        (lambda: net.gateway.reconfigure(net.now, address="192.0.2.1"), "'reconfigure': address can only be set before the start"),
+        (
+            lambda: net.gateway.reconfigure(net.now, port_last=1030, ipsec=False),
+            "'reconfigure': ipsec, port_last can only be set before the start",
+        ),
     ):
-        with pytest.raises(DeviceError):
+        with pytest.raises(DeviceError) as caught:
             order()
+        assert str(caught.value) == f"gateway: {said}"
     with pytest.raises(UsageError, match="no setting colour"):
         net.gateway.reconfigure(net.now, colour="red")
 

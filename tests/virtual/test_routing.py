@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import ProtocolError
 from harness.virtual.endhost import EndHost
-from harness.virtual.router import HERE, LAN, Router, forwarded
+from harness.virtual.router import HERE, LAN, Router, echo_answer, forwarded
 from harness.wire import ip
 
 HOST, PPP = "192.168.7.2", "172.16.1.1"
@@ -131,3 +131,51 @@ def test_the_end_host_takes_anything(packet) -> None:
     host.receive(1.0, packet)
     assert not host.take_packets()
     assert host.take_seen()[0].reason
+
+
+def test_the_end_host_remembers_what_it_saw() -> None:
+    host = EndHost(HOST)
+    host.receive(1.0, echo("172.16.1.10", HOST, b"asked"))
+    host.receive(2.0, ip.build_ipv4("172.16.1.10", HOST, ip.UDP, bytes(8)))
+    host.receive(3.0, echo("172.16.1.10", "192.168.7.3"))
+    first, second, third = host.take_seen()
+    assert (first.t, first.source, first.echo, first.reason) == (1.0, "172.16.1.10", ip.Echo(True, 1, 1, b"asked"), "")
+    assert (second.t, second.source, second.echo, second.reason) == (2.0, "172.16.1.10", None, "")
+    assert (third.t, third.source, third.echo, third.reason) == (3.0, "", None, "it is for 192.168.7.3")
+    assert host.take_seen() == []
+    (answer,) = host.take_packets()
+    parsed = ip.parse_ipv4(answer)
+    assert (parsed.source, parsed.destination, parsed.ttl) == (HOST, "172.16.1.10", 64)
+    assert ip.parse_echo(parsed.payload) == ip.Echo(False, 1, 1, b"asked")
+
+
+def test_what_the_end_host_asks() -> None:
+    host = EndHost(HOST)
+    host.ask("172.16.1.10", 7, 8, b"you?")
+    (request,) = host.take_packets()
+    parsed = ip.parse_ipv4(request)
+    assert (parsed.source, parsed.destination, parsed.protocol, parsed.ttl) == (HOST, "172.16.1.10", ip.ICMP, 64)
+    assert ip.parse_echo(parsed.payload) == ip.Echo(True, 7, 8, b"you?")
+    host.receive(1.0, ip.build_ipv4("172.16.1.10", HOST, ip.ICMP, ip.build_echo(ip.Echo(False, 7, 8, b"you?"))))
+    assert host.take_seen()[0].echo == ip.Echo(False, 7, 8, b"you?")
+    assert not host.take_packets(), "an answer is not answered"
+
+
+def test_why_a_packet_goes_nowhere() -> None:
+    router = Router(PPP)
+    with pytest.raises(ProtocolError, match=r"from 172\.16\.1\.11 came from the client at 172\.16\.1\.10"):
+        router.from_client(echo("172.16.1.11", HOST), "172.16.1.10", False)
+    with pytest.raises(ProtocolError, match="its time to live has ended"):
+        router.from_lan(echo(HOST, "172.16.1.10", ttl=1))
+    here = echo("172.16.1.10", PPP, ttl=1)
+    assert router.from_client(here, "172.16.1.10", False).packet == here, "nothing is forwarded"
+    assert ip.parse_ipv4(router.from_client(echo("172.16.1.10", HOST, ttl=2), "172.16.1.10", False).packet).ttl == 1
+
+
+def test_an_answer_bears_its_requests_number() -> None:
+    request = ip.build_ipv4("172.16.1.10", HOST, ip.ICMP, ip.build_echo(ip.Echo(True, 3, 4, b"p")), identification=77, ttl=9)
+    answer = echo_answer(request)
+    assert answer is not None
+    parsed = ip.parse_ipv4(answer)
+    assert (parsed.identification, parsed.ttl, ip.parse_echo(parsed.payload)) == (77, 64, ip.Echo(False, 3, 4, b"p"))
+    assert echo_answer(answer) is None
