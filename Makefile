@@ -16,7 +16,7 @@ help:            ## this list
 
 qualify: setup   ## the suites on the virtual and the Linux gateway, a report each (ARGS="-k DMX-07" narrows it, --testbed F chooses)
 	@$(if $(findstring --testbed,$(ARGS)),$(BIN)/natstorm qualify $(ARGS),status=0; \
-		$(BIN)/natstorm qualify $(ARGS) || status=$$?; \
+		$(BIN)/natstorm qualify --guests $(ARGS) || status=$$?; \
 		$(BIN)/natstorm qualify --testbed testbeds/linux.yaml $(ARGS) || status=$$?; \
 		exit $$status)
 

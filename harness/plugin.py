@@ -71,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--variant", action="append", default=[], metavar="NAME", help="this gateway variant only (may be repeated)")
     group.addoption("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
     group.addoption("--clients", type=int, metavar="N", help="as many clients where a scenario can have any number (together)")
+    group.addoption("--guests", action="store_true", help="clients in guests too, where the gateway needs none")
     group.addoption("--time", choices=TIMES, help="play everything in this time, where it can be")
     group.addoption("--seed", type=int, default=1, metavar="N", help="what chance decides in virtual time (1)")
     group.addoption("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time)")
@@ -93,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
             from harness.lab import enclosure, packages
 
             if not enclosure.inside():
-                packages.require(guest=session.testbed.gateway.in_guest)
+                packages.require(guest=session.testbed.gateway.in_guest or config.option.guests)
             enclosure.ensure_for_pytest(config)
         session.begin()
     except NatstormError as error:
@@ -164,6 +165,8 @@ class Session:
         from harness.scenario.scripts import script
 
         option, system, chosen = self.config.option, self.testbed.gateway.os, script(scenario)
+        if chosen.guest and (option.time == VIRTUAL or not (option.guests or self.testbed.gateway.in_guest)):
+            return
         showings = [one for one in QUALIFIED[system].get(variant, ()) if one.scenario == scenario]
         if not showings and (option.all_variants or option.variant):
             showings = [Showing(scenario)]

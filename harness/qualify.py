@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
     add("--behaviour", action="append", default=[], metavar="ID", help="this behaviour only (may be repeated)")
     add("--variant", action="append", default=[], metavar="NAME", help="only this gateway variant (may be repeated)")
     add("--all-variants", action="store_true", help="every gateway variant of the testbed")
+    add("--guests", action="store_true", help="clients in guests too, where the gateway needs none")
     add("--time", choices=TIMES, help="play everything in this time, where it can be (virtual: a simulated link, NAT and clock)")
     add("--seed", type=int, metavar="N", help="what chance decides in virtual time (default 1): the same seed, the same packets")
     add("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time; natstorm prove lists them)")
@@ -42,7 +43,7 @@ def qualify(arguments: argparse.Namespace) -> int:
     words = pytest_words(arguments)
     if arguments.time != "virtual":
         if not enclosure.inside():
-            packages.require(guest=check(arguments.testbed or DEFAULT_TESTBED).gateway.in_guest)
+            packages.require(guest=arguments.guests or check(arguments.testbed or DEFAULT_TESTBED).gateway.in_guest)
         enclosure.ensure()
     import pytest
 
@@ -80,8 +81,9 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
         words += ["-k", arguments.expression]
     words += [f"--variant={name}" for name in arguments.variant]
     words += [f"--behaviour={name}" for name in arguments.behaviour]
-    if arguments.all_variants:
-        words.append("--all-variants")
+    for option in ("all_variants", "guests"):
+        if getattr(arguments, option):
+            words.append(f"--{option.replace('_', '-')}")
     if arguments.json:
         words += ["-q", "--no-summary", "--no-header", "-p", "no:terminal"]
     return words

@@ -56,7 +56,17 @@ def test_all_variants_take_all_that_a_test_can_run_on() -> None:
 
 def test_one_variant_alone_plays_everything_that_it_can() -> None:
     cases, _ = collect(*LINUX, "--variant", "demux-user")
-    assert casts(cases) == {f"demux-user-{rest}" for rest in ("pair-2", "order-3", "together-6", "endings-5", "alone-1")}
+    usual = {f"demux-user-{rest}" for rest in ("pair-2", "order-3", "together-6", "endings-5", "alone-1")}
+    assert casts(cases) == usual | {"demux-user-real-alone-1", "demux-user-real-beside-3"}
+
+
+def test_a_client_in_a_guest_is_for_who_wants_guests() -> None:
+    without, _ = collect()
+    assert not {name for name in casts(without) if "real" in name}
+    with_guests, _ = collect("--guests")
+    assert casts(with_guests) == casts(without) | {"demux-real-beside-3"}
+    simulated, _ = collect("--guests", "--time", "virtual")
+    assert not {name for name in casts(simulated) if "real" in name}
 
 
 def test_virtual_time_plays_everything_that_the_gateway_of_our_own_is_asked() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from harness.clients.client import Client
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
-from harness.errors import LabError
+from harness.errors import DeviceError, LabError
 from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step
 from harness.model.steps import StepBus
 from harness.scenario.bench import Bench, GatewayControl, Gathered
@@ -282,7 +282,11 @@ class Play:
         async with self.step(step, name, by=by) as detail:
             detail["carried_out"] = False
             if client.up and sa is not None:
-                await begin(client, str(sa.data["spi_in"]))
+                try:
+                    await begin(client, str(sa.data["spi_in"]))
+                except DeviceError as error:  # a gateway that has lost the SA is a result, and no reason to break off
+                    detail["why"] = str(error)
+                    return
                 detail["carried_out"] = await client.until(kind, REKEY_S, beyond=known) is not None
 
     async def come_to_rest(self, *names: str) -> None:

@@ -52,8 +52,9 @@ async def real_newcomer(play: Play) -> None:
 
 REAL_CLIENTS = (
     Script("real-alone", "a real Linux client, with every rekey that either end begins", 1, real_alone,
-           overrides={"c1": {"personality": REAL}}),
+           overrides={"c1": {"personality": REAL}}, guest=True),
     Script("real-beside", "a real Linux client beside two simulated ones; it leaves and returns", 3, real_beside,
-           overrides={"c3": {"personality": REAL}}),
-    Script("real-newcomer", "a simulated client, then a real one", 2, real_newcomer, overrides={"c2": {"personality": REAL}}),
+           overrides={"c3": {"personality": REAL}}, guest=True),
+    Script("real-newcomer", "a simulated client, then a real one", 2, real_newcomer,
+           overrides={"c2": {"personality": REAL}}, guest=True),
 )  # fmt: skip

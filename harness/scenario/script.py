@@ -45,6 +45,7 @@ class Script:
     marks_per_s: float = MARKS_PER_S
     captures: str = EVERYTHING
     overrun_s: float = 300.0
+    guest: bool = False  # one of its clients is a machine in a guest: the wall's time alone, and only where guests are wanted
 
     def plans(self, plans: Iterable[ClientPlan]) -> tuple[ClientPlan, ...]:
         """The testbed's plans, as this script changes them."""

@@ -136,7 +136,8 @@ def test_daemons_that_do_not_start():
 
 def qualify(*options: str) -> tuple[int, str]:
     """Status and words of a qualification in an enclosure of its own."""
-    command = [sys.executable, "-m", "harness.cli", "qualify", "--variant", "demux-kernel", "--reports", str(REPORTS), *options]
+    command = [sys.executable, "-m", "harness.cli", "qualify", "--testbed", str(TESTBED), "--variant", "demux-kernel"]
+    command += ["-k", "not real", "--reports", str(REPORTS), *options]
     environment = {name: value for name, value in os.environ.items() if name != launcher.MARK}
     REPORTS.mkdir()
     before = snapshot()

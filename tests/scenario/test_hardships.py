@@ -145,7 +145,7 @@ def test_a_bystander_notices_nothing_of_them(misfits: Played) -> None:
 
 
 def test_a_client_s_own_mistake_is_not_the_gateway_s(misfits: Played) -> None:
-    assert misfits.head.blame == ()
+    assert misfits.head.blame == ("client",)
     assert misfits.head.kills == ()
     assert misfits.head.never_up == ("c2", "c3", "c4", "c5")
     for said in ("client 2 never came up: main mode", "client 3 never came up: PPP authentication", "client 1 lives"):
