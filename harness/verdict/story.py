@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, Observation
@@ -14,6 +15,9 @@ from harness.verdict.reading import CLOSING_STEPS, Reading, reading_of
 from harness.verdict.remapping import remappings
 from harness.verdict.survival import Cause, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, doubts
+
+SPELT_OUT = 6
+"""Ports that follow one another are named one by one up to this many."""
 
 
 def tell(evidence: Evidence) -> tuple[str, ...]:
@@ -128,5 +132,21 @@ def _ports(reading: Reading, living: tuple[Life, ...]) -> str:
     ports = sorted(min(known[life.client]) for life in living if len(known.get(life.client, ())) == 1)
     if len(ports) != len(living) or len(set(ports)) != len(ports) or L2TP_PORT in ports:
         return ""
-    words = [str(p) for p in ports]
-    return f", on port {words[0]}" if len(words) == 1 else f", on ports {', '.join(words[:-1])} and {words[-1]}"
+    return f", on {ports_in_words(ports)}"
+
+
+def ports_in_words(ports: list[int]) -> str:
+    """ "ports 1024 and 1025"; of hundreds that follow one another the first and the last. They come in order."""
+    words = [word for first, last in _runs(ports) for word in _spelt(first, last)]
+    return f"port {words[0]}" if len(ports) == 1 else f"ports {' and '.join(', '.join(words).rsplit(', ', 1))}"
+
+
+def _runs(ports: list[int]) -> Iterator[tuple[int, int]]:
+    """(first, last) of each unbroken run of numbers in order."""
+    for _, run in groupby(enumerate(ports), key=lambda place: place[1] - place[0]):
+        numbers = [port for _, port in run]
+        yield numbers[0], numbers[-1]
+
+
+def _spelt(first: int, last: int) -> list[str]:
+    return [str(port) for port in range(first, last + 1)] if last - first < SPELT_OUT else [f"{first} to {last}"]

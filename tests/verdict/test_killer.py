@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import verdict_builders as b
 
 from harness.model import FrameKind, RecordKind, Side
@@ -12,7 +13,7 @@ from harness.verdict.blame import blame, nat_faults
 from harness.verdict.confusion import towards_clients, towards_far_end
 from harness.verdict.killer import Death, deaths, matrix
 from harness.verdict.reading import Reading
-from harness.verdict.story import tell
+from harness.verdict.story import ports_in_words, tell
 from harness.verdict.survival import Cause, Life, lives
 
 
@@ -437,6 +438,20 @@ def test_the_story_of_the_cure() -> None:
         "With the demux gateway, all 6 live, on ports 1024, 1025, 1026, 1027, 1028 and 1029;"
     )
     assert tell(b.clean(1).evidence())[0].startswith("With the demux gateway, client 1 lives, on port 1024;")
+
+
+@pytest.mark.parametrize(
+    ("ports", "words"),
+    [
+        ([1024], "port 1024"),
+        ([1024, 1026], "ports 1024 and 1026"),
+        (list(range(1024, 1524)), "ports 1024 to 1523"),
+        ([*range(1024, 1100), 2000, 2001, 2005], "ports 1024 to 1099, 2000, 2001 and 2005"),
+    ],
+)
+def test_hundreds_of_ports_are_a_range(ports: list[int], words: str) -> None:
+    assert ports_in_words(ports) == words
+
 
 
 def test_the_story_says_nothing_on_evidence_it_cannot_trust() -> None:
