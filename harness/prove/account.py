@@ -17,6 +17,9 @@ CLEAN_RUNS = 20
 MUTANTS_LEFT = 0.15
 """The greatest share of mutants that may survive."""
 
+LEAST_FAULTS, LEAST_MUTANTS = 60, 100
+"""Fewer prove too little."""
+
 
 class Broken(Protocol):
     """What the account says of a fault; `harness.faults.fault.Fault` is the real one."""
@@ -52,6 +55,8 @@ class Account:
     blamed: Mapping[str, str]  # fault → box
     unpredicted: tuple[str, ...]  # faults without a prediction
     mutants: Mutants
+    strays: Mapping[str, Mapping[str, str]]  # fault → scenario → another box that is blamed there
+    whole: bool = True  # False: of some faults only
 
     @property
     def unnoticed(self) -> tuple[str, ...]:
@@ -82,9 +87,24 @@ class Account:
         found += [f"{name} has no prediction" for name in self.unpredicted]
         found += [f"{m.fault}: {m.behaviour} was to be {m.predicted} and was {m.seen}" for m in self.mispredicted if not m.why]
         found += [f"{name}, which breaks the {box}, is blamed on {blamed}" for name, box, blamed in self.misblamed]
+        found += [
+            f"{f.name}, which breaks the {f.box}, is blamed on the {box} in {scenario}"
+            for f in self.faults
+            for scenario, box in self.strays.get(f.name, {}).items()
+        ]
         found += [f"seed {seed}: {case} was {outcome} though nothing was broken" for seed, case, outcome in self.false_alarms]
+        asked = max((len(played.outcomes) for played in self.clean), default=0)
+        found += [f"seed {played.seed}: a clean run asked {len(played.outcomes)} of {asked} cases" for played in self.clean
+                  if len(played.outcomes) < max(asked, 1)]  # fmt: skip
+        if not self.whole:
+            found.append("some faults only: a proof takes them all")
+            return tuple(found)
         if len(self.clean) < CLEAN_RUNS:
             found.append(f"{len(self.clean)} clean runs of {CLEAN_RUNS}")
+        if len(self.faults) < LEAST_FAULTS:
+            found.append(f"{len(self.faults)} faults, {LEAST_FAULTS} are needed")
+        if self.mutants.tried < LEAST_MUTANTS:
+            found.append(f"{self.mutants.tried} mutants were tried of this code, {LEAST_MUTANTS} are needed")
         found += [f"mutant {name} survived unexplained" for name, why in (self.mutants.survived or {}).items() if not why]
         if self.mutants.left > MUTANTS_LEFT * self.mutants.tried:
             found.append(f"{self.mutants.left} of {self.mutants.tried} mutants survived, more than {MUTANTS_LEFT:.0%}")
@@ -115,6 +135,8 @@ def account(
     predictions: Mapping[str, Prediction],
     explained: Mapping[tuple[str, str], str],
     mutants: Mutants,
+    *,
+    whole: bool = True,
 ) -> Account:
     known = tuple(faults)
     broken = {one.fault: one for one in ledger.broken if one.fault in {f.name for f in known}}
@@ -132,6 +154,8 @@ def account(
         blamed={name: matrix.blamed(played, reference) for name, played in broken.items() if matrix.noticed(played)},
         unpredicted=tuple(f.name for f in known if f.name not in predictions),
         mutants=mutants,
+        strays={f.name: matrix.strays(broken[f.name], f.box, reference) for f in known if f.name in broken},
+        whole=whole,
     )
 
 

@@ -36,7 +36,8 @@ def add_commands(commands: Any) -> None:
     command = commands.add_parser("prove", help="break every mechanism in turn: which test notices?", description=DESCRIPTION)
     add = command.add_argument
     add("--fault", action="append", default=[], metavar="NAME", help="only this one (may be repeated)")
-    add("--clean", type=int, default=CLEAN_RUNS, metavar="N", help=f"runs with nothing broken, each of another seed ({CLEAN_RUNS})")
+    clean = f"runs with nothing broken, each of another seed ({CLEAN_RUNS}; with --fault 1)"
+    add("--clean", type=int, default=None, metavar="N", help=clean)
     add("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at once (default: one a core)")
     add("--fresh", action="store_true", help="forget what was played before")
     add("--mutants", type=int, default=0, metavar="N", help="try N mutants of the virtual gateway, and play no faults")
@@ -52,7 +53,8 @@ def prove(arguments: argparse.Namespace) -> int:
     unknown = set(arguments.fault) - set(FAULTS)
     if unknown:
         raise UsageError(f"there is no fault {', '.join(sorted(unknown))}", cure="natstorm prove --list")
-    if arguments.jobs < 1 or arguments.clean < 0 or arguments.mutants < 0:
+    clean = arguments.clean if arguments.clean is not None else 1 if arguments.fault else CLEAN_RUNS
+    if arguments.jobs < 1 or clean < 0 or arguments.mutants < 0:
         raise UsageError("--jobs takes a number from 1, --clean and --mutants one from 0")
     behaviours = load_catalogue(SUITES / "behaviours")
     predicted = told.predictions(FAULTS, behaviours)
@@ -70,9 +72,10 @@ def prove(arguments: argparse.Namespace) -> int:
         LEDGER.unlink(missing_ok=True)
     ledger = Ledger(LEDGER, fingerprint(ROOT))
     chosen = arguments.fault or list(FAULTS)
-    wanted = [(CLEAN, seed) for seed in range(1, arguments.clean + 1)] + [(name, 1) for name in chosen]
+    wanted = [(CLEAN, seed) for seed in range(1, clean + 1)] + [(name, 1) for name in chosen]
     _play_all([one for one in wanted if ledger.of(*one) is None], ledger, arguments.jobs, say)
-    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, tally(mutants_fingerprint()))
+    mutants = tally(mutants_fingerprint())
+    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, mutants, whole=not arguments.fault)
     print(json.dumps(found.to_dict(), indent=1) if arguments.json else f"\n{show(found, predicted)}".rstrip())
     return _status(found)
 

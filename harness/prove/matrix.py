@@ -81,10 +81,21 @@ def blamed(played: Played, clean: Played | None) -> str:
     A known-bad control blames its gateway though nothing was broken: scenarios in which the clean run blames somebody count only
     where no other one failed.
     """
-    failed = {case.partition(" [")[2].rstrip("]") for case, outcome in played.outcomes.items() if outcome == "failed"}
-    sound = {scenario for scenario in failed if clean is None or not clean.blamed.get(scenario)}
+    failed, sound = _failed(played, clean)
     count = Counter(box for scenario in sound or failed for box in played.blamed.get(scenario, ())[:1])
     return count.most_common(1)[0][0] if count else NOBODY
+
+
+def strays(played: Played, box: str, clean: Played | None) -> dict[str, str]:
+    """Scenario → box blamed first, where something failed that fails on no sound device and another box than `box` is blamed."""
+    named = {scenario: played.blamed.get(scenario, ())[:1] for scenario in sorted(_failed(played, clean)[1])}
+    return {scenario: boxes[0] for scenario, boxes in named.items() if boxes and boxes[0] != box}
+
+
+def _failed(played: Played, clean: Played | None) -> tuple[set[str], set[str]]:
+    """The scenarios in which something failed, and of these the ones in which a clean run blames nobody."""
+    failed = {case.partition(" [")[2].rstrip("]") for case, outcome in played.outcomes.items() if outcome == "failed"}
+    return failed, {scenario for scenario in failed if clean is None or not clean.blamed.get(scenario)}
 
 
 def blame_table(rows: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:

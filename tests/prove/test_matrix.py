@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from harness.errors import UsageError
 from harness.prove import matrix
-from harness.prove.account import CLEAN_RUNS, Mutants, account, show
+from harness.prove.account import CLEAN_RUNS, LEAST_FAULTS, LEAST_MUTANTS, Mutants, account, show
 from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
 from harness.prove.matrix import DOUBTFUL, GREEN, NOBODY, RED, Prediction
 from harness.prove.predictions import explanations, predictions
@@ -48,13 +48,38 @@ NOTICED = played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("gateway",)
 
 
 def test_a_proof_that_holds(tmp_path: Path) -> None:
-    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(10, {}))
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(LEAST_MUTANTS, {}))
+    assert told.gaps == (f"1 faults, {LEAST_FAULTS} are needed",)
+    many = [Fault(f"wrong-sa-{number}", "gateway") for number in range(LEAST_FAULTS)]
+    guesses = {fault.name: Prediction(fault.name, frozenset({"DMX-07"})) for fault in many}
+    runs = (replace(NOTICED, fault=fault.name) for fault in many)
+    told = account(many, ledger(tmp_path / "many", *CLEAN_ONES, *runs), guesses, {}, Mutants(LEAST_MUTANTS, {}))
     assert told.gaps == ()
-    assert told.to_dict()["blame"]["gateway"]["gateway"] == 1
+    assert told.to_dict()["blame"]["gateway"]["gateway"] == LEAST_FAULTS
     assert {key: told.to_dict()[key] for key in ("faults", "killed", "unnoticed", "mispredicted", "false_alarms")} == {
-        "faults": 1, "killed": 1, "unnoticed": [], "mispredicted": [], "false_alarms": []
+        "faults": LEAST_FAULTS, "killed": LEAST_FAULTS, "unnoticed": [], "mispredicted": [], "false_alarms": []
     }
-    assert "the proof holds" in show(told, PREDICTED)
+    assert "the proof holds" in show(told, guesses)
+
+
+def test_some_faults_alone_are_no_proof(tmp_path: Path) -> None:
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(), whole=False)
+    assert told.gaps == ("some faults only: a proof takes them all",)
+
+
+def test_a_scenario_that_blames_another_box_is_a_gap(tmp_path: Path) -> None:
+    outcomes = {**NOTICED.outcomes, "DMX-07 [demux-order]": "failed", "DMX-07 [demux-storm]": "failed"}
+    blamed = {**NOTICED.blamed, "demux-order": ("gateway",), "demux-storm": ("client",)}
+    run = replace(NOTICED, outcomes=outcomes, blamed=blamed)
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, run), PREDICTED, {}, Mutants())
+    assert told.misblamed == ()
+    assert any("blamed on the client in demux-storm" in gap for gap in told.gaps)
+
+
+def test_a_clean_run_that_asked_nothing_is_a_gap(tmp_path: Path) -> None:
+    silent = replace(CLEAN_ONES[0], seed=99, outcomes={})
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, silent, NOTICED), PREDICTED, {}, Mutants())
+    assert any("seed 99: a clean run asked 0 of 3 cases" in gap for gap in told.gaps)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +112,7 @@ def test_other_gaps(tmp_path: Path) -> None:
 def test_an_explained_misprediction_is_listed_and_no_gap(tmp_path: Path) -> None:
     run = played("wrong-sa", DMX_07="failed", DMX_25="failed", blamed={"demux-pair": ("gateway",)})
     told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, run), PREDICTED, {("wrong-sa", "DMX-25"): "as it must"}, Mutants())
-    assert told.gaps == ()
+    assert not any("DMX-25" in gap for gap in told.gaps)
     assert told.to_dict()["mispredicted"] == [
         {"fault": "wrong-sa", "behaviour": "DMX-25", "predicted": GREEN, "seen": RED, "why": "as it must"}
     ]
