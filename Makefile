@@ -9,7 +9,7 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify prove mutants test lint bench fuzz setup lock clean
+.PHONY: help qualify prove soak mutants test lint bench fuzz setup lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ qualify: setup   ## the suites on the virtual and the Linux gateway, a report ea
 
 prove: setup     ## break every mechanism in turn: which test notices? Takes up where it was (ARGS="--fault NAME" narrows it)
 	$(BIN)/natstorm prove $(ARGS)
+
+soak: setup      ## a day of 100 clients coming and going, then 500 in a storm at the rate that a ramp finds: half an hour
+	$(BIN)/natstorm qualify --time virtual --variant demux -k churn-day $(ARGS)
+	$(BIN)/natstorm storm --clients 500 --ramp --hold 60
 
 mutants: setup   ## change the virtual gateway at random, 120 times: which test notices? (ARGS="--mutants-seed 2" chooses others)
 	$(BIN)/natstorm prove --mutants 120 $(ARGS)
