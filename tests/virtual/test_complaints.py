@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from harness.errors import ProtocolError
 from harness.model import GatewayEvent
 from harness.virtual.journal import PER_SECOND, Journal
+from harness.virtual.parts import Parts
 from harness.wire import ip
+from harness.wire.esp import OutboundSa
 from harness.wire.packet import ESP, Packet
 
 GATEWAY, STRANGER = "203.0.113.231", "198.51.100.9"
@@ -107,6 +110,53 @@ def test_no_port_is_left(world) -> None:
     (event,) = {(e.peer_address, e.peer_port, *sorted(e.detail.items())) for e in net.of("refused") if e.detail["layer"] == "demux"}
     where = "203.0.113.232", net.outside[two.address, 4500]
     assert event == (*where, ("layer", "demux"), ("reason", "every translated port is taken"))
+
+
+def test_the_last_port_goes_to_one_of_two_that_come_at_once(world) -> None:
+    """Both were agreed with while the port was still free: who is second to install its SA has to go."""
+    net = world("demux", port_first=1024, port_last=1024)
+    held: list[Packet] = []
+    net.drop = lambda packet: packet.dst == GATEWAY and packet.payload[:4] == MARKER and not held.append(packet)
+    one, two = net.dial(1, wait=0.0), net.dial(2, wait=0.0)
+    while held:  # message by message, now of one and now of the other
+        batch, held[:] = sorted(held, key=lambda packet: packet.sport), []
+        for packet in batch:
+            net.gateway.receive(net.now, packet)
+        net.settle()
+    net.drop = lambda packet: False
+    net.run(60)
+    assert sorted((one.up, two.up)) == [False, True]
+    assert len(net.of("port-given")) == 1
+    lost = two if one.up else one
+    (event,) = [e for e in net.of("refused") if e.detail["layer"] == "esp"]
+    assert (event.peer_port, event.detail["reason"]) == (net.outside[lost.address, 4500], "every translated port is taken")
+
+
+class Spent(OutboundSa):
+    """An SA whose sequence numbers are at their end."""
+
+    def seal(self, next_header: int, payload: bytes) -> bytes:
+        raise ProtocolError("esp", "the sequence numbers are used up")
+
+
+def test_what_cannot_be_sealed(world) -> None:
+    net = world("demux", parts=Parts(outbound_sa=Spent))
+    assert not net.dial(1).up
+    told = [e for e in net.of("dropped") if e.detail["layer"] == "esp"]
+    assert told
+    for event in told:
+        assert (event.peer_address, event.peer_port) == ("203.0.113.232", 1024), "as L2TP knows it"
+        assert event.detail["reason"] == "the sequence numbers are used up"
+
+
+def test_l2tp_that_no_sa_leads_to_any_more(world) -> None:
+    net = world("plain")
+    one = net.dial(1)
+    net.gateway.delete_esp(net.now, net.spi(one))
+    one.stack.vanish()
+    net.run(120)
+    told = {(e.peer_address, e.peer_port, e.detail["reason"]) for e in net.of("dropped") if "layer" not in e.detail}
+    assert told == {("203.0.113.232", 1701, "no SA leads there")}
 
 
 def test_a_packet_that_the_lan_sends_to_nobody(world) -> None:

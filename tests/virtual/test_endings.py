@@ -238,6 +238,8 @@ def test_a_rekey_may_be_the_first_to_come_by_the_new_mapping(world) -> None:
     one, two = net.dial(1), net.dial(2)
     net.forget(one)
     one.stack.rekey_ipsec(net.now)
+    net.settle()
+    assert net.of("esp-up")[-1].peer_port == net.outside[one.address, 4500], "it is followed before any ESP has come that way"
     net.run(60)
     assert net.ping(one)
     assert net.ping(two)
