@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import time
@@ -76,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
     """UsageError for what can be seen to be wrong beforehand."""
+    from harness.scenario.storms import calm_s
+
     file = str(arguments.testbed)
     if not 2 <= arguments.clients <= testbed.most_clients:
         raise UsageError(
@@ -93,6 +96,10 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
         raise UsageError(f"--hold {arguments.hold:g} is not possible", cure="0 to 86400 seconds")
     if not 0 < arguments.marks <= 100:
         raise UsageError(f"--marks {arguments.marks:g} is not possible", cure="more than 0, up to 100 a second")
+    least = calm_s(arguments.marks)
+    if arguments.hold < least:
+        told = f"--hold {arguments.hold:g} is too short to tell at {arguments.marks:g} marks a second who is cut off"
+        raise UsageError(told, cure=f"--hold {math.ceil(least * 10) / 10:g} or longer, or more --marks")
     kind = Kind(arguments.shape)
     if arguments.ramp and kind is Kind.BURST:
         raise UsageError("a burst has no rate that could be searched for", cure="--shape steady, rising or poisson with --ramp")

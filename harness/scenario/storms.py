@@ -15,6 +15,7 @@ from harness.storm.engine import Driven, drive
 from harness.storm.meter import Measured, measure
 from harness.storm.ramp import Tried
 from harness.storm.shape import Shape
+from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS
 
 if TYPE_CHECKING:
     from harness.clients.client import Client
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 
 CLIENTS = 25
 RATE = 10.0
-HOLD_S = 8.0
+HOLD_S = 12.0
 MARKS_PER_S = 0.5
-"""Hundreds of clients send it. In HOLD_S each sends four: enough to tell the silent from the living."""
+"""Hundreds of clients send it. In HOLD_S each sends six: see `calm_s`."""
 
 TELL_S = 2.0
 ALIVE_MARKS = 2
-CALM_S = 3.0
-"""After the last of a step is up: who was established before it had time to be lost."""
 
 LEAVE_RATE = 25.0
 LEAVE_S = 30.0
@@ -56,6 +55,12 @@ class Storm:
     def to_dict(self) -> dict[str, Any]:
         late = {"worst_s": round(self.driven.worst_s, 6), "arrivals": self.driven.over(ramp.LATE_S), "beyond_s": ramp.LATE_S}
         return {**self.measured.to_dict(), "alive": self.alive, "late": late}
+
+
+def calm_s(marks_per_s: float) -> float:
+    """How long traffic has to flow once the last is up until it shows who is cut off: the marks that make a silence, and the time
+    for an answer to the last of them."""
+    return SILENCE_MARKS / marks_per_s + ANSWER_WITHIN_S
 
 
 async def storm(play: Play, shape: Shape, hold_s: float) -> Storm:
@@ -97,9 +102,11 @@ async def _try(play: Play, rate: float, names: Sequence[str]) -> Tried:
     since = len(records)
     async with play.step("ramp", arrivals=len(names), rate=rate) as detail:
         driven = await _arrive(play, plans.storm(names, Shape(rate=rate)), patience_s=2 * ramp.WITHIN_S)
-        await play.fleet.until(lambda fleet: False, CALM_S)
+        since_calm = play.clock.epoch(play.clock.monotonic())
+        await play.fleet.until(lambda fleet: False, calm_s(play.marks_per_s))
+        silent = [name for name in names if not _answered_since(play.fleet[name], since_calm)]
         behind = [str(record.data["reason"]) for record in records[since:] if record.kind is RecordKind.IMPAIRED]
-        tried = ramp.judge(rate, measure(records[since:]), driven.worst_s, behind)
+        tried = ramp.judge(rate, measure(records[since:]), driven.worst_s, behind, silent=silent)
         detail.update(outcome=tried.outcome.value, because=tried.because)
     await _leave(play, names)
     return tried

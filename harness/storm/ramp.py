@@ -47,9 +47,18 @@ def arrivals_of(rate: float, clients: int, step_s: float = STEP_S) -> int:
     return max(2, min(clients, math.ceil(rate * step_s)))
 
 
-def judge(rate: float, measured: Measured, late_s: float, behind: Sequence[str] = (), *, within_s: float = WITHIN_S) -> Tried:
+def judge(
+    rate: float,
+    measured: Measured,
+    late_s: float,
+    behind: Sequence[str] = (),
+    *,
+    silent: Sequence[str] = (),
+    within_s: float = WITHIN_S,
+) -> Tried:
     """`late_s` is what the generator was late by at its worst, `behind` what else its own records complain of. A late generator is
-    told first: it may be the cause of all else."""
+    told first: it may be the cause of all else. `silent` are the clients whom nothing answered in the calm after the arrivals: a
+    client that is cut off thinks itself up for a minute."""
     if late_s > LATE_S:
         return Tried(rate, Outcome.LATE, f"the generator was {late_s:.2f} s late")
     if behind:
@@ -60,6 +69,8 @@ def judge(rate: float, measured: Measured, late_s: float, behind: Sequence[str] 
         return Tried(rate, Outcome.OVERLOADED, f"{missing} of {measured.arrivals} did not come up ({stages})")
     if measured.lost:
         return Tried(rate, Outcome.OVERLOADED, f"{len(measured.lost)} established were lost: {', '.join(measured.lost[:5])}")
+    if silent:
+        return Tried(rate, Outcome.OVERLOADED, f"{len(silent)} of {measured.up} are not alive, nothing answers {', '.join(silent[:5])}")
     slowest = measured.slowest_s
     if slowest is None or slowest > within_s:
         return Tried(rate, Outcome.OVERLOADED, f"a set-up took {slowest or math.inf:.2f} s")

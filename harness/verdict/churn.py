@@ -20,7 +20,7 @@ from harness.verdict.pulse import LostBy
 from harness.verdict.reading import Reading
 from harness.verdict.rekeying import rekeys
 from harness.verdict.survival import Cause, Life, every_life, require_no_contradiction
-from harness.verdict.survivors import LOSS_BUDGET, expect_alive, lost_in_words
+from harness.verdict.survivors import LOSS_BUDGET, expect_alive, heard_out, lost_in_words
 from harness.verdict.trust import TRAFFIC, Need, check
 
 INSIDE_ONLY = (Need.INSIDE, Need.DECRYPTED, Need.GENERATOR, Need.CLOCKS, Need.MARKS)
@@ -55,13 +55,20 @@ def no_end_without_one_of_the_four_causes(reading: Reading, *, least_rekeys: int
 
 @check(*TRAFFIC)
 def established_survive_a_storm(reading: Reading) -> Verdict:
-    """Scenario "storm": of all that came up nobody died. Set-ups that failed are counted by stage and reason, and are no deaths."""
+    """Scenario "storm": of all that came up nobody died. Set-ups that failed are counted by stage and reason, and are no deaths.
+
+    Whoever was up when the last one had come has to have asked often enough from then on: a newcomer's victims are silent, and so
+    is everybody in a hold that is too short."""
     f, lives = _judged(reading, 2)
     steps = reading.steps("storm")
     require(bool(steps), "the run holds no storm step")
     _expect_nobody_killed(f, reading, lives)
     up, failed = _set_ups(f, lives)
     require(bool(up), f"nobody came up: {f.facts['failed_set_ups']}")
+    settled = max(life.up.t for life in up if life.up is not None)
+    short = sorted({life.client for life in up if not life.died and not heard_out(life, settled)})
+    few = f"{len(short)} clients sent too little once the last was up, {', '.join(short[:5])}"
+    require(not short or bool(f.faults), few)
     storm = steps[0]
     f.facts["storm"] = {"seconds": round(storm.ended - storm.began, 3), **dict(storm.detail)}
     return f.verdict(f"{len(up)} of {len(lives)} came up and all survived; set-ups that failed, told apart: {len(failed)}")
@@ -149,7 +156,8 @@ def _expect_nobody_killed(f: Findings, reading: Reading, lives: Sequence[Life]) 
         f.expect(False, how, death.blow, death.life.end.frame)
     for life in lives:
         if life.up is not None and (life.client, life.number) not in victims:
-            require(not life.left_by_itself, f"{life.client} ended its own connection unasked, so its survival cannot be judged")
+            by_itself = f"{life.client} ended its own connection unasked, so its survival cannot be judged"
+            require(not life.left_by_itself or bool(f.faults), by_itself)
             f.judged += 1
     established = [life for life in lives if life.up is not None]
     f.facts["survival"] = round(1 - len(killed) / len(established), 6) if established else None

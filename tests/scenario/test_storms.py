@@ -112,6 +112,20 @@ def test_a_gateway_that_is_quick_without_end_is_climbed_to_the_top(tmp_path: Pat
     assert all(record.data["by"] == "client" for record in gathered.records if record.kind is RecordKind.ENDED)
 
 
+def test_a_gateway_that_takes_all_for_one_sustains_no_rate(tmp_path: Path) -> None:
+    steps: list[Tried] = []
+
+    async def search(play: Play) -> None:
+        await climb(play, 2.0, 2.0, steps.append)
+
+    script = Script("ramp", "the highest rate", 4, search, marks_per_s=0.5, overrun_s=3600)
+    with Runner(check(TESTBED), tmp_path, StepBus(time.time)) as runner:
+        runner.rehearse(script, "plain", folder=tmp_path / "ramp", time="virtual")
+    assert {one.outcome for one in steps} == {Step.OVERLOADED}
+    assert "are not alive" in steps[0].because
+    assert found(tuple(steps)).rate is None
+
+
 # The command
 
 
@@ -155,6 +169,8 @@ def test_the_ramp_is_told_and_the_storm_is_played_at_its_rate(tmp_path: Path, ca
         (["--clients=5", "--variant=plan"], "cure: one of demux, plain"),
         (["--clients=5", "--hold=-1"], "--hold -1 is not possible"),
         (["--clients=5", "--marks=0"], "--marks 0 is not possible"),
+        (["--clients=5", "--hold=7"], "cure: --hold 8 or longer"),
+        (["--clients=5", "--hold=4", "--marks=1"], "cure: --hold 5 or longer"),
         (["--clients=5", "--shape=burst", "--ramp"], "a burst has no rate"),
         (["--clients=5", "--shape=burst", "--rate=3"], "a burst has no rate"),
         (["--clients=5", "--json=/nowhere/at/all.json"], "cure: mkdir -p /nowhere/at"),

@@ -53,6 +53,10 @@ def test_each_condition_is_one(measured: Measured, because: str) -> None:
     assert judge(20, measured, 0.0) == Tried(20, OVER, because)
 
 
+def test_clients_that_think_themselves_up_and_are_not_answered_are_lost() -> None:
+    assert judge(20, WELL, 0.0, silent=["c1", "c2"]) == Tried(20, OVER, "2 of 100 are not alive, nothing answers c1, c2")
+
+
 def test_a_late_generator_accuses_nobody() -> None:
     failing = replace(WELL, up=0, failed={"main mode": 100})
     assert judge(20, failing, LATE_S + 0.1) == Tried(20, LATE, "the generator was 0.60 s late")

@@ -209,13 +209,13 @@ def churning(rounds: int = 3, count: int = 3, *, by: str = "client", port: int |
     return over(world, t)
 
 
-def storm(count: int = 4, failing: tuple[str, ...] = ()) -> LivesWorld:
+def storm(count: int = 4, failing: tuple[str, ...] = (), hold: float = 6.0) -> LivesWorld:
     """Arrivals at once; those in `failing` never get beyond SCCRQ."""
     world = LivesWorld(count)
     done = [
         world.connect(p.name, b.T0 + 0.02 * i, until="SCCRQ" if p.name in failing else None) for i, p in enumerate(world.plans)
     ]
-    t = world.hold(max(done) + 0.1, 6.0)
+    t = world.hold(max(done) + 0.1, hold)
     world.steps.append(Step("storm", b.T0, t, (), {"arrivals": count, "rate": 50}))
     world.view("end", t)
     return over(world, t)

@@ -46,6 +46,11 @@ def cut(client: str, after: float, until: float = float("inf")) -> Act:
     return act
 
 
+def says_goodbye(client: str, after: float) -> Act:
+    """A client hangs up though nobody asked it to."""
+    return lambda w: w.control(client, b.T0 + after, "up", "StopCCN")
+
+
 def drop(which: Callable[[Any], bool]) -> Act:
     def act(w: Any) -> None:
         gone = [p for p in w.packets if which(p)]
@@ -484,6 +489,8 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-72", of(lambda: no_l2tp(dials=True), then=windows_98), "dialled: it has no L2TP of its own"),
     ("DMX-72", of(lambda: no_l2tp(why=""), then=windows_98), "does not say why"),
     ("DMX-75", of(v.storm, cut("c2", 3.0)), "c2 died"),
+    ("DMX-75", of(v.storm, cut("c2", 3.0), says_goodbye("c1", 4.0)), "c2 died"),
+    ("DMX-78", of(lambda: rekeyed(2, count=4), cut("c2", 8.0), says_goodbye("c1", 9.0)), "c2 died"),
     ("DMX-76", of(v.churning, cut("c3", 9.0)), "c3 died"),
     ("DMX-76", of(v.churning, cut("c3", 8.0, 8.5)), "c3 lost"),
     ("DMX-76", of(lambda: v.churning(port=1027)), "lived by it"),
@@ -531,6 +538,8 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-71", of(unpatched, lambda w: w.packets.remove(w.find("MM6")[0]), then=personality("windows2000-unpatched")), "did not even complete main mode"),
     ("DMX-72", of(b.clean), "no client is a Windows without L2TP"),
     ("DMX-75", of(b.clean), "no storm step"),
+    ("DMX-75", of(lambda: v.storm(hold=0.3)), "4 clients sent too little once the last was up"),
+    ("DMX-75", of(lambda: v.storm(hold=0.3), cut("c2", 0.0)), "sent too little"),
     ("DMX-76", of(v.storm), "nobody left"),
     ("DMX-77", of(b.clean), "never out of them"),
     ("DMX-78", of(rekeyed, lambda w: never_rekeys_together(w)), "that was no storm"),
