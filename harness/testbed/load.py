@@ -33,13 +33,13 @@ CUSTOM: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
         "psk": values.text,
         "user": values.text,
         "password": values.text,
-        "personality": values.text,
+        "personality": values.client_personality,
     },
     "nat": {
         "outside_ports": values.ports,
         "udp_timeout_s": values.count,
         "udp_stream_timeout_s": values.count,
-        "personality": values.text,
+        "personality": values.nat_personality,
     },
     "gateway": {
         "transport": lambda value: values.choice(value, TRANSPORTS),

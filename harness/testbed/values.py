@@ -5,12 +5,19 @@ Each raises BadValue with the problem and the cure; where it stands in the file 
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _MAX_PORT = 65535
+
+_HARNESS = Path(__file__).resolve().parents[1]
+_REAL_CLIENT = "real-linux"
+"""A client that is a machine of its own: it has no file, it is what it is."""
 
 
 class BadValue(Exception):
@@ -110,3 +117,27 @@ def interface_name(value: Any) -> str:
     if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
         raise BadValue(f"{value!r} cannot be an interface's name", "1 to 15 letters, digits, dots, dashes or underscores")
     return value
+
+
+def client_personality(value: Any) -> str:
+    """What the clients are: one of the files in harness/clients/personalities, or a real machine."""
+    return _personality(value, (*_names("clients"), _REAL_CLIENT))
+
+
+def nat_personality(value: Any) -> str:
+    """What the NAT is: one of the files in harness/nat/personalities."""
+    return _personality(value, _names("nat"))
+
+
+def _names(room: str) -> tuple[str, ...]:
+    """What the files say is read, and judged, by the room itself; here only the names count."""
+    return tuple(sorted(file.stem for file in (_HARNESS / room / "personalities").glob("*.yaml")))
+
+
+def _personality(value: Any, known: Iterable[str]) -> str:
+    name, names = text(value), tuple(known)
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+        cure = f"did you mean {close[0]!r}?" if close else f"one of {', '.join(names)}"
+        raise BadValue(f"there is no personality {name!r}", cure)
+    return name

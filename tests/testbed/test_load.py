@@ -107,6 +107,18 @@ MISTAKES = {
     "no environment variable": ("psk: sharedsecret", 'psk: "%ENV{NOT_SET_HERE}"', "NOT_SET_HERE is not set", "export"),
     "default of a variable": ("psk: sharedsecret", 'psk: "%ENV{A,b}"', "names no variable", "no default"),
     "system": ("    type: nat\n    os: linux", "    type: nat\n    os: ios", "nat is a 'ios'", "os: linux"),
+    "personality of clients": (
+        "personality: windows7",
+        "personality: windows99",
+        "personality: there is no personality 'windows99'",
+        "did you mean 'windows98'?",
+    ),
+    "personality of the NAT": (
+        "      outside_ports",
+        "      personality: nonsense\n      outside_ports",
+        "personality: there is no personality 'nonsense'",
+        "one of alg, cookie-helper",
+    ),
     "merge key": ("      outside_ports", "      <<: {}\n      outside_ports", "only plain keys", "write the entries out"),
 }
 
@@ -171,6 +183,20 @@ def test_a_variable_that_is_set(edited, monkeypatch):
     file, _ = edited("psk: sharedsecret", 'psk: "%ENV{NATSTORM_TEST_PSK}"')
     assert check(file).clients.psk == Secret("from the environment")
     assert load(file).clients.psk == Secret("from the environment")
+
+
+def test_every_personality_that_there_is_may_be_named(edited):
+    from harness.clients import personality
+    from harness.nat.personality import names
+    from harness.scenario.real_clients import REAL
+
+    clients = {file.stem for file in personality.FOLDER.glob("*.yaml")} | {REAL}
+    for name in sorted(clients):
+        file, _ = edited("personality: windows7", f"personality: {name}")
+        assert check(file).clients.personality == name
+    for name in names():
+        file, _ = edited("      outside_ports", f"      personality: {name}\n      outside_ports")
+        assert check(file).nat.personality == name
 
 
 def test_what_may_be_left_out(edited):
