@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple
 from typing import Any
@@ -43,12 +44,11 @@ class NatProcess:
         self._unread = b""
         self._plan = plan
         self._ports: dict[Side, PacketPort] = {side: PacketPort(*plan[side]) for side in (INSIDE, OUTSIDE)}
-        seed = plan["seed"]
         self._core = NatCore(
             load(plan["personality"]),
             outside=plan["outside"][1],
             inside=plan["prefix"],
-            entropy=os.urandom if seed is None else lambda count: bytes.fromhex(seed)[:count],
+            entropy=entropy_of(plan["seed"]),
         )
         self._over = False
 
@@ -144,6 +144,11 @@ class NatProcess:
             "lost": sum(port.counters.lost for port in self._ports.values()),
             "cpu_s": time.process_time(),
         }
+
+
+def entropy_of(seed: str | None) -> Callable[[int], bytes]:
+    """The machine's own chance, or with a seed (hexadecimal digits) the same bytes, call after call, in every run."""
+    return os.urandom if seed is None else random.Random(seed).randbytes
 
 
 def _tell(control: socket.socket, answer: dict[str, Any]) -> None:

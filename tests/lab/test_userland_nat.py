@@ -12,6 +12,7 @@ from nat_play import GATEWAY, NAT, Play
 from harness.errors import LabError, UsageError
 from harness.lab import enclosure
 from harness.lab.namespaces import Netns
+from harness.lab.nat_process import entropy_of
 from harness.lab.userland_nat import UserlandNat
 from harness.testbed import check
 
@@ -130,6 +131,16 @@ def test_a_personality_that_nobody_knows_is_refused_at_once():
     spec = check(enclosure.ROOT / "testbeds/linux.yaml").nat
     with pytest.raises(UsageError, match="no NAT is called 'pta'"):
         UserlandNat(Netns("nat"), spec, "10.0.0.0/24", "pta")
+
+
+def test_a_seed_gives_other_bytes_at_each_call_and_the_same_in_each_run():
+    first, again, other = (entropy_of(seed) for seed in ("00" * 32, "00" * 32, "01" * 32))
+    drawn = [first(4) for _ in range(100)]
+    assert len(set(drawn)) == 100
+    assert [again(4) for _ in range(100)] == drawn
+    assert other(4) not in drawn
+    assert len(first(100)) == 100  # more than the seed has
+    assert entropy_of(None)(16) != entropy_of(None)(16)
 
 
 @lab
