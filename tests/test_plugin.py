@@ -110,3 +110,39 @@ def test_every_test_of_the_suites_names_a_row_that_has_a_check() -> None:
     named = {match[1] for text in texts for match in re.finditer(r'mark\.behaviour\("([A-Z0-9-]+)"\)', text)}
     assert named == set(CHECKS) | set(NOTED)
     assert named <= set(rows)
+
+
+TIMES_OF = """
+import sys, pytest
+from harness.plugin import _cast
+
+class Tell:
+    def pytest_collection_finish(self, session):
+        for item in session.items:
+            if _cast(item) is not None:
+                print("plays:", item.get_closest_marker("behaviour").args[0], _cast(item).time)
+
+sys.exit(pytest.main(["suites", "--collect-only", "-q", "--guests", "-p", "no:cacheprovider", *sys.argv[1:]], plugins=[Tell()]))
+"""
+
+
+def times_of(*words: str) -> set[tuple[str, str]]:
+    """Each behaviour with a time in which an ordinary qualification plays it."""
+    command = [sys.executable, "-c", TIMES_OF, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(re.findall(r"^plays: (\S+) (\S+)$", done.stdout, re.MULTILINE))
+
+
+def test_the_catalogue_says_in_whose_time_a_behaviour_is_played() -> None:
+    """A row of virtual time is played in it on the virtual testbed, a row of the wall's time at least once in that."""
+    from harness.catalogue import SUITES, load_catalogue
+
+    rows = load_catalogue(SUITES / "behaviours")
+    virtual, linux = times_of(), times_of(*LINUX)
+    played = {row for row, _ in virtual | linux}
+    assert len(played) > 50
+    in_virtual = {row for row, time in virtual if time == "virtual"}
+    in_wall = {row for row, time in virtual | linux if time == "wall"}
+    wrong = {row for row in played if row not in (in_virtual if rows[row].time == "virtual" else in_wall)}
+    assert wrong == set()
