@@ -70,7 +70,8 @@ def judge(
     if measured.lost:
         return Tried(rate, Outcome.OVERLOADED, f"{len(measured.lost)} established were lost: {', '.join(measured.lost[:5])}")
     if silent:
-        return Tried(rate, Outcome.OVERLOADED, f"{len(silent)} of {measured.up} are not alive, nothing answers {', '.join(silent[:5])}")
+        told = f"{len(silent)} of {measured.up} are not alive, nothing answers {', '.join(silent[:5])}"
+        return Tried(rate, Outcome.OVERLOADED, told)
     slowest = measured.slowest_s
     if slowest is None or slowest > within_s:
         return Tried(rate, Outcome.OVERLOADED, f"a set-up took {slowest or math.inf:.2f} s")
