@@ -39,6 +39,7 @@ class Rekey:
 def quick_mode_rekey_keeps_everything(reading: Reading, *, lifetimes: int = LIFETIMES) -> Verdict:
     """After more than three lifetimes the SPIs are new, and port, tunnel, session and PPP address are what they were."""
     f, found = _alive(reading)
+    _expect_carried_out(f, reading)
     made = {c: [r for r in rekeys(reading) if r.client == c] for c in found}
     few = [c for c, own in made.items() if len(own) < lifetimes]
     require(not few or bool(f.faults), f"{', '.join(few)} did not go through {lifetimes} rekeys")
@@ -57,6 +58,7 @@ def quick_mode_rekey_keeps_everything(reading: Reading, *, lifetimes: int = LIFE
 def main_mode_rekey_keeps_the_port(reading: Reading) -> Verdict:
     """Whoever went through a new main mode while up is known by the port it had, and so is the next SA made under it."""
     f, found = _alive(reading)
+    _expect_carried_out(f, reading)
     judged = {}
     for client, life in found.items():
         again = [o for o in reading.ike_messages(client, "MM6") if life.up is not None and o.t > life.up.t]
@@ -68,6 +70,9 @@ def main_mode_rekey_keeps_the_port(reading: Reading) -> Verdict:
         f.facts.setdefault("sas_under_new_main_mode", {})[client] = len(agreed)
         _expect_same_port(f, reading, client, [o.t for o in again] + agreed)
     require(bool(judged) or bool(f.faults), "nobody rekeyed its ISAKMP SA while it was up")
+    for step in reading.steps("rekey-ike"):
+        for client in (c for c in step.clients if c not in judged):
+            f.expect(False, f"{client} went through no new main mode, though {step.name} asked for one")
     f.facts["main_modes"] = judged
     under = sum(f.facts.get("sas_under_new_main_mode", {}).values())
     require(under > 0 or bool(f.faults), "no ESP SA was made under a new main mode, so nothing shows which port that would get")
@@ -79,6 +84,7 @@ def main_mode_rekey_keeps_the_port(reading: Reading) -> Verdict:
 def old_and_new_sa_share_the_port(reading: Reading) -> Verdict:
     """Marks of the last seconds of an SA and of the first of its successor bear one port at L2TP, and none is lost between."""
     f, found = _alive(reading)
+    _expect_carried_out(f, reading)
     ports = _port_of_sa(reading)
     f.facts["overlaps"] = []
     for rekey in rekeys(reading):
@@ -126,6 +132,14 @@ def _alive(reading: Reading) -> tuple[Findings, dict[str, Life]]:
     f = Findings(ports={})
     expect_alive(f, reading, at_least=1, loss_budget=LOSS_BUDGET)
     return f, {c: life for c, life in trusted_lives(reading).items() if life.up is not None}
+
+
+def _expect_carried_out(f: Findings, reading: Reading) -> None:
+    """Every rekey that the scenario ordered came to its end: an order after which no new SA came is a rekey that failed."""
+    for step in (s for kind in ("rekey-ipsec", "rekey-ike") for s in reading.steps(kind)):
+        why = f": {step.detail['why']}" if "why" in step.detail else ""
+        asked = f"{step.name}, begun by the {step.detail.get('by', 'client')}, brought no new SA{why}"
+        f.expect(step.detail.get("carried_out") is not False, asked)
 
 
 def _expect_same_port(f: Findings, reading: Reading, client: str, since: list[float]) -> None:
