@@ -29,7 +29,7 @@ from harness.report.svg import diagram, matrix, standing_alone
 if TYPE_CHECKING:
     from allure_commons.model2 import TestResult, TestResultContainer
 
-ATTACH_LIMIT = 4 * 2**20
+ATTACH_LIMIT = 2**18
 """Files above this many bytes are named by their path instead of being attached: the report is one file that a browser opens."""
 
 CATEGORIES = (
