@@ -18,7 +18,7 @@ AFTER_S = 150.0
 
 
 async def nat_clears(play: Play) -> None:
-    """The NAT drops client 1's mappings in the midst of its traffic."""
+    """The NAT, which takes ports by chance, drops client 1's mappings in the midst of its traffic: the next comes elsewhere."""
     await play.connect("c1")
     await play.connect("c2")
     await play.hold(HOLD_S)
@@ -36,7 +36,7 @@ async def nat_timeout(play: Play) -> None:
 
 
 NATS = (
-    Script("nat-clears", "the NAT drops one client's mappings", 2, nat_clears, time="virtual", marks_per_s=1.0),
+    Script("nat-clears", "the NAT drops one client's mappings", 2, nat_clears, time="virtual", nat="symmetric", marks_per_s=1.0),
     Script(
         "nat-timeout",
         "the NAT's timer ends the mappings of a client that keeps silent",

@@ -165,6 +165,7 @@ class Play:
         """The NAT drops the mappings of one client, as `clear ip nat translation` does."""
         async with self.step(f"nat-clears:{name}", name) as detail:
             detail["mappings"] = self.bench.nat.forget(self.fleet[name].plan.address)
+        await self.view(f"after-nat-clears:{name}")
 
     async def nat_reboots(self) -> None:
         """The NAT loses its table and begins to give ports anew."""

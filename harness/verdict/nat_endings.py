@@ -13,21 +13,27 @@ from harness.verdict.findings import Findings, require
 from harness.verdict.pulse import carriers
 from harness.verdict.reading import Reading
 from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS, Cause, Life, trusted_lives
-from harness.verdict.trust import TRAFFIC, check
+from harness.verdict.trust import TRAFFIC, Need, check
 
 NAT_TIMER_S = 30.0
 """The timer of the scenario's NAT: nothing may have left the client for longer than this."""
 
 
-@check(*TRAFFIC)
+@check(*TRAFFIC, Need.NAT_VIEWS)
 def cleared_translation_concerns_only_its_client(reading: Reading) -> Verdict:
-    """Scenario "nat-clears": the NAT drops one client's mappings. Whether that client goes on at a new mapping, at the same one, or
-    ends is noted; everybody else keeps mapping and session."""
+    """Scenario "nat-clears": a NAT that takes ports by chance drops one client's mappings, as its table shows. Whether that client
+    goes on at a new mapping or ends is noted; everybody else keeps mapping and session."""
     step, client = ending_step(reading, "nat-clears")
     require(int(step.detail.get("mappings", 1)) > 0, "the NAT had no mapping of the client to clear")
     f, found = Findings(), trusted_lives(reading)
     _require_up(found[client], step)
+    _expect_cleared(f, reading, client, step)
     what = _what_became(f, reading, found[client], step)
+    outcome = f.facts["outcome"]
+    f.expect(
+        outcome["moved"] or outcome["end"] is not None or outcome["answered_after_s"] is None,
+        f"{client} went on at the mapping it had: its translation was not cleared",
+    )
     _expect_others_untouched(f, reading, found, client, step)
     return f.verdict(f"once its translation was cleared {client} {what}; the others noticed nothing")
 
@@ -51,6 +57,21 @@ def idle_beyond_the_timer_concerns_only_its_client(reading: Reading, *, timer_s:
     what = _what_became(f, reading, found[client], step)
     _expect_others_untouched(f, reading, found, client, step)
     return f.verdict(f"after {seconds:.0f} s of silence {client} {what}; the others noticed nothing")
+
+
+def _expect_cleared(f: Findings, reading: Reading, client: str, step: Step) -> None:
+    """The NAT's table after the step holds none of the rows that it had for the client before."""
+    tables = sorted(reading.evidence.nat_views, key=lambda v: v.t)
+    own = [(v, {m for m in v.mappings if m.inside_address == reading.identities[client].inside}) for v in tables]
+    before = next((rows for v, rows in reversed(own) if v.t < step.began and rows), None)
+    after = next(((v, rows) for v, rows in own if v.label == f"after-{step.name}"), None)
+    require(before is not None, f"the NAT's table was not asked for while it held {client}'s rows")
+    require(after is not None, f"the NAT's table was not asked for after {step.name}")
+    assert before is not None
+    assert after is not None
+    kept = sorted(m.outside_port for m in before & after[1])
+    f.facts["table"] = {"before": len(before), "after": len(after[1]), "kept": kept}
+    f.expect(not kept, f"the NAT's table still maps {client} to {kept} after {step.name}: nothing was cleared")
 
 
 def _require_up(life: Life, step: Step) -> None:

@@ -15,10 +15,16 @@ IN_USE_S = 20.0
 """A mapping that carried a packet this shortly ago is in use: the default interval of NAT-keepalives, RFC 3948 section 4."""
 
 
+ASKED_FOR = ("nat-clears", "nat-reboots", "nat-renumbers")
+"""The steps in which a scenario has the NAT give a client another mapping, as its operator may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remapping:
     """`client`'s mapping towards the gateway's port `service` changed from outside port `before` to `after`. `last` is its last
-    packet at the old port, `first` the first at the new one, `followed` the gateway's first to the client there (all outside)."""
+    packet at the old port, `first` the first at the new one, `followed` the gateway's first to the client there (all outside).
+    `asked_for`: by a step of the scenario, for that client or for all.
+    """
 
     client: str
     service: int
@@ -27,6 +33,7 @@ class Remapping:
     last: Observation
     first: Observation
     followed: Observation | None
+    asked_for: bool = False
 
     @property
     def sentence(self) -> str:
@@ -56,9 +63,15 @@ def _remappings(reading: Reading) -> tuple[Remapping, ...]:
             before, after = known.sport, c.outside.sport
             if before is not None and after is not None and before != after:
                 followed = _followed(reading, client, after, c.outside.t)
-                found.append(Remapping(client, c.outside.dport, before, after, known, c.outside, followed))
+                asked_for = _asked_for(reading, client, known.t, c.outside.t)
+                found.append(Remapping(client, c.outside.dport, before, after, known, c.outside, followed, asked_for))
         latest[flow] = c.outside
     return tuple(found)
+
+
+def _asked_for(reading: Reading, client: str, since: float, until: float) -> bool:
+    steps = (s for kind in ASKED_FOR for s in reading.steps(kind) if not s.clients or client in s.clients)
+    return any(s.began <= until and since <= s.ended for s in steps)
 
 
 def _followed(reading: Reading, client: str, port: int, after: float) -> Observation | None:

@@ -37,7 +37,8 @@ def tell(evidence: Evidence) -> tuple[str, ...]:
     if living:
         lines.append(_living(reading, living, alone=len(living) == len(clients)))
     for change in remappings(reading):
-        lines.append(f"At {clock(change.first.t)} ({at(change.first)}) {change.sentence}. To blame: the NAT.")
+        whose = "The scenario had it so." if change.asked_for else "To blame: the NAT."
+        lines.append(f"At {clock(change.first.t)} ({at(change.first)}) {change.sentence}. {whose}")
     ended = ended_by_script(evidence)
     if ended:
         lines.append(f"The scenario itself ended {', '.join(f'{spoken(client)} ({how})' for client, how in ended.items())}.")

@@ -228,12 +228,17 @@ def at_port(w: b.World, client: str, since: float, port: int) -> None:
             p.outside = replace(p.outside, **({"sport": port} if p.direction == "up" else {"dport": port}))
 
 
-def cleared(*, what: str = "moves", other: str | None = None) -> b.World:
-    """The NAT drops client 1's mappings. `what`: it "moves" and is answered, "ends", or "stays" where it was."""
+def cleared(*, what: str = "moves", other: str | None = None, kept: bool = False) -> b.World:
+    """The NAT drops client 1's mappings. `what`: it "moves" and is answered, "ends", or "stays" where it was. `kept`: its table still
+    has them."""
     world = b.World(2)
     t = world.hold(world.connect("c2", world.connect("c1", b.T0)) + 0.1, 4.0)
     world.steps.append(Step("nat-clears:c1", t, t + 0.01, ("c1",), {"mappings": 2}))
     since = t
+    world.view("after-nat-clears:c1", t + 0.02)
+    if not kept:
+        last = world.tables[-1]
+        world.tables[-1] = replace(last, mappings=tuple(m for m in last.mappings if m.inside_address != world.address("c1")))
     t = world.hold(t + 0.1, 6.0)
     world.view("end", t)
     b.over(world, t)
@@ -414,7 +419,6 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-36", of(verifying)),
     ("DMX-41", of(cleared)),
     ("DMX-41", of(lambda: cleared(what="ends"))),
-    ("DMX-41", of(lambda: cleared(what="stays"))),
     ("DMX-42", of(idle)),
     ("DMX-42", of(lambda: idle(moved=False), nat_views=(table(40, "10.0.0.3"),))),
     ("DMX-46", of(v.churning)),
@@ -481,6 +485,9 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-36", of(verifying, lambda w: setattr(w, "lone", [o for o in w.lone if o.side is not Side.TRANSLATED] + [boundary_of("c1", w)])),
      "nothing that c2 sent without a checksum reached L2TP"),
     ("DMX-41", of(cleared, cut("c2", 5.0)), "c2 died too"),
+    ("DMX-41", of(lambda: cleared(what="stays")), "c1 went on at the mapping it had: its translation was not cleared"),
+    ("DMX-41", of(lambda: cleared(kept=True)), "the NAT's table still maps c1 to [20001, 40001] after nat-clears:c1"),
+    ("DMX-41", of(lambda: cleared(what="stays", kept=True)), "nothing was cleared"),
     ("DMX-41", of(lambda: cleared(other="c2")), "the NAT gave c2 another mapping too"),
     ("DMX-42", of(lambda: idle(moved=False)), "the NAT kept c1's mapping"),
     ("DMX-42", of(lambda: idle(moved=False), nat_views=(table(40, "10.0.0.2", "10.0.0.3"),)), "the NAT kept c1's mapping"),
@@ -536,6 +543,8 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-36", of(rekeyed, inner(lambda p: p.direction == "up", udp_checksum=0, checksum_fits=())), "no client sent a checksum that is wrong"),
     ("DMX-41", of(b.clean), "no nat-clears step"),
     ("DMX-41", of(cleared, without_step("nat-clears"), add_step("nat-clears:c1", 4.2, mappings=0)), "no mapping of the client to clear"),
+    ("DMX-41", of(cleared, lambda w: setattr(w, "tables", [v for v in w.tables if not v.label.startswith("after-nat")])), "not asked for after nat-clears:c1"),
+    ("DMX-41", of(cleared, lambda w: setattr(w, "tables", [v for v in w.tables if v.label in ("after-nat-clears:c1", "end")])), "was not asked for while it held c1's rows"),
     ("DMX-42", of(b.clean), "no silence step"),
     ("DMX-42", of(lambda: idle(keepalive=True)), "was quiet for 22"),
     ("DMX-46", of(lambda: v.churning(rounds=0)), "0 rekeys were seen"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import verdict_builders as b
 
-from harness.model import FrameKind, Outcome, RecordKind, Side
+from harness.model import FrameKind, Outcome, RecordKind, Side, Step
 from harness.report.blame import headline
 from harness.verdict.blame import fell_mute
 from harness.verdict.killer import Strength, deaths
@@ -53,6 +53,15 @@ def test_a_mapping_that_became_another_is_the_nats_fault() -> None:
     said = " ".join(tell(world.evidence()))
     assert "the NAT forgot c1's mapping for port 4500" in said
     assert said.endswith("To blame: the NAT.")
+
+
+def test_a_mapping_that_the_scenario_had_cleared_is_nobodys_fault() -> None:
+    for client, outcome, said in (("c1", Outcome.PASS, "The scenario had it so."), ("c2", Outcome.FAIL, "To blame: the NAT.")):
+        world = b.clean(hold=12.0)
+        moved(world)
+        world.steps.append(Step(f"nat-clears:{client}", MOVED - 0.01, MOVED, (client,), {"mappings": 2}))
+        assert mappings_last(world.evidence()).outcome is outcome
+        assert tell(world.evidence())[-1].endswith(said)
 
 
 def test_an_idle_mapping_may_expire() -> None:
