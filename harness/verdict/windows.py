@@ -63,12 +63,18 @@ def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
     return f.verdict("; ".join(told))
 
 
-@check(Need.OUTSIDE)
+@check(*WIRE)
 def windows_without_l2tp_does_not_dial(reading: Reading) -> Verdict:
-    """Scenario "windows-98": a client that has no L2TP of its own sends nothing and says why."""
+    """Scenario "windows-98": a client that has no L2TP of its own sends nothing and says why.
+
+    That the capture would have shown it has to be seen: another client, which has L2TP, is heard where this one is not.
+    """
     clients = [p.name for p in reading.evidence.plans if _plain(p.personality).startswith(WITHOUT_L2TP)]
     require(bool(clients), "no client is a Windows without L2TP")
-    f = Findings(said={})
+    heard = {o.src for o in reading.way(Side.INSIDE, "up") if o.kind is not FrameKind.ICMP}
+    others = [p.name for p in reading.evidence.plans if p.name not in clients and p.address in heard]
+    require(bool(others), "no client that has L2TP was heard inside, so nothing shows that this one would have been")
+    f = Findings(said={}, heard=others)
     for client in clients:
         own = next(p for p in reading.evidence.plans if p.name == client)
         sent = [o for o in reading.frames(Side.INSIDE) if o.src == own.address and o.kind is not FrameKind.ICMP]

@@ -341,6 +341,11 @@ def no_l2tp(*, why: str = "this Windows has no L2TP of its own", dials: bool = F
     return world
 
 
+def without_inside(e: Evidence) -> Evidence:
+    kept = {side: frames for side, frames in e.observations.items() if side is not Side.INSIDE}
+    return replace(e, observations=kept, captures=tuple(c for c in e.captures if c.side is not Side.INSIDE), pairs=())
+
+
 def windows_98(e: Evidence) -> Evidence:
     return replace(e, plans=tuple(replace(p, personality="windows98") if p.name == "c2" else p for p in e.plans))
 
@@ -552,6 +557,8 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-71", of(b.clean), "no client is a Windows 2000 without"),
     ("DMX-71", of(unpatched, lambda w: w.packets.remove(w.find("MM6")[0]), then=personality("windows2000-unpatched")), "did not even complete main mode"),
     ("DMX-72", of(b.clean), "no client is a Windows without L2TP"),
+    ("DMX-72", of(no_l2tp, drop(mine("c1")), then=windows_98), "no client that has L2TP was heard inside"),
+    ("DMX-72", of(no_l2tp, then=lambda e: without_inside(windows_98(e))), "no capture of the inside side"),
     ("DMX-75", of(b.clean), "no storm step"),
     ("DMX-75", of(lambda: v.storm(hold=0.3)), "4 clients sent too little once the last was up"),
     ("DMX-75", of(lambda: v.storm(hold=0.3), cut("c2", 0.0)), "sent too little"),
