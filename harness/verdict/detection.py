@@ -11,7 +11,8 @@ from harness.verdict.trust import WIRE, check
 
 @check(*WIRE)
 def nat_d_only_if_both_announce(reading: Reading) -> Verdict:
-    """Where MM1 or MM2 lacks the NAT-Traversal vendor ID, neither MM3 nor MM4 holds NAT-D."""
+    """Where MM1 or MM2 lacks the NAT-Traversal vendor ID, neither MM3 nor MM4 holds NAT-D. An MM3 that is left without its MM4 is a
+    gateway that does not go on without NAT-Traversal."""
     f = Findings()
     for client in reading.clients:
         first = {name: reading.first_ike(client, name) for name in ("MM1", "MM2", "MM3", "MM4")}
@@ -26,8 +27,10 @@ def nat_d_only_if_both_announce(reading: Reading) -> Verdict:
             if o is not None:
                 f.expect(not ike(o, "nat_d"), f"{client}'s {name} holds NAT-D though {' and '.join(silent)} announced nothing", o)
     require(bool(f.facts), "both sides announced NAT-Traversal to each other, so NAT-D was due")
-    for client in f.facts:
+    for client in tuple(f.facts):
         require(reading.first_ike(client, "MM3") is not None, f"{client}'s MM3 was not seen, which shows whether it sends NAT-D")
+        answered = reading.first_ike(client, "MM4") is not None
+        f.expect(answered, f"{client}'s MM3 without NAT-D got no MM4", reading.first_ike(client, "MM3"))
     return f.verdict(f"no NAT-D is sent where one side announced nothing: {f.facts}")
 
 
