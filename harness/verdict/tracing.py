@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from harness.model import FrameKind, Observation, Side, Verdict
+from harness.verdict.altered import altered, copied
 from harness.verdict.findings import Findings, require
 from harness.verdict.reading import Crossing, Reading
-from harness.verdict.trust import WIRE, check
+from harness.verdict.trust import WIRE, check, clocks_apart
 
 ALIGNED_S = 0.001
 """How close two traces have to be, in seconds, to be read side by side."""
@@ -20,7 +21,9 @@ _TRACED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE)
 @check(*WIRE)
 def traces_align(reading: Reading) -> Verdict:
     """One offset of the clocks brings every packet that was seen on both sides behind itself, and every packet that came out of the
-    NAT is found going in: by its payload, or else as one of the same kind and length within 1 ms."""
+    NAT is found going in: by its payload, as one of the same kind and length within 1 ms, or as one that the NAT altered or copied,
+    which is other rows' business.
+    """
     f = Findings()
     crossings = [c for c in reading.crossings() if c.inside.kind in _TRACED]
     offset = _offset(crossings)
@@ -33,7 +36,8 @@ def traces_align(reading: Reading) -> Verdict:
     seen = [o for side in (Side.INSIDE, Side.OUTSIDE) for o in reading.frames(side) if o.kind in _TRACED]
     require(bool(seen), "neither trace holds any IKE, ESP or keepalive")
     matched = {(o.side, o.frame) for c in crossings for o in (c.before, c.behind)}
-    traced = 0
+    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
+    traced = meddled = 0
     for before, behind, direction in ((Side.INSIDE, Side.OUTSIDE, "up"), (Side.OUTSIDE, Side.INSIDE, "down")):
         waiting = [o for o in reading.way(before, direction) if (before, o.frame) not in matched and o.kind in _TRACED]
         left = [o for o in reading.way(behind, direction) if (behind, o.frame) not in matched and o.kind in _TRACED]
@@ -42,10 +46,10 @@ def traces_align(reading: Reading) -> Verdict:
         shift = offset if direction == "up" else -offset
         for o, source in _by_time(waiting, left, shift):
             traced += source is not None
-            f.expect(
-                source is not None, f"{behind.value} frame {o.frame} matches nothing on the other side, by packet or by time", o
-            )
-    f.facts.update(by_packet=len(crossings), by_time=traced)
+            meddled += source is None and id(o) in explained
+            known = source is not None or id(o) in explained
+            f.expect(known, f"{behind.value} frame {o.frame} matches nothing on the other side, by packet or by time", o)
+    f.facts.update(by_packet=len(crossings), by_time=traced, altered_or_copied=meddled)
     return f.verdict(f"{len(crossings)} packets align by payload, {traced} by time; the clocks are {offset * 1000:+.3f} ms apart")
 
 
@@ -59,7 +63,7 @@ def _offset(crossings: Sequence[Crossing]) -> float:
     }
     if len(ways) < 2 or all(took >= 0.0 for took in ways.values()):
         return 0.0
-    return (ways["up"] - ways["down"]) / 2
+    return clocks_apart(crossings)
 
 
 def _by_time(

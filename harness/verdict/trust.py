@@ -7,7 +7,7 @@ counts: trouble that the run itself reported, and a client that was planned but 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from functools import wraps
@@ -17,7 +17,7 @@ from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
 from harness.verdict.altered import altered, copied
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
-from harness.verdict.reading import Reading, ike, mark_of, reading_of, spi_of
+from harness.verdict.reading import Crossing, Reading, ike, mark_of, reading_of, spi_of
 
 CLOCK_BOUND_S = 0.1
 """Greatest median distance between what a client says it sent and the frame that carries it, and between two captures."""
@@ -186,11 +186,20 @@ def _clocks(reading: Reading) -> Iterator[str]:
         yield "no client record could be matched with a frame, so the clocks cannot be compared"
     elif abs(statistics.median(distances)) > CLOCK_BOUND_S:
         yield f"the clients' clock is {statistics.median(distances):+.3f} s off the capture's"
-    crossings = reading.crossings()
-    if crossings:
-        apart = statistics.median(c.behind.t - c.before.t for c in crossings)
-        if abs(apart) > CLOCK_BOUND_S:
-            yield f"the clocks of the two captures are {apart:+.3f} s apart"
+    apart = clocks_apart(reading.crossings())
+    if abs(apart) > CLOCK_BOUND_S:
+        yield f"the clocks of the two captures are {apart:+.3f} s apart"
+
+
+def clocks_apart(crossings: Iterable[Crossing]) -> float:
+    """How much later the outside clock is, in seconds: half of what transit upwards takes longer than transit downwards, so that a
+    slow NAT does not count. With one direction alone transit cannot be told from the clocks, and counts as theirs."""
+    took: dict[str, list[float]] = {}
+    for c in crossings:
+        took.setdefault(c.direction, []).append(c.behind.t - c.before.t)
+    ways = {way: statistics.median(found) for way, found in took.items()}
+    later = ways.get("up", 0.0) - ways.get("down", 0.0)
+    return later / 2 if len(ways) == 2 else later
 
 
 def _record_distances(reading: Reading) -> Iterator[float]:

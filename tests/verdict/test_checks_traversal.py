@@ -129,6 +129,16 @@ def unmatched(by: float) -> Act:
     return act
 
 
+def unborn(name: str, side: str) -> Act:
+    """A packet that came out of the NAT and was not seen going in."""
+    return lambda w: setattr(w.find(name, "c1")[9], side, None)
+
+
+def copied(name: str, side: str) -> Act:
+    """The NAT lets a packet out twice."""
+    return lambda w: w.lone.append(replace(o := getattr(w.find(name, "c1")[9], side), t=o.t + 0.05))
+
+
 def all_of(kind: FrameKind) -> Act:
     return lambda w: [w.alter(name, lambda o: replace(o, kind=kind)) for name in {p.name for p in w.packets}]
 
@@ -203,6 +213,8 @@ PASS: list[tuple[str, Make]] = [
     ("NTT-29", of(b.clean, later("outside", 1.0))),
     ("NTT-29", of(b.clean, later("inside", 0.3))),
     ("NTT-29", of(b.clean, unmatched(0.0))),
+    ("NTT-29", of(b.clean, unmatched(0.01))),
+    ("NTT-29", of(b.clean, copied("mark", "outside"), copied("answer", "inside"))),
     ("NTT-29", of(b.clean, pairs=())),
     ("NTT-30", of(b.clean)),
     ("NTT-30", of(reverse)),
@@ -217,6 +229,7 @@ PASS: list[tuple[str, Make]] = [
 FAIL: list[tuple[str, Make, str]] = [
     ("NTT-02", of(no_natt, ike("MM3", "c1", nat_d=["00" * 20] * 2)), "c1's MM3 holds NAT-D though MM1 announced nothing"),
     ("NTT-02", of(no_natt, ike("MM4", "c1", nat_d=["00" * 20] * 2)), "c1's MM4 holds NAT-D"),
+    ("NTT-02", of(no_natt, without("MM4", "c1")), "c1's MM3 without NAT-D got no MM4"),
     ("NTT-02", of(b.clean, ike("MM2", "c2", vendor_ids=[])), "c2's MM3 holds NAT-D though MM2 announced nothing"),
     ("NTT-09", of(no_nat, on_4500, **NO_NAT), "c1 and the gateway use 4500"),
     ("NTT-09", of(no_nat, frame("QM1", "c1", sport=501), **NO_NAT), "c1's QM1 is on 501 to 500"),
@@ -238,7 +251,8 @@ FAIL: list[tuple[str, Make, str]] = [
     ("NTT-26", of(b.clean, frame("mark", "c1", "inside", src="10.0.0.3")), "an SA of c1 is used from 10.0.0.3, which is c2's"),
     ("NTT-26", of(b.clean, frame("mark", "c1", "outside", sport=40_002)), "port 40002 finds c2, the SA is c1's"),
     ("NTT-29", of(b.clean, later("outside", -1.0, since=b.T0 + 6)), "no offset of the clocks aligns the traces"),
-    ("NTT-29", of(b.clean, unmatched(0.01)), "matches nothing on the other side"),
+    ("NTT-29", of(b.clean, unborn("mark", "inside")), "outside frame"),
+    ("NTT-29", of(b.clean, unborn("answer", "outside")), "matches nothing on the other side"),
     ("NTT-30", of(b.eviction), "c1 died"),
     ("NTT-31", of(b.eviction), "c1 died"),
     ("NTT-31", of(b.clean, frame("answer", "c1", "inside", dst="10.0.0.3"), unheard), "marks of c1 reached c2"),

@@ -113,6 +113,23 @@ def test_a_gateway_that_tells_no_events_leaves_what_needs_them_undecided() -> No
     assert "tells no events" in doubt
 
 
+def test_a_slow_nat_is_no_difference_of_clocks() -> None:
+    for apart, said in ((0.0, ()), (0.3, ("the clocks of the two captures are +0.300 s apart",))):
+        world = b.clean()
+        for p in world.packets:
+            p.outside = replace(p.outside, t=p.outside.t + apart + (0.25 if p.direction == "up" else -0.25))
+        assert doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS)) == said
+
+
+def test_where_one_direction_alone_is_seen_transit_counts_as_the_clocks() -> None:
+    world = b.clean()
+    world.packets = [p for p in world.packets if p.direction == "up"]
+    for p in world.packets:
+        p.outside = replace(p.outside, t=p.outside.t + 0.25)
+    found = doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS))
+    assert found == ("the clocks of the two captures are +0.250 s apart",)
+
+
 def test_what_the_nat_dropped_is_no_reason_for_doubt() -> None:
     world = b.clean()
     for p in (*world.find("mark", "c1")[3:5], *world.find("answer", "c2")[3:5]):
