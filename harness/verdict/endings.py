@@ -7,7 +7,7 @@ from harness.verdict.blame import blame
 from harness.verdict.dials import latest, own_frames
 from harness.verdict.findings import Findings, require
 from harness.verdict.ports import L2TP_PORT, ports_by_client
-from harness.verdict.reading import Reading, deletes, l2tp_message, result_code
+from harness.verdict.reading import Reading, deleted, deletes, l2tp_message, ppp, result_code, spi_of
 from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS, Cause, Life, trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_little_lost
 from harness.verdict.trust import TRAFFIC, Need, check
@@ -21,13 +21,15 @@ STOP_CCN_BY_CLIENT = 1
 
 @check(*TRAFFIC, Need.VIEWS)
 def ipsec_delete_ends_only_its_client(reading: Reading) -> Verdict:
-    """Deleting one client's SAs, from either end, ends that client, frees its SA and port, and touches nobody else."""
+    """Deleting one client's SAs, from either end, ends that client, which uses them no more, frees its SA and port, and touches
+    nobody else."""
     f = Findings()
     step, client, found = _ended(reading, "delete-ipsec")
     told = [o for o in _frames_of(reading, client, step.began) if deletes(o)]
     f.expect(bool(told), f"no Delete payload for {client}'s SAs was seen")
     f.point(*told[:3])
     _expect_over(f, found[client], step)
+    _expect_sas_left(f, reading, client, told)
     expect_untouched(f, reading, found, client, step)
     _expect_released(f, reading, _view_after(reading, step), client, found, sessions=False)
     return f.verdict(f"{client}'s SAs were deleted, {client} ended, its SA and port are free; the others noticed nothing")
@@ -35,7 +37,7 @@ def ipsec_delete_ends_only_its_client(reading: Reading) -> Verdict:
 
 @check(*TRAFFIC)
 def gateway_close_ends_only_its_client(reading: Reading) -> Verdict:
-    """When the gateway clears one client, StopCCN or CDN goes to that one alone."""
+    """When the gateway clears one client, StopCCN or CDN goes to that one alone, and its session is over for both ends."""
     f = Findings()
     step, client, found = _ended(reading, "gateway-close")
     told = [
@@ -46,6 +48,7 @@ def gateway_close_ends_only_its_client(reading: Reading) -> Verdict:
     f.expect(bool(told), f"the gateway sent {client} neither StopCCN nor CDN")
     f.point(*told[:3])
     _expect_over(f, found[client], step)
+    _expect_session_left(f, reading, client, told)
     expect_untouched(f, reading, found, client, step)
     return f.verdict(f"the gateway closed {client} with {l2tp_message(told[0]) if told else 'nothing'}; the others noticed nothing")
 
@@ -71,6 +74,10 @@ def client_close_ends_only_itself(reading: Reading) -> Verdict:
             stop,
         )
     f.expect(gone is not None, f"{client} did not delete its SAs")
+    own = {*reading.identities[client].spis_in, *reading.identities[client].spis_out}
+    for o in said:
+        strange = set(deleted(o, "esp")) - own
+        f.expect(not strange, f"{client} deleted {sorted(strange)}, which is no SA of its own", o)
     if cdn is not None and stop is not None:
         f.expect(_before(cdn, stop), f"{client}'s StopCCN went before its CDN", cdn, stop)
     if stop is not None and gone is not None:
@@ -135,6 +142,26 @@ def _before(one: Observation, other: Observation) -> bool:
 def _expect_over(f: Findings, life: Life, step: Step) -> None:
     later = life.answered_after(step.ended + ANSWER_WITHIN_S)
     f.expect(not later, f"{life.client} was still answered after {step.name}", *(a.answer for a in later[:3]))
+
+
+def _expect_sas_left(f: Findings, reading: Reading, client: str, told: list[Observation]) -> None:
+    """Nothing goes up any more on an SA of which the gateway has told the client that it is deleted."""
+    identity = reading.identities[client]
+    for o in (o for o in told if reading.direction(o) == "down"):
+        # either end's SPI names the pair (RFC 2408 section 3.15 has the sender's own, which is the one the client sends on)
+        named = set(deleted(o, "esp"))
+        gone = {out for into, out in zip(identity.spis_in, identity.spis_out, strict=False) if named & {into, out}}
+        later = _frames_of(reading, client, o.t + ANSWER_WITHIN_S)
+        still = [p for p in later if reading.direction(p) == "up" and spi_of(p) in gone]
+        f.expect(not still, f"{client} went on sending on {sorted(gone)} after the gateway's Delete", o, *still[:3])
+
+
+def _expect_session_left(f: Findings, reading: Reading, client: str, told: list[Observation]) -> None:
+    """Once told good-bye a client sends no more PPP through its session; control messages may still be owed."""
+    for o in told[:1]:
+        later = [p for p in _frames_of(reading, client, o.t + ANSWER_WITHIN_S) if reading.direction(p) == "up"]
+        still = [p for p in later if ppp(p) is not None]
+        f.expect(not still, f"{client} went on using its session after the gateway's {l2tp_message(o)}", o, *still[:3])
 
 
 def expect_untouched(f: Findings, reading: Reading, found: dict[str, Life], ended: str, step: Step) -> None:

@@ -11,10 +11,14 @@ from harness.verdict.findings import Findings, require
 from harness.verdict.negotiation import IKE_PORT, NATT_PORT
 from harness.verdict.reading import Reading, deletes, ike, spi_of
 from harness.verdict.stages import progress
+from harness.verdict.survival import every_life
 from harness.verdict.trust import WIRE, Need, check
 
 KEEPALIVE_S = 20.0
 """The interval between NAT-keepalives that RFC 3948 section 4 gives as the default."""
+
+KEEPALIVE_LOSS = 0.01
+"""Share of a client's keepalives that may get lost in the NAT: of a few, none."""
 
 TIMER_S = 0.5
 """A timer may fire this much late."""
@@ -25,9 +29,11 @@ ACCOUNT_S = 1.0
 
 @check(*WIRE)
 def main_mode_floats_at_mm5(reading: Reading) -> Verdict:
-    """MM5 and MM6 are on 4500, nothing of that main mode is on 500 afterwards, and its ESP is in UDP."""
+    """MM5 and MM6 are on 4500, nothing of that main mode is on 500 afterwards, and its ESP is in UDP. Who renews it while its ESP
+    SAs are at work begins on 4500 (RFC 3947 section 4): 500 is for a peer that one knows nothing of yet."""
     f = Findings()
     for client in _connected(reading):
+        _expect_renewed_afloat(f, reading, client)
         mm5 = reading.first_ike(client, "MM5", Side.INSIDE)
         for name in ("MM5", "MM6"):
             o = reading.first_ike(client, name, Side.INSIDE)
@@ -45,6 +51,16 @@ def main_mode_floats_at_mm5(reading: Reading) -> Verdict:
                 elif _same_main_mode(o, mm5):
                     f.expect(_gateway_port(reading, o) != IKE_PORT, f"{client}'s {ike(o, 'message')} is back on {IKE_PORT}", o)
     return f.verdict("every main mode floats to 4500 at MM5 and stays there")
+
+
+def _expect_renewed_afloat(f: Findings, reading: Reading, client: str) -> None:
+    """No main mode begins on 500 in the midst of a life: once the client was up, and before that life came to its end."""
+    for life in (one for one in every_life(reading) if one.client == client and one.up is not None):
+        assert life.up is not None
+        begun = [o for o in reading.ike_messages(client, "MM1", Side.INSIDE) if life.up.t < o.t < life.end.t]
+        f.facts.setdefault("renewed", {})[client] = f.facts.get("renewed", {}).get(client, 0) + len(begun)
+        for o in begun:
+            f.expect(_gateway_port(reading, o) == NATT_PORT, f"{client}'s main mode was renewed on {_gateway_port(reading, o)}", o)
 
 
 @check(*WIRE)
@@ -90,10 +106,13 @@ def one_mapping_carries_everything(reading: Reading) -> Verdict:
     return f.verdict(f"main mode, quick mode and ESP share one mapping: {f.facts}")
 
 
-@check(*WIRE, Need.GENERATOR)
+@check(*WIRE, Need.PAIRED, Need.GENERATOR)
 def keepalives_come_from_behind_the_nat_only(reading: Reading) -> Verdict:
-    """An idle client sends NAT-keepalives (RFC 3948 section 4) in time, from its floated port; the gateway sends none."""
+    """An idle client sends NAT-keepalives (RFC 3948 section 4) in time, from its floated port, and they cross the NAT that they are
+    to keep open; the gateway sends none."""
     f = Findings()
+    crossed = {c.inside.frame for c in reading.crossings() if c.direction == "up"}
+    over = max(reading.end_of_capture(side) for side in (Side.INSIDE, Side.OUTSIDE))
     for side in (Side.INSIDE, Side.OUTSIDE):
         for o in reading.way(side, "down", FrameKind.KEEPALIVE):
             f.expect(False, "the gateway, which is behind no NAT, sends keepalives", o)
@@ -103,6 +122,9 @@ def keepalives_come_from_behind_the_nat_only(reading: Reading) -> Verdict:
         alive = [o for o in sent if o.kind is FrameKind.KEEPALIVE]
         for o in alive:
             f.expect((o.sport, o.dport) == (NATT_PORT, NATT_PORT), f"{client} sends keepalives from {o.sport} to {o.dport}", o)
+        held_back = [o for o in alive if o.frame not in crossed and o.t < over]
+        swallowed = f"the NAT lost {len(held_back)} of {client}'s {len(alive)} keepalives"
+        f.expect(len(held_back) <= KEEPALIVE_LOSS * len(alive), swallowed, *held_back[:5])
         quiet, mute = _longest_gap(o for o in sent if o.kind is not FrameKind.KEEPALIVE), _longest_gap(sent)
         f.facts[client] = {"keepalives": len(alive), "longest_quiet_s": round(quiet, 1), "longest_mute_s": round(mute, 1)}
         if alive or quiet > KEEPALIVE_S + TIMER_S:

@@ -140,7 +140,8 @@ def _after_a_close(reading: Reading, *, returning: bool) -> Verdict:
 def exhausted_ports_refuse_the_next(reading: Reading, *, first: int = FIRST_PORT, last: int | None = None) -> Verdict:
     """Scenario "port-space": with as many clients up as the gateway has ports, the next is refused, with a word, and hurts nobody.
 
-    `first` and `last` are the declared range; `last` None takes the range to be what the clients that came up fill.
+    `first` and `last` are the declared range, of which every port is given before anybody is refused, but for 1701, which tells
+    nobody apart; `last` None takes the range to be what the clients that came up fill.
     """
     lives = every_life(reading)
     require_no_contradiction(lives)
@@ -172,7 +173,18 @@ def exhausted_ports_refuse_the_next(reading: Reading, *, first: int = FIRST_PORT
         f.facts["refused"][life.client] = word
         f.expect(word is not None, f"{life.client} was left without a port, and without a word of why")
     require(bool(turned_away) or bool(f.faults), "nobody was refused")
+    _expect_all_given(f, turned_away, found, range(first, highest + 1))
     return f.verdict(f"{len(up)} clients have the {space} ports {first}-{highest}; refused: {f.facts['refused']}")
+
+
+def _expect_all_given(f: Findings, turned_away: list[Life], found: tuple[Holding, ...], declared: range) -> None:
+    """Nobody is refused while a port of the declared range is free."""
+    f.facts["free"] = {}
+    for life in turned_away:
+        held = {h.port for h in found if h.since.t < life.until and h.until >= life.began}
+        free = [port for port in declared if port not in held and port != L2TP_PORT]
+        f.facts["free"][life.client] = free[:5]
+        f.expect(not free, f"{life.client} was refused while port {free[0] if free else None} was free", life.end.frame)
 
 
 def _refusal(reading: Reading, life: Life) -> str | None:

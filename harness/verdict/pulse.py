@@ -1,7 +1,8 @@
 """The pulse of a client: its marked questions on the wire and their answers, each with where it was lost if it was.
 
 A question counts that went up on its owner's own SA; it is answered when the answer came down to the client's own address on the
-client's own SA. Where L2TP is to run in clear there is no SA, and the client's own address and NAT port stand for it.
+client's own SA, under a sequence number that no packet before had: whoever is careful takes the others for replays. Where L2TP is
+to run in clear there is no SA, and the client's own address and NAT port stand for it.
 """
 
 from __future__ import annotations
@@ -57,12 +58,18 @@ def carriers(reading: Reading, side: Side, direction: str) -> Iterator[Observati
 
 
 def _marks(reading: Reading) -> Mapping[tuple[str, Side, str], Mapping[int, Observation]]:
-    """The first frame of each of a client's questions (up) or answers (down) on its own SA; downwards also where it belongs."""
+    """The first frame of each of a client's questions (up) or answers (down) on its own SA; downwards also where it belongs, and no
+    replay (RFC 4303 section 3.4.3)."""
     found: dict[tuple[str, Side, str], dict[int, Observation]] = {}
     for side in (Side.INSIDE, Side.OUTSIDE):
         for direction in ("up", "down"):
+            used: set[tuple[object, object]] = set()
             for o in carriers(reading, side, direction):
-                mark = mark_of(o)
+                number = None if o.esp is None else (o.esp.get("spi"), o.esp.get("sequence"))
+                replayed = direction == "down" and number in used
+                if number is not None:
+                    used.add(number)
+                mark = None if replayed else mark_of(o)
                 if mark is None or mark.answer != (direction == "down"):
                     continue
                 client = reading.numbered(mark.owner)

@@ -9,17 +9,26 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.model import Observation, Side, Verdict
-from harness.verdict.dials import dials, latest, own_frames
+from harness.verdict.dials import Dial, dials, latest, own_frames
 from harness.verdict.findings import Findings, require
 from harness.verdict.ports import at_boundary, ports_by_life, require_boundary
 from harness.verdict.pulse import LostBy, carriers
 from harness.verdict.reading import Reading, ike, l2tp_message, mark_of, ppp, spi_of
-from harness.verdict.survival import Life, trusted_lives
+from harness.verdict.survival import Life, every_life, trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_alive
 from harness.verdict.trust import TRAFFIC, Need, check
 
 LIFETIMES = 3
 """More than so many lifetimes have to go by, so that many rekeys are seen."""
+
+LAPSE_S = 1.0
+"""An SA that has less than this to go has lapsed: whoever has to give up for it may do so this much sooner."""
+
+AFTERMATH_S = 30.0
+"""Whoever leaves unasked this shortly after a rekey leaves for it: what a rekey replaces is kept for some seconds at most."""
+
+RESPONDER_LIFETIME, LIFE_TYPE, LIFE_DURATION, SECONDS = 24576, 1, 2, 1
+"""Numbers of RFC 2407: a notify, two attributes of it, and the unit."""
 
 OVERLAP_S = 10.0
 """Marks this shortly before and after a rekey have crossed it: old and new SA are both there then."""
@@ -35,9 +44,20 @@ class Rekey:
     new: tuple[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A quick mode that was completed: its QM3 (inside), the SPIs towards the client and towards the gateway, the lifetime that QM2
+    names, in seconds."""
+
+    agreed: Observation
+    spis: tuple[str, str]
+    lifetime_s: int | None
+
+
 @check(*TRAFFIC, Need.TRANSLATED)
 def quick_mode_rekey_keeps_everything(reading: Reading, *, lifetimes: int = LIFETIMES) -> Verdict:
-    """After more than three lifetimes the SPIs are new, and port, tunnel, session and PPP address are what they were."""
+    """After more than three lifetimes, each SA renewed before its end, the SPIs are new, and port, tunnel, session and PPP address
+    are what they were."""
     f, found = _alive(reading)
     _expect_carried_out(f, reading)
     made = {c: [r for r in rekeys(reading) if r.client == c] for c in found}
@@ -112,24 +132,53 @@ def rekeys(reading: Reading) -> tuple[Rekey, ...]:
 def _rekeys(reading: Reading) -> tuple[Rekey, ...]:
     found = []
     for dial in (d for client in reading.clients for d in dials(reading, client)):
-        pairs: dict[tuple[str, str], dict[str, str]] = {}
-        done: list[tuple[Observation, tuple[str, str]]] = []
-        for o in own_frames(reading, dial):
-            key = (str(ike(o, "icookie")), str(ike(o, "message_id")))
-            for p in ike(o, "proposals") or ():
-                if ike(o, "message") in ("QM1", "QM2") and p.get("protocol") == "ESP":
-                    # An SPI is chosen by the one who will receive on it.
-                    way = "in" if reading.direction(o) == "up" else "out"
-                    pairs.setdefault(key, {})[way] = str(p.get("spi"))
-            if ike(o, "message") == "QM3" and not ike(o, "retransmission") and len(pairs.get(key, {})) == 2:
-                agreed = pairs.pop(key)
-                done.append((o, (agreed["in"], agreed["out"])))
-        found += [Rekey(dial.client, o, old, new) for (_, old), (o, new) in pairwise(done)]
+        found += [Rekey(dial.client, new.agreed, old.spis, new.spis) for old, new in pairwise(_agreements(reading, dial))]
     return tuple(sorted(found, key=lambda r: (r.agreed.t, r.client)))
+
+
+def _agreements(reading: Reading, dial: Dial) -> list[Agreement]:
+    """What each quick mode of a life agreed, by time."""
+    pairs: dict[tuple[str, str], dict[str, str]] = {}
+    lifetimes: dict[tuple[str, str], list[int]] = {}
+    done = []
+    for o in own_frames(reading, dial):
+        key = (str(ike(o, "icookie")), str(ike(o, "message_id")))
+        for p in ike(o, "proposals") or ():
+            if ike(o, "message") in ("QM1", "QM2") and p.get("protocol") == "ESP":
+                # An SPI is chosen by the one who will receive on it.
+                way = "in" if reading.direction(o) == "up" else "out"
+                pairs.setdefault(key, {})[way] = str(p.get("spi"))
+            if ike(o, "message") == "QM2" and "lifetime_s" in p:
+                lifetimes.setdefault(key, []).append(int(p["lifetime_s"]))
+        lifetimes.setdefault(key, []).extend(_told_lifetimes(o))
+        if ike(o, "message") == "QM3" and not ike(o, "retransmission") and len(pairs.get(key, {})) == 2:
+            agreed = pairs.pop(key)
+            done.append(Agreement(o, (agreed["in"], agreed["out"]), min(lifetimes.get(key, ()), default=None)))
+    return done
+
+
+def _told_lifetimes(o: Observation) -> list[int]:
+    """What a responder that holds SAs for less long than was proposed tells the initiator (RFC 2407 section 4.6.3.1), in seconds:
+    attributes of two bytes' type and two bytes' value, or length and value where the type's first bit is not set."""
+    found = []
+    for data in (bytes.fromhex(n.get("data") or "") for n in ike(o, "notifies") or () if n.get("type") == RESPONDER_LIFETIME):
+        at, unit = 0, 0
+        while at + 4 <= len(data):
+            kind, short = int.from_bytes(data[at : at + 2]), int.from_bytes(data[at + 2 : at + 4])
+            size = 0 if kind & 0x8000 else short
+            value = int.from_bytes(data[at + 4 : at + 4 + size]) if size else short
+            if kind & 0x7FFF == LIFE_TYPE:
+                unit = value
+            elif kind & 0x7FFF == LIFE_DURATION and unit == SECONDS:
+                found.append(value)
+            at += 4 + size
+    return found
 
 
 def _alive(reading: Reading) -> tuple[Findings, dict[str, Life]]:
     f = Findings(ports={})
+    _expect_renewed_in_time(f, reading)
+    _expect_nobody_left_for_a_rekey(f, reading)
     expect_alive(f, reading, at_least=1, loss_budget=LOSS_BUDGET)
     return f, {c: life for c, life in trusted_lives(reading).items() if life.up is not None}
 
@@ -140,6 +189,27 @@ def _expect_carried_out(f: Findings, reading: Reading) -> None:
         why = f": {step.detail['why']}" if "why" in step.detail else ""
         asked = f"{step.name}, begun by the {step.detail.get('by', 'client')}, brought no new SA{why}"
         f.expect(step.detail.get("carried_out") is not False, asked)
+
+
+def _expect_renewed_in_time(f: Findings, reading: Reading) -> None:
+    """No pair of SAs lapses beneath a client that is up: its successor is agreed within the lifetime that quick mode agreed."""
+    for life in (one for one in every_life(reading) if one.up is not None):
+        dial = next(d for d in dials(reading, life.client) if d.number == life.number)
+        pairs = _agreements(reading, dial)
+        for one, after in zip(pairs, [*(p.agreed.t for p in pairs[1:]), life.end.t], strict=True):
+            if one.lifetime_s is None:
+                continue
+            lapsed = f"{life.client}'s SA {one.spis[0]} was not renewed in the {one.lifetime_s} s that it had"
+            f.expect(after < one.agreed.t + one.lifetime_s - LAPSE_S, lapsed, one.agreed, life.end.frame)
+
+
+def _expect_nobody_left_for_a_rekey(f: Findings, reading: Reading) -> None:
+    """A new SA of either phase is no reason for a client to give up its connection."""
+    for life in (one for one in every_life(reading) if one.up is not None and one.left_by_itself):
+        assert life.up is not None
+        again = [*reading.ike_messages(life.client, "MM6", Side.INSIDE), *reading.ike_messages(life.client, "QM3", Side.INSIDE)]
+        near = [o for o in again if life.up.t < o.t <= life.end.t <= o.t + AFTERMATH_S]
+        f.expect(not near, f"{life.client} gave up its connection after a rekey", *near[-1:], life.end.frame)
 
 
 def _expect_same_port(f: Findings, reading: Reading, client: str, since: list[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from harness.model import RecordKind, Side, Verdict
 from harness.verdict.confusion import Confusion, misdelivered, towards_clients, towards_far_end
@@ -33,6 +34,7 @@ def all_survive_every_newcomer(reading: Reading, *, loss_budget: float = LOSS_BU
     found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
     expect_own_words(f, reading, towards_far_end(reading), found)
     expect_own_words(f, reading, towards_clients(reading), found)
+    _expect_own_addresses(f, reading, found)
     return f.verdict(
         f"{len(found)} clients came up and all stayed up; {lost_in_words(found)}; no mark reached anyone but its owner"
     )
@@ -199,6 +201,16 @@ def expect_alive(f: Findings, reading: Reading, *, at_least: int, loss_budget: f
 def heard_out(life: Life, settled: float) -> bool:
     """Whether a client that was up asked enough once the last one was up (`settled`) to tell the living from the silent."""
     return sum(a.question.t > settled for a in life.asked) >= SILENCE_MARKS or (life.planned and life.end.t <= settled)
+
+
+def _expect_own_addresses(f: Findings, reading: Reading, found: Mapping[str, Life]) -> None:
+    """No two clients have one PPP address at the same time: what the far end sends there could be for only one of them."""
+    up = {c: (life.up.t, life.end.t) for c, life in found.items() if life.up is not None}
+    f.facts["ppp_addresses"] = own = {c: reading.identities[c].ppp_address for c in up}
+    for one, other in combinations(up, 2):
+        together = up[one][0] < up[other][1] and up[other][0] < up[one][1]
+        shared = f"{one} and {other} have the same PPP address, {own[one]}"
+        f.expect(own[one] is None or own[one] != own[other] or not together, shared, found[one].up, found[other].up)
 
 
 def expect_little_lost(f: Findings, client: str, asked: Sequence[Asked], *, budget: float, when: str = "") -> None:

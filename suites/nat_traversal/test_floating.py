@@ -31,3 +31,9 @@ def test_keepalives_come_from_behind_the_nat_only(judge):
 @pytest.mark.plays("pair")
 def test_quick_mode_sa_exists_on_both_peers(judge):
     judge()
+
+
+@pytest.mark.behaviour("NTT-05")
+@pytest.mark.plays("rekey", on=["demux"])
+def test_a_renewed_main_mode_stays_afloat(judge):
+    judge()
