@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -135,6 +136,7 @@ class Session:
         self.clear: set[Cast] = set()  # those that a behaviour declares to carry L2TP in clear
         self.sink: Sink | None = None
         self._played: dict[Cast, Evidence | BaseException] = {}
+        self._held = ExitStack()
 
     def begin(self) -> None:
         """The run's folder is made, and everything from now on is kept in it. SIGTERM ends the run as Ctrl-C does."""
@@ -151,27 +153,30 @@ class Session:
             secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))],
         )
 
-    def casts(self, scenarios: Sequence[str], on: Sequence[str] | None) -> list[Cast]:
-        """What of a test's scenarios, on the variants it can run on, the command line wants played."""
+    def casts(self, scenarios: Sequence[str], on: Sequence[str] | None, *, in_any_time: bool = False) -> list[Cast]:
+        """What of a test's scenarios, on the variants it can run on, the command line wants played, with `in_any_time` but for
+        --time."""
+        wanted = None if in_any_time else self.config.option.time
         return [
             cast
             for variant in self.variants
             if on is None or any(fnmatchcase(variant, pattern) for pattern in on)
             for name in scenarios
-            for cast in self._showings(name, variant)
+            for cast in self._showings(name, variant, wanted)
         ]
 
-    def _showings(self, scenario: str, variant: str) -> Iterator[Cast]:
+    def _showings(self, scenario: str, variant: str, wanted: str | None) -> Iterator[Cast]:
+        """`wanted` is the time in which alone it may be played; None where it may be in any."""
         from harness.scenario.scripts import script
 
         option, system, chosen = self.config.option, self.testbed.gateway.os, script(scenario)
-        if chosen.guest and (option.time == VIRTUAL or not (option.guests or self.testbed.gateway.in_guest)):
+        if chosen.guest and (wanted == VIRTUAL or not (option.guests or self.testbed.gateway.in_guest)):
             return
         showings = [one for one in QUALIFIED[system].get(variant, ()) if one.scenario == scenario]
         if not showings and (option.all_variants or option.variant):
             showings = [Showing(scenario)]
         for one in showings:
-            time = option.time or one.time or chosen.time
+            time = wanted or one.time or chosen.time
             if time == VIRTUAL and system == "linux":
                 continue  # a real gateway has a clock of its own
             if chosen.time == VIRTUAL and time != VIRTUAL:
@@ -209,12 +214,12 @@ class Session:
         if option.time == VIRTUAL and self.testbed.gateway.in_guest:
             cure = "testbeds/virtual.yaml has one that lives in virtual time"
             raise UsageError(f"the gateway of {self.testbed.file} is a machine with a clock of its own", cure=cure)
-        if option.fault and option.time != VIRTUAL:
-            raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
         if option.fault:
             from harness import faults
 
             faults.named(option.fault)
+            if option.time != VIRTUAL:
+                raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
@@ -233,12 +238,12 @@ class Session:
         return found
 
     def close(self) -> None:
-        if "runner" in vars(self):
-            self.runner.close()
+        """Takes down what was played on, and what it kept for itself."""
+        self._held.close()
 
     @cached_property
     def runner(self) -> Runner:
-        import tempfile
+        from tempfile import TemporaryDirectory
 
         from harness.scenario.runner import Runner
         from harness.testbed.load import load
@@ -246,8 +251,9 @@ class Session:
         assert self.sink is not None
         with self.sink.bus.step("load the testbed"):
             testbed = load(self.config.option.testbed)
-        scratch = Path(tempfile.mkdtemp(prefix="natstorm-"))
-        return Runner(testbed, scratch, self.sink.bus, seed=self.config.option.seed, fault=self.config.option.fault)
+        scratch = Path(self._held.enter_context(TemporaryDirectory(prefix="natstorm-")))
+        option = self.config.option
+        return self._held.enter_context(Runner(testbed, scratch, self.sink.bus, seed=option.seed, fault=option.fault))
 
     def _play(self, cast: Cast) -> Evidence:
         from harness.scenario.outcome import sum_up

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 
-from harness.errors import UsageError
+from harness.errors import UsageError, typed
 from harness.faults import client, gateway, gateway_calls, gateway_ports, nat, nat_links
 from harness.faults.fault import Fault
 
@@ -17,5 +18,7 @@ FAULTS: Mapping[str, Fault] = {
 def named(name: str) -> Fault:
     """UsageError where there is no such fault."""
     if name not in FAULTS:
-        raise UsageError(f"there is no fault {name!r}", cure=f"one of {', '.join(FAULTS)}")
+        close = difflib.get_close_matches(name, FAULTS)
+        cure = f"did you mean {' or '.join(close)}?" if close else f"{typed('prove --list')} lists all {len(FAULTS)}"
+        raise UsageError(f"there is no fault {name!r}", cure=cure)
     return FAULTS[name]
