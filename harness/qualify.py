@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.catalogue import SUITES
 from harness.errors import LabError, UsageError
-from harness.programme import DEFAULT_TESTBED, TIMES
+from harness.programme import DEFAULT_TESTBED, TIMES, VIRTUAL
+
+if TYPE_CHECKING:
+    import pytest
+
+    from harness.plugin import Cast, Session
 
 DESCRIPTION = """\
 Plays the scenarios of the suites on the testbed, judges every behaviour from what crossed the wire, and writes a report.
@@ -56,6 +62,8 @@ def qualify(arguments: argparse.Namespace) -> int:
     if outlet.closed_by_reader:
         drain(sys.stdout)
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        if (why := grab.why_none(arguments.behaviour, arguments.time)) is not None:
+            raise UsageError(why)
         cure = f"pytest {SUITES.name} --collect-only -q names the cases"
         raise UsageError("no case of the suites is all that was asked for", cure=cure)
     if grab.config is None or status == pytest.ExitCode.USAGE_ERROR:
@@ -94,16 +102,42 @@ class _Grab:
 
     def __init__(self) -> None:
         self.config: Any = None
+        self.collected: list[pytest.Item] = []  # before anything was left out
 
     def pytest_configure(self, config: Any) -> None:
         self.config = config
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self.collected.append(item)
+
     @property
-    def sink(self) -> Any:
+    def session(self) -> Session | None:
         from harness.plugin import SESSION
 
-        session = None if self.config is None else self.config.stash.get(SESSION, None)
-        return None if session is None else session.sink
+        return None if self.config is None else self.config.stash.get(SESSION, None)
+
+    @property
+    def sink(self) -> Any:
+        return None if self.session is None else self.session.sink
+
+    def why_none(self, behaviours: Sequence[str], time: str | None) -> str | None:
+        """Of the behaviours asked for: which no test asks, and which not in this time. None where nothing can be said."""
+        told = []
+        for row in dict.fromkeys(behaviours):
+            asking = [item for item in self.collected if (of := item.get_closest_marker("behaviour")) and of.args[0] == row]
+            times = {cast.time for item in asking for cast in self._casts(item)}
+            if not asking:
+                told.append(f"{row} is in the catalogue, but no test asks it yet")
+            elif time and times and time not in times:
+                whose = "virtual time" if times == {VIRTUAL} else "the wall's time"
+                told.append(f"{row} is played in {whose} only: leave --time out")
+        return "; ".join(told) or None
+
+    def _casts(self, item: pytest.Item) -> list[Cast]:
+        plays = item.get_closest_marker("plays")
+        if self.session is None or plays is None:
+            return []
+        return self.session.casts(plays.args, plays.kwargs.get("on"), in_any_time=True)
 
     def nobody_reads(self) -> None:
         """`natstorm qualify | head`: what there is by now is reported, and no more is played."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,6 +90,48 @@ class TestRuns:
         assert "natstorm: no case of the suites is all that was asked for" in ended.stderr
         assert list((tmp_path / "reports").iterdir()) == []
 
+    @pytest.mark.parametrize(
+        ("words", "sentence"),
+        [
+            ("--behaviour DMX-50", "DMX-50 is in the catalogue, but no test asks it yet"),
+            ("--behaviour DMX-14 --time wall", "DMX-14 is played in virtual time only: leave --time out"),
+            ("--behaviour DMX-50 --behaviour DMX-51", "DMX-50 is in the catalogue, but no test asks it yet; DMX-51 is"),
+        ],
+    )
+    def test_a_behaviour_that_is_not_played_says_why(self, tmp_path: Path, words: str, sentence: str) -> None:
+        ended = natstorm("qualify", "--reports", str(tmp_path), *words.split())
+        assert ended.returncode == 2
+        assert f"natstorm: {sentence}" in ended.stderr
+
+    def test_a_virtual_run_leaves_nothing_in_tmp(self, tmp_path: Path) -> None:
+        scratch = tmp_path / "tmp"
+        scratch.mkdir()
+        words = ["qualify", "--reports", str(tmp_path / "reports"), "--time", "virtual", "--behaviour", "DMX-01"]
+        ended = natstorm(*words, env={**os.environ, "TMPDIR": str(scratch)})
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert list(scratch.iterdir()) == []
+
+    def test_a_folder_that_vanishes_under_a_run_is_told_in_a_sentence(self, tmp_path: Path) -> None:
+        def vanish(_run: subprocess.Popen[str]) -> None:
+            shutil.rmtree(tmp_path / "reports")
+
+        status, said = in_the_midst(vanish, "--reports", str(tmp_path / "reports"), "--time", "virtual", "--behaviour", "DMX-01")
+        assert status == 3, said
+        assert f"natstorm: lab: keep what the run finds: {tmp_path / 'reports'}/" in said
+        assert "No such file or directory" in said
+        assert "Traceback" not in said
+        assert "INTERNALERROR" not in said
+
+    @pytest.mark.parametrize("time", ["virtual", "wall"])
+    def test_ctrl_c_ends_a_run_in_the_same_words_in_either_time(self, tmp_path: Path, time: str) -> None:
+        words = ("--reports", str(tmp_path), "--time", time, "--behaviour", "DMX-01")
+        status, said = in_the_midst(lambda run: run.send_signal(signal.SIGINT), *words)
+        assert status == 3, said
+        assert re.search(r"^!+ \S*Exit: Ctrl-C !+$", said, re.MULTILINE), said
+        assert "the run was interrupted while the scenario was played" in said
+        assert "KeyboardInterrupt" not in said
+        assert "Traceback" not in said
+
     def test_a_mistake_in_a_testbed_is_told_with_its_line(self, tmp_path: Path) -> None:
         testbed = tmp_path / "typo.yaml"
         testbed.write_text((ROOT / "testbeds" / "linux.yaml").read_text().replace("variants:", "varants:"))
@@ -111,6 +157,21 @@ class TestRuns:
 
     def test_a_full_disk_ends_a_run_in_a_sentence(self) -> None:
         full_disk()
+
+
+def in_the_midst(do: Callable[[subprocess.Popen[str]], None], *words: str) -> tuple[int, str]:
+    """A qualification to which something is done while its first scenario is played: its status, and all that it said."""
+    command = [*NATSTORM, "qualify", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout is not None
+        said = ""
+        for line in run.stdout:
+            said += line
+            if "connect:c1" in line:
+                break
+        do(run)
+        said += run.stdout.read()
+        return run.wait(), said
 
 
 @enclosed(timeout=180.0)

@@ -124,7 +124,7 @@ class Sink:
         self.bus = StepBus(time.time)
         self.told: Told | None = None
         self.unwritten: OSError | None = None
-        """Why nothing more could be kept: the file system is full, or does not let itself be written any more."""
+        """Why nothing more could be kept: the file system is full, or not to be written any more, or the run's folder is gone."""
         self._config = config
         self._describe = describe
         self._environment = dict(environment)
@@ -212,11 +212,14 @@ class Sink:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        """What cannot be kept need not be played: such an end is told in a sentence."""
+        """What cannot be kept need not be played: such an end is told in a sentence. Ctrl-C is a wish, and no place in the code."""
         try:
             return (yield)
+        except KeyboardInterrupt:
+            self._why = self._why or "Ctrl-C"
+            raise pytest.exit.Exception(self._why, returncode=pytest.ExitCode.INTERRUPTED) from None
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if not self._nowhere(error):
                 raise
             self.unwritten = error
             pytest.exit(f"nothing more can be kept: {error}", returncode=pytest.ExitCode.INTERNAL_ERROR)
@@ -288,7 +291,7 @@ class Sink:
             finally:
                 self._finish(session, exitstatus)
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if not self._nowhere(error):
                 raise
             self.unwritten = self.unwritten or error
 
@@ -323,6 +326,10 @@ class Sink:
         )
 
     # What they are made of.
+
+    def _nowhere(self, error: OSError) -> bool:
+        """Whether it says that nothing can be kept: no room, or the run's folder is gone (JUnit makes an empty one)."""
+        return error.errno in NO_ROOM or not (self.run.folder / "run.json").exists()
 
     def _case(self, item: pytest.Item) -> Case:
         if CASE not in item.stash:

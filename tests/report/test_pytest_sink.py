@@ -280,6 +280,7 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_had(play: Play) -> None:
     assert session.result.ret == pytest.ExitCode.INTERRUPTED
     assert session.told.archive.state is State.INTERRUPTED
     assert session.told.archive.why == "Ctrl-C"
+    assert not [line for line in session.lines if "KeyboardInterrupt" in line]  # no place in the code
     assert session.outcome("A") == "passed"
     assert [case.id for case in session.told.archive.not_run] == ["B", "C"]
     assert exit_status(session.told.summary) == 3
