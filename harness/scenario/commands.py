@@ -81,11 +81,9 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
 
     file = str(arguments.testbed)
     if not 2 <= arguments.clients <= testbed.most_clients:
-        raise UsageError(
-            f"{arguments.clients} clients: it takes 2, and there are prefix, users and addresses for {testbed.most_clients}",
-            file=file,
-            cure=f"--clients 2 to {testbed.most_clients}",
-        )
+        room = f"there are prefix, users and addresses for {testbed.most_clients}"
+        cure = f"--clients 2 to {testbed.most_clients}"
+        raise UsageError(f"{arguments.clients} clients: it takes 2 at least, and {room}", file=file, cure=cure)
     if arguments.variant is not None and arguments.variant not in testbed.gateway.variants:
         cure = f"one of {', '.join(testbed.gateway.variants)}"
         raise UsageError(f"there is no gateway variant {arguments.variant!r}", file=file, cure=cure)
