@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.errors import NatstormError, UsageError
 from harness.model.testbed import Testbed
+from harness.programme import DEFAULT_TESTBED
 
 GROUPS = (
     "harness.qualify", "harness.prove.commands", "harness.lab.machine", "harness.lab.commands", "harness.report.commands",
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="natstorm", description="Interop tests for L2TP/IPsec gateways behind one NAT.")
     parser.add_argument("--version", action="version", version=f"natstorm {version('natstorm')}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    parser.set_defaults(load_testbed=_load_testbed)
+    parser.set_defaults(load_testbed=_load_testbed, default_testbed=DEFAULT_TESTBED)
     for group in GROUPS:
         importlib.import_module(group).add_commands(commands)
     arguments = parser.parse_args(argv)

@@ -19,7 +19,6 @@ from harness.errors import LabError, UsageError, typed
 from harness.lab import control, enclosure, enter, packages
 from harness.model.testbed import Testbed
 
-DEFAULT_TESTBED = "testbeds/linux.yaml"
 NODES = ("clients", "nat", "wan", "gateway", "host")
 DOWN_S = 20.0
 """How long `down` gives the keeper before it ends the lab by force."""
@@ -28,12 +27,13 @@ DOWN_S = 20.0
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Mounts `lab` and what is below it. Every command's function takes the parsed arguments and returns an exit status.
 
-    `up` finds the function that reads a testbed file in the arguments, as `load_testbed`: reading them is not the lab's part.
+    `up` finds the function that reads a testbed file in the arguments, as `load_testbed`, and the file that is taken where none is
+    named as `default_testbed`: neither is the lab's part.
     """
     lab = commands.add_parser("lab", help="a lab to explore by hand", description="Bring a lab up, look into it, take it down.")
     verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|shell|down")
     up = verbs.add_parser("up", help="bring the testbed's lab up and leave it up")
-    up.add_argument("--testbed", default=None, metavar="FILE", help=f"testbed file (default: {DEFAULT_TESTBED} of the project)")
+    up.add_argument("--testbed", default=None, metavar="FILE", help="testbed file (default: testbeds/virtual.yaml)")
     up.add_argument("--variant", default=None, metavar="NAME", help="gateway variant (default: the testbed's first)")
     up.set_defaults(run=lab_up)
     status = verbs.add_parser("status", help="nodes, addresses, gateway variant, the NAT's mappings")
@@ -49,7 +49,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def lab_up(arguments: argparse.Namespace) -> int:
     """Starts a keeper and returns once the lab is up. Where it does not come up: the reason on stderr, 3, and nothing left."""
-    file = Path(arguments.testbed) if arguments.testbed else _default_testbed()
+    file = Path(arguments.testbed or arguments.default_testbed)
     testbed: Testbed = arguments.load_testbed(file)
     if arguments.variant and arguments.variant not in testbed.gateway.variants:
         cure = f"one of {', '.join(testbed.gateway.variants)}"
@@ -150,11 +150,6 @@ def lab_down(_arguments: argparse.Namespace) -> int:
             raise LabError("take the lab down", f"process {launcher} does not die", "look at it with ps")
     print("the lab is down")
     return 0
-
-
-def _default_testbed() -> Path:
-    here = Path(DEFAULT_TESTBED)
-    return here if here.exists() else enclosure.ROOT / DEFAULT_TESTBED
 
 
 def _follow(report: IO[str]) -> dict[str, Any] | None:

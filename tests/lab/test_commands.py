@@ -29,7 +29,8 @@ def natstorm(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 
 
 def up(*arguments: str) -> dict:
-    done = natstorm("lab", "up", *arguments)
+    """A lab with the gateway in its guest, which has most to leave behind."""
+    done = natstorm("lab", "up", "--testbed", TESTBED, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(natstorm("lab", "status", "--json").stdout)
 
@@ -42,7 +43,7 @@ def test_up_status_shell_down():
     assert (none.returncode, none.stdout) == (1, "no lab is up\n")
     assert natstorm("lab", "shell", "nat", "--", "true").returncode == 2
 
-    done = natstorm("lab", "up", "--variant", "demux-kernel")
+    done = natstorm("lab", "up", "--testbed", TESTBED, "--variant", "demux-kernel")
     assert done.returncode == 0, done.stderr
     assert re.search(r"start the gateway, demux-kernel$", done.stdout, re.M)
     assert "natstorm lab shell" in done.stdout
@@ -77,6 +78,21 @@ def test_up_status_shell_down():
     assert (down.returncode, down.stdout) == (0, "the lab is down\n")
     assert_nothing_left(before)
     assert natstorm("lab", "down").returncode == 0
+
+
+@lab
+@enclosed(timeout=120)
+def test_without_a_testbed_it_is_the_one_that_everything_else_takes():
+    before = snapshot()
+    done = natstorm("lab", "up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    status = json.loads(natstorm("lab", "status", "--json").stdout)
+    assert (status["testbed"], status["variant"]) == ("virtual", "demux")
+    assert "203.0.113.231/24" in natstorm("lab", "shell", "gateway", "--", "ip", "-br", "address").stdout
+    assert "198.51.100.10/24" in natstorm("lab", "shell", "host", "--", "ip", "-br", "address").stdout
+    assert natstorm("lab", "shell", "gateway", "--", "sh", "-c", "exit 3").returncode == 3
+    assert natstorm("lab", "down").returncode == 0
+    assert_nothing_left(before)
 
 
 def on_a_terminal(*arguments: str, typed: bytes, until: bytes) -> tuple[int, bytes]:
@@ -170,7 +186,7 @@ def test_up_that_is_interrupted_leaves_nothing():
     """SIGINT, as from Ctrl-C, and SIGKILL, at moments spread over the way up."""
     before = snapshot()
     for number, seconds in ((signal.SIGINT, 0.3), (signal.SIGINT, 1.5), (signal.SIGKILL, 0.6), (signal.SIGKILL, 1.2)):
-        command = [sys.executable, "-m", "harness.cli", "lab", "up"]
+        command = [sys.executable, "-m", "harness.cli", "lab", "up", "--testbed", TESTBED]
         going = subprocess.Popen(command, cwd=enclosure.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         going.send_signal(number)
@@ -182,7 +198,7 @@ def test_up_that_is_interrupted_leaves_nothing():
 @enclosed(timeout=120)
 def test_up_whose_keeper_is_killed_says_so_and_leaves_nothing():
     before = snapshot()
-    command = [sys.executable, "-u", "-m", "harness.cli", "lab", "up"]
+    command = [sys.executable, "-u", "-m", "harness.cli", "lab", "up", "--testbed", TESTBED]
     going = subprocess.Popen(command, cwd=enclosure.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert "build the nodes" in going.stdout.readline()
     os.kill(children(going.pid)[0], signal.SIGKILL)
@@ -200,7 +216,7 @@ def test_up_that_fails_says_why_and_leaves_nothing():
     before = snapshot()
     (stub / "linux.uml").write_text("#!/bin/sh\necho 'no memory for a guest'; exit 1\n")
     (stub / "linux.uml").chmod(0o755)
-    done = natstorm("lab", "up", env={**os.environ, "PATH": f"{stub}:{os.environ['PATH']}"})
+    done = natstorm("lab", "up", "--testbed", TESTBED, env={**os.environ, "PATH": f"{stub}:{os.environ['PATH']}"})
     assert done.returncode == 3
     assert "boot of guest gateway" in done.stderr
     assert "no memory for a guest" in done.stderr
@@ -222,7 +238,8 @@ def test_without_root_a_lab_comes_up_and_goes():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["up", "--variant", "demux"], "no gateway variant 'demux'"),
+        (["up", "--variant", "demux-kernel"], "no gateway variant 'demux-kernel'"),
+        (["up", "--testbed", TESTBED, "--variant", "demux"], "no gateway variant 'demux'"),
         (["up", "--testbed", "/no/such.yaml"], "/no/such.yaml: cannot be read: No such file"),
     ],
 )
