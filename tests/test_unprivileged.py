@@ -36,3 +36,17 @@ def test_an_ordinary_user_gets_the_same_verdict() -> None:
     assert run.stdout.splitlines()[-1].startswith(str(REPORTS)), run.stdout
     summary = json.loads((REPORTS / "latest" / "summary.json").read_text())
     assert (summary["asserted"], summary["passed"]) == (1, 1)
+
+
+@enclosed(rootless=True, timeout=180.0)
+def test_an_ordinary_user_plays_on_the_virtual_testbed() -> None:
+    """The gateway and the NAT of our own, and an end host behind them, in the time of the wall."""
+    assert Path("/proc/self/uid_map").read_text().split()[1] != "0"
+    words = ["qualify", "--testbed", str(ROOT / "testbeds" / "virtual.yaml"), "--reports", str(REPORTS), "--time", "wall"]
+    words += ["--variant", "demux", "--behaviour", "DMX-10", "-k", "pair"]
+    run = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *words], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    summary = json.loads((REPORTS / "latest" / "summary.json").read_text())
+    assert (summary["asserted"], summary["passed"]) == (1, 1)
