@@ -87,7 +87,10 @@ class Runner:
     def _play(
         self, chosen: Script, variant: str, folder: Path, clients: int | None, time: str | None
     ) -> tuple[tuple[ClientPlan, ...], Bench, Gathered]:
-        plans = chosen.plans(self.testbed.plans(clients or chosen.clients))
+        number = clients or chosen.clients
+        plans = chosen.plans(self.testbed.plans(number))
+        for line in chosen.differs(self.testbed, number):
+            self._bus.note(line)
         bench = self._bench(time or chosen.time)
         return plans, bench, bench.run(self._record(bench, chosen, variant, plans, folder))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.model import ClientPlan
+from harness.model.testbed import Testbed
 
 if TYPE_CHECKING:
     from harness.scenario.play import Play
@@ -52,6 +53,29 @@ class Script:
         everybody = {} if self.personality is None else {"personality": self.personality}
         return tuple(replace(plan, **{**everybody, **self.overrides.get(plan.name, {})}) for plan in plans)
 
+    def differs(self, testbed: Testbed, clients: int) -> tuple[str, ...]:
+        """What is not as the testbed and the gateway's variant have it, a line each: what a reader of the run has to know."""
+        lines = []
+        if self.gateway:
+            lines.append("the gateway differs from its variant: " + _listed(self.gateway))
+        if self.nat is not None and self.nat != testbed.nat.personality:
+            lines.append(f"the NAT is {self.nat}")
+        own = testbed.plans(clients)
+        others: dict[str, list[str]] = {}
+        for was, plan in zip(own, self.plans(own), strict=True):
+            if plan.personality != was.personality:
+                others.setdefault(plan.personality, []).append(plan.name)
+            rest = {one: getattr(plan, one) for one in ("site", "address") if getattr(plan, one) != getattr(was, one)}
+            if rest:
+                lines.append(f"{plan.name} differs from the testbed's clients: {_listed(rest)}")
+        for personality, names in others.items():
+            lines.append(f"every client is {personality}" if len(names) == len(own) else f"{', '.join(names)}: {personality}")
+        return tuple(lines)
+
     def number_of(self, wanted: int | None) -> int:
         """How many clients, when the command line wants `wanted`."""
         return wanted if wanted is not None and self.any_number else self.clients
+
+
+def _listed(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from harness.scenario.basics import IDLE_S
 from harness.scenario.script import MARKS_PER_S
 from harness.scenario.scripts import SCRIPTS
+from harness.testbed.load import check
 from harness.verdict.floating import KEEPALIVE_S, TIMER_S
 from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS
 
@@ -49,3 +51,16 @@ def test_whoever_is_hurt_by_an_ending_is_judged_before_the_next() -> None:
 def test_an_idle_client_is_idle_for_long_enough_to_miss_its_keepalive() -> None:
     assert ("idle", IDLE_S) in steps_of("alone")
     assert IDLE_S > KEEPALIVE_S + TIMER_S + 1 / MARKS_PER_S
+
+
+def test_whatever_a_script_has_otherwise_is_told() -> None:
+    testbed = check(Path(__file__).resolve().parents[2] / "testbeds" / "virtual.yaml")
+    told = {name: script.differs(testbed, script.clients) for name, script in SCRIPTS.items()}
+    assert told["pair"] == ()
+    assert told["nat-timeout"] == (
+        "the gateway differs from its variant: echo 600.0, hello 600.0", "the NAT is timer-30", "c1: no-keepalive"
+    )
+    assert told["windows-xp"] == ("every client is windowsxp",)
+    assert told["two-nats"] == ("c2 differs from the testbed's clients: site 2, address 10.0.0.2",)
+    silent = {name for name, script in SCRIPTS.items() if not told[name] and (script.gateway or script.nat or script.overrides)}
+    assert silent == set()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.model import Evidence, Outcome, RecordKind, Side
-from harness.model.steps import StepBus
+from harness.model.steps import StepBus, StepChange
 from harness.scenario.churn import Habits, churn
 from harness.scenario.play import Play
 from harness.scenario.runner import Runner
@@ -117,6 +117,15 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(runner: Runner,
     for name in names:
         if name != "far-end.links":
             assert (tmp_path / "first" / name).read_bytes() != (tmp_path / "other" / name).read_bytes(), name
+
+
+def test_what_a_script_has_otherwise_is_noted(tmp_path: Path) -> None:
+    bus = StepBus(time.time)
+    noted: list[str] = []
+    bus.subscribe(lambda event: noted.append(event.name) if event.change is StepChange.NOTED else None)
+    with Runner(check(TESTBED), tmp_path, bus) as runner:
+        play(runner, "checksum", "demux", tmp_path / "checksum")
+    assert {"the gateway differs from its variant: checksum verify", "c1: brisk", "c2: zero-checksum"} <= set(noted)
 
 
 async def one_by_one(play: Play) -> None:
