@@ -7,11 +7,12 @@ Windows NT." Which client it was stands in the plan, by its personality; a name 
 from __future__ import annotations
 
 from harness.model import FrameKind, Observation, RecordKind, Side, Verdict
-from harness.verdict.blame import Blame
+from harness.verdict.blame import who_is_to_blame
 from harness.verdict.confusion import towards_clients
 from harness.verdict.findings import Findings, require
 from harness.verdict.negotiation import NATT_VENDOR_IDS
 from harness.verdict.reading import Reading, ike
+from harness.verdict.rules.rule import CLIENT
 from harness.verdict.survival import trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_alive, expect_own_words, lost_in_words
 from harness.verdict.trust import TRAFFIC, WIRE, Need, check
@@ -38,29 +39,37 @@ def patched_windows_2000_connects(reading: Reading, *, loss_budget: float = LOSS
 
 @check(*WIRE, Need.DECRYPTED)
 def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
-    """Scenario "windows-2000-unpatched": behind a NAT the client without the hotfix announces no NAT-T, does not come up, and is
-    itself to blame for it. That nothing else was wrong with it has to be seen: main mode completes.
+    """Scenario "windows-2000-unpatched": behind a NAT that knows ports only the client without the hotfix announces no NAT-T, does
+    not come up, and is named as the reason. That nothing else was wrong has to be seen: both phases of IKE complete, and its ESP, which
+    is IP protocol 50 for want of NAT-T, goes into the NAT and does not come out.
     """
     clients = [p.name for p in reading.evidence.plans if _plain(p.personality) == UNPATCHED]
     require(bool(clients), "no client is a Windows 2000 without the hotfix")
     lives = trusted_lives(reading)
-    f = Findings(clients={c: lives[c].facts() for c in clients}, blamed=[])
+    answer = who_is_to_blame(reading.evidence)
+    f = Findings(clients={c: lives[c].facts() for c in clients}, blamed=[answer.facts()])
+    f.point(*answer.frames[:5])
+    f.expect(answer.box == CLIENT, f"the client has no NAT-T, and named is {answer.box}: {answer.why}", *answer.frames[:5])
+    crossed = {c.inside.frame for c in reading.crossings()}
     told = []
     for client in clients:
         life, first = lives[client], reading.first_ike(client, "MM1")
         require(first is not None, f"{client} sent no first message, so nothing shows what it announces")
         assert first is not None
         require(first.src == reading.evidence.nat_outside, f"{client} was not behind the NAT")
-        f.point(first)
         f.expect(not _announces_natt(first), f"{client} announces NAT-T, which it can only with the hotfix", first)
         if not f.expect(life.up is None, f"{client} came up behind a NAT without NAT-T", life.up):
             continue
-        agreed = bool(reading.ike_messages(client, "MM6"))
-        require(agreed or bool(f.faults), f"{client} did not even complete main mode: that is not for want of NAT-T")
-        fault = Blame("client", f"{client} announces no NAT-T, and a NAT is before it", (first,))
-        f.facts["blamed"].append({"client": client, **fault.facts()})
-        told.append(f"{client} stopped at {life.end.stage}, to blame: the {fault.box} ({fault.why})")
-    return f.verdict("; ".join(told))
+        asked = reading.first_ike(client, "QM1") or first
+        agreed = reading.first_ike(client, "QM3") is not None
+        f.expect(agreed, f"{client}'s quick mode did not complete, and that is not for want of NAT-T", asked)
+        own = next(p.address for p in reading.evidence.plans if p.name == client)
+        sent = [o for o in reading.way(Side.INSIDE, "up", FrameKind.ESP) if o.src == own and o.sport is None]
+        f.expect(bool(sent), f"{client} sent no ESP as IP protocol 50, so nothing shows what became of it", asked)
+        through = [o for o in sent if o.frame in crossed]
+        f.expect(not through, f"{len(through)} of {client}'s {len(sent)} packets of protocol 50 came out of the NAT", *through[:3])
+        told.append(f"{client} stopped at {life.end.stage}, {len(sent)} packets of protocol 50 went into the NAT and none came out")
+    return f.verdict(f"{'; '.join(told)}; to blame: the {answer.box} ({answer.why})")
 
 
 @check(*WIRE)

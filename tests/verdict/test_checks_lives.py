@@ -320,13 +320,23 @@ def full(ports: int = 2, *, come: int = 3, shared: bool = False, told: bool = Tr
 # -- Windows --------------------------------------------------------------------------------------------------------------------
 
 
-def unpatched(*, natt: bool = False) -> b.World:
+def unpatched(*, natt: bool = False, until: str = "QM3", crosses: bool = False) -> b.World:
+    """A client without NAT-T behind a NAT that lets no protocol 50 through (unless it `crosses`). `until`: the last message of IKE
+    that comes; where that is a question, it is repeated in vain."""
     world = b.World(1)
-    t = world.connect("c1", b.T0, until="QM1")
+    t = world.connect("c1", b.T0, until=until)
     world.set_ike("MM1", "c1", vendor_ids=["00" * 16, *([b.RFC3947] if natt else [])])
     for message in ("MM3", "MM4"):
         world.set_ike(message, "c1", **({} if natt else {"nat_d": []}))
-    world.ike("c1", t + 1.0, "up", "QM1", retransmission=True)
+    if until == "QM3":
+        world.order.append("c1")  # the SA is there
+        for i in range(5):
+            p = world.control("c1", t + 0.5 * i, "up", "SCCRQ")
+            p.inside = replace(p.inside, sport=None, dport=None)
+            p.outside = replace(p.outside, sport=None, dport=None) if crosses else None
+    else:
+        for i in range(1, 4):
+            world.ike("c1", t + i, "up", until, retransmission=True)
     return world
 
 
@@ -503,6 +513,10 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-70", of(b.clean, cut("c1", 6.0), then=personality("windows2000")), "c1 died"),
     ("DMX-70", of(b.clean, lambda w: w.set_ike("MM1", "c1", vendor_ids=["00" * 16]), then=personality("windows2000")), "does not announce NAT-T"),
     ("DMX-71", of(lambda: unpatched(natt=True), then=personality("windows2000-unpatched")), "announces NAT-T, which it can only with the hotfix"),
+    ("DMX-71", of(lambda: unpatched(until="QM1"), then=personality("windows2000-unpatched")), "named is gateway: the gateway left c1's QM1 without an answer"),
+    ("DMX-71", of(lambda: unpatched(until="QM1"), then=personality("windows2000-unpatched")), "c1's quick mode did not complete, and that is not for want of NAT-T"),
+    ("DMX-71", of(unpatched, drop(lambda p: p.name == "SCCRQ"), then=personality("windows2000-unpatched")), "sent no ESP as IP protocol 50"),
+    ("DMX-71", of(lambda: unpatched(crosses=True), then=personality("windows2000-unpatched")), "5 of c1's 5 packets of protocol 50 came out of the NAT"),
     ("DMX-71", of(lambda: b.clean(1), lambda w: w.set_ike("MM1", "c1", vendor_ids=[]), then=personality("windows2000-unpatched")), "came up behind a NAT without NAT-T"),
     ("DMX-72", of(lambda: no_l2tp(dials=True), then=windows_98), "dialled: it has no L2TP of its own"),
     ("DMX-72", of(lambda: no_l2tp(why=""), then=windows_98), "does not say why"),
@@ -555,7 +569,7 @@ INCONCLUSIVE: list[tuple[str, Make, str]] = [
     ("DMX-46", of(lambda: v.churning(rounds=0)), "0 rekeys were seen"),
     ("DMX-70", of(b.clean), "are no Windows 2000"),
     ("DMX-71", of(b.clean), "no client is a Windows 2000 without"),
-    ("DMX-71", of(unpatched, lambda w: w.packets.remove(w.find("MM6")[0]), then=personality("windows2000-unpatched")), "did not even complete main mode"),
+    ("DMX-71", of(unpatched, drop(lambda p: p.name == "MM1"), then=personality("windows2000-unpatched")), "c1 sent no first message"),
     ("DMX-72", of(b.clean), "no client is a Windows without L2TP"),
     ("DMX-72", of(no_l2tp, drop(mine("c1")), then=windows_98), "no client that has L2TP was heard inside"),
     ("DMX-72", of(no_l2tp, then=lambda e: without_inside(windows_98(e))), "no capture of the inside side"),

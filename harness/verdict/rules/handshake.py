@@ -9,6 +9,7 @@ from harness.model import FrameKind, Observation, Side
 from harness.verdict.detection import announced
 from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT, UDP, UDP_TRANSPORT, UDP_TRANSPORT_DRAFT, nat_d
 from harness.verdict.reading import Reading, ike
+from harness.verdict.rules.answers import STEPS, unanswered
 from harness.verdict.rules.esp import BY_CLIENT, BY_GATEWAY, Find, Said, by_owner
 from harness.verdict.rules.rule import Proof
 
@@ -50,10 +51,14 @@ def nat_d_unasked(said: Said) -> Find:
 
 
 def not_announced(said: Said) -> Find:
-    """A first message without any NAT-Traversal vendor ID, though there is a NAT."""
+    """A first message without any NAT-Traversal vendor ID, though there is a NAT. A client whose steps a gateway leaves without an
+    answer has not come as far as to need it."""
 
     def find(reading: Reading) -> Iterator[Proof]:
         frames = [o for o in _messages(reading, said, "MM1" if said is BY_CLIENT else "MM2") if not announced(o)]
+        if said is BY_CLIENT:
+            kept_waiting = {proof.client for proof in unanswered(BY_GATEWAY, STEPS)(reading)}
+            frames = [o for o in frames if reading.ike_owner(o) not in kept_waiting]
         yield from by_owner(reading, [o for o in frames if _translated(reading, reading.ike_owner(o))])
 
     return find
