@@ -182,7 +182,7 @@ class Ipsec:
                 tell(now, "ike-down", *where, **cookies, by=_by(event.by_peer), reason=event.reason)
             case events.EspUp():
                 self._install(now, association, event, packet)
-            case events.EspDown():
+            case events.EspDown() if self._holds(association, event.spi_in):  # else it was undone before it was anything
                 self._remove(now, event)
             case events.Notified() if event.type == INITIAL_CONTACT and event.protected:
                 for stale in self._contact.stale(association, list(self.associations)):
@@ -248,6 +248,10 @@ class Ipsec:
     def _undo(self, now: float, association: Association, event: events.EspUp, reason: str) -> None:
         self._journal.tell(now, "refused", association.address, association.udp_port, layer="esp", reason=reason)
         association.core.delete_esp(now, event.spi_in)
+
+    def _holds(self, association: Association, spi: int) -> bool:
+        sa = self.sadb.by_spi.get(spi)
+        return sa is not None and sa.association is association
 
     def _remove(self, now: float, event: events.EspDown) -> None:
         sa = self.sadb.by_spi.get(event.spi_in)

@@ -6,9 +6,10 @@ import pytest
 
 from harness.errors import ProtocolError
 from harness.model import GatewayEvent
+from harness.virtual.gateway import VirtualGateway
 from harness.virtual.journal import PER_SECOND, Journal
 from harness.virtual.parts import Parts
-from harness.wire import ip
+from harness.wire import events, ip
 from harness.wire.esp import OutboundSa
 from harness.wire.packet import ESP, Packet
 
@@ -130,6 +131,45 @@ def test_the_last_port_goes_to_one_of_two_that_come_at_once(world) -> None:
     lost = two if one.up else one
     (event,) = [e for e in net.of("refused") if e.detail["layer"] == "esp"]
     assert (event.peer_port, event.detail["reason"]) == (net.outside[lost.address, 4500], "every translated port is taken")
+
+
+def test_esp_that_carries_something_else(world) -> None:
+    net = world("demux")
+    one = net.dial(1)
+    one.stack.rekey_ipsec(net.now)  # an SA that nothing has been sent by
+    net.settle()
+    esp = one.of(events.EspUp)[-1]
+    sa = OutboundSa(esp.spi_out, esp.encryption, esp.authentication, esp.key_out, esp.auth_key_out, net.random.randbytes)
+    source, sport = net.translated(one, 4500, ip.UDP)
+
+    def sealed(sport: int, dport: int) -> bytes:
+        return sa.seal(ip.UDP, ip.build_udp(ip.packed(source), ip.packed(GATEWAY), sport, dport, b"x"))
+
+    for payload, layer, reason in (
+        (sealed(1701, 1702), "esp", f"UDP 1701 to 1702 is not what SA {esp.spi_out:08x} is for"),
+        (sealed(1702, 1701), "esp", f"UDP 1702 to 1701 is not what SA {esp.spi_out:08x} is for"),
+        (sa.seal(6, bytes(20)), "esp", "next header 6 is not UDP"),
+        (sealed(1701, 1701), "l2tp", "this is no L2TP"),
+    ):
+        net.gateway.receive(net.now, Packet(source, GATEWAY, ip.UDP, payload, sport, 4500))
+        (event,) = net.gateway.take_events()
+        assert (event.t, event.kind, event.peer_address) == (net.now, "dropped", source)
+        assert event.peer_port == (1024 if layer == "l2tp" else sport), "L2TP knows nobody by another port"
+        assert (event.detail["layer"], event.detail["reason"]) == (layer, reason)
+    assert net.ping(one) is False, "its own sequence numbers are used up to here"
+
+
+def test_an_spi_is_nobodys_but_once(world) -> None:
+    net = world("demux")
+    same = bytes.fromhex("11223344")
+    net.gateway = VirtualGateway(net.gateway.settings, lambda count: same if count == 4 else net.random.randbytes(count))
+    one, two = net.dial(1), net.dial(2)
+    assert one.up
+    assert not two.up
+    refused = [event for event in net.of("refused") if event.detail["layer"] == "esp"]
+    assert {(e.peer_port, e.detail["reason"]) for e in refused} == {(net.outside[two.address, 4500], "its SPI is taken")}
+    assert {sa.udp_port for sa in net.view().sas} == {net.outside[one.address, 4500]}
+    assert net.ping(one)
 
 
 class Spent(OutboundSa):
