@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from harness.faults.derived import ike, l2tp, stack
+from harness.faults.derived import ike, stack
 from harness.faults.either_end import (
     SHORT,
     EspEndsWithIke,
-    NeverAlone,
     NoNatD,
     NoOverlap,
     PortsInHostOrder,
     ShortCounter,
     StaysOn500,
 )
-from harness.faults.fault import Fault, in_client, told_of_ike, told_of_l2tp
+from harness.faults.fault import Fault, in_client, told_of_ike
 from harness.wire import events, ip
 from harness.wire.ike import registry
 from harness.wire.ike.association import LOWEST_SPI, Association
@@ -91,11 +90,6 @@ class ChecksumOfNowhere(Ipsec):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._here = ip.packed("0.0.0.0")
-
-
-class OldestSa(Ipsec):
-    def _spi_for_sending(self) -> int:
-        return next(iter(self.pairs))
 
 
 class Repeats(Ipsec):
@@ -208,7 +202,6 @@ FAULTS: tuple[Fault, ...] = (
     in_client(
         "client-deaf-to-deletes", "The gateway's Deletes for ESP SAs change nothing.", stack(ike=ike(association=DeafToDeletes))
     ),
-    in_client("client-old-sa", "ESP goes into the oldest SA that there is.", stack(ipsec=OldestSa)),
     in_client("client-checksum", "The UDP checksum inside ESP is computed with 0.0.0.0 as source.", stack(ipsec=ChecksumOfNowhere)),
     in_client(
         "client-sequence-wraps",
@@ -220,13 +213,6 @@ FAULTS: tuple[Fault, ...] = (
     in_client(
         "client-own-tunnel-id", "Data messages bear the client's own tunnel ID in place of the gateway's.", stack(l2tp=OwnTunnelId)
     ),
-    in_client(
-        "client-no-zlb",
-        "Control messages are acknowledged by the next one only, never by an empty one.",
-        stack(l2tp=l2tp(NeverAlone)),
-    ),
-    in_client("client-hello-hasty", "A Hello goes out after 0.1 s of silence.", config=told_of_l2tp(hello_s=0.1)),
-    in_client("client-starts-late", "L2TP begins 20 s after the ESP SAs are there.", config=told_of_l2tp(start_delay_s=20.0)),
     in_client(
         "client-deaf-to-goodbyes", "StopCCN and CDN are acknowledged, and nothing follows from them.", stack(l2tp=DeafToGoodbyes)
     ),

@@ -70,7 +70,3 @@ def in_client(
 def told_of_ike(**changes: Any) -> Callable[[StackConfig], StackConfig]:
     """The same client with another IKE configuration, where it has one."""
     return lambda told: told if told.ike is None else replace(told, ike=replace(told.ike, **changes))
-
-
-def told_of_l2tp(**changes: Any) -> Callable[[StackConfig], StackConfig]:
-    return lambda told: replace(told, l2tp=replace(told.l2tp, **changes))

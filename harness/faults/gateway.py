@@ -30,7 +30,6 @@ from harness.wire import events, ip
 from harness.wire.esp import ReplayWindow
 from harness.wire.ike import registry
 from harness.wire.ike.association import Association
-from harness.wire.ike.core import IkeCore
 from harness.wire.ike.sa import IkeSa
 from harness.wire.packet import Packet
 
@@ -161,15 +160,6 @@ class DeafToChanges(Ipsec):
         """It goes on as it was started."""
 
 
-class StripsPorts(Ipsec):
-    def reconfigure(self, settings: Settings) -> None:
-        super().reconfigure(settings)
-        if not settings.personality.demux:
-            for client in self.clients.values():
-                client.translated = None
-                self._place_anew(client, client.address, client.own_port)
-
-
 # SAs and their ends
 
 
@@ -179,23 +169,12 @@ class KeepsMappingsOpen(Association):
         self.behind_nat = sa.floated
 
 
-class AsksEverybody(IkeCore):
-    def _dpd_at(self) -> float | None:
-        return self._all.liveness.deadline if self._all.sas else None
-
-
 # ESP
 
 
 class ZeroIsWrong(Verify):
     def accepts(self, datagram: bytes, source: bytes, destination: bytes, original: tuple[str, ...]) -> bool:
         return ip.parse_udp(datagram).checksum != 0
-
-
-class ChecksumOfPppAddress(Ipsec):
-    def __init__(self, settings: Settings, *arguments: Any) -> None:
-        super().__init__(settings, *arguments)
-        self._gateway = ip.packed(settings.ppp_address)
 
 
 class SmallBuffer(Ipsec):
@@ -266,11 +245,6 @@ FAULTS = (
         "rekey-refused", "A quick mode of a client that has ESP SAs is refused: there may be one pair a client.", ipsec=OneSaEach
     ),
     in_gateway("configuration-deaf", "IPsec goes on with the configuration that it was started with.", ipsec=DeafToChanges),
-    in_gateway(
-        "configuration-strips-ports",
-        "Taking demultiplexing out of the configuration takes the ports of the clients that are up.",
-        ipsec=StripsPorts,
-    ),
     in_gateway("no-nat-d", "No NAT-D payloads are sent, though both sides speak NAT traversal.", ike_core=ike(handshake=NoNatD)),
     in_gateway("nat-d-port-order", "NAT-D hashes the ports with their bytes swapped.", ike_core=ike(handshake=PortsInHostOrder)),
     in_gateway(
@@ -293,14 +267,6 @@ FAULTS = (
         "gateway-keepalives",
         "NAT-keepalives are sent to every client that has floated.",
         ike_core=ike(association=KeepsMappingsOpen),
-    ),
-    in_gateway(
-        "dpd-asks-everybody",
-        "R-U-THERE goes to peers that have not announced Dead Peer Detection.",
-        ike_core=ike(core=AsksEverybody),
-    ),
-    in_gateway(
-        "mapping-not-followed", "Authentic ESP from another port than before is dropped.", settings_for=with_settings(follow=False)
     ),
     in_gateway(
         "idle-hasty",
@@ -328,11 +294,6 @@ FAULTS = (
         "checksum-zero-wrong",
         "A UDP checksum of zero inside ESP is taken for a wrong one.",
         checksum_policy=lambda settings: ZeroIsWrong(),
-    ),
-    in_gateway(
-        "checksum-source",
-        "The UDP checksum inside ESP is computed with the gateway's PPP address as source.",
-        ipsec=ChecksumOfPppAddress,
     ),
     in_gateway("small-buffer", "Encrypted packets of more than 1024 bytes are dropped.", ipsec=SmallBuffer),
 )

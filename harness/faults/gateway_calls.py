@@ -56,11 +56,6 @@ class HangsUpEverybody(Lns):
                     self.hang_up(now, session)
 
 
-class KeepsAbandoned(Lns):
-    def abandon(self, now: float, address: str, port: int, reason: str) -> None:
-        """L2TP is not told that IPsec has lost a client."""
-
-
 class OwnSessionId(L2tpCore):
     """Where the peer's ID belongs."""
 
@@ -127,9 +122,6 @@ FAULTS: tuple[Fault, ...] = (
     ),
     in_gateway("stopccn-stops-another", "A StopCCN stops another tunnel of the same address beside its own.", lns=StopsOldest),
     in_gateway("cdn-hangs-up-all", "A CDN hangs up the calls of all tunnels of that address.", lns=HangsUpEverybody),
-    in_gateway(
-        "session-outlives-sa", "L2TP is not told when a client has lost its last SA: its session stays.", lns=KeepsAbandoned
-    ),
     in_gateway(
         "no-zlb",
         "Control messages are acknowledged by the next one only, never by an empty one.",
