@@ -257,6 +257,7 @@ class Session:
 
     def _play(self, cast: Cast) -> Evidence:
         from harness.scenario.outcome import sum_up
+        from harness.scenario.scripts import script
 
         assert self.sink is not None
         with self.sink.playing(cast.label, testbed=self.testbed.name, variant=cast.variant) as playing:
@@ -269,7 +270,7 @@ class Session:
                 clear_expected=cast in self.clear,
             )
             evidence = replace(played, scenario=cast.label)
-            playing.played(evidence, *sum_up(evidence))
+            playing.played(evidence, *sum_up(evidence, script(cast.scenario).not_up))
             return evidence
 
 

@@ -144,6 +144,8 @@ def short_answer(story: Story) -> str:
         return "Inconclusive: the evidence is not to be trusted"
     if head.tone is Tone.SURVIVED:
         count = len(story.clients)
+        if head.never_up:
+            return f"{_listed(head.never_up)} did not come up, as it must be"
         if head.ended:
             return "No client lost its session to another"
         if count < 2:

@@ -86,6 +86,7 @@ DEMUXING = (
         time="virtual",
         gateway={"checksum": "verify"},
         overrides={"c1": {"personality": "brisk"}, "c2": {"personality": "zero-checksum"}},
+        not_up=frozenset({"c1"}),
     ),
     Script(
         "port-space",
@@ -95,6 +96,7 @@ DEMUXING = (
         time="virtual",
         gateway={"port_last": 1024 + FEW_PORTS - 1},
         overrides={f"c{FEW_PORTS + 1}": {"personality": "brisk"}},
+        not_up=frozenset({f"c{FEW_PORTS + 1}"}),
     ),
     Script("clear", "no IPsec at all: L2TP itself through the NAT", 3, one_by_one, personality="clear"),
     Script("no-nat", "every client has an address of its own and no NAT before it", 2, pair, time="virtual", nat="none"),

@@ -5,28 +5,65 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.devices import linux_config
-from harness.model import Evidence, Verdict
+from harness.model import Evidence, Outcome, RecordKind, Verdict
 from harness.report.blame import headline
-from harness.report.story import Headline
+from harness.report.story import Headline, Tone
 from harness.verdict import mapping, story, survivors
 from harness.verdict.blame import who_is_to_blame
+from harness.verdict.reading import reading_of
+from harness.verdict.trust import Need, doubts
 
 
-def sum_up(evidence: Evidence) -> tuple[dict[str, Verdict], Headline]:
-    """The verdicts on the whole by subject, and the headline: who lost their session, to whom, and which box is to blame."""
+def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[dict[str, Verdict], Headline]:
+    """The verdicts on the whole by subject, and the headline: who lost their session, to whom, and which box is to blame. That
+    `not_up` (clients, by name) did not come up is as it must be."""
     alive = survivors.all_survive_every_newcomer if len(evidence.plans) > 1 else survivors.sessions_last
+    survival = alive(evidence)
+    declared = _as_declared(evidence, survival, not_up)
     verdicts = {
-        "survival": alive(evidence),
+        "survival": survival if declared is None else declared,
         "nothing in clear": mapping.nothing_crosses_in_clear(evidence),
         "mappings": mapping.mappings_last(evidence),
     }
     drawn = headline(evidence, verdicts)
-    box = None if evidence.trouble else who_is_to_blame(evidence).box
+    found = None if evidence.trouble else who_is_to_blame(evidence)
+    box = None if found is None else found.box
+    sentences = story.tell(evidence)
+    if declared is not None:
+        expected = f"That {_names(not_up)} did not come up is as it must be."
+        sentences = (*sentences, expected) if _others(evidence, not_up) else (expected,)
+        if found is not None and drawn.tone is Tone.SURVIVED and (found.client is None or found.client in not_up):
+            box = None
     head = replace(
         drawn,
+        never_up=drawn.never_up if declared is None else tuple(sorted(not_up)),
         blame=drawn.blame or (() if box is None else (box,)),
-        sentence=" ".join(story.tell(evidence)),
+        sentence=" ".join(sentences),
         ended=tuple(story.ended_by_script(evidence)),
         remark=linux_config.remark(evidence.variant),
     )
     return verdicts, head
+
+
+def _as_declared(evidence: Evidence, survival: Verdict, not_up: frozenset[str]) -> Verdict | None:
+    """What takes the place of `survival` where nothing is amiss with it but that those who are not to come up did not."""
+    came = {record.client for record in evidence.records if record.kind is RecordKind.PPP_UP}
+    if not not_up or came & not_up or evidence.trouble or survival.outcome is Outcome.PASS:
+        return None
+    said = f"{_names(not_up)} did not come up, as it must be"
+    if not (others := _others(evidence, not_up)):
+        # Who never comes up sends no marks, and no verdict on traffic can be had; whether the captures are whole, still.
+        seen = not doubts(reading_of(evidence), (Need.INSIDE, Need.OUTSIDE, Need.GENERATOR))
+        return Verdict(Outcome.PASS, said) if seen else None
+    expected = tuple(f"{client} never came up: " for client in not_up)
+    if survival.outcome is not Outcome.FAIL or not all(fault.startswith(expected) for fault in survival.facts["faults"]):
+        return None
+    return replace(survival, outcome=Outcome.PASS, because=f"{said}; {_names(others)} came up and stayed up")
+
+
+def _others(evidence: Evidence, not_up: frozenset[str]) -> frozenset[str]:
+    return frozenset(plan.name for plan in evidence.plans) - not_up
+
+
+def _names(clients: frozenset[str]) -> str:
+    return ", ".join(sorted(clients))

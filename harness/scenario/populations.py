@@ -24,6 +24,7 @@ POPULATIONS = (
         time="virtual",
         nat="ports-only",
         personality="windows2000-unpatched",
+        not_up=frozenset({"c1", "c2"}),
     ),
     Script(
         "windows-98",
@@ -32,6 +33,7 @@ POPULATIONS = (
         pair,
         time="virtual",
         overrides={"c1": {"personality": "windows98"}},
+        not_up=frozenset({"c1"}),
     ),
     Script(
         "no-natt",

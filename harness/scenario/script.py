@@ -29,7 +29,8 @@ class Script:
     `time` is "wall" or "virtual". `time_scale` is how many times as fast the gateway's timers run, so that what takes minutes shows
     in seconds; it is printed. `nat` is the NAT's personality (None: the testbed's own NAT), `gateway` what of the gateway's
     settings differs from its variant's. Each client that is up sends `marks_per_s`. `captures` is what simulated captures keep
-    ("everything", or "without-keepalives": see simulated_captures). A script that is not over after `overrun_s` is stuck.
+    ("everything", or "without-keepalives": see simulated_captures). A script that is not over after
+    `overrun_s` is stuck. `not_up` names the clients that are not to come up.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Script:
     gateway: Mapping[str, Any] = field(default_factory=dict)
     marks_per_s: float = MARKS_PER_S
     captures: str = EVERYTHING
+    not_up: frozenset[str] = frozenset()
     overrun_s: float = 300.0
     guest: bool = False  # one of its clients is a machine in a guest: the wall's time alone, and only where guests are wanted
 

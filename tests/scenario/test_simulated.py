@@ -10,10 +10,13 @@ import pytest
 
 from harness.model import Evidence, Outcome, RecordKind, Side
 from harness.model.steps import StepBus, StepChange
+from harness.report.story import Tone
 from harness.scenario.churn import Habits, churn
+from harness.scenario.outcome import sum_up
 from harness.scenario.play import Play
 from harness.scenario.runner import Runner
 from harness.scenario.script import Script
+from harness.scenario.scripts import script
 from harness.simulation.loop import EPOCH
 from harness.testbed.load import check
 from harness.verdict.checks import CHECKS
@@ -126,6 +129,34 @@ def test_what_a_script_has_otherwise_is_noted(tmp_path: Path) -> None:
     with Runner(check(TESTBED), tmp_path, bus) as runner:
         play(runner, "checksum", "demux", tmp_path / "checksum")
     assert {"the gateway differs from its variant: checksum verify", "c1: brisk", "c2: zero-checksum"} <= set(noted)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "tone", "blame"),
+    [
+        ("checksum", Tone.SURVIVED, ()),
+        ("port-space", Tone.SURVIVED, ()),
+        ("windows-98", Tone.SURVIVED, ()),
+        ("windows-2000-unpatched", Tone.LOST, ("client",)),  # its ESP goes bare through a NAT, and that is its own doing
+    ],
+)
+def test_whoever_is_not_to_come_up_is_not_the_gateways_fault(
+    scenario: str, tone: Tone, blame: tuple[str, ...], runner: Runner, tmp_path: Path
+) -> None:
+    not_up = script(scenario).not_up
+    evidence = runner.play(scenario, "demux", folder=tmp_path, time="virtual")
+    verdicts, head = sum_up(evidence, not_up)
+    assert verdicts["survival"].outcome is Outcome.PASS
+    assert (head.tone, head.blame, head.never_up) == (tone, blame, tuple(sorted(not_up)))
+    assert "did not come up is as it must be" in head.sentence
+    # The same evidence where nobody was told so, or somebody else was.
+    for wrong in (frozenset[str](), frozenset({"c9"})):
+        assert sum_up(evidence, wrong)[1].tone is not Tone.SURVIVED
+
+
+def test_who_comes_up_though_not_to_is_no_reason_to_overlook_a_loss(pairs: dict[str, Evidence]) -> None:
+    _, head = sum_up(pairs["plain"], frozenset({"c1"}))
+    assert (head.tone, head.blame) == (Tone.LOST, ("gateway",))
 
 
 async def one_by_one(play: Play) -> None:
