@@ -163,6 +163,7 @@ def test_the_ramp_is_told_and_the_storm_is_played_at_its_rate(tmp_path: Path, ca
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--clients=0"], "0 clients: it takes 2 at least, and there are prefix"),
         (["--clients=1"], "cure: --clients 2 to 1000"),
         (["--clients=1001"], "virtual.yaml: 1001 clients"),
         (["--clients=5", "--rate=0"], "a rate of 0 arrivals a second is not possible"),
