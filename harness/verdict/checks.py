@@ -126,7 +126,7 @@ CHECKS: Mapping[str, Check] = cast("Mapping[str, Check]", _ROWS)
 _NOTED = {
     "DMX-73": windows.newer_windows_is_noted,
     "NTT-11": merging.first_client_keeps_its_port,
-    "NTT-20": culprit.one_client_with_helper,
+    "NTT-20": culprit.clients_with_helper,
     "NTT-34": renewals.renewals_while_idle,
 }
 

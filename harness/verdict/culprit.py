@@ -6,6 +6,7 @@ address through, gave two clients one port or handed a reply to the wrong one, i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.model import Outcome, Verdict
@@ -56,15 +57,23 @@ def helper_failures_are_the_nats(reading: Reading) -> Verdict:
 
 
 @check(*WIRE, Need.GENERATOR)
-def one_client_with_helper(reading: Reading) -> Verdict:
-    """For the record: whether one client alone works behind a NAT with a helper."""
+def clients_with_helper(reading: Reading) -> Verdict:
+    """For the record: whether one client alone works behind a NAT with a helper, or several where the helper leaves those alone
+    that have floated to 4500."""
     helper = reading.evidence.nat
     require(helper in HELPERS, f"the run's NAT is {helper or 'the ordinary one'}, which has no helper for IPsec")
-    require(len(reading.clients) == 1, "more than one client was planned")
     failed = failures(reading)
-    facts = {"helper": helper, "works": not failed, "failed": failed}
-    works = "works" if not failed else f"does not work ({'; '.join(map(str, failed.values()))})"
-    return Verdict(Outcome.PASS, f"{reading.clients[0]} alone behind the {helper} NAT {works}", facts)
+    alone = len(reading.clients) == 1
+    facts: dict[str, Any] = {"helper": helper, "clients": len(reading.clients), "works": not failed, "failed": failed}
+    if failed and not alone:
+        facts["blamed"] = [who_is_to_blame(reading.evidence).facts()]
+    who = f"{reading.clients[0]} alone" if alone else " and ".join(reading.clients)
+    works = ("works" if alone else "work") if not failed else f"{'does' if alone else 'do'} not work ({_failed_in_words(failed)})"
+    return Verdict(Outcome.PASS, f"{who} behind the {helper} NAT {works}", facts)
+
+
+def _failed_in_words(failed: Mapping[str, Any]) -> str:
+    return "; ".join(f"{client} {how}" for client, how in failed.items())
 
 
 def failures(reading: Reading) -> dict[str, Any]:

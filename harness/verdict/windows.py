@@ -40,8 +40,8 @@ def patched_windows_2000_connects(reading: Reading, *, loss_budget: float = LOSS
 @check(*WIRE, Need.DECRYPTED)
 def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
     """Scenario "windows-2000-unpatched": behind a NAT that knows ports only the client without the hotfix announces no NAT-T, does
-    not come up, and is named as the reason. That nothing else was wrong has to be seen: both phases of IKE complete, and its ESP, which
-    is IP protocol 50 for want of NAT-T, goes into the NAT and does not come out.
+    not come up, and is named as the reason. That nothing else was wrong has to be seen: both phases of IKE complete, and its ESP,
+    which is IP protocol 50 for want of NAT-T, goes into the NAT and does not come out.
     """
     clients = [p.name for p in reading.evidence.plans if _plain(p.personality) == UNPATCHED]
     require(bool(clients), "no client is a Windows 2000 without the hotfix")

@@ -16,8 +16,8 @@ def test_failures_with_a_helper_are_the_nats(judge):
 
 
 @pytest.mark.behaviour("NTT-20")
-@pytest.mark.plays("cookie-helper-alone", "esp-helper-alone", on=["demux"])
-def test_one_client_with_a_helper(judge):
+@pytest.mark.plays("cookie-helper-alone", "esp-helper-alone", "cookie-helper", "esp-helper", on=["demux"])
+def test_clients_with_a_helper(judge):
     judge()
 
 

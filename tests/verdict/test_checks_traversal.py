@@ -393,14 +393,19 @@ def test_a_client_that_keeps_port_500_is_noted() -> None:
     assert NOTED["NTT-11"](no_nat().evidence(nat="none")).outcome is Outcome.INCONCLUSIVE
 
 
-def test_whether_one_client_works_with_a_helper_is_noted() -> None:
+def test_whether_clients_work_with_a_helper_is_noted() -> None:
     verdict = NOTED["NTT-20"](single().evidence(nat="esp-helper"))
     assert (verdict.outcome, verdict.facts["helper"], verdict.facts["works"]) == (Outcome.PASS, "esp-helper", True)
     stuck = b.World(1)
     stuck.connect("c1", b.T0, until="MM3")
     assert NOTED["NTT-20"](stuck.evidence(nat="alg")).facts["works"] is False
     assert "no helper" in NOTED["NTT-20"](single().evidence()).because
-    assert "more than one client" in NOTED["NTT-20"](b.clean().evidence(nat="alg")).because
+    both = NOTED["NTT-20"](b.clean().evidence(nat="cookie-helper"))
+    assert (both.facts["clients"], both.facts["works"]) == (2, True)
+    assert both.because == "c1 and c2 behind the cookie-helper NAT work"
+    hit = NOTED["NTT-20"](b.eviction().evidence(nat="esp-helper"))
+    assert (hit.facts["works"], hit.facts["blamed"][0]["box"]) == (False, "gateway")
+    assert "do not work (c1 died" in hit.because
 
 
 def test_how_often_an_idle_sa_is_renewed_is_noted() -> None:
