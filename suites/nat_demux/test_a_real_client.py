@@ -1,6 +1,7 @@
 """A real Linux client (strongSwan, xl2tpd, pppd in a guest) has what the simulated ones have, alone and beside them.
 
-Nothing of the harness's own protocol cores takes part on its side. It needs what a Linux gateway needs of this machine, and is played
+Nothing of the harness's own protocol cores takes part on its side. It needs what a Linux gateway needs of this machine, and is
+played
 where all scenarios are (--all-variants, --variant).
 """
 
