@@ -30,6 +30,11 @@ MARKS_PER_S = 0.5
 TELL_S = 2.0
 ALIVE_MARKS = 2
 
+CROWD = 500
+CROWD_RATE = 100.0
+CROWD_MARKS_PER_S = 0.1
+CROWD_HOLD_S = 1.0
+
 LEAVE_RATE = 25.0
 LEAVE_S = 30.0
 
@@ -157,7 +162,21 @@ async def usual(play: Play) -> None:
     await storm(play, Shape(rate=RATE), HOLD_S)
 
 
+async def crowd(play: Play) -> None:
+    """All come, for five seconds, and are there together for a moment. It takes minutes, so that --all-variants alone plays it."""
+    await storm(play, Shape(rate=CROWD_RATE), CROWD_HOLD_S)
+
+
 STORMS = (
+    Script(
+        "crowd",
+        f"{CROWD} clients behind one NAT, so that the gateway has {2 * CROWD} ESP SAs",
+        CROWD,
+        crowd,
+        time="virtual",
+        personality="modp1024",  # what is asked is who is found, and not how keys are agreed
+        marks_per_s=CROWD_MARKS_PER_S,
+    ),
     Script(
         "storm",
         f"{CLIENTS} clients arrive at {RATE:g} a second, whatever becomes of those before",

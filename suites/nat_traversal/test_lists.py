@@ -27,6 +27,12 @@ def test_the_correlator_is_unambiguous(judge):
     judge()
 
 
+@pytest.mark.behaviour("NTT-26")
+@pytest.mark.plays("crowd", on=["demux"])
+def test_a_thousand_sas_are_told_apart(judge):
+    judge(at_least=1000)
+
+
 @pytest.mark.behaviour("NTT-29")
 @pytest.mark.plays("pair", "together")
 def test_the_traces_align(judge):
