@@ -659,7 +659,7 @@ def test_newer_windows_is_noted_whatever_became_of_it() -> None:
     check = NOTED["DMX-73"]
     up = check(of(b.clean, then=personality("windows7"))())
     assert (up.outcome, up.because) == (Outcome.PASS, "windows7: up; windows7: up")
-    assert check(of(unpatched, then=personality("windowsxp"))()).because.startswith("windowsxp: quick mode incomplete")
+    assert check(of(unpatched, then=personality("windowsxp"))()).because.startswith("windowsxp: L2TP tunnel incomplete")
     assert check(of(b.clean, then=personality(""))()).outcome is Outcome.INCONCLUSIVE
 
 
