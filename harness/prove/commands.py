@@ -18,7 +18,6 @@ from harness.prove.account import CLEAN_RUNS, MUTANTS_LEFT, Account, Mutants, ac
 from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
 from harness.prove.matrix import RED, seen
 from harness.prove.mutants import KEPT, Records, hunt, tally
-from harness.prove.mutants import fingerprint as mutants_fingerprint
 from harness.prove.play import ROOT, play
 
 DESCRIPTION = """\
@@ -74,7 +73,7 @@ def prove(arguments: argparse.Namespace) -> int:
     chosen = arguments.fault or list(FAULTS)
     wanted = [(CLEAN, seed) for seed in range(1, clean + 1)] + [(name, 1) for name in chosen]
     _play_all([one for one in wanted if ledger.of(*one) is None], ledger, arguments.jobs, say)
-    mutants = tally(mutants_fingerprint())
+    mutants = tally(Records())
     found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, mutants, whole=not arguments.fault)
     print(json.dumps(found.to_dict(), indent=1) if arguments.json else f"\n{show(found, predicted)}".rstrip())
     return _status(found)
@@ -87,7 +86,7 @@ def _status(found: Account) -> int:
 def _mutants(arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
     if arguments.fresh:
         KEPT.unlink(missing_ok=True)
-    found = hunt(arguments.mutants, arguments.mutants_seed, arguments.jobs, Records(KEPT, mutants_fingerprint()), say)
+    found = hunt(arguments.mutants, arguments.mutants_seed, arguments.jobs, Records(), say)
     if arguments.json:
         print(json.dumps({"mutants": found.tried, "mutants_survived": found.left, "survivors": found.survived}, indent=1))
     else:

@@ -72,19 +72,19 @@ class Ledger:
         return tuple({one.fault: one for one in self.played if one.fault != CLEAN}.values())
 
 
-def fingerprint(root: Path, folders: Iterable[str] = DECIDING) -> str:
-    """A digest of the files of the folders below `root`, save those PASSED_OVER: 16 hexadecimal digits."""
+def fingerprint(root: Path, places: Iterable[str] = DECIDING) -> str:
+    """A digest of these files, and of those in these folders, below `root`, save those PASSED_OVER: 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    for path in sorted(_deciding(root, folders)):
+    for path in sorted(_deciding(root, places)):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _deciding(root: Path, folders: Iterable[str]) -> Iterable[Path]:
-    for folder in folders:
-        for path in (root / folder).rglob("*"):
+def _deciding(root: Path, places: Iterable[str]) -> Iterable[Path]:
+    for place in places:
+        for path in (root / place).rglob("*") if (root / place).is_dir() else (root / place,):
             name = str(path.relative_to(root))
-            if path.suffix in (".py", ".yaml") and not name.startswith(PASSED_OVER):
+            if path.suffix in (".py", ".yaml") and path.is_file() and not name.startswith(PASSED_OVER):
                 yield path
 
 

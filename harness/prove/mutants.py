@@ -1,6 +1,6 @@
 """Mutants of harness/virtual that nobody chose: which are tried, with which tests, and which no test noticed.
 
-`reports/prove/mutants.jsonl` holds a line for each that was tried, {"mutant", "fingerprint", "survived", "by", "took"}.
+`reports/prove/mutants.jsonl` holds a line for each that was tried, {"mutant", "by", "took", "survived", "fingerprint"}.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from harness.prove.trial import TIME_OUT, Copy, Stage, Trial
 ROOT = SUITES.parent
 KEPT = ROOT / "reports" / "prove" / "mutants.jsonl"
 SAMPLED = "harness/virtual"
-DECIDING = (SAMPLED, "tests/virtual")
-"""Folders whose change makes all trials worthless. What else runs along (clients, suites) changes little of which mutants are
-noticed, and too often to try them all again each time: --fresh does."""
+OWN_TESTS = ("tests/virtual", "tests/lab/test_virtual_gateway.py", "tests/lab/test_virtual_sockets.py")
+"""The sampled code's own. What else runs along (clients, suites) decides of few mutants, and changes too often to try all of them
+again each time: --fresh does."""
 
 PROCESS = frozenset(("process.py", "sockets.py", "control.py", "witness.py"))
 """What makes a process of the core. Virtual time does without, so it has tests of its own, in namespaces."""
@@ -49,24 +50,30 @@ STAGES = (
 )
 
 
-def fingerprint(root: Path = ROOT) -> str:
-    return ledger.fingerprint(root, DECIDING)
-
-
 class Records:
     """The file: what was tried of this code, and of other code before."""
 
-    def __init__(self, path: Path, code: str) -> None:
+    def __init__(self, path: Path = KEPT, root: Path = ROOT) -> None:
         self.path = path
-        self.code = code
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-        self._lines: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self.root = root
+        whole, _, torn = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
+        if torn:  # by whoever killed its writer
+            path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+        self._lines: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
+        self._fingerprints: dict[tuple[str, ...], str] = {}
+
+    def fingerprint(self, by: str) -> str:
+        """Of what decided a trial: the sampled code, and the file of the test that noticed the mutant; where none did, or none is
+        named, all tests that might have. Another test more makes no noticed mutant unnoticed."""
+        file, named, _ = by.partition("::")
+        tests = (file, str(Path(file).with_name("conftest.py"))) if named else OWN_TESTS
+        if tests not in self._fingerprints:
+            self._fingerprints[tests] = ledger.fingerprint(self.root, (SAMPLED, *tests))
+        return self._fingerprints[tests]
 
     def add(self, trial: Trial) -> None:
         """On disk before this returns."""
-        line = {
-            "mutant": trial.mutant, "fingerprint": self.code, "survived": trial.survived, "by": trial.by, "took": trial.took
-        }  # fmt: skip
+        line = asdict(trial) | {"survived": trial.survived, "fingerprint": self.fingerprint(trial.by)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -75,7 +82,7 @@ class Records:
     @property
     def tried(self) -> dict[str, str]:
         """Of this code: mutant → the test that noticed, "" for a survivor."""
-        return {one["mutant"]: one["by"] for one in self._lines if one["fingerprint"] == self.code}
+        return {one["mutant"]: one["by"] for one in self._lines if one["fingerprint"] == self.fingerprint(one["by"])}
 
     @property
     def suspects(self) -> dict[str, str]:
@@ -86,12 +93,14 @@ class Records:
 def hunt(wanted: int, seed: int, jobs: int, records: Records, say: Callable[[str], None]) -> Mutants:
     """Tries a sample: those of it that were not tried before. What the sample, and it alone, comes to."""
     chosen = sample(ROOT / SAMPLED, wanted, seed, configured=ROOT)
-    left = [mutant for mutant in chosen if mutant.name not in records.tried]
+    before = records.tried
+    left = [mutant for mutant in chosen if mutant.name not in before]
     say(f"{len(chosen)} mutants of {SAMPLED}, seed {seed}: {len(chosen) - len(left)} were tried before, {len(left)} to try")
     for number, trial in enumerate(_tried(left, min(jobs, len(left)), records.suspects), 1):
         records.add(trial)
         say(f"[{number}/{len(left)}] {trial.by or 'SURVIVED'} ({trial.took:.0f} s)  {trial.mutant}")
-    by = {mutant.name: records.tried[mutant.name] for mutant in chosen}
+    tried = records.tried
+    by = {mutant.name: tried[mutant.name] for mutant in chosen}
     late = sum(one.startswith(TIME_OUT) for one in by.values())
     found = told(by)
     noticed = f"{found.tried - found.left} noticed ({late} of them by running too long)"
@@ -133,6 +142,6 @@ def told(by: dict[str, str]) -> Mutants:
     return Mutants(len(by), {name: explained.get(name, "") for name, test in by.items() if not test})
 
 
-def tally(code: str, kept: Path = KEPT) -> Mutants:
-    """All that was tried of the code with that fingerprint, whatever the seed."""
-    return told(Records(kept, code).tried)
+def tally(records: Records) -> Mutants:
+    """All that was tried of this code, whatever the seed."""
+    return told(records.tried)

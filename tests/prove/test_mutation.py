@@ -12,7 +12,6 @@ from harness.prove.mutants import Records, told
 from harness.prove.mutation import Mutant, name_of, sample, shares
 from harness.prove.trial import TIME_OUT, Copy, Stage, Trial
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCE = '''\
 """Two functions."""
 
@@ -162,16 +161,26 @@ def test_tests_that_fail_without_a_mutant_prove_nothing(project: Path) -> None:
         Copy(project, "harness", [UNIT])
 
 
-def test_what_was_tried_is_kept_for_its_code(tmp_path: Path) -> None:
+def test_what_was_tried_counts_as_long_as_what_decided_it(tmp_path: Path) -> None:
+    code, tests = tmp_path / "harness/virtual/a.py", tmp_path / "tests/virtual"
+    first, second = tests / "test_a.py", tests / "test_b.py"
+    for path in (code, first):
+        path.parent.mkdir(parents=True)
+        path.write_text("before")
     file = tmp_path / "mutants.jsonl"
-    first = Records(file, "old code")
-    first.add(Trial("a", "tests/x.py::test_x", 1.0))
-    first.add(Trial("b", "", 1.0))
+    records = Records(file, tmp_path)
+    records.add(Trial("noticed", "tests/virtual/test_a.py::test_x", 1.0))
+    records.add(Trial("survivor", "", 1.0))
     with file.open("a") as kept:
         kept.write('{"mutant": "half a li')
-    then = Records(file, "new code")
-    assert then.tried == {}
-    assert then.suspects == {"a": "tests/x.py::test_x"}
-    assert Records(file, "old code").tried == {"a": "tests/x.py::test_x", "b": ""}
-    assert told(Records(file, "old code").tried).survived == {"b": ""}
-    assert ROOT not in file.parents
+    assert Records(file, tmp_path).tried == {"noticed": "tests/virtual/test_a.py::test_x", "survivor": ""}
+    assert told(records.tried).survived == {"survivor": ""}
+    assert len(file.read_text().splitlines()) == 2
+    second.write_text("another test might notice the survivor")
+    assert Records(file, tmp_path).tried == {"noticed": "tests/virtual/test_a.py::test_x"}
+    first.write_text("this test no longer notices")
+    assert Records(file, tmp_path).tried == {}
+    first.write_text("before")
+    code.write_text("after")
+    assert Records(file, tmp_path).tried == {}
+    assert Records(file, tmp_path).suspects == {"noticed": "tests/virtual/test_a.py::test_x"}

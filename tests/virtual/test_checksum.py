@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.virtual import checksum
-from harness.wire import ip
+from harness.wire import events, ip
+from harness.wire.esp import InboundSa
 
 INSIDE, SEEN, HERE = "10.0.0.2", "203.0.113.232", "203.0.113.231"
 
@@ -54,4 +55,9 @@ def test_clients_under_a_policy(world, policy, sends, nat, up) -> None:
 @pytest.mark.parametrize("sends", ["full", "zero"])
 def test_what_the_gateway_sends(world, sends) -> None:
     net = world("demux", send_checksum=sends)
-    assert net.ping(net.dial(1))
+    one = net.dial(1)
+    assert net.ping(one)
+    esp, last = one.of(events.EspUp)[0], one.received[-1]
+    opened = InboundSa(esp.spi_in, esp.encryption, esp.authentication, esp.key_in, esp.auth_key_in).open(last.payload)[1]
+    assert (int.from_bytes(opened[6:8]) == 0) is (sends == "zero")
+    assert ip.udp_checksum_good(ip.packed(HERE), ip.packed(SEEN), opened)

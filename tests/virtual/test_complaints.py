@@ -81,6 +81,21 @@ def test_esp_of_somebody_elses(world) -> None:
     assert net.ping(one)
 
 
+def test_nobody_goes_on_with_what_another_has_begun(world) -> None:
+    net = world("demux")
+    net.dial(1)
+    first, second = [packet for packet in net.crossed if packet.dst == GATEWAY][:2]
+    net.gateway.restart(net.now)
+    net.gateway.receive(net.now, Packet("203.0.113.232", GATEWAY, ip.UDP, first.payload, 20000, 500))
+    (answer,) = net.gateway.take_packets()
+    net.gateway.take_events()
+    message = second.payload[:8] + answer.payload[8:16] + second.payload[16:]
+    event = complaint(net, Packet(STRANGER, GATEWAY, ip.UDP, message, 500, 500))
+    assert (event.kind, event.detail) == ("refused", {"layer": "ike", "reason": "a half-open exchange of 203.0.113.232's"})
+    net.gateway.receive(net.now, Packet("203.0.113.232", GATEWAY, ip.UDP, message, 20000, 500))
+    assert net.gateway.take_packets(), "it was neither ended nor changed"
+
+
 def test_as_many_half_open_as_there_may_be_and_not_one_more(world) -> None:
     net = world("demux", half_open=1)
     net.dial(1)
