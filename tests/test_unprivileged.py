@@ -29,6 +29,7 @@ def test_an_ordinary_user_gets_the_same_verdict() -> None:
     assert "transport: auto" in written
     testbed.write_text(written.replace("transport: auto", "transport: raw"))
     words = ["qualify", "--testbed", str(testbed), "--reports", str(REPORTS), "--variant", "demux-kernel", "--behaviour", "DMX-10"]
+    words += ["-k", "pair"]
     run = subprocess.run(
         [sys.executable, "-m", "harness.cli", *words], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False
     )
