@@ -26,7 +26,7 @@ BATCH = 64  # packets read at one waking, so that the other side and the timers 
 BROADCAST = b"\xff" * 6
 ARP_TRIES, ARP_WAIT_S = 3, 1.0
 DESTINATIONS = 1 << 16  # remembered at once
-WAITING = 64  # packets that wait for one neighbour
+WAITING = 4096  # packets that wait for one neighbour: a storm's burst, where this process is woken late
 
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _REQUEST, _REPLY = 1, 2
@@ -43,8 +43,9 @@ class Route:
 
 @dataclass(slots=True)
 class Counters:
-    """Packets. `overflowed`: dropped by the kernel from a full receive queue; `unsent`: refused by the kernel; `unresolved`: their
-    neighbour did not answer, or they have no route; `passed_by`: not addressed to this interface."""
+    """Packets. `overflowed`: dropped by the kernel from a full receive queue; `unsent`: refused by the kernel, or too many waited
+    for their neighbour; `unresolved`: their neighbour did not answer, or they have no route; `passed_by`: not addressed to this
+    interface."""
 
     received: int = 0
     sent: int = 0
@@ -171,7 +172,7 @@ class PacketPort:
         if len(asked.packets) < WAITING:
             asked.packets.append(packet)
         else:
-            self.counters.unresolved += 1
+            self.counters.unsent += 1
 
     def _header(self, destination: bytes, hardware: bytes) -> bytes:
         header = hardware + self.hardware + ETH_P_IP.to_bytes(2)

@@ -27,6 +27,7 @@ class Play:
         self.nat = self.nodes.nat
         with self.nodes.wan.entered():
             self.gateway = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.gateway.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)  # a burst waits for a late reader
         self.gateway.bind((GATEWAY, 500))
         self.gateway.settimeout(5)
 
@@ -42,6 +43,7 @@ class Play:
         with self.nodes.clients.entered():
             shared = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         shared.setsockopt(socket.SOL_IP, 8, 1)  # IP_PKTINFO
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         shared.bind(("0.0.0.0", port))
         return shared
 

@@ -84,6 +84,20 @@ def test_neighbours_are_asked_for_and_forgotten():
 
 @lab
 @enclosed
+def test_a_burst_waits_for_a_neighbour_who_answers_late():
+    play = Play(personality="pat")
+    shared = play.shared_socket(500)
+    play.nodes.wan.ip("link", "set", "switch0", "arp", "off")
+    sent = [play.send_as(shared, number + 1) for number in range(200)]
+    play.until(lambda: play.nat.statistics()["ports"]["inside"]["received"] == 200)
+    assert play.nat.statistics()["ports"]["outside"]["sent"] == 0
+    play.nodes.wan.ip("link", "set", "switch0", "arp", "on")
+    assert [play.gateway.recvfrom(64)[0] for _ in sent] == sent
+    assert play.nat.trouble() == []
+
+
+@lab
+@enclosed
 def test_packets_that_the_process_did_not_read_in_time_are_told():
     play = Play(personality="pat")
     sock = play.client("10.0.0.2", 500)
