@@ -16,14 +16,18 @@ from harness.model.evidence import (
 )
 from harness.model.observation import CaptureFacts, FrameKind, Inner, Mark, Observation, Side
 from harness.model.plan import ClientPlan
+from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.record import Record, RecordKind, Stage
 from harness.model.secret import Secret
 from harness.model.verdict import Outcome, Verdict
 
 __all__ = [
+    "Allowance",
     "Behaviour",
     "CaptureFacts",
+    "CaptureSource",
     "ClientPlan",
+    "Connection",
     "Evidence",
     "FrameKind",
     "GatewayEvent",

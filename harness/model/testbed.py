@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from harness.model.plan import ClientPlan
+from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.secret import Secret
 
 GATEWAY_VARIANTS = (
@@ -89,7 +90,9 @@ class ClientSpec:
 @dataclass(frozen=True, slots=True)
 class NatSpec:
     """`first_port` to `last_port` are the outside ports it maps to. The time-outs are those of its UDP mappings, before and after
-    an answer was seen. `personality`: None for the kernel's NAT; else the userland NAT plays the one of that name."""
+    an answer was seen. `personality`: None for the kernel's NAT; else the userland NAT plays the one of that name. `connection`:
+    None for a NAT of the harness's own; else a box that is there already, whose two sides `inside_capture` and `outside_capture`
+    show (None: the testbed names none)."""
 
     inside: Interface
     outside: Interface
@@ -98,12 +101,16 @@ class NatSpec:
     udp_timeout_s: int = 30
     udp_stream_timeout_s: int = 120
     personality: str | None = None
+    connection: Connection | None = None
+    inside_capture: CaptureSource | None = None
+    outside_capture: CaptureSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySpec:
     """`users` is how many of the clients' users it knows, from number 1 on. `variants` has the default first. `os` is one of
-    VARIANTS_OF. `lan` is the interface of a virtual gateway towards its end host, whose own is `end_host`."""
+    VARIANTS_OF. `lan` is the interface of a virtual gateway towards its end host, whose own is `end_host`. `connection`: None for a
+    gateway of the harness's own; else one that is there already."""
 
     interface: Interface
     variants: tuple[str, ...]
@@ -115,6 +122,7 @@ class GatewaySpec:
     os: str = "linux"
     lan: Interface | None = None
     end_host: Interface | None = None
+    connection: Connection | None = None
 
     @property
     def address(self) -> str:
@@ -128,7 +136,7 @@ class GatewaySpec:
 
 @dataclass(frozen=True, slots=True)
 class Testbed:
-    """`file` is where it was read from."""
+    """`file` is where it was read from. `allowance`: None where all is the harness's own, and nothing can leave it."""
 
     __test__ = False  # not one of pytest's classes, whatever its name
 
@@ -137,6 +145,17 @@ class Testbed:
     clients: ClientSpec
     nat: NatSpec
     gateway: GatewaySpec
+    allowance: Allowance | None = None
+
+    @property
+    def field(self) -> bool:
+        """Whether it has devices that the harness did not start: then it keeps the machine's own network."""
+        return self.nat.connection is not None or self.gateway.connection is not None
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Of the devices that are there already."""
+        return tuple(one for one in (self.nat.connection, self.gateway.connection) if one is not None)
 
     @property
     def most_clients(self) -> int:

@@ -1,0 +1,58 @@
+"""How a device that the harness did not start is reached, where its packets can be captured, and what may be sent to it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from harness.model.secret import Secret
+
+PROTOCOLS = ("ssh", "telnet")
+CAPTURE_KINDS = ("tcpdump", "nic", "gns3")
+"""tcpdump on the device over SSH; a network card of this machine (a SPAN port, or the wire itself); a GNS3 link's capture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A device's command line. `port` is TCP's. `known_hosts` is the file in which the host key must stand (None: the user's own),
+    `key_file` a private key (None: `password`, or the user's agent). `jump` is gone through first."""
+
+    device: str
+    host: str
+    port: int = 22
+    username: str = ""
+    password: Secret | None = None
+    enable: Secret | None = None
+    protocol: str = "ssh"
+    key_file: str | None = None
+    known_hosts: str | None = None
+    jump: Connection | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSource:
+    """Where one side of the NAT can be captured. `kind` is one of CAPTURE_KINDS, `interface` the name there; `connection` leads to
+    the machine that captures (None: this one)."""
+
+    kind: str
+    interface: str
+    connection: Connection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the testbed lets the harness send: to addresses in `networks` alone, at most `packets_per_s` in all. `line` is where the
+    testbed file says so, 0 where it does not."""
+
+    networks: tuple[str, ...]
+    packets_per_s: int
+    line: int = 0
+
+    def covers(self, address: str) -> bool:
+        one = ipaddress.IPv4Address(address)
+        return any(one in ipaddress.IPv4Network(network) for network in self.networks)
+
+    def outside(self, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Those of the addresses that are in none of the networks, in their order."""
+        return tuple(one for one in addresses if not self.covers(one))
