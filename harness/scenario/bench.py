@@ -45,20 +45,20 @@ class GatewayControl(Protocol):
 
 
 class NatControl(Protocol):
-    """The NAT, as far as a scenario acts on it and asks it."""
+    """The NAT, as far as a scenario acts on it and asks it; it may be a box that takes its time to answer."""
 
-    def mappings(self) -> tuple[NatMapping, ...]: ...
+    async def mappings(self) -> tuple[NatMapping, ...]: ...
 
-    def forget(self, inside_address: str | None = None) -> int:
+    async def forget(self, inside_address: str | None = None) -> int:
         """Lose the mappings of one client or of all; how many there were."""
 
-    def reboot(self) -> None:
+    async def reboot(self) -> None:
         """Lose the whole table, and begin to give ports anew."""
 
-    def renumber(self, outside: str) -> None:
+    async def renumber(self, outside: str) -> None:
         """Translate to another address from now on; the old mappings are dead."""
 
-    def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None: ...
+    async def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None: ...
 
 
 @dataclass(slots=True)

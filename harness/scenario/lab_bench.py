@@ -149,7 +149,7 @@ class LabNat:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
-    def mappings(self) -> tuple[NatMapping, ...]:
+    async def mappings(self) -> tuple[NatMapping, ...]:
         return tuple(
             NatMapping(
                 m.protocol, m.inside_address, m.inside_port, m.outside_address, m.outside_port, m.remote_address, m.remote_port
@@ -157,14 +157,14 @@ class LabNat:
             for m in self._lab.nat.mappings()
         )
 
-    def forget(self, inside_address: str | None = None) -> int:
+    async def forget(self, inside_address: str | None = None) -> int:
         return self._lab.nat.forget(inside_address)
 
-    def reboot(self) -> None:
+    async def reboot(self) -> None:
         self._lab.nat.reboot()
 
-    def renumber(self, outside: str) -> None:
+    async def renumber(self, outside: str) -> None:
         self._lab.nat.renumber(outside)
 
-    def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
+    async def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
         self._lab.nat.set_udp_timeout(seconds, stream_seconds)

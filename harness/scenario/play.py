@@ -164,18 +164,18 @@ class Play:
     async def nat_clears(self, name: str) -> None:
         """The NAT drops the mappings of one client, as `clear ip nat translation` does."""
         async with self.step(f"nat-clears:{name}", name) as detail:
-            detail["mappings"] = self.bench.nat.forget(self.fleet[name].plan.address)
+            detail["mappings"] = await self.bench.nat.forget(self.fleet[name].plan.address)
         await self.view(f"after-nat-clears:{name}")
 
     async def nat_reboots(self) -> None:
         """The NAT loses its table and begins to give ports anew."""
         async with self.step("nat-reboots"):
-            self.bench.nat.reboot()
+            await self.bench.nat.reboot()
 
     async def nat_renumbers(self, outside: str) -> None:
         """The NAT's outside address changes, as on a DSL line at night."""
         async with self.step("nat-renumbers", outside=outside):
-            self.bench.nat.renumber(outside)
+            await self.bench.nat.renumber(outside)
 
     async def silence(self, name: str, seconds: float) -> None:
         """The client sends no marked traffic for so long. Whether its keepalives go on is its personality's matter."""
@@ -232,7 +232,7 @@ class Play:
         async with self.step("nat-forgets") as detail:
             await self.come_to_rest(*(client.name for client in others))
             answered = self.fleet[first].count(RecordKind.MARK_ANSWERED)
-            detail["mappings"] = self.bench.nat.forget()
+            detail["mappings"] = await self.bench.nat.forget()
             await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
             for client in others:
                 client.send_marks(self.marks_per_s)
@@ -268,7 +268,7 @@ class Play:
         view = await self.gateway.view(label)
         self.gathered.views.append(view)
         moment = self.clock.epoch(self.clock.monotonic())
-        self.gathered.nat_views.append(NatView(moment, label, self.bench.nat.mappings()))
+        self.gathered.nat_views.append(NatView(moment, label, await self.bench.nat.mappings()))
         return view
 
     # Within

@@ -62,18 +62,18 @@ class SimulatedNat:
         assert isinstance(self._box.core, NatCore)
         return self._box.core
 
-    def mappings(self) -> tuple[NatMapping, ...]:
+    async def mappings(self) -> tuple[NatMapping, ...]:
         return self._core.mappings()
 
-    def forget(self, inside_address: str | None = None) -> int:
+    async def forget(self, inside_address: str | None = None) -> int:
         return self._core.forget(inside_address)
 
-    def reboot(self) -> None:
+    async def reboot(self) -> None:
         self._core.reboot(self._network.loop.time())
         self._box.settle()
 
-    def renumber(self, outside: str) -> None:
+    async def renumber(self, outside: str) -> None:
         self._network.renumber(self._site, outside)
 
-    def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
+    async def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
         self._core.set_udp_timeout(seconds, stream_seconds)
