@@ -1,6 +1,7 @@
 """Named network namespaces, as `ip netns` keeps them on the enclosure's own /run/netns, and the links between them.
 
-Everything here presupposes the enclosure: outside it would be the host's own network that is changed.
+Everything here presupposes the enclosure: outside it would be the host's own network that is changed. The one exception is the
+clients' namespace of a lab with real devices (harness/lab/segment.py).
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ class Netns:
         return f"Netns({self.name!r})"
 
     @classmethod
-    def create(cls, name: str) -> Netns:
-        """Makes it, with loopback up and QUIET set. Raises LabError outside an enclosure, or where the name is taken."""
-        if not enclosure.inside():
+    def create(cls, name: str, *, on_host: bool = False) -> Netns:
+        """Makes it, with loopback up and QUIET set. Raises LabError outside an enclosure (unless it is meant to be `on_host`), or
+        where the name is taken."""
+        if not on_host and not enclosure.inside():
             raise LabError(f"make namespace {name}", "not inside an enclosure", "start by `natstorm`, or pytest with the plugin")
         tools.run(["ip", "netns", "add", name], step=f"make namespace {name}")
         netns = cls(name)

@@ -1,0 +1,31 @@
+"""The process that puts a lent interface back when the run that lent it is gone, however it went.
+
+It is told what the interface was, says "watching", and then waits for its standard input: "let go" means that the run has put the
+interface back by itself; an end without it means that nobody is left to do so.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from harness.errors import NatstormError
+from harness.lab import libc
+from harness.lab.segment import Nic, put_back
+
+
+def main(arguments: Sequence[str]) -> None:
+    """`arguments`: what the interface was (segment.Nic), as JSON."""
+    nic = Nic.from_json(arguments[0])
+    libc.process_name("natstorm-keeper")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends when its work is done, and not before
+    print("watching", flush=True)
+    if sys.stdin.readline() == "let go\n":
+        return
+    try:
+        put_back(nic)
+    except (NatstormError, OSError) as error:
+        print(f"natstorm: {nic.name} was not put back: {error}\n  cure: natstorm restore", file=sys.stderr, flush=True)
+        raise SystemExit(3) from error
