@@ -1,12 +1,14 @@
 """The gateway as a process in its own namespace: sockets around the core, a clock, and orders from the run.
 
-    python -m harness.virtual.process --settings FILE --control DESCRIPTOR
+    natstorm-gateway --settings FILE --control DESCRIPTOR
+    natstorm-gateway --settings - --control -          over SSH: the settings are the first line of its input, the orders follow
 
 FILE is JSON, readable by its owner alone: "personality", "time_scale", "changes" (of the personality), "address", "psk", "users",
 "ppp_address", "pool_first", "pool_last", "lan" (null, or "interface", "address" with or without its prefix length, "end_host"),
 "events" (a path, for its events, one JSON object a line).
 
-Orders come on the Unix socket DESCRIPTOR (`control`); its end is the process's: it does not outlive the run that started it.
+Orders come on the Unix socket DESCRIPTOR (`control`), or on the standard input; its end is the process's: it does not outlive the
+run that started it.
 SIGTERM ends it in order: tunnels are closed and SAs deleted, and the peers are told.
 """
 
@@ -24,7 +26,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.errors import NatstormError
 from harness.virtual import settings as personalities
@@ -35,14 +37,45 @@ from harness.virtual.sockets import Lan, Wire
 from harness.virtual.witness import Witness
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+STANDARD = "-"
 LOG_KEPT = 1 << 20
 """Bytes of the end of the log that `logs` gives."""
+
+
+class Line(Protocol):
+    """Where orders come from and answers go: a socket, or the two ends of a pipe."""
+
+    def fileno(self) -> int: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def setblocking(self, flag: bool, /) -> None: ...
+
+
+class Pipes:
+    """The standard input and output as one line."""
+
+    def fileno(self) -> int:
+        return sys.stdin.fileno()
+
+    def recv(self, size: int, /) -> bytes:
+        return os.read(self.fileno(), size)
+
+    def sendall(self, data: bytes, /) -> None:
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+
+    def setblocking(self, flag: bool, /) -> None:
+        for descriptor in (self.fileno(), sys.stdout.fileno()):
+            os.set_blocking(descriptor, flag)
 
 
 class GatewayProcess:
     """Inside a running event loop. `over` is set once all is done."""
 
-    def __init__(self, plan: dict[str, Any], control: socket.socket) -> None:
+    def __init__(self, plan: dict[str, Any], control: Line) -> None:
         self._loop = asyncio.get_running_loop()
         self._offset = time.time() - time.monotonic()
         self.gateway = VirtualGateway(settings_of(plan), os.urandom, witnessed=False)
@@ -201,7 +234,7 @@ def settings_of(plan: dict[str, Any]) -> Settings:
     return Settings(personality, **revealed(own)).changed(**revealed(plan["changes"]))
 
 
-async def serve(plan: dict[str, Any], control: socket.socket) -> None:
+async def serve(plan: dict[str, Any], control: Line) -> None:
     process = GatewayProcess(plan, control)
     control.setblocking(True)
     control.sendall(b'{"done": "ready"}\n')
@@ -212,17 +245,24 @@ async def serve(plan: dict[str, Any], control: socket.socket) -> None:
         process.close()
 
 
+def _plan(settings: str) -> dict[str, Any]:
+    # Byte by byte: what follows the line are orders, and a buffer of Python's would keep them.
+    text = b"".join(iter(lambda: os.read(0, 1).replace(b"\n", b""), b"")) if settings == STANDARD else Path(settings).read_bytes()
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m harness.virtual.process", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="natstorm-gateway", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--settings", metavar="FILE", required=True)
-    parser.add_argument("--control", metavar="DESCRIPTOR", type=int, required=True)
+    parser.add_argument("--control", metavar="DESCRIPTOR", required=True)
     given = parser.parse_args(arguments)
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL))
     prctl(_PR_SET_NAME, ctypes.c_char_p(b"natstorm-gw"))
-    control = socket.socket(fileno=given.control)
+    control: Line = Pipes() if given.control == STANDARD else socket.socket(fileno=int(given.control))
     try:
-        asyncio.run(serve(json.loads(Path(given.settings).read_text(encoding="utf-8")), control))
+        asyncio.run(serve(_plan(given.settings), control))
     except (NatstormError, OSError, ValueError, KeyError) as error:
         control.setblocking(True)
         control.sendall(json.dumps({"wrong": f"{type(error).__name__}: {error}"}).encode() + b"\n")

@@ -75,5 +75,14 @@ def test_both_options_are_wanted() -> None:
     assert "required: --settings, --control" in done.stderr
     helped = called("--help")
     assert helped.returncode == 0
-    assert "python -m harness.virtual.process" in helped.stdout
+    assert "natstorm-gateway" in helped.stdout
     assert "The gateway as a process in its own namespace" in helped.stdout
+
+
+def test_settings_and_orders_come_over_the_standard_input() -> None:
+    """The first line are the settings, to the last byte; what follows are orders. At their end it ends."""
+    done = called("--settings", "-", "--control", "-", input="not JSON\n")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["wrong"].startswith("JSONDecodeError: ")
+    done = called("--settings", "-", "--control", "-", input=json.dumps(PLAN) + "\n")
+    assert json.loads(done.stdout)["wrong"].startswith("LabError: ")
