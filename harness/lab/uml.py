@@ -56,7 +56,8 @@ class Attachment(Protocol):
 class GuestPlan:
     """One guest. `scratch` is a directory of its own on the enclosure's tmpfs; `packages` the unpacked Debian packages.
 
-    `addresses` are with prefix length; `routes` as `ip route add` takes them; `memory` in MiB.
+    `addresses` are with prefix length; `routes` as `ip route add` takes them; `memory` in MiB. `beside` are further interfaces, vec1
+    and so on, in the same namespace: where each goes, and its addresses.
     """
 
     name: str
@@ -68,6 +69,7 @@ class GuestPlan:
     modules: Sequence[str] = kernel_modules.GATEWAY_MODULES
     sysctls: dict[str, str] = field(default_factory=lambda: dict(ROUTER_SYSCTLS))
     memory: int = 96
+    beside: Sequence[tuple[Attachment, Sequence[str]]] = ()
 
 
 class UmlGuest:
@@ -229,28 +231,35 @@ class UmlGuest:
             "module_root": str(root),
             "early_modules": kernel_modules.load_order(root, kernel_modules.ROOT_MODULES),
             "modules": kernel_modules.load_order(root, plan.modules),
-            "addresses": list(plan.addresses),
+            "addresses": {f"vec{n}": list(addresses) for n, (_, addresses) in enumerate(self._interfaces)},
             "routes": list(plan.routes),
             "sysctls": plan.sysctls,
             "console": f"/dev/tty{COMMAND_CONSOLE}",
         }
         (self.exchange / "guest.json").write_text(json.dumps(settings))
 
+    @property
+    def _interfaces(self) -> tuple[tuple[Attachment, Sequence[str]], ...]:
+        return ((self.plan.attachment, self.plan.addresses), *self.plan.beside)
+
     def _arguments(self, command_fd: int) -> list[str]:
-        attachment = self.plan.attachment
-        if attachment.kind not in ("tap", "raw"):
-            raise LabError(f"boot of guest {self.name}", f"no transport {attachment.kind!r}", "tap or raw")
+        for attachment, _ in self._interfaces:
+            if attachment.kind not in ("tap", "raw"):
+                raise LabError(f"boot of guest {self.name}", f"no transport {attachment.kind!r}", "tap or raw")
         interpreter = getattr(sys, "_base_executable", sys.executable)
         init = Path(__file__).parent / "guest" / "init.py"
         # no offload of segments or checksums: what leaves the guest is what a wire would carry
-        vector = f"vec0:transport={attachment.kind},ifname={attachment.interface},depth=128,gro=0"
+        vectors = [
+            f"vec{number}:transport={attachment.kind},ifname={attachment.interface},depth=128,gro=0"
+            for number, (attachment, _) in enumerate(self._interfaces)
+        ]
         return [
             f"mem={self.plan.memory}M",
             f"umid={self.plan.name}",
             f"uml_dir={self.plan.scratch}/umid/",
             "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
             "con=null", "con0=null,fd:1", f"con{COMMAND_CONSOLE}=fd:{command_fd}",
-            vector,
+            *vectors,
             f"init={interpreter}",
             "--", "-I", "-S", _quote(init), _quote(self.exchange),
         ]  # fmt: skip

@@ -7,7 +7,8 @@ host's files, and a tmpfs to take what is written. So the guest sees one Debian 
 never changes.
 
 guest.json: {"name": str, "packages": directory or null, "module_root": directory of one kernel release, "early_modules": [path],
-"modules": [path, in the order of loading], "addresses": [str], "routes": [str], "sysctls": {name: value}, "console": "/dev/tty1"}
+"modules": [path, in the order of loading], "addresses": {interface: [str]}, "routes": [str], "sysctls": {name: value},
+"console": "/dev/tty1"}
 """
 
 from __future__ import annotations
@@ -108,14 +109,15 @@ def configure(settings: dict[str, object]) -> None:
         os.mknod("/dev/ppp", 0o600 | 0o020000, os.makedev(108, 0))
     socket.sethostname(str(settings["name"]))
     addresses, routes, sysctls = settings["addresses"], settings["routes"], settings["sysctls"]
-    assert isinstance(addresses, list)
+    assert isinstance(addresses, dict)
     assert isinstance(routes, list)
     assert isinstance(sysctls, dict)
     for name, value in sysctls.items():
         with open("/proc/sys/" + name.replace(".", "/"), "w") as knob:
             knob.write(str(value))
-    lines = ["link set lo up", "link set vec0 up"]
-    lines += [f"address add {address} dev vec0" for address in addresses] + [f"route add {route}" for route in routes]
+    lines = ["link set lo up", *(f"link set {interface} up" for interface in addresses)]
+    lines += [f"address add {address} dev {interface}" for interface, own in addresses.items() for address in own]
+    lines += [f"route add {route}" for route in routes]
     run("/sbin/ip", "-batch", "-", text="\n".join(lines) + "\n")
 
 

@@ -1,0 +1,42 @@
+"""Builds the box in an enclosure of its own, runs a command on its host, and ends with that command's exit status."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from bench_in_a_box.box import GATEWAYS, Box
+from harness.errors import NatstormError
+from harness.lab import enclosure, launcher, packages
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench_in_a_box", description=__doc__)
+    parser.add_argument("--gateway", choices=GATEWAYS, default=GATEWAYS[0], help="which gateway stands in the box (natstorm)")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --: what to run on the box's host")
+    given = parser.parse_args()
+    try:
+        if not enclosure.inside():
+            packages.require(guest=True)
+        enclosure.ensure()
+        with tempfile.TemporaryDirectory(prefix="box-") as folder:
+            return asyncio.run(_run(Path(folder), given.gateway, given.command))
+    except NatstormError as error:
+        print(f"bench in a box: {error}", file=sys.stderr)
+        return 3
+
+
+async def _run(folder: Path, gateway: str, command: list[str]) -> int:
+    async with Box(folder, gateway) as box:
+        # The command is to find a machine with devices beside it, and no enclosure.
+        environment = {name: value for name, value in os.environ.items() if name not in (launcher.MARK, launcher.LAUNCHER)}
+        process = await asyncio.create_subprocess_exec(*command, env=environment | box.environment)
+        return await process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
