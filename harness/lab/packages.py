@@ -69,6 +69,7 @@ GUEST_PACKAGES = (
     "ppp",
     "iptables",
     "iputils-ping",
+    "openssh-server",
 )
 
 
