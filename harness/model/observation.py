@@ -79,7 +79,7 @@ class Observation:
     transform (protocol "IKE"/"ESP"/"AH", encapsulation: the number on the wire, encryption, hash, authentication, group,
     lifetime_s, lifetime_kb, spi); ids a list of {"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": "10.0.0.2"};
     notifies of {"type": number, "name"}; deletes of {"protocol": "isakmp"/"esp", "spis": [hex]}.
-    Beyond that: version ("1.0"), flags, from_initiator (bool), vendors (names of the vendor IDs, "" for unknown ones); `message` is
+    Beyond that: key_exchange, the KE payload's bytes (hexadecimal) where one was sent in clear; version ("1.0"), flags, from_initiator (bool), vendors (names of the vendor IDs, "" for unknown ones); `message` is
     None where the exchange has no such names; an encrypted message that no key opens has decrypted False and empty lists.
     `headers` holds: protocol, tos, dscp, ecn, ip_id, df, mf, flags, fragment_offset, ip_options, ip_length, ip_checksum,
     ip_checksum_ok; with UDP: udp_checksum, udp_checksum_ok (None where none was sent), udp_length; with ESP: encapsulation ("udp",
