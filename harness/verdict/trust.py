@@ -16,7 +16,7 @@ from typing import Concatenate, ParamSpec, Protocol
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
 from harness.verdict.altered import altered, copied
-from harness.verdict.dials import latest, own_frames
+from harness.verdict.dials import dials, latest, own_frames
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
 from harness.verdict.reading import Crossing, Reading, ike, l2tp_message, mark_of, reading_of, spi_of
 from harness.verdict.stages import progress
@@ -199,10 +199,10 @@ def _begun_and_ended(reading: Reading) -> Iterator[str]:
     if not reading.clients:
         yield "the captures do not show who the clients are"
     for client in reading.clients:
-        own = own_frames(reading, latest(reading, client))
-        came = progress(reading, latest(reading, client))
-        first = came.first
-        if first is None:
+        lives = dials(reading, client)
+        first = progress(reading, lives[0]).first
+        own, came = own_frames(reading, lives[-1]), progress(reading, lives[-1])
+        if first is None or not own:
             yield f"the capture holds nothing of {client}'s that could be told to be its own"
         elif ike(first, "message") not in ("MM1", "AM1") and l2tp_message(first) != "SCCRQ":
             yield f"{client} was connected, or connecting, before the capture began: its first message is not there"
