@@ -145,9 +145,9 @@ class Step:
 class ClockOffset:
     """How much later the clock of the outside capture is than that of the inside one, from packets that both have, both ways.
 
-    At time `at` (by the inside clock) it is `offset_s`, and grows by `drift_ppm` microseconds a second; the truth is within `bound_s`
-    of that all through the captures, infinite where it cannot be told (`why` says it then). `corrected`: the outside observations
-    bear the inside clock's time.
+    At time `at` (by the inside clock) it is `offset_s`, and grows by `drift_ppm` microseconds a second; the truth is within
+    `bound_s` of that all through the captures, infinite where it cannot be told (`why` says it then). `corrected`: the outside
+    observations bear the inside clock's time.
     """
 
     offset_s: float

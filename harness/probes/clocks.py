@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from harness.model import ClockOffset, Observation, Pair, Side
 
@@ -64,14 +65,14 @@ def estimate(inside: Iterable[Observation], outside: Iterable[Observation], pair
         alone = next(way for way, count in counts.items() if count)
         quickest = (min if alone == "up" else max)(y for _, y in shown[alone])
         why = f"all packets that both captures have went {alone}, so the way through the NAT cannot be told from the clocks"
-        return ClockOffset(quickest, math.inf, at=start, **counts, why=why)
+        return ClockOffset(quickest, math.inf, at=start, up=counts["up"], down=counts["down"], why=why)
     room = _Room(_hull(shown["down"], upper=True), _hull(shown["up"], upper=False))
     low, high = room.between(0.0)
     if high - low >= -2 * GRAIN_S:
-        return ClockOffset((low + high) / 2, max((high - low) / 2, GRAIN_S), at=start, **counts)
+        return ClockOffset((low + high) / 2, max((high - low) / 2, GRAIN_S), 0.0, start, counts["up"], counts["down"])
     slope = _best(room.margin)
     low, high = room.between(slope)
-    found = ClockOffset((low + high) / 2, 0.0, slope * 1e6, start, **counts)
+    found = ClockOffset((low + high) / 2, 0.0, slope * 1e6, start, counts["up"], counts["down"])
     if high - low < -2 * GRAIN_S:
         why = "neither one offset nor a steady drift fits all packets: one of the clocks was set meanwhile"
         return replace(found, bound_s=math.inf, why=why)
@@ -126,8 +127,8 @@ def _best(margin: Callable[[float], float]) -> float:
 
 
 def _reach(room: _Room, slope: float, span: float) -> float:
-    """How far any line that fits may be from the one of `slope`, at most, in the `span` seconds. The lines that fit form a polygon of
-    slope and height: what is farthest is one of its corners, which lie at the slopes of the hulls' edges."""
+    """How far any line that fits may be from the one of `slope`, at most, in the `span` seconds. The lines that fit form a polygon
+    of slope and height: what is farthest is one of its corners, which lie at the slopes of the hulls' edges."""
     height = sum(room.between(slope)) / 2
     slack = max(0.0, -room.margin(slope))
     edges = [(b[1] - a[1]) / (b[0] - a[0]) for hull in (room.below, room.above) for a, b in _edges(hull) if b[0] > a[0]]
@@ -141,7 +142,7 @@ def _reach(room: _Room, slope: float, span: float) -> float:
 
 
 def _edges(hull: tuple[Point, ...]) -> Iterable[tuple[Point, Point]]:
-    return zip(hull, hull[1:], strict=False)
+    return pairwise(hull)
 
 
 def _last_fit(room: _Room, fits: float, beyond: float, slack: float) -> float:

@@ -20,8 +20,8 @@ _SURE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class WhoIsWho:
-    """`nat` is "" where nothing is translated, or where no capture shows the outside. `clients` are inside addresses in the order in which
-    they appear. `said` is a sentence for each thing that was deduced."""
+    """`nat` is "" where nothing is translated, or where no capture shows the outside. `clients` are inside addresses in the order
+    in which they appear. `said` is a sentence for each thing that was deduced."""
 
     gateway: str
     nat: str

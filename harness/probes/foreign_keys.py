@@ -59,7 +59,8 @@ class GivenKeys:
 
 
 def read_given(path: Path) -> GivenKeys:
-    """UsageError with file and line, and never with a key, for what is in none of the forms. Blank lines and # comments are left out."""
+    """UsageError with file and line, and never with a key, for what is in none of the forms. Blank lines and # comments are left
+    out."""
     own: list[Mapping[str, Any]] = []
     esp: list[EspRow] = []
     ike: list[IkeRow] = []
@@ -131,8 +132,8 @@ def _hex(text: str, size: int | None, what: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """`lines` in the form of the run's keys.jsonl; `used` of the `given` keys belong to an SA of the captures; `unfit` says of the others
-    that could not be used why."""
+    """`lines` in the form of the run's keys.jsonl; `used` of the `given` keys belong to an SA of the captures; `unfit` says of the
+    others that could not be used why."""
 
     lines: tuple[str, ...] = field(repr=False)
     given: int
@@ -144,8 +145,8 @@ class Fitted:
 
 
 def fitted(given: GivenKeys, observations: Mapping[Side, Sequence[Observation]], gateway: str, names: Mapping[str, str]) -> Fitted:
-    """The keys that belong to the captures, each with its client's name. `observations` may be undecrypted; `names` has the clients'
-    names by inside address (of a side that does not show those, by whatever address it shows)."""
+    """The keys that belong to the captures, each with its client's name. `observations` may be undecrypted; `names` has the
+    clients' names by inside address (of a side that does not show those, by whatever address it shows)."""
     frames = [o for found in observations.values() for o in found]
     owners = _owners(observations, gateway, names)
     lines = [dict(line) for line in given.own if _name(line) in owners]
@@ -196,7 +197,7 @@ def _main_mode(row: IkeRow, exchange: Iterable[Observation]) -> tuple[str | None
     missing = [name for name in ("MM2", "MM3", "MM4") if name not in first]
     if missing:
         return f"its {' and '.join(missing)}, which the first IV depends on, is not in the captures", {}
-    chosen = next(iter(first["MM2"]["proposals"]), {})
+    chosen: Mapping[str, Any] = next(iter(first["MM2"]["proposals"]), {})
     public = [bytes.fromhex(str(first[name].get("key_exchange", ""))) for name in ("MM3", "MM4")]
     cipher, hashed = str(chosen.get("encryption", "")), str(chosen.get("hash", ""))
     if cipher == "aes":

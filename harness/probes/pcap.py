@@ -1,5 +1,5 @@
-"""Capture files, read frame by frame: classic pcap (draft-ietf-opsawg-pcap; both byte orders, micro- and nanoseconds) here, pcapng in
-`pcapng`; and classic ones written."""
+"""Capture files, read frame by frame: classic pcap (draft-ietf-opsawg-pcap; both byte orders, micro- and nanoseconds) here, pcapng
+in `pcapng`; and classic ones written."""
 
 from __future__ import annotations
 

@@ -152,7 +152,8 @@ def _interface(order: str, body: bytes) -> _Interface:
 
 def _statistics(section: _Section, body: bytes, told: Told) -> None:
     (number,) = struct.unpack_from(section.order + "I", body)
-    lost = [struct.unpack(section.order + "Q", v)[0] for code, v in _options(section.order, body[12:]) if code in (_IF_DROP, _OS_DROP)]
+    values = [value for code, value in _options(section.order, body[12:]) if code in (_IF_DROP, _OS_DROP)]
+    lost = [struct.unpack(section.order + "Q", value)[0] for value in values]
     if lost:
         before = section.dropped.get(number, 0)
         section.dropped[number] = max(before, sum(lost))

@@ -14,7 +14,8 @@ End = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One message that sets something up or ends it, by its first sending: an IKE message by its name, an L2TP one where it shows."""
+    """One message that sets something up or ends it, by its first sending: an IKE message by its name, an L2TP one where it
+    shows."""
 
     t: float
     side: Side
@@ -26,8 +27,8 @@ class Moment:
 
 @dataclass(slots=True)
 class Surveyed:
-    """One client. `ends` are the addresses and ports it was seen at, by side; of a capture of the outside alone, a client is whatever
-    uses one main mode and the port to which that floats."""
+    """One client. `ends` are the addresses and ports it was seen at, by side; of a capture of the outside alone, a client is
+    whatever uses one main mode and the port to which that floats."""
 
     client: str
     ends: dict[Side, list[End]] = field(default_factory=dict)
@@ -61,14 +62,14 @@ def survey(
     """One a client, by name. Counts and timelines are of the inside, where there is one; ends are of both sides."""
     side = Side.INSIDE if Side.INSIDE in observations else Side.OUTSIDE
     known = {one.inside: one for one in identities}
-    whose = _by_port(observations[side], gateway) if side is Side.OUTSIDE else {address: one.client for address, one in known.items()}
+    at_port = _by_port(observations[side], gateway) if side is Side.OUTSIDE else {}
     found: dict[str, Surveyed] = {}
     for o in observations[side]:
         up = o.dst == gateway
         if not up and o.src != gateway:
             continue
         end = (o.src, o.sport) if up else (o.dst, o.dport)
-        client = whose.get(end) if side is Side.OUTSIDE else whose.get(end[0])
+        client = at_port.get(end) if end[0] not in known else known[end[0]].client
         if client is not None:
             _add(found.setdefault(client, Surveyed(client)), o, end, up)
     for one in known.values():

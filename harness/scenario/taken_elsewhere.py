@@ -36,8 +36,8 @@ Sides = dict[Side, tuple[Observation, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The command line: the files, and what the user knows already (None: to be deduced). `inside` may be the only capture, and is then
-    of whichever side it turns out to be."""
+    """The command line: the files, and what the user knows already (None: to be deduced). `inside` may be the only capture, and is
+    then of whichever side it turns out to be."""
 
     inside: Path
     outside: Path | None = None
@@ -91,10 +91,12 @@ def take(asked: Asked, dissector: Dissector) -> Taken:
     said = [] if asked.gateway else [f"gateway {gateway}: the clients' first messages, or their service ports, are addressed to it"]
     for side, frames in seen.items():
         if not any(gateway in (o.src, o.dst) for o in frames if o.kind in deduce.KINDS):
-            told = "nothing in this capture is to or from it" if asked.gateway else "it holds nothing to or from that address"
-            raise UsageError(f"the gateway is {gateway}, and {told}", file=files[side].path, cure="--gateway A, or the other capture")
+            told = f"the gateway is {gateway}, and nothing in this capture is to or from it"
+            raise UsageError(told, file=files[side].path, cure="--gateway A, or another capture")
     if asked.outside is None and _behind_nat(seen[Side.INSIDE], gateway):
-        named, files, seen = _as_outside(named, files, seen)
+        named = {Side.OUTSIDE: asked.inside}
+        files = {Side.OUTSIDE: replace(files[Side.INSIDE], side=Side.OUTSIDE)}
+        seen = {Side.OUTSIDE: tuple(replace(o, side=Side.OUTSIDE) for o in seen[Side.INSIDE])}
         said.append("this capture is of the outside: what the clients hash of their own addresses (NAT-D) is not what it shows")
     elif asked.outside is None:
         said.append("this capture is taken to be of the inside")
@@ -110,9 +112,10 @@ def take(asked: Asked, dissector: Dissector) -> Taken:
 def facts_of(path: Path, side: Side) -> FileFacts:
     """UsageError for what is no capture at all, or has no frame."""
     if not path.is_file():
-        why = "this is no file" if path.exists() else "there is no such file"
-        raise UsageError(why, file=str(path), cure="natstorm wire INSIDE.pcap OUTSIDE.pcap")
-    told, count, cut, stamps, why = Told(), 0, 0, [0.0, 0.0], None
+        absent = "this is no file" if path.exists() else "there is no such file"
+        raise UsageError(absent, file=str(path), cure="natstorm wire INSIDE.pcap OUTSIDE.pcap")
+    told, count, cut, stamps = Told(), 0, 0, [0.0, 0.0]
+    why: str | None = None
     try:
         for frame in read_frames(path, told):
             if not count or frame.t < stamps[0]:
@@ -157,7 +160,8 @@ def _check_addresses(asked: Asked) -> None:
     except ValueError as error:
         raise UsageError(f"--prefix {asked.prefix}: {error}", cure="--prefix 10.0.0.0/24") from None
     if asked.outside is not None and asked.outside.exists() and asked.inside.exists() and asked.inside.samefile(asked.outside):
-        raise UsageError("this one file is given as both sides of the NAT", file=str(asked.inside), cure="name it once, or two files")
+        twice = "this one file is given as both sides of the NAT"
+        raise UsageError(twice, file=str(asked.inside), cure="name it once, or two files")
 
 
 def _require_ipsec(frames: Sequence[Observation], file: FileFacts) -> None:
@@ -175,7 +179,8 @@ def _require_ipsec(frames: Sequence[Observation], file: FileFacts) -> None:
 
 
 def _behind_nat(frames: Sequence[Observation], gateway: str) -> bool:
-    """Whether main modes show, by NAT-D (RFC 3947 section 3.2), that their initiators have other addresses than this capture shows."""
+    """Whether main modes show, by NAT-D (RFC 3947 section 3.2), that their initiators have other addresses than this capture
+    shows."""
     fits: list[bool] = []
     for o in frames:
         if o.ike is None or o.ike.get("message") != "MM3" or o.dst != gateway or len(o.ike["nat_d"]) < 2:
@@ -183,15 +188,6 @@ def _behind_nat(frames: Sequence[Observation], gateway: str) -> bool:
         own = nat_d(str(o.ike["icookie"]), str(o.ike["rcookie"]), o.src, o.sport or 0, len(o.ike["nat_d"][0]))
         fits.append(own in o.ike["nat_d"][1:])
     return bool(fits) and not any(fits)
-
-
-def _as_outside(named: Mapping[Side, Path], files: Mapping[Side, FileFacts], seen: Sides) -> tuple[dict[Side, Path], ...]:
-    moved: Any = (
-        {Side.OUTSIDE: named[Side.INSIDE]},
-        {Side.OUTSIDE: replace(files[Side.INSIDE], side=Side.OUTSIDE)},
-        {Side.OUTSIDE: tuple(replace(o, side=Side.OUTSIDE) for o in seen[Side.INSIDE])},
-    )
-    return moved  # type: ignore[no-any-return]
 
 
 def _compare(seen: Sides, files: Mapping[Side, FileFacts], gateway: str) -> tuple[Pairing, ClockOffset | None]:
@@ -252,7 +248,8 @@ def _who(asked: Asked, seen: Sides, paired: Pairing, gateway: str, said: list[st
     shown = deduce.nat_of(outside, paired.pairs, {o.frame: o for o in seen[Side.INSIDE]})
     nat = asked.nat or next((address for address, _ in shown.most_common(1)), "")
     if Side.OUTSIDE in seen and not asked.nat:
-        said.append(f"NAT {nat}: the outside shows the clients under this address" if nat else "no NAT: addresses are the same on both sides")
+        shows = f"NAT {nat}: the outside shows the clients under this address"
+        said.append(shows if nat else "no NAT: addresses are the same on both sides")
     if len(shown) > 1:
         named = ", ".join(f"{address} ({count} frames)" for address, count in shown.most_common(5))
         said.append(f"the NAT shows the clients under several addresses: {named}")
@@ -265,7 +262,8 @@ _NUMBERED = re.compile(r"c([1-9][0-9]*)")
 def _names(clients: Sequence[str], given: GivenKeys | None, seen: Sides) -> dict[str, str]:
     """Name → address. The run's own keys name their clients; the others are numbered as they appear."""
     own: dict[str, str] = {}
-    told = {str(line["icookie"]).lower(): str(line.get("client", "")) for line in (given.own if given else ()) if line["kind"] == "ike"}
+    lines = given.own if given is not None else ()
+    told = {str(line["icookie"]).lower(): str(line.get("client", "")) for line in lines if line["kind"] == "ike"}
     for o in (o for found in seen.values() for o in found):
         name = told.get(str(o.ike["icookie"]), "") if o.ike is not None else ""
         if _NUMBERED.fullmatch(name) and o.src in clients and o.src not in own.values():

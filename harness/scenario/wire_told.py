@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.model import ClockOffset, Evidence, Outcome, Side
+from harness.model import ClockOffset, Evidence, Outcome, Side, Verdict
 from harness.probes.survey import Surveyed, survey
 from harness.scenario.taken_elsewhere import FileFacts, Taken, stamp
 from harness.verdict import from_captures, story, unkeyed
@@ -66,8 +66,8 @@ def lines(told: Told) -> Iterator[str]:
         yield f"SEEN  {exposure[0]} frame {exposure[1]}: {exposure[2]}"
     for sign in told.signs:
         yield f"SIGN  {_with_files(sign.sentence, taken.files)}"
-    for one in told.put:
-        yield f"{one.verdict.outcome.value.upper():13}{one.name}: {_with_files(one.verdict.because, taken.files)}{_frames(one.verdict.frames)}"
+    for names, verdict in _grouped(told.put):
+        yield f"{verdict.outcome.value.upper():13}{names}: {_with_files(verdict.because, taken.files)}{_frames(verdict.frames)}"
     yield ""
     yield from _beyond(from_captures.not_put(evidence))
     yield ""
@@ -128,7 +128,8 @@ def clock_in_words(clock: ClockOffset | None) -> str:
 def _file(file: FileFacts) -> str:
     lost = "" if file.dropped is None else f", {file.dropped} lost by its writer"
     damage = "" if file.why is None else f", DAMAGED: {file.why}"
-    return f"{file.side.value:9}{file.path}: {file.format}, {file.frames} frames, {stamp(file.began)} to {stamp(file.ended)} UTC{lost}{damage}"
+    span = f"{stamp(file.began)} to {stamp(file.ended)} UTC"
+    return f"{file.side.value:9}{file.path}: {file.format}, {file.frames} frames, {span}{lost}{damage}"
 
 
 def _client(row: Surveyed) -> Iterator[str]:
@@ -143,6 +144,15 @@ def _client(row: Surveyed) -> Iterator[str]:
         more = f" … and {len(moments) - MOST_MOMENTS} more" if len(moments) > MOST_MOMENTS else ""
         yield f"       frames: {', '.join(moments[:MOST_MOMENTS])}{more}"
     yield ""
+
+
+def _grouped(found: Iterable[from_captures.Put]) -> Iterator[tuple[str, Verdict]]:
+    """The checks that say the same in one line."""
+    same: dict[tuple[Outcome, str], list[from_captures.Put]] = {}
+    for one in found:
+        same.setdefault((one.verdict.outcome, one.verdict.because), []).append(one)
+    for group in same.values():
+        yield ", ".join(one.name for one in group), group[0].verdict
 
 
 def _ends(ends: Iterable[tuple[str, int | None]]) -> str:

@@ -1,7 +1,7 @@
 """A client's lives: from one moment at which it dials to the next, and the frames inside the NAT that are its own in one of them.
 
-When a client dials is the scenario's doing and stands in its records (STARTED), or, in captures taken elsewhere, shows by the main mode
-and the tunnel with which a life begins; what became of it is read off the wire. A client
+When a client dials is the scenario's doing and stands in its records (STARTED), or, in captures taken elsewhere, shows by the main
+mode and the tunnel with which a life begins; what became of it is read off the wire. A client
 that returned still gets what the gateway has to say to the life before: that is known by its SA, and left out.
 """
 

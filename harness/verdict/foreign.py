@@ -2,7 +2,8 @@
 
 What the gateway sends so is a fault of the gateway's, or of whoever sends in its name; what comes from nobody's address is noise.
 Both are counted. In captures taken elsewhere what nobody's keys open may be a client's whose key is not there: only what comes from
-nobody's address is foreign to them. What a client's own address sends so is not foreign: a client's packets are the run's own, and its keys open them.
+nobody's address is foreign to them. What a client's own address sends so is not foreign: a client's packets are the run's own, and
+its keys open them.
 """
 
 from __future__ import annotations

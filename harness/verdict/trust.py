@@ -98,7 +98,7 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
     if Need.DECRYPTED in needs:
         for side in (s for s in sides if s in (Side.INSIDE, Side.OUTSIDE)):
             found += _unreadable(reading, side)
-    if Need.PAIRED in needs:
+    if Need.PAIRED in needs or not reading.evidence.accounts:
         found += _unpaired(reading)
     if Need.GENERATOR in needs:
         found += _generator(reading)
@@ -173,7 +173,12 @@ def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | 
 def _unpaired(reading: Reading) -> Iterator[str]:
     """A frame can vanish in the NAT, or be altered or copied by it, but cannot be born there: one that was must have been missed
     before. What somebody else sends to the gateway on the outside never was in the NAT.
+
+    Captures taken elsewhere do not say of themselves that they are whole: such a frame shows that one of them is not, whatever is
+    asked of them.
     """
+    if not reading.evidence.accounts and not (reading.frames(Side.INSIDE) and reading.frames(Side.OUTSIDE)):
+        return  # there is one capture, as is said elsewhere
     paired = {(Side.INSIDE, p.inside) for p in reading.evidence.pairs} | {(Side.OUTSIDE, p.outside) for p in reading.evidence.pairs}
     explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
     for side, direction in ((Side.OUTSIDE, "up"), (Side.INSIDE, "down")):
@@ -194,8 +199,8 @@ def _generator(reading: Reading) -> Iterator[str]:
 
 
 def _begun_and_ended(reading: Reading) -> Iterator[str]:
-    """Of captures taken elsewhere: each client's connection has to be in them from its first message on, and long enough for a set-up
-    to come to its end. Nobody but the wire says what a client did."""
+    """Of captures taken elsewhere: each client's connection has to be in them from its first message on, and long enough for a
+    set-up to come to its end. Nobody but the wire says what a client did."""
     if not reading.clients:
         yield "the captures do not show who the clients are"
     for client in reading.clients:
