@@ -2,6 +2,7 @@
 
 from harness.model.behaviour import Behaviour
 from harness.model.evidence import (
+    ClockOffset,
     Evidence,
     GatewayEvent,
     GatewaySa,
@@ -27,6 +28,7 @@ __all__ = [
     "CaptureFacts",
     "CaptureSource",
     "ClientPlan",
+    "ClockOffset",
     "Connection",
     "Evidence",
     "FrameKind",

@@ -142,6 +142,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockOffset:
+    """How much later the clock of the outside capture is than that of the inside one, from packets that both have, both ways.
+
+    At time `at` (by the inside clock) it is `offset_s`, and grows by `drift_ppm` microseconds a second; the truth is within
+    `bound_s` of that all through the captures, infinite where it cannot be told (`why` says it then). `corrected`: the outside
+    observations bear the inside clock's time.
+    """
+
+    offset_s: float
+    bound_s: float
+    drift_ppm: float = 0.0
+    at: float = 0.0
+    up: int = 0  # packets that it rests on, by direction
+    down: int = 0
+    corrected: bool = False
+    why: str = ""
+
+    def at_time(self, t: float) -> float:
+        """The offset at `t` seconds since the epoch."""
+        return self.offset_s + self.drift_ppm * 1e-6 * (t - self.at)
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A second NAT in front of the same gateway, with clients of its own behind it (`ClientPlan.site` is its `number`).
 
@@ -185,6 +208,8 @@ class Evidence:
     nat: str | None = None  # the NAT's personality ("none" translates nothing); None: the testbed's own NAT
     sites: tuple[Site, ...] = ()  # the NATs beside the first, whose outside address is `nat_outside`
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
+    accounts: bool = True  # False: captures taken elsewhere, without the clients' records and the scenario's steps
+    clock: ClockOffset | None = None  # where the two sides were captured by different clocks
 
     def identity(self, client: str) -> Identity:
         return next(i for i in self.identities if i.client == client)

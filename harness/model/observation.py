@@ -79,15 +79,15 @@ class Observation:
     transform (protocol "IKE"/"ESP"/"AH", encapsulation: the number on the wire, encryption, hash, authentication, group,
     lifetime_s, lifetime_kb, spi); ids a list of {"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": "10.0.0.2"};
     notifies of {"type": number, "name"}; deletes of {"protocol": "isakmp"/"esp", "spis": [hex]}.
-    Beyond that: version ("1.0"), flags, from_initiator (bool), vendors (names of the vendor IDs, "" for unknown ones); `message` is
-    None where the exchange has no such names; an encrypted message that no key opens has decrypted False and empty lists.
-    `headers` holds: protocol, tos, dscp, ecn, ip_id, df, mf, flags, fragment_offset, ip_options, ip_length, ip_checksum,
-    ip_checksum_ok; with UDP: udp_checksum, udp_checksum_ok (None where none was sent), udp_length; with ESP: encapsulation ("udp",
-    "none"); with ICMP: icmp_type, icmp_code, for errors quoted {protocol, src, dst, sport, dport}; of a fragment: fragment ("part",
-    "last"); of a capture on all interfaces: interface_index, packet_type (0 to this host, 4 sent by it, as Linux counts them) and
-    interface, the name ("ppp0"), absent where nothing told it; looks_like, where the bytes resemble L2TP in a place that is not
-    L2TP's. Opened ESP adds encryption, authentication, direction and next_header to `esp`, in tunnel mode (next_header 4) inner_src
-    and inner_dst too.
+    Beyond that: key_exchange (hexadecimal; of a KE payload in clear), version ("1.0"), flags,
+    from_initiator (bool), vendors (names of the vendor IDs, "" for unknown ones); `message` is None where the exchange has no such
+    names; an encrypted message that no key opens has decrypted False and empty lists. `headers` holds: protocol, tos, dscp, ecn,
+    ip_id, df, mf, flags, fragment_offset, ip_options, ip_length, ip_checksum, ip_checksum_ok; with UDP: udp_checksum,
+    udp_checksum_ok (None where none was sent), udp_length; with ESP: encapsulation ("udp", "none"); with ICMP: icmp_type,
+    icmp_code, for errors quoted {protocol, src, dst, sport, dport}; of a fragment: fragment ("part", "last"); of a capture on all
+    interfaces: interface_index, packet_type (0 to this host, 4 sent by it, as Linux counts them) and interface, the name ("ppp0"),
+    absent where nothing told it; looks_like, where the bytes resemble L2TP in a place that is not L2TP's. Opened ESP adds
+    encryption, authentication, direction and next_header to `esp`, in tunnel mode (next_header 4) inner_src and inner_dst too.
     `esp` holds: spi (8 hex digits), sequence, icv_ok (None: no key known). UDP-encapsulated ESP has ports, protocol 50 has none.
     `mark` is that of an unprotected ICMP packet (far end); a mark inside ESP stands in `inner.mark`.
     """

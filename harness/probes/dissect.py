@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.errors import CaptureError
-from harness.model import FrameKind, Inner, Mark, Observation, Side
+from harness.model import ClockOffset, FrameKind, Inner, Mark, Observation, Side
 
 SHORT = 16  # characters: addresses, names, SPIs and cookies, but no digests
 
@@ -66,11 +66,13 @@ class Dissector:
         addresses: Addresses | None = None,
         decrypted: Path | str | None = None,
         decrypted_side: Side = Side.INSIDE,
+        clock: ClockOffset | None = None,
         timeout: float = 600.0,
     ) -> Dissection:
         """Every frame of every capture, by side and in file order.
 
         `keys` is the run's keys.jsonl. `decrypted` is where the copy of `decrypted_side` that needs no keys is written.
+        `clock`: how much later the outside's clock is; both sides are then read in the order in which things happened.
         CaptureError where a file cannot be read, the dissector dies (with its last words), or `timeout` seconds pass.
         """
         request: dict[str, Any] = {
@@ -79,6 +81,9 @@ class Dissector:
             "decrypted": None if decrypted is None else str(Path(decrypted).absolute()),
             "decrypted_side": decrypted_side.value,
         }
+        if clock is not None and clock.corrected:
+            shift = [round(clock.offset_s * 1e9), round(clock.drift_ppm * 1000), round(clock.at * 1e9)]
+            request["shifts"] = {Side.OUTSIDE.value: shift}
         if addresses is not None:
             request["addresses"] = {
                 "gateway": addresses.gateway,

@@ -1,4 +1,5 @@
-"""Classic pcap files, read and written frame by frame (draft-ietf-opsawg-pcap; both byte orders, micro- and nanoseconds)."""
+"""Capture files, read frame by frame: classic pcap (draft-ietf-opsawg-pcap; both byte orders, micro- and nanoseconds) here, pcapng
+in `pcapng`; and classic ones written."""
 
 from __future__ import annotations
 
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import CaptureError
+from harness.probes import pcapng
+from harness.probes.pcapng import Told
 
 _MICRO, _NANO = 0xA1B2C3D4, 0xA1B23C4D
-_PCAPNG = 0x0A0D0D0A
 MAX_FRAME = 262_144
 
 # Link types (https://www.tcpdump.org/linktypes.html)
-ETHERNET, PPP, RAW_IP, LINUX_SLL, LINUX_SLL2 = 1, 9, 101, 113, 276
+NULL, ETHERNET, PPP, RAW_IP, LOOP, LINUX_SLL, LINUX_SLL2 = 0, 1, 9, 101, 108, 113, 276
 # Some writers put the local DLT number of raw IP into the file instead of the link type.
 _RAW_ALIASES = frozenset({12, 14, 228})
 
@@ -32,28 +34,37 @@ class RawFrame:
     cut: bool
 
 
-def read_frames(path: Path | str) -> Iterator[RawFrame]:
-    """The frames of a pcap file, in file order.
+def read_frames(path: Path | str, told: Told | None = None) -> Iterator[RawFrame]:
+    """The frames of a pcap or pcapng file, in file order; `told` is filled in with what the file says beside them.
 
     CaptureError names what is wrong with the file; a file that ends in the middle of a frame (its writer was killed) is such an
     error too, raised after the last whole frame was given out.
     """
+    told = Told() if told is None else told
     with open(path, "rb") as file:
         header = file.read(24)
+        magic_le, magic_be = int.from_bytes(header[:4], "little"), int.from_bytes(header[:4])
+        if magic_be == pcapng.MAGIC and len(header) >= 4:
+            told.format = "pcapng"
+            file.seek(0)
+            for number, one in enumerate(pcapng.read_packets(file, str(path), told), 1):
+                yield RawFrame(number, one.nanoseconds / 1e9, one.nanoseconds, _link(one.link), one.data, one.cut)
+            return
         if len(header) < 24:
             raise CaptureError(f"{path}: no pcap file: {len(header)} bytes, its header alone takes 24")
-        magic_le, magic_be = struct.unpack("<I", header[:4])[0], struct.unpack(">I", header[:4])[0]
         if magic_le in (_MICRO, _NANO):
             order, magic = "<", magic_le
         elif magic_be in (_MICRO, _NANO):
             order, magic = ">", magic_be
-        elif magic_le == _PCAPNG:
-            raise CaptureError(f"{path}: this is pcapng; convert it with: editcap -F nsecpcap {path} OUT.pcap")
         else:
-            raise CaptureError(f"{path}: no pcap file: it begins with {header[:4].hex()}")
-        link = struct.unpack(order + "I", header[20:24])[0] & 0x0FFF_FFFF
-        link = RAW_IP if link in _RAW_ALIASES else link
+            raise CaptureError(f"{path}: no pcap file, and no pcapng either: it begins with {header[:4].hex()}")
+        told.format = "pcap"
+        link = _link(struct.unpack(order + "I", header[20:24])[0] & 0x0FFF_FFFF)
         yield from _records(file, str(path), order, 1 if magic == _NANO else 1000, link)
+
+
+def _link(number: int) -> int:
+    return RAW_IP if number in _RAW_ALIASES else number
 
 
 def _records(file: BinaryIO, path: str, order: str, unit: int, link: int) -> Iterator[RawFrame]:

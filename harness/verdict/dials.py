@@ -1,6 +1,7 @@
 """A client's lives: from one moment at which it dials to the next, and the frames inside the NAT that are its own in one of them.
 
-When a client dials is the scenario's doing and stands in its records (STARTED); what became of it is read off the wire. A client
+When a client dials is the scenario's doing and stands in its records (STARTED), or, in captures taken elsewhere, shows by the main
+mode and the tunnel with which a life begins; what became of it is read off the wire. A client
 that returned still gets what the gateway has to say to the life before: that is known by its SA, and left out.
 """
 
@@ -47,7 +48,12 @@ def _time(row: Observation | Record) -> float:
 
 def dials(reading: Reading, client: str) -> tuple[Dial, ...]:
     """Every life of a client, oldest first; one, of all time, where it dialled once or never."""
-    again = [r.t - STAMP_GRAIN_S for r in reading.records(client, RecordKind.STARTED)[1:]]
+    if reading.evidence.accounts:
+        started = [r.t for r in reading.records(client, RecordKind.STARTED)]
+    else:
+        identity = reading.identities.get(client)
+        started = [life.since for life in identity.lives if life.since is not None] if identity is not None else []
+    again = [t - STAMP_GRAIN_S for t in started[1:]]
     edges = [-FOREVER, *again, FOREVER]
     return tuple(Dial(client, n, a, b) for n, (a, b) in enumerate(pairwise(edges), 1))
 

@@ -1,7 +1,9 @@
 """IKE and ESP that belong to no client of the run: nothing that the run's keys could open, so no reason to doubt the captures.
 
 What the gateway sends so is a fault of the gateway's, or of whoever sends in its name; what comes from nobody's address is noise.
-Both are counted. What a client's own address sends so is not foreign: a client's packets are the run's own, and its keys open them.
+Both are counted. In captures taken elsewhere what nobody's keys open may be a client's whose key is not there: only what comes from
+nobody's address is foreign to them. What a client's own address sends so is not foreign: a client's packets are the run's own, and
+its keys open them.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ def _foreign(reading: Reading) -> Mapping[str, tuple[Observation, ...]]:
             if not _nobodys(reading, o):
                 continue
             direction = reading.direction(o)
-            if direction == "down":
+            if direction == "down" and reading.evidence.accounts:
                 found[FROM_GATEWAY].append(o)
             elif direction == "up":
                 source = sources.get(inside.get(o.frame, 0), o.src) if side is Side.OUTSIDE else o.src

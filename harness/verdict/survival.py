@@ -213,7 +213,7 @@ def life_of(reading: Reading, dial: Dial) -> Life:
     end = silenced or vanished or closing or End(Cause.RUN_OVER, over)
     step = reading.closing_step(client, dial.began)
     planned = step is not None and dial.holds(step.began) and end.t >= step.began
-    planned = planned or _came_and_went(reading, dial, end)
+    planned = planned or _came_and_went(reading, dial, end) or _of_its_own_will(reading, end)
     run_closed = any(r.data.get("by") == "run" for r in records_in(reading, dial, RecordKind.ENDED))
     left = over if vanished is None else min(over, vanished.t)
     contradictions = tuple(_disagreements(reading, dial, came.up, everything, left))
@@ -244,6 +244,11 @@ def _came_and_went(reading: Reading, dial: Dial, end: End) -> bool:
     if not any(s.began <= end.t <= s.ended + ACCOUNT_BOUND_S for kind in ("churn", "storm") for s in reading.steps(kind)):
         return False
     return any(r.data.get("by") == "client" for r in records_in(reading, dial, RecordKind.ENDED))
+
+
+def _of_its_own_will(reading: Reading, end: End) -> bool:
+    """In captures taken elsewhere a client's good-bye counts as asked for: nobody says otherwise."""
+    return not reading.evidence.accounts and end.cause in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE)
 
 
 def _silence(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
@@ -290,6 +295,8 @@ def _disagreements(
     reading: Reading, dial: Dial, up: Observation | None, asked: tuple[Asked, ...], left: float
 ) -> Iterator[str]:
     """What the client says against what the wire shows; `left` is when the client stopped listening."""
+    if not reading.evidence.accounts:
+        return
     client = dial.client
     said_up = records_in(reading, dial, RecordKind.PPP_UP)
     if said_up and up is None:

@@ -27,7 +27,9 @@ def traces_align(reading: Reading) -> Verdict:
     f = Findings()
     crossings = [c for c in reading.crossings() if c.inside.kind in _TRACED]
     offset = _offset(crossings)
-    f.facts["offset_ms"] = round(offset * 1000, 3)
+    clock = reading.evidence.clock
+    apart = offset + (clock.offset_s if clock is not None and clock.corrected else 0.0)  # the stamps are on one clock then
+    f.facts["offset_ms"] = round(apart * 1000, 3)
     for c in crossings:
         sign = 1.0 if c.direction == "up" else -1.0
         took = c.behind.t - c.before.t - sign * offset
@@ -50,7 +52,7 @@ def traces_align(reading: Reading) -> Verdict:
             known = source is not None or id(o) in explained
             f.expect(known, f"{behind.value} frame {o.frame} matches nothing on the other side, by packet or by time", o)
     f.facts.update(by_packet=len(crossings), by_time=traced, altered_or_copied=meddled)
-    return f.verdict(f"{len(crossings)} packets align by payload, {traced} by time; the clocks are {offset * 1000:+.3f} ms apart")
+    return f.verdict(f"{len(crossings)} packets align by payload, {traced} by time; the clocks are {apart * 1000:+.3f} ms apart")
 
 
 def _offset(crossings: Sequence[Crossing]) -> float:

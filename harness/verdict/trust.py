@@ -16,11 +16,16 @@ from typing import Concatenate, ParamSpec, Protocol
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
 from harness.verdict.altered import altered, copied
+from harness.verdict.dials import dials, latest, own_frames
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
-from harness.verdict.reading import Crossing, Reading, ike, mark_of, reading_of, spi_of
+from harness.verdict.reading import Crossing, Reading, ike, l2tp_message, mark_of, reading_of, spi_of
+from harness.verdict.stages import progress
 
 CLOCK_BOUND_S = 0.1
 """Greatest median distance between what a client says it sent and the frame that carries it, and between two captures."""
+
+SET_UP_S = 30.0
+"""Of captures taken elsewhere: a set-up that began less than this before they end may well not be complete."""
 
 P = ParamSpec("P")
 
@@ -93,7 +98,7 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
     if Need.DECRYPTED in needs:
         for side in (s for s in sides if s in (Side.INSIDE, Side.OUTSIDE)):
             found += _unreadable(reading, side)
-    if Need.PAIRED in needs:
+    if Need.PAIRED in needs or not reading.evidence.accounts:
         found += _unpaired(reading)
     if Need.GENERATOR in needs:
         found += _generator(reading)
@@ -111,6 +116,8 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
 
 
 def _half_up(reading: Reading) -> Iterator[str]:
+    if not reading.evidence.accounts:
+        return  # nobody planned anything: the clients are those that the captures show
     if not reading.clients:
         yield "no client was planned"
     for client in reading.clients:
@@ -149,9 +156,13 @@ def _unreadable(reading: Reading, side: Side) -> Iterator[str]:
 def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | None:
     if o.kind is FrameKind.IKE:
         lost = ike(o, "encrypted") and not ike(o, "decrypted") and not ike(o, "retransmission")
+        if lost and not reading.evidence.accounts:
+            return o.problem or "no key opens this IKE message"
         if lost and str(ike(o, "icookie")) in keyed:
             return "an IKE message could not be decrypted though its key is known"
         return None if o.problem is None else o.problem
+    if not reading.evidence.accounts and o.inner is None:
+        return o.problem or f"no key opens ESP with SPI {spi_of(o)}"
     if spi_of(o) not in agreed_spis(reading):
         return f"ESP with SPI {spi_of(o)}, which no client agreed"
     if o.problem is not None:
@@ -162,7 +173,12 @@ def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | 
 def _unpaired(reading: Reading) -> Iterator[str]:
     """A frame can vanish in the NAT, or be altered or copied by it, but cannot be born there: one that was must have been missed
     before. What somebody else sends to the gateway on the outside never was in the NAT.
+
+    Captures taken elsewhere do not say of themselves that they are whole: such a frame shows that one of them is not, whatever is
+    asked of them.
     """
+    if not reading.evidence.accounts and not (reading.frames(Side.INSIDE) and reading.frames(Side.OUTSIDE)):
+        return  # there is one capture, as is said elsewhere
     paired = {(Side.INSIDE, p.inside) for p in reading.evidence.pairs} | {(Side.OUTSIDE, p.outside) for p in reading.evidence.pairs}
     explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
     for side, direction in ((Side.OUTSIDE, "up"), (Side.INSIDE, "down")):
@@ -175,14 +191,39 @@ def _unpaired(reading: Reading) -> Iterator[str]:
 
 
 def _generator(reading: Reading) -> Iterator[str]:
+    if not reading.evidence.accounts:
+        yield from _begun_and_ended(reading)
     for r in reading.evidence.records:
         if r.kind is RecordKind.IMPAIRED:
             yield f"the traffic generator fell behind: {r.data.get('reason', 'no reason given')}"
 
 
+def _begun_and_ended(reading: Reading) -> Iterator[str]:
+    """Of captures taken elsewhere: each client's connection has to be in them from its first message on, and long enough for a
+    set-up to come to its end. Nobody but the wire says what a client did."""
+    if not reading.clients:
+        yield "the captures do not show who the clients are"
+    for client in reading.clients:
+        lives = dials(reading, client)
+        first = progress(reading, lives[0]).first
+        own, came = own_frames(reading, lives[-1]), progress(reading, lives[-1])
+        if first is None or not own:
+            yield f"the capture holds nothing of {client}'s that could be told to be its own"
+        elif ike(first, "message") not in ("MM1", "AM1") and l2tp_message(first) != "SCCRQ":
+            yield f"{client} was connected, or connecting, before the capture began: its first message is not there"
+        elif came.up is None and reading.end_of_capture(Side.INSIDE) - own[0].t < SET_UP_S:
+            yield f"the capture ends less than {SET_UP_S:.0f} s after {client} began to connect, and it was not up yet"
+
+
 def _clocks(reading: Reading) -> Iterator[str]:
+    clock = reading.evidence.clock
+    if clock is not None and not clock.bound_s <= CLOCK_BOUND_S:
+        why = clock.why or f"the offset of the captures' clocks is known to within {clock.bound_s:.3f} s only"
+        yield f"{why}; {CLOCK_BOUND_S:g} s is needed"
     distances = list(_record_distances(reading))
-    if not distances:
+    if not reading.evidence.accounts:
+        pass  # no client kept a clock of its own
+    elif not distances:
         yield "no client record could be matched with a frame, so the clocks cannot be compared"
     elif abs(statistics.median(distances)) > CLOCK_BOUND_S:
         yield f"the clients' clock is {statistics.median(distances):+.3f} s off the capture's"
@@ -230,5 +271,7 @@ def _marks(reading: Reading) -> Iterator[str]:
         yield "no marked traffic was sent at all"
         return
     for client in reading.clients:
-        if client not in senders and reading.records(client, RecordKind.PPP_UP):
+        told = reading.evidence.accounts
+        came = reading.records(client, RecordKind.PPP_UP) if told else progress(reading, latest(reading, client)).up
+        if client not in senders and came:
             yield f"{client} came up but sent no marked traffic"

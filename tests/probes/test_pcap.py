@@ -34,7 +34,7 @@ def test_reads_both_byte_orders_and_microseconds(tmp_path: Path, order: str) -> 
     ("content", "words"),
     [
         (b"", "0 bytes"),
-        (b"\x0a\x0d\x0d\x0a" + bytes(40), "pcapng"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(40), "no known byte order"),
         (b"GIF89a" + bytes(40), "begins with"),
         (struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 96, 1) + bytes(7), "header of frame 1"),
         (struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 96, 1) + struct.pack("<IIII", 0, 0, 9, 9) + b"abc", "middle of frame 1"),

@@ -1,9 +1,11 @@
 """Serves requests over stdin and stdout, one JSON object a line, until stdin ends.
 
 Request:  {"captures": {side: path}, "keys": path or null, "addresses": {"gateway", "nat_outside", "clients": {name: address}},
-           "decrypted": path or null, "decrypted_side": side}
+           "decrypted": path or null, "decrypted_side": side, "shifts": {side: [nanoseconds, parts a billion, since]}}
 Answer:   one line an observation (harness.model.Observation's fields; absent ones have their default), in the order of time within
           each side; then {"done": {side: frames}, "damaged": {side: why the file ends early}} or {"error": text}.
+`shifts` says how much later a side's clock is, at `since` (nanoseconds) and how fast that grows: the sides are read in the order of
+time without it, and the observations keep the stamps of the files.
 Before the first request it says {"ready": scapy's version}.
 """
 
@@ -44,6 +46,7 @@ def _dissect(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
     dissector = FrameDissector(keys, Addresses(**request.get("addresses", {})), interfaces)
     copy = DecryptedCopy(request["decrypted"]) if request.get("decrypted") else None
     counts, damaged = dict.fromkeys(request["captures"], 0), {}
+    shifts: dict[str, list[int]] = request.get("shifts") or {}
     encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
     def frames(side: str, path: str) -> Iterator[tuple[int, str, RawFrame]]:
@@ -59,7 +62,8 @@ def _dissect(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
             if frame is None:
                 return
             counts[side] += 1
-            yield frame.nanoseconds, side, frame
+            late, growth, since = shifts.get(side, (0, 0, 0))
+            yield frame.nanoseconds - late - (frame.nanoseconds - since) * growth // 1_000_000_000, side, frame
 
     try:
         # Both sides in one stream of time: an IV chain, and a checksum's addresses, may be known from the other side only.

@@ -11,7 +11,9 @@ from harness.errors import ProtocolError
 from harness.probes import pcap
 
 ICMP, IP_IN_IP, TCP, UDP, ESP = 1, 4, 6, 17, 50
-_IPV4, _VLAN = 0x0800, 0x8100
+_IPV4, _IPV6 = 0x0800, 0x86DD
+_TAGS = frozenset({0x8100, 0x88A8})  # of VLANs: as a SPAN port may leave them on (IEEE 802.1Q, 802.1ad)
+_AF_INET = 2
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _UDP = struct.Struct("!HHHH")
 
@@ -82,7 +84,13 @@ def network_layer(link: int, frame: bytes) -> tuple[int, bytes]:
     if link == pcap.ETHERNET:
         offset, start = 12, 14
     elif link == pcap.RAW_IP:
-        return (_IPV4 if frame[:1] and frame[0] >> 4 == 4 else 0x86DD), frame
+        return (_IPV4 if frame[:1] and frame[0] >> 4 == 4 else _IPV6), frame
+    elif link in (pcap.NULL, pcap.LOOP):
+        if len(frame) < 4:
+            raise ProtocolError("link", f"a frame of {len(frame)} bytes, its link header takes 4")
+        # The address family, in the byte order of whoever captured (LOOP: in the network's); IPv4 is 2 with everybody.
+        family = min(int.from_bytes(frame[:4], "little"), int.from_bytes(frame[:4]))
+        return (_IPV4 if family == _AF_INET else _IPV6), frame[4:]
     elif link == pcap.LINUX_SLL:
         offset, start = 14, 16
     elif link == pcap.LINUX_SLL2:
@@ -98,8 +106,8 @@ def network_layer(link: int, frame: bytes) -> tuple[int, bytes]:
     if len(frame) < start:
         raise ProtocolError("link", f"a frame of {len(frame)} bytes, its link header takes {start}")
     ethertype = int.from_bytes(frame[offset : offset + 2])
-    if ethertype == _VLAN and link == pcap.ETHERNET and len(frame) >= 18:
-        ethertype, start = int.from_bytes(frame[16:18]), 18
+    while ethertype in _TAGS and len(frame) >= start + 4:
+        ethertype, start = int.from_bytes(frame[start + 2 : start + 4]), start + 4
     return ethertype, frame[start:]
 
 

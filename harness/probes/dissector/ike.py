@@ -104,6 +104,9 @@ class IkeReader:
             if payloads is not None:
                 facts["payloads"] = payload_names(payloads)
                 facts.update(describe(payloads))
+                public = next((payload.body for payload in payloads if payload.kind == names.KE), None)
+                if public is not None and not facts["encrypted"]:
+                    facts["key_exchange"] = public.hex()
         except ProtocolError as error:
             problem = str(error)
         facts["message"] = self._name(header, facts, conversation, sent_by_initiator)

@@ -55,6 +55,8 @@ def odd_secret(reading: Reading) -> Iterator[Proof]:
     for client, asked, said in refused(reading):
         if _odd_secret(reading, client):
             yield Proof(client, (asked, *said))
+    if not reading.evidence.accounts:
+        return  # nobody says which name is a client's own
     for plan in reading.evidence.plans:
         for o in reading.way(Side.INSIDE, "up", FrameKind.ESP):
             named = o.inner.ppp.get("name") if o.inner is not None and o.inner.ppp is not None else None

@@ -1,0 +1,175 @@
+"""Captures that come as a stream of bytes from elsewhere: a tcpdump over SSH, a link capture of GNS3.
+
+Whoever opened the stream passes it in; nothing here knows how it gets to this machine. It is written to the file as it comes, so
+that a crash loses nothing that had arrived, and it is counted as it passes: what a reader of the file would find is known at its
+end.
+
+    capture = RemoteCapture(Side.INSIDE, "eth1 of nat", stream, path, statistics=True)
+    await capture.start()
+    …
+    facts = await capture.stop()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from harness.errors import CaptureError
+from harness.model import CaptureFacts, Side
+from harness.probes.capture import count_frames
+
+PATIENCE = 20.0
+"""Seconds that a remote end has to send its first bytes, and to end once it was asked to."""
+
+BUFFER_KIB, SNAPSHOT = 16_384, 3_968
+"""Of the remote tcpdump: a page a packet in immediate mode, and as many of them as a small machine can spare."""
+
+_COUNT = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
+_LISTENING = "listening on"
+_SAID = 400
+_LOOK_S, _QUIET_S = 0.05, 0.5
+
+
+class ByteStream(Protocol):
+    """Where the capture comes from. Each of the three may be called from one task only, but `stop` while a `read` is waiting."""
+
+    def read(self) -> Awaitable[bytes]:
+        """The next bytes, of any number; b"" once there are no more. OSError or EOFError where the connection breaks."""
+
+    def stop(self) -> Awaitable[None]:
+        """Asks the other end to stop and to send what it has left (SIGINT for a tcpdump). It may have stopped by itself already."""
+
+    @property
+    def stderr(self) -> str:
+        """What the other end has said so far beside the capture."""
+
+
+def tcpdump_command(
+    interface: str, *, management: tuple[str, int] | None = None, expression: str = "ip", program: str = "tcpdump", nice: bool = True
+) -> str:
+    """The line for a remote shell that captures on `interface` to its standard output; every part is quoted.
+
+    `management` is (address, port) of the SSH connection that carries the capture, at the far end: were it captured too, each
+    packet of it would make another. `nice` asks for immediate mode and nanoseconds, which a tcpdump before 4.99 (libpcap before
+    1.5) may not know; `older` tells from its words whether to ask again without.
+    """
+    if not interface or interface.startswith("-"):
+        raise CaptureError(f"{interface!r} is no interface's name")
+    wanted = f"({expression})" if management else expression
+    if management is not None:
+        address, port = management
+        wanted += f" and not (host {address} and tcp port {port})"
+    options = ["-n", "-p", "-U", "-B", str(BUFFER_KIB), "-s", str(SNAPSHOT)]
+    options += ["--immediate-mode", "--time-stamp-precision=nano"] if nice else []
+    # exec: what ends the shell's only process ends tcpdump; LC_ALL: its closing statistics are read.
+    return shlex.join(["exec", "env", "LC_ALL=C", program, "-i", interface, *options, "-w", "-", wanted])
+
+
+def older(said: str) -> bool:
+    """Whether a tcpdump ended because it does not know the options that `nice` asks for."""
+    return bool(re.search(r"(unrecognized|invalid|illegal|unknown) option|precision .*not supported|not supported .*precision", said))
+
+
+class RemoteCapture:
+    """One stream into one file. `interface` is for the reader of the facts. `linux`: the other end counts as received what passed
+    its filter and nothing else, so that what it had not written when it stopped shows as lost. The facts are complete only with a
+    tcpdump's closing statistics in the stream's `stderr`: without them (GNS3 tells none) nobody knows what was lost."""
+
+    def __init__(self, side: Side, interface: str, stream: ByteStream, path: Path | str, *, linux: bool = True) -> None:
+        self.side, self.interface, self.path = side, interface, Path(path)
+        self._stream, self._linux = stream, linux
+        self._pump: asyncio.Task[None] | None = None
+        self._received = 0
+        self._asked, self._broken = False, ""
+
+    @property
+    def alive(self) -> bool:
+        return self._pump is not None and not self._pump.done()
+
+    async def start(self) -> None:
+        """Returns once the other end is capturing: it says that it listens, or has sent the head of the capture. CaptureError,
+        with its words, where that does not come about."""
+        if self._pump is not None:
+            raise CaptureError(f"the capture on {self.interface} was started before")
+        self._pump = asyncio.create_task(self._copy())
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while not self._pump.done() and asyncio.get_running_loop().time() < deadline:
+            if self._received or _LISTENING in self._stream.stderr:
+                return
+            await asyncio.wait({self._pump}, timeout=_LOOK_S)
+        if self._received:
+            return  # and over again: `stop` says so
+        why = self._broken or ("the stream ended" if self._pump.done() else f"nothing came in {PATIENCE:g} s")
+        await self._close()
+        said = " ".join(self._stream.stderr.split())[-_SAID:]
+        raise CaptureError(f"no capture on {self.interface}: {why}; the other end said: {said or 'nothing'}")
+
+    async def stop(self) -> CaptureFacts:
+        """Asks the other end to stop, takes what it still sends, and says how far the capture is to be trusted."""
+        if self._pump is None:
+            raise CaptureError(f"the capture on {self.interface} was never started")
+        await self._quiet()
+        early = self._pump.done()
+        orderly = await self._close() and not early
+        frames, whole = count_frames(self.path)
+        counts = {name: int(number) for number, name in _COUNT.findall(self._stream.stderr)}
+        dropped = counts.get("dropped by kernel", 0) + counts.get("dropped by interface", 0)
+        told = "received by filter" in counts and "captured" in counts
+        if told and self._linux:
+            dropped += max(0, counts["received by filter"] - counts.get("dropped by kernel", 0) - counts["captured"])
+        complete = orderly and whole and told and counts["captured"] == frames
+        return CaptureFacts(self.side, str(self.path), self.interface, frames, dropped, complete)
+
+    @property
+    def trouble(self) -> str:
+        """Why the stream broke off, "" where it did not."""
+        return self._broken
+
+    async def _quiet(self) -> None:
+        """Waits until nothing more comes, so that what the other end has captured is here before it is stopped; not for long,
+        since the link may never be quiet."""
+        assert self._pump is not None
+        for _ in range(10):
+            before = self._received
+            await asyncio.wait({self._pump}, timeout=_QUIET_S)
+            if self._pump.done() or self._received == before:
+                return
+
+    async def _close(self) -> bool:
+        """Whether the stream came to its end after it was asked to, within the time that it is given."""
+        assert self._pump is not None
+        if not self._pump.done():
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._stream.stop()
+                    self._asked = True
+                    await asyncio.shield(self._pump)
+            except TimeoutError:
+                self._broken = self._broken or f"it did not end within {PATIENCE:g} s"
+            except (OSError, EOFError) as error:
+                self._broken = self._broken or f"the connection broke: {error}"
+            if not self._pump.done():
+                self._pump.cancel()
+        await asyncio.gather(self._pump, return_exceptions=True)
+        return self._asked and not self._broken
+
+    async def _copy(self) -> None:
+        with open(self.path, "wb", buffering=0) as file:
+            try:
+                while data := await self._stream.read():
+                    _write(file, data)
+                    self._received += len(data)
+            except (OSError, EOFError) as error:
+                self._broken = f"the connection broke: {error or type(error).__name__}"
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    """All of it: an unbuffered write may take less."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
