@@ -1,16 +1,21 @@
-"""How a device that the harness did not start is reached, where its packets can be captured, and what may be sent to it."""
+"""How a device that the harness did not start is reached, where its packets can be captured, what may be sent to it, and who builds
+the lab that it is in."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.model.secret import Secret
 
 PROTOCOLS = ("ssh", "telnet")
 CAPTURE_KINDS = ("tcpdump", "nic", "gns3")
 """tcpdump on the device over SSH; a network card of this machine (a SPAN port, or the wire itself); a GNS3 link's capture."""
+
+PROVIDERS = ("namespaces", "static", "gns3", "eve-ng")
+"""Who brings a lab up: the harness, in namespaces of its own; nobody, for the devices are there; a server with a project on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +61,24 @@ class Allowance:
     def outside(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Those of the addresses that are in none of the networks, in their order."""
         return tuple(one for one in addresses if not self.covers(one))
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec:
+    """Who brings the lab up. `provider` is one of PROVIDERS. For "gns3" and "eve-ng" `url` is the server's, `project` the project's
+    name or the lab file's path there, `username` and `password` those of the server; else they are empty. `options`: what the
+    testbed says besides, for that provider, as plain values; "nodes" maps a device's name to its node's."""
+
+    provider: str = "namespaces"
+    url: str = ""
+    project: str = ""
+    username: str = ""
+    password: Secret | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def node(self, device: str) -> str:
+        """The name of the device's node in the project."""
+        return str(self.options.get("nodes", {}).get(device, device))
+
+
+OWN_LAB = LabSpec()

@@ -9,7 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from harness.model.plan import ClientPlan
-from harness.model.reach import Allowance, CaptureSource, Connection
+from harness.model.reach import OWN_LAB, Allowance, CaptureSource, Connection, LabSpec
 from harness.model.secret import Secret
 
 GATEWAY_VARIANTS = (
@@ -25,8 +25,12 @@ GATEWAY_VARIANTS = (
 VIRTUAL_VARIANTS = ("demux", "plain", "default", "clear")
 """The virtual gateway's configurations: `set nat demux`, the same without it, one fresh from the factory, and one without IPsec."""
 
-VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS}
-"""By the gateway's `os`: strongSwan and xl2tpd in a guest, or the project's own cores in a process."""
+IOS_VARIANTS = ("demux", "plain")
+"""A Cisco router's configurations: with `set nat demux`, and without it."""
+
+VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS, "ios": IOS_VARIANTS}
+"""By the gateway's `os`: strongSwan and xl2tpd (in a guest, or on a box of their own), the project's own cores in a process, and a
+router that is there already."""
 
 TRANSPORTS = ("auto", "tap", "raw")
 """How the gateway's guest is attached: by a tap (needs /dev/net/tun), by a raw socket on a veth, or as this machine allows."""
@@ -110,7 +114,7 @@ class NatSpec:
 class GatewaySpec:
     """`users` is how many of the clients' users it knows, from number 1 on. `variants` has the default first. `os` is one of
     VARIANTS_OF. `lan` is the interface of a virtual gateway towards its end host, whose own is `end_host`. `connection`: None for a
-    gateway of the harness's own; else one that is there already."""
+    gateway of the harness's own; else one that is there already; the same of the end host's `end_host_connection`."""
 
     interface: Interface
     variants: tuple[str, ...]
@@ -123,6 +127,7 @@ class GatewaySpec:
     lan: Interface | None = None
     end_host: Interface | None = None
     connection: Connection | None = None
+    end_host_connection: Connection | None = None
 
     @property
     def address(self) -> str:
@@ -136,7 +141,8 @@ class GatewaySpec:
 
 @dataclass(frozen=True, slots=True)
 class Testbed:
-    """`file` is where it was read from. `allowance`: None where all is the harness's own, and nothing can leave it."""
+    """`file` is where it was read from. `allowance`: None where all is the harness's own, and nothing can leave it. `management` is
+    what of this machine must be left alone: names of interfaces, or addresses of such."""
 
     __test__ = False  # not one of pytest's classes, whatever its name
 
@@ -146,6 +152,8 @@ class Testbed:
     nat: NatSpec
     gateway: GatewaySpec
     allowance: Allowance | None = None
+    lab: LabSpec = OWN_LAB
+    management: tuple[str, ...] = ()
 
     @property
     def field(self) -> bool:
@@ -155,7 +163,20 @@ class Testbed:
     @property
     def connections(self) -> tuple[Connection, ...]:
         """Of the devices that are there already."""
-        return tuple(one for one in (self.nat.connection, self.gateway.connection) if one is not None)
+        there = (self.nat.connection, self.gateway.connection, self.gateway.end_host_connection)
+        return tuple(one for one in there if one is not None)
+
+    @property
+    def access_secrets(self) -> tuple[Secret, ...]:
+        """Of the devices, their jump and capture hosts, and the lab's server: what must never show, beside the clients' secrets."""
+        sources = (self.nat.inside_capture, self.nat.outside_capture)
+        todo = [*self.connections, *(one.connection for one in sources if one is not None)]
+        found: list[Secret | None] = [self.lab.password]
+        while todo:
+            if (one := todo.pop()) is not None:
+                found += [one.password, one.enable]
+                todo.append(one.jump)
+        return tuple(dict.fromkeys(one for one in found if one is not None))
 
     @property
     def most_clients(self) -> int:

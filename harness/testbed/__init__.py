@@ -1,5 +1,5 @@
-"""Testbed files: YAML, strictly read, then loaded by pyATS, then turned into the model."""
+"""Testbed files: YAML, strictly read, turned into the model, and loaded by pyATS for comparison."""
 
-from harness.testbed.load import check, load
+from harness.testbed.load import Examined, check, examine, load
 
-__all__ = ["check", "load"]
+__all__ = ["Examined", "check", "examine", "load"]

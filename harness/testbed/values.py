@@ -8,11 +8,14 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from harness.model.secret import Secret
+
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_PORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_-]{0,63}")
 _MAX_PORT = 65535
 
 _HARNESS = Path(__file__).resolve().parents[1]
@@ -21,13 +24,10 @@ _REAL_CLIENT = "real-linux"
 
 
 class BadValue(Exception):
-    """`item` is the position in a list of what is wrong; None where it is the value as a whole."""
-
-    def __init__(self, problem: str, cure: str, item: int | None = None) -> None:
+    def __init__(self, problem: str, cure: str) -> None:
         super().__init__(problem)
         self.problem = problem
         self.cure = cure
-        self.item = item
 
 
 def text(value: Any) -> str:
@@ -89,44 +89,96 @@ def addresses(value: Any) -> tuple[str, str]:
 
 
 def count(value: Any) -> int:
-    """A whole number from 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """A whole number from 1. As text it is what %ENV{} gives."""
+    number = _number(value)
+    if number is None or number < 1:
         raise BadValue(f"{value!r} is not a whole number from 1", "as in 30")
-    return value
+    return number
 
 
-def choices(value: Any, known: tuple[str, ...]) -> tuple[str, ...]:
-    """A list, not empty, of different ones of `known`."""
-    if not isinstance(value, list) or not value:
-        raise BadValue(f"{value!r} is not a list", f"one or more of {', '.join(known)}")
-    for number, item in enumerate(value):
-        if item not in known:
-            raise BadValue(f"{item!r} is not known", f"one of {', '.join(known)}", number)
-        if item in value[:number]:
-            raise BadValue(f"{item!r} is listed twice", "remove one", number)
-    return tuple(value)
+def _number(value: Any) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def port(value: Any) -> int:
+    """A TCP port."""
+    number = _number(value)
+    if number is None or not 1 <= number <= _MAX_PORT:
+        raise BadValue(f"{value!r} is not a TCP port", f"a number from 1 to {_MAX_PORT}, as in 22")
+    return number
+
+
+def machine_address(value: Any) -> str:
+    """The address at which a device is reached, IPv4 or IPv6. A name is not taken: what it means depends on who asks, and when."""
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError as error:
+        raise BadValue(f"{value!r} is not an IP address", "the address itself, as in 10.99.0.2, and no name") from error
+
+
+def secret(value: Any) -> Secret:
+    """A text that is never shown: not in a mistake either."""
+    if value == "":
+        raise BadValue("'' is not a text", "write the secret in quotes, or %ENV{NAME}")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadValue("this is not a text", "write the secret in quotes")
+    return Secret(str(value))
+
+
+def limited(value: Any) -> str:
+    """An IPv4 network that is not all of them."""
+    network = prefix(value)
+    if network == "0.0.0.0/0":
+        raise BadValue("0.0.0.0/0 is every address there is, and no limit", "the networks of the lab, as in 203.0.113.0/24")
+    return network
+
+
+def url(value: Any) -> str:
+    """http or https, a host, perhaps a port; without credentials, which have a place of their own."""
+    try:
+        parts = urllib.parse.urlsplit(str(value))
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if "@" in str(value):
+        raise BadValue("a URL with a user or password in it", "they stand below testbed.credentials")
+    if not good:
+        raise BadValue(f"{value!r} is not the URL of a server", "as in http://192.168.1.5:3080")
+    return str(value).rstrip("/")
 
 
 def choice(value: Any, known: tuple[str, ...]) -> str:
+    """One of `known`."""
     if value not in known:
-        raise BadValue(f"{value!r} is not known", f"one of {', '.join(known)}")
+        shown = repr(value) if isinstance(value, str | int | float | None) else "this"
+        raise BadValue(f"{shown} is not known", f"one of {', '.join(known)}")
     return str(value)
 
 
 def interface_name(value: Any) -> str:
+    """A network card of this machine, or of another Linux."""
     if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
         raise BadValue(f"{value!r} cannot be an interface's name", "1 to 15 letters, digits, dots, dashes or underscores")
     return value
 
 
-def client_personality(value: Any) -> str:
-    """What the clients are: one of the files in harness/clients/personalities, or a real machine."""
-    return _personality(value, (*_names("clients"), _REAL_CLIENT))
+def port_name(value: Any) -> str:
+    """An interface as its own device names it: "GigabitEthernet0/1.10" is one."""
+    if not isinstance(value, str) or not _PORT_NAME.fullmatch(value):
+        raise BadValue(f"{value!r} cannot be an interface's name", "1 to 64 letters, digits and any of . / : _ -, as in Gi0/1")
+    return value
 
 
-def nat_personality(value: Any) -> str:
-    """What the NAT is: one of the files in harness/nat/personalities."""
-    return _personality(value, _names("nat"))
+def client_personalities() -> tuple[str, ...]:
+    """What the clients can be: one of the files in harness/clients/personalities, or a real machine."""
+    return (*_names("clients"), _REAL_CLIENT)
+
+
+def nat_personalities() -> tuple[str, ...]:
+    """What the NAT can be: one of the files in harness/nat/personalities."""
+    return _names("nat")
 
 
 def _names(room: str) -> tuple[str, ...]:
@@ -134,8 +186,9 @@ def _names(room: str) -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in (_HARNESS / room / "personalities").glob("*.yaml")))
 
 
-def _personality(value: Any, known: Iterable[str]) -> str:
-    name, names = text(value), tuple(known)
+def personality(value: Any, names: tuple[str, ...]) -> str:
+    """One of `names`."""
+    name = text(value)
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
         cure = f"did you mean {close[0]!r}?" if close else f"one of {', '.join(names)}"

@@ -1,0 +1,172 @@
+"""What only a lab has whose devices are there already: captures, what may be sent, who brings it up, what must not be moved."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from harness.model.reach import Allowance, CaptureSource, Connection, LabSpec
+from harness.testbed.access import reached
+from harness.testbed.reading import Reading
+from harness.testbed.wiring import Wiring
+
+SIDES = ("inside", "outside")
+SERVERS = ("gns3", "eve-ng")
+_CUSTOM = ("testbed", "custom")
+
+
+def check_roles(reading: Reading, wiring: Wiring | None) -> None:
+    """What a lab of the one kind can be told, and one of the other cannot."""
+    there = reached(reading)
+    personality, capture = (("devices", "nat", "custom", key) for key in ("personality", "capture"))
+    if "nat" in there and reading.has(*personality):
+        reading.wrong("this NAT is what it is, and plays no personality", personality, "remove it")
+    if not there and reading.has(*capture):
+        reading.wrong("the harness captures by itself in a NAT of its own", capture, "remove it")
+    management = (*_CUSTOM, "management")
+    for name in reading.value(*management) or ():
+        if wiring is not None and name in (wiring.clients.name, wiring.clients.host):
+            problem = f"{wiring.clients.name} is the management interface, and would be moved to the clients"
+            path = ("topology", "clients", "interfaces", wiring.clients.name)
+            reading.wrong(problem, path, f"name another interface here, or mend line {reading.line(*management)}")
+
+
+def read_captures(
+    reading: Reading, wiring: Wiring | None, connections: Mapping[str, Connection]
+) -> tuple[CaptureSource | None, CaptureSource | None]:
+    """Of the inside and of the outside. None for a NAT of the harness's own, and where something is wrong with it."""
+    if "nat" not in reached(reading):
+        return None, None
+    found: dict[str, CaptureSource] = {}
+    for side in SIDES:
+        one = _capture(reading, side, wiring, connections)
+        if one is None:
+            continue
+        path = ("devices", "nat", "custom", "capture", side)
+        if found.get(SIDES[0]) == one:
+            reading.wrong("both sides of the NAT are captured at one interface", path, "an interface of its own for each side")
+        if one.kind == "nic" and wiring is not None and one.interface == wiring.clients.name:
+            problem = f"{one.interface} is moved to the clients, and cannot capture here"
+            reading.wrong(problem, (*path, "interface"), "an interface of its own, or a capture on the NAT")
+        found[side] = one
+    return found.get(SIDES[0]), found.get(SIDES[1])
+
+
+def _capture(
+    reading: Reading, side: str, wiring: Wiring | None, connections: Mapping[str, Connection]
+) -> CaptureSource | None:
+    path = ("devices", "nat", "custom", "capture", side)
+    port = None if wiring is None else getattr(wiring, side).name
+    if not reading.has("devices", "nat", "custom", "capture"):
+        # every NAT that is reached is a Linux over ssh (definition.REACHED): it has tcpdump, or says that it has not
+        connection = connections.get("nat")
+        return CaptureSource("tcpdump", port, connection) if port is not None and connection is not None else None
+    kind = reading.value(*path, "source")
+    if kind is None:
+        return None
+    interface, device = reading.value(*path, "interface"), reading.value(*path, "device")
+    if kind == "nic":
+        if reading.has(*path, "device"):
+            reading.wrong("a network card of this machine is on no device", (*path, "device"), "remove it, or `source: tcpdump`")
+        if not reading.has(*path, "interface"):
+            reading.wrong("which network card of this machine captures is not said", path, "add `interface:` there")
+        return None if interface is None else CaptureSource(kind, interface)
+    if kind == "gns3" and reading.value(*_CUSTOM, "lab", "provider") != "gns3":
+        cure = "`testbed.custom.lab: {provider: gns3, url: …, project: …}`, or another source"
+        reading.wrong("there is no GNS3 project whose link could be captured", (*path, "source"), cure)
+        return None
+    if reading.unknown(*path, "device") or reading.unknown(*path, "interface"):
+        return None
+    device = device or "nat"
+    if not reading.has("devices", device, "connections", "cli"):
+        if not reading.unknown("devices", device, "connections"):
+            reading.wrong(f"{device} is no device that is reached", (*path, "device"), "the name of one with a connection `cli`")
+        return None
+    if interface is None and device != "nat":
+        reading.wrong(f"which interface of {device} captures is not said", path, "add `interface:` there")
+        return None
+    interface, connection = interface or port, connections.get(device)
+    return CaptureSource(kind, interface, connection) if interface is not None and connection is not None else None
+
+
+def read_allowance(reading: Reading, wiring: Wiring | None) -> Allowance | None:
+    """None where nothing is said, or something is wrong with it."""
+    path = (*_CUSTOM, "allow")
+    there = reached(reading)
+    needed = _destinations(reading, wiring) if there else {}
+    if not reading.has(*path):
+        if there and not reading.unknown(*_CUSTOM) and not reading.unknown("testbed"):
+            networks = ", ".join(needed) or "203.0.113.0/24"
+            cure = f"below testbed.custom: `allow: {{networks: [{networks}], packets_per_s: 1000}}`"
+            problem = "it is not said what may be sent to devices that are not the harness's own"
+            reading.wrong(problem, _CUSTOM if reading.has(*_CUSTOM) else ("testbed",), cure)
+        return None
+    networks, rate = reading.value(*path, "networks"), reading.value(*path, "packets_per_s")
+    if networks is None:
+        return None
+    allowed = [ipaddress.IPv4Network(one) for one in networks]
+    missing = {one: who for one, who in needed.items() if not _within(ipaddress.IPv4Network(one), allowed)}
+    if missing:
+        problem = f"{', '.join(f'{one} ({who})' for one, who in missing.items())}: nothing may be sent there"
+        reading.wrong(problem, (*path, "networks"), f"`networks: [{', '.join((*networks, *missing))}]`, if that is the lab's")
+        return None
+    return None if rate is None else Allowance(networks, rate, reading.line(*path, "networks"))
+
+
+def _within(network: ipaddress.IPv4Network, allowed: list[ipaddress.IPv4Network]) -> bool:
+    return any(network.subnet_of(one) for one in ipaddress.collapse_addresses(allowed))
+
+
+def _destinations(reading: Reading, wiring: Wiring | None) -> dict[str, str]:
+    """Where packets go in such a lab, as prefixes, and whose they are."""
+    found: dict[str, str] = {}
+    if (prefix := reading.value("devices", "clients", "custom", "prefix")) is not None:
+        found[prefix] = "the clients"
+    if wiring is not None:
+        found |= {
+            f"{wiring.inside.host}/32": "the NAT, inside",
+            f"{wiring.outside.host}/32": "the NAT, outside",
+            f"{wiring.gateway.host}/32": "the gateway",
+        }
+    if (inner := reading.value("devices", "gateway", "custom", "ppp_address")) is not None:
+        found[f"{inner}/32"] = "the gateway, in its tunnels"
+    if wiring is not None and wiring.end_host is not None:
+        found[f"{wiring.end_host.host}/32"] = "the host behind the gateway"
+    return found
+
+
+def read_lab(reading: Reading) -> LabSpec | None:
+    """None where something is wrong with it."""
+    path, there = (*_CUSTOM, "lab"), reached(reading)
+    if not reading.has(*path):
+        return LabSpec("static" if there else "namespaces")
+    provider = reading.value(*path, "provider")
+    if provider is None:
+        return None
+    if (provider == "namespaces") == bool(there):
+        problem = f"{' and '.join(there)} cannot be in namespaces" if there else f"a lab of {provider} has devices that are reached"
+        cure = f"`provider: {'static' if there else 'namespaces'}`" + ("" if there else ", or give the devices connections")
+        reading.wrong(problem, (*path, "provider"), cure)
+        return None
+    if provider not in SERVERS:
+        for key in ("url", "project"):
+            if reading.has(*path, key):
+                reading.wrong(f"no server brings up a {provider} lab", (*path, key), f"remove `{key}:`")
+        return LabSpec(provider)
+    for key in ("url", "project"):
+        if not reading.has(*path, key):
+            reading.wrong(f"{key!r} is missing in testbed.custom.lab", path, f"add `{key}:` there")
+    login = ("testbed", "credentials", provider)
+    if not reading.has(*login) and not reading.unknown("testbed", "credentials"):
+        cure = f'add `{provider}: {{username: …, password: "%ENV{{NAME}}"}}` to testbed.credentials'
+        reading.wrong(f"nobody is named who logs in at the {provider} server", path, cure)
+    options = reading.plain(*path, "options")
+    nodes = reading.keys(*path, "options", "nodes")
+    for device in nodes:
+        if not reading.has("devices", device):
+            reading.wrong(f"{device!r} is no device of this testbed", (*path, "options", "nodes", device), "the name of a device")
+    if "ca_file" in options:
+        options["ca_file"] = reading.file(*path, "options", "ca_file")
+    url, project = reading.value(*path, "url"), reading.value(*path, "project")
+    username, password = reading.value(*login, "username"), reading.value(*login, "password")
+    return None if url is None or project is None else LabSpec(provider, url, project, username or "", password, options)
