@@ -139,6 +139,12 @@ class SshConnection:
         await in_thread(partial(self._start, stream, transport, sink))
         return stream
 
+    async def session(self, command: str) -> paramiko.Channel:
+        """A channel of its own for a program that is talked with (ssh_line); `command` is for messages. The caller starts it."""
+        transport = await self._ready()
+        self._tell(f"{self.name}$ {ssh_wrapper.label(command)}  [a line]")
+        return await in_thread(partial(self._session, transport, command))
+
     async def upload(self, path: str, data: bytes, mode: int = 0o600) -> None:
         """A small file in one piece: whoever reads `path` finds the old one or the new one."""
         _small(self.name, path, len(data))

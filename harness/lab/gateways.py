@@ -62,9 +62,7 @@ class UmlGateway:
 
     async def start_witnesses(self) -> None:
         """Begin the captures inside the gateway: the far end, and with demux the translated L2TP."""
-        self._witnesses = [witness.far_end(self.guest, self.settings.ppp_networks)]
-        if variant_named(self.settings.variant).ipsec == "demux":
-            self._witnesses.append(witness.translated(self.guest))
+        self._witnesses = witness.of_variant(witness.InGuest(self.guest), self.settings)
         await asyncio.gather(*(one.start() for one in self._witnesses))
 
     async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:

@@ -16,14 +16,22 @@ from harness.lab.segment import Nic, put_back
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`arguments`: what the interface was (segment.Nic), as JSON."""
+    """`arguments`: what the interface was (segment.Nic), as JSON; then "now", where it is to be put back at once (`natstorm
+    restore`)."""
     nic = Nic.from_json(arguments[0])
+    if arguments[1:] == ["now"]:
+        _put_back(nic)
+        return
     libc.process_name("natstorm-keeper")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends when its work is done, and not before
     print("watching", flush=True)
     if sys.stdin.readline() == "let go\n":
         return
+    _put_back(nic)
+
+
+def _put_back(nic: Nic) -> None:
     try:
         put_back(nic)
     except (NatstormError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Captures inside a guest: what an outsider sees where the tunnels end.
+"""Captures inside a gateway, a guest or a box of somebody's: what an outsider sees where the tunnels end.
 
     far end      on every interface, the pings that come out of the PPP links and the answers that go in
     translated   in the demux variant, L2TP between IPsec and the server, where each client has a port of its own
@@ -16,10 +16,13 @@ import signal
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
+from harness.devices.linux_config import GatewaySettings
+from harness.devices.linux_config import variant as variant_named
 from harness.devices.linux_parsers import parse_links
 from harness.errors import CaptureError, DeviceError
-from harness.lab.guest_link import Job
+from harness.lab.guest_link import Result
 from harness.lab.uml import UmlGuest
 from harness.model import CaptureFacts, Side
 
@@ -39,23 +42,71 @@ _LINKS = """
 ip -o monitor link >> FILE & monitor=$!
 for ((tries = 0; tries < 250; tries++)); do [[ $(</proc/net/netlink) == *" $monitor "* ]] && break; sleep 0.02; done
 [[ $(</proc/net/netlink) == *" $monitor "* ]] || { echo "ip monitor does not listen"; exit 1; }
-ip -o link >> FILE && echo listening; wait $monitor
+ip -o link >> FILE && echo listening >&2; wait $monitor
 """
 
 
+class Job(Protocol):
+    """A command under way. `output` grows: what it says on its standard error at least."""
+
+    @property
+    def output(self) -> str: ...
+
+    @property
+    def running(self) -> bool: ...
+
+    async def seen(self, pattern: str, within: float) -> object:
+        """Until `output` matches; DeviceError if it ends or `within` seconds pass first."""
+
+    def signal(self, number: int) -> None: ...
+
+    async def wait(self) -> Result: ...
+
+
+class Machine(Protocol):
+    """Where a witness works. `place` is a directory there, for its files."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def place(self) -> str: ...
+
+    async def spawn(self, command: str) -> Job: ...
+
+    async def fetch(self, name: str, target: Path) -> None:
+        """Moves a file of `place` to this machine."""
+
+
+class InGuest:
+    """A guest, whose files are this machine's anyway."""
+
+    place = EXCHANGE
+
+    def __init__(self, guest: UmlGuest) -> None:
+        self.name = f"guest {guest.name}"
+        self._guest = guest
+
+    async def spawn(self, command: str) -> Job:
+        return self._guest.spawn(command)
+
+    async def fetch(self, name: str, target: Path) -> None:
+        shutil.move(self._guest.exchange / name, target)
+
+
 class Witness:
-    """One tcpdump in the guest, from `start` to `stop`. The file appears in the guest's exchange directory as it grows.
+    """One tcpdump on the machine, from `start` to `stop`. The file grows in the machine's `place`.
 
     On the interface "any" the names of all interfaces are kept beside it, in a file of the same name that ends in `.links`: a line
     "INDEX NAME" for each.
     """
 
-    def __init__(self, guest: UmlGuest, side: Side, interface: str, expression: str, patience: float = READY_S) -> None:
+    def __init__(self, machine: Machine, side: Side, interface: str, expression: str, patience: float = READY_S) -> None:
         self.side = side
         self.interface = interface
         self.name = f"{side.value}.pcap"
         self._links_name = f"{side.value}.links"
-        self._guest = guest
+        self._machine = machine
         self._expression = expression
         self._patience = patience  # seconds for tcpdump to begin, and to go on writing: milliseconds where nothing is wrong
         self._job: Job | None = None
@@ -67,28 +118,28 @@ class Witness:
         try:
             if self.interface == "any":
                 link = "-y LINUX_SLL2 "
-                self._links = self._guest.spawn(_LINKS.replace("FILE", f"{EXCHANGE}/{self._links_name}"))
+                self._links = await self._machine.spawn(_LINKS.replace("FILE", f"{self._machine.place}/{self._links_name}"))
                 await self._links.seen("listening", self._patience)
-            self._job = self._guest.spawn(
+            self._job = await self._machine.spawn(
                 f"exec tcpdump -n -p -U -s {SNAPSHOT} -B {BUFFER_KIB} --immediate-mode -Z root -i {self.interface} {link}"
-                f"-w {EXCHANGE}/{self.name} '{self._expression}'"
+                f"-w {self._machine.place}/{self.name} '{self._expression}'"
             )
             await self._job.seen("listening on", self._patience)
         except DeviceError as error:
-            raise CaptureError(f"capture of {self.side.value} in guest {self._guest.name}: {error}") from error
+            raise CaptureError(f"capture of {self.side.value} in {self._machine.name}: {error}") from error
 
     async def stop(self, folder: Path) -> CaptureFacts:
         """End the capture, move its file into `folder` and say how far it is to be trusted."""
         if self._job is None:
-            raise CaptureError(f"capture of {self.side.value} in guest {self._guest.name} was never started")
+            raise CaptureError(f"capture of {self.side.value} in {self._machine.name} was never started")
         orderly = self._job.running and await self._drain(self._job)
         self._job.signal(signal.SIGINT)
         result = await self._job.wait()
         counts = _statistics(result.output)
         if "captured" not in counts or "dropped by kernel" not in counts:
-            raise CaptureError(f"capture of {self.side.value} in guest {self._guest.name}: {result.output.strip()}")
+            raise CaptureError(f"capture of {self.side.value} in {self._machine.name}: {result.output.strip()}")
         path = folder / self.name
-        shutil.move(self._guest.exchange / self.name, path)
+        await self._machine.fetch(self.name, path)
         await self._keep_links(folder)
         frames, whole = count_frames(path)
         dropped = counts["dropped by kernel"] + counts.get("dropped by interface", 0)
@@ -122,20 +173,28 @@ class Witness:
             return
         self._links.signal(signal.SIGTERM)
         await self._links.wait()
-        told = self._guest.exchange / self._links_name
+        told = folder / self._links_name
+        await self._machine.fetch(self._links_name, told)
         names = interface_names(parse_links(told.read_text(encoding="utf-8")).rows)
-        told.unlink()
-        (folder / self._links_name).write_text("".join(f"{i} {name}\n" for i, name in sorted(names.items())), encoding="utf-8")
+        told.write_text("".join(f"{i} {name}\n" for i, name in sorted(names.items())), encoding="utf-8")
 
 
-def far_end(guest: UmlGuest, networks: Iterable[str]) -> Witness:
+def far_end(machine: Machine, networks: Iterable[str]) -> Witness:
     """The end host's traffic, where ESP, L2TP and PPP are off: pings from or to `networks`, those of the PPP addresses."""
-    return Witness(guest, Side.FAR_END, "any", f"icmp and ({' or '.join(f'net {network}' for network in networks)})")
+    return Witness(machine, Side.FAR_END, "any", f"icmp and ({' or '.join(f'net {network}' for network in networks)})")
 
 
-def translated(guest: UmlGuest) -> Witness:
+def translated(machine: Machine) -> Witness:
     """L2TP as the demux variant's server sees it: each packet with its client's own port."""
-    return Witness(guest, Side.TRANSLATED, "l2tp0", "udp port 1701")
+    return Witness(machine, Side.TRANSLATED, "l2tp0", "udp port 1701")
+
+
+def of_variant(machine: Machine, settings: GatewaySettings) -> list[Witness]:
+    """All that a gateway with these settings has to show."""
+    found = [far_end(machine, settings.ppp_networks)]
+    if variant_named(settings.variant).ipsec == "demux":
+        found.append(translated(machine))
+    return found
 
 
 def interface_names(told: Iterable[tuple[int, str]]) -> Mapping[int, str]:

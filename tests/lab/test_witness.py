@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import CaptureError, DeviceError
 from harness.lab.guest_link import Result
-from harness.lab.witness import Witness, count_frames, far_end, interface_names, translated
+from harness.lab.witness import InGuest, Witness, count_frames, far_end, interface_names, translated
 from harness.model import Side
 
 HEADER = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 3968, 276)
@@ -74,7 +74,7 @@ class Guest:
 
 def witnessed(tmp_path, side=Side.TRANSLATED, interface="l2tp0", **how):
     async def play():
-        witness = Witness(Guest(tmp_path / "exchange", **how), side, interface, "udp", patience=0.05)
+        witness = Witness(InGuest(Guest(tmp_path / "exchange", **how)), side, interface, "udp", patience=0.05)
         await witness.start()
         return await witness.stop(tmp_path)
 
@@ -112,7 +112,7 @@ def test_a_capture_that_lacks_something_is_not_complete(tmp_path, how, frames):
 
 def test_a_capture_that_ended_by_itself_is_not_complete(tmp_path):
     async def play():
-        witness = Witness(Guest(tmp_path / "exchange", received=1), Side.TRANSLATED, "l2tp0", "udp", patience=0.05)
+        witness = Witness(InGuest(Guest(tmp_path / "exchange", received=1)), Side.TRANSLATED, "l2tp0", "udp", patience=0.05)
         await witness.start()
         witness._job.signal(signal.SIGINT)
         return await witness.stop(tmp_path)
@@ -128,11 +128,11 @@ def test_the_far_end_has_the_names_of_interfaces_that_came_and_went(tmp_path):
 
 def test_a_witness_that_was_never_started_has_nothing_to_say(tmp_path):
     with pytest.raises(CaptureError):
-        asyncio.run(translated(Guest(tmp_path / "exchange")).stop(tmp_path))
+        asyncio.run(translated(InGuest(Guest(tmp_path / "exchange"))).stop(tmp_path))
 
 
 def test_the_far_end_is_where_the_testbed_has_its_ppp_addresses(tmp_path):
     guest = Guest(tmp_path / "exchange")
-    asyncio.run(far_end(guest, ["10.9.0.1/32", "10.9.1.0/24"]).start())
+    asyncio.run(far_end(InGuest(guest), ["10.9.0.1/32", "10.9.1.0/24"]).start())
     assert "'icmp and (net 10.9.0.1/32 or net 10.9.1.0/24)'" in guest.commands[-1]
     assert "-y LINUX_SLL2" in guest.commands[-1]

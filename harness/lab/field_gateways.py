@@ -1,0 +1,229 @@
+"""Gateways that are there already, each with what captures inside it, made from what the testbed says of them."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.devices.journal import Journal
+from harness.devices.linux_config import Timers
+from harness.devices.linux_config import variant as variant_named
+from harness.devices.linux_gateway import LinuxGateway
+from harness.devices.ssh import SshConnection
+from harness.devices.ssh_line import SshLine
+from harness.devices.ssh_stream import SshStream
+from harness.devices.virtual_gateway import ProcessGateway
+from harness.errors import CaptureError, DeviceError, LabError, UsageError
+from harness.lab import witness
+from harness.lab.gateways import settings_of
+from harness.lab.guest_link import Result
+from harness.lab.virtual_gateway import VirtualNode, plan
+from harness.model import CaptureFacts, GatewayEvent, Side
+from harness.model.testbed import Testbed
+
+COMMAND = "natstorm-gateway"
+"""What the project's own gateway is called where it is installed."""
+
+
+class FieldGateway(Protocol):
+    """From `start` to `stop`; `driver` is the device in its role."""
+
+    @property
+    def driver(self) -> Any: ...
+
+    @property
+    def patience_s(self) -> float: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def start_witnesses(self) -> None: ...
+
+    async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]: ...
+
+    async def events(self) -> tuple[GatewayEvent, ...]: ...
+
+
+def field_gateway(
+    testbed: Testbed,
+    variant: str,
+    device: SshConnection,
+    journal: Journal,
+    *,
+    time_scale: float = 1.0,
+    changes: Mapping[str, Any],
+) -> FieldGateway:
+    """The testbed's gateway, not yet configured. UsageError for a system that no driver knows, or a change that it cannot take."""
+    system = testbed.gateway.os
+    if system == "natstorm":
+        return InstalledGateway(testbed, variant, device, time_scale, changes)
+    if system != "linux":
+        cure = "linux and natstorm gateways can be qualified so far"
+        raise UsageError(f"no driver plays the gateway on {system!r} yet", file=testbed.file, cure=cure)
+    if changes:
+        cure = "play it on testbeds/virtual.yaml"
+        raise UsageError(f"the gateway of {testbed.file} takes no settings of its own ({', '.join(changes)})", cure=cure)
+    settings = settings_of(testbed, variant)
+    if time_scale != 1.0:
+        settings = replace(settings, timers=Timers().scaled(time_scale))
+    return StrongswanGateway(device, LinuxGateway(device.execute, settings, journal=journal, connection=device.connection))
+
+
+class InstalledGateway:
+    """The project's own gateway on a machine of somebody's. Each `start` is a process of its own, which nothing outlives: there is
+    nothing to save, and nothing to put back."""
+
+    patience_s = VirtualNode.patience_s
+
+    def __init__(
+        self, testbed: Testbed, variant: str, device: SshConnection, time_scale: float, changes: Mapping[str, Any]
+    ) -> None:
+        self.driver = ProcessGateway(name=device.name)
+        self._testbed = testbed
+        self._variant = variant
+        self._device = device
+        self._time_scale = time_scale
+        self._changes = changes
+        self._line: SshLine | None = None
+        self._machine: Remote | None = None
+
+    async def start(self) -> None:
+        self._machine = await Remote.on(self._device)
+        told = plan(self._testbed, self._variant, Path(self._machine.place), self._time_scale, self._changes)
+        line = self._line = await SshLine.open(self._device, f"{COMMAND} --settings - --control -")
+        await line.tell(told)
+        try:
+            await self.driver.connect(line.socket)
+        except DeviceError as error:
+            said = line.said
+            await self.stop()
+            cure = f"is {COMMAND} installed there (pip install natstorm), and on the PATH of its SSH sessions?"
+            raise LabError(f"start {COMMAND} on {self._device.name}", said or error.seen, cure) from error
+
+    async def stop(self) -> None:
+        await self.driver.disconnect()
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
+        machine, self._machine = self._machine, None
+        if machine is not None:
+            await machine.leave()
+
+    async def start_witnesses(self) -> None:
+        assert self._machine is not None
+        await self.driver.start_witnesses(Path(self._machine.place))
+
+    async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
+        assert self._machine is not None
+        found = []
+        for facts in await self.driver.stop_witnesses():
+            name = Path(facts.path).name
+            await self._machine.fetch(name, folder / name)
+            if facts.side is Side.FAR_END:
+                links = Path(name).with_suffix(".links").name
+                await self._machine.fetch(links, folder / links)
+            stats = await self.driver.stats()
+            lost = sum(stats[part].get("overflowed", 0) for part in ("wire", "lan"))
+            found.append(CaptureFacts(facts.side, str(folder / name), facts.interface, facts.frames, lost, facts.complete))
+        return found
+
+    async def events(self) -> tuple[GatewayEvent, ...]:
+        return await self.driver.events()
+
+
+class StrongswanGateway:
+    """strongSwan, xl2tpd and pppd on a Linux machine of somebody's."""
+
+    def __init__(self, device: SshConnection, driver: LinuxGateway) -> None:
+        self.driver = driver
+        self._device = device
+        self._machine: Remote | None = None
+        self._witnesses: list[witness.Witness] = []
+
+    @property
+    def patience_s(self) -> float:
+        return variant_named(self.driver.settings.variant).patience_s
+
+    async def start(self) -> None:
+        await self.driver.start()
+
+    async def stop(self) -> None:
+        """The device as it was before `start`."""
+        await self.driver.restore()
+
+    async def start_witnesses(self) -> None:
+        self._machine = await Remote.on(self._device)
+        self._witnesses = witness.of_variant(self._machine, self.driver.settings)
+        for one in self._witnesses:
+            await one.start()
+
+    async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
+        witnesses, self._witnesses = self._witnesses, []
+        try:
+            return [await one.stop(folder) for one in witnesses]
+        finally:
+            if self._machine is not None:
+                await self._machine.leave()
+
+    async def events(self) -> tuple[GatewayEvent, ...]:
+        """None: its daemons keep logs, each in words of its own."""
+        return ()
+
+
+class Remote:
+    """A machine at the other end of an SSH connection, as a witness needs it: with a directory of the run's own, which `leave`
+    removes."""
+
+    def __init__(self, device: SshConnection, place: str) -> None:
+        self.name = device.name
+        self.place = place
+        self._device = device
+
+    @classmethod
+    async def on(cls, device: SshConnection) -> Remote:
+        made = await device.execute("mktemp -d")
+        if made.status != 0:
+            raise DeviceError(device.name, "mktemp -d", made.output.strip())
+        return cls(device, made.output.strip())
+
+    async def spawn(self, command: str) -> RemoteJob:
+        return RemoteJob(await self._device.stream(command, lambda _: None))
+
+    async def fetch(self, name: str, target: Path) -> None:
+        there = shlex.quote(f"{self.place}/{name}")
+        with target.open("wb") as file:
+            stream = await self._device.stream(f"cat {there}", file.write)
+            if await stream.wait() != 0:
+                raise CaptureError(f"{name} on {self.name} could not be read: {stream.said}")
+
+    async def leave(self) -> None:
+        await self._device.execute(f"rm -rf -- {shlex.quote(self.place)}")
+
+
+class RemoteJob:
+    """A program under way there. Its `output` is what it says on its standard error."""
+
+    def __init__(self, stream: SshStream) -> None:
+        self._stream = stream
+
+    @property
+    def output(self) -> str:
+        return self._stream.said
+
+    @property
+    def running(self) -> bool:
+        return self._stream.running
+
+    async def seen(self, pattern: str, within: float) -> object:
+        return await self._stream.seen(pattern, within)
+
+    def signal(self, number: int) -> None:
+        self._stream.signal(signal.Signals(number).name.removeprefix("SIG"))
+
+    async def wait(self) -> Result:
+        return Result(await self._stream.wait(), self._stream.said)
