@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.errors import LabError, UsageError
 from harness.lab.providers.provider import Console, End, Link, Node
@@ -19,11 +20,25 @@ ROLES = ("clients", "nat", "gateway", "host")
 SWITCHES = ("ethernet_switch", "ethernet_hub", "bridge", "ovs")
 """Nodes that join wires and are nothing else: what hangs on one is on one link, named after it."""
 
+SECRETS = ("password",)
+"""Keys of the provider's section that hold %ENV{NAME}, written by an import itself."""
+
 CONSOLE_PROTOCOLS = ("telnet", "ssh")
 _OS_OF_KIND = {"dynamips": "ios", "iou": "ios", "iol": "ios"}
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _NOT_TEXT = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
 _MARKUP = re.compile(r"%\w*\{")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an import learned of a lab: its name, what stands below `testbed.custom.lab`, and what is in it."""
+
+    lab: str
+    section: Mapping[str, str | int]
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+
 
 _CUSTOM: Mapping[str, tuple[str, ...]] = {
     "clients": (
@@ -54,7 +69,7 @@ def yaml_text(
     `roles` says which node plays what, {"gateway": "R1"}, beside those that are called by their role.
 
     Raises UsageError for a role or node that there is not, LabError for a name that a testbed file cannot hold."""
-    _all_can_be_written([lab, *(str(value) for value in provider.values())], nodes, links)
+    _all_can_be_written([lab, *(str(value) for key, value in provider.items() if key not in SECRETS)], nodes, links)
     active = [node for node in nodes if not node.passive]
     played = _played(active, roles or {})
     segments = _segments(nodes, links)
