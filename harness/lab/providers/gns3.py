@@ -1,0 +1,235 @@
+"""A GNS3 project as a lab: found, or made from a file or a template; its nodes started; all of it put back afterwards.
+
+What an earlier run was killed over is undone first, by its ledger. One run at a time has a project: the same lock as for devices.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import LabError, typed
+from harness.lab.providers.gns3_client import COPY, PROJECT, Client
+from harness.lab.providers.gns3_server import Server, ServerGone
+from harness.lab.providers.gns3_view import Json, links_of, nodes_of
+from harness.lab.providers.ledger import Ledger, ledger_file
+from harness.lab.providers.lock import Lock
+from harness.lab.providers.provider import STARTED, Console, LabStatus, Link, Node, find_link, find_node
+from harness.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Gns3Spec:
+    """`url` is the server's, without a user. Where there is no project of that name it is made from `file` (.gns3project) or copied
+    from the project `template`; with neither, that is an error. `start`: the nodes to start, None for all."""
+
+    url: str
+    project: str
+    user: str = ""
+    password: Secret | None = None
+    file: Path | None = None
+    template: str | None = None
+    start: tuple[str, ...] | None = None
+    ca_file: str | None = None
+
+
+class Gns3:
+    """`state` is where ledgers are kept, `locks` where locks are (None: the user's, and this machine's)."""
+
+    name = "gns3"
+
+    def __init__(
+        self,
+        spec: Gns3Spec,
+        purpose: str = "",
+        state: Path | None = None,
+        locks: Path | None = None,
+        make_client: Callable[[Server, Ledger], Client] = Client,
+    ) -> None:
+        self.spec = spec
+        server = Server(spec.url, spec.user, spec.password, spec.ca_file)
+        self.lock = Lock([f"gns3 {server.url} {spec.project}"], purpose or f"GNS3 project {spec.project}", locks)
+        self.client = make_client(server, Ledger(ledger_file("gns3", server.url, spec.project, state)))
+        self._notes: tuple[str, ...] = ()
+        self._project = ""
+        self._connected = False
+
+    # --- the provider's interface ---
+
+    def up(self) -> LabStatus:
+        if not self.lock.held:
+            self._notes = self.lock.acquire()
+            self.lock.beat()
+        try:
+            self._connect()
+            self._notes += self._undo_earlier()
+            project = self.client.open_project(self._found())
+            self._project = project["project_id"]
+            for node in self._to_start():
+                self.client.start(self._project, node)
+            return self.status()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def status(self) -> LabStatus:
+        nodes, links = self._look()
+        up = bool(nodes) and all(node.state == STARTED for node in nodes if not node.passive and self._wanted(node.name))
+        return LabStatus(self.name, self.spec.project, up, nodes, tuple(link for link, _ in links), self._notes)
+
+    def console(self, node: str) -> Console:
+        found = find_node(self._look()[0], node)
+        if found.console is None:
+            raise LabError(f"reach {node}", "GNS3 gives it no console", "choose a console type in the node's settings")
+        return found.console
+
+    def link_down(self, link: str) -> None:
+        self.client.suspend(self._project, self._link(link), link, True)
+
+    def link_up(self, link: str) -> None:
+        self.client.suspend(self._project, self._link(link), link, False)
+
+    @contextmanager
+    def capture(self, link: str) -> Iterator[Iterator[bytes]]:
+        with self.client.capture(self._project, self._link(link), link) as pieces:
+            yield pieces
+
+    def down(self) -> None:
+        """LabError where the server is gone, or refuses: what is left, and the command that undoes it later."""
+        try:
+            if self.client.ledger.entries:
+                self._connect()
+                self._undo()
+        finally:
+            self._project = ""
+            self.lock.release()
+
+    # --- beyond it ---
+
+    def attach(self, interface: str, kind: str, node: str, port: str) -> None:
+        """Joins an interface of the server's machine ("tap" or "ethernet") to a node's port: the clients' way in."""
+        self._look()
+        self.client.attach(self._project, interface, kind, (node, port))
+
+    def clean(self) -> tuple[str, ...]:
+        """Undoes what an earlier run left, and nothing else. A sentence for each. LabError while another run has the lock."""
+        self.lock.acquire()
+        try:
+            if self.client.ledger.entries:
+                self._connect()
+            return self._undo_earlier()
+        finally:
+            self.lock.release()
+
+    def describe(self) -> tuple[tuple[Node, ...], tuple[Link, ...]]:
+        """The project's nodes and links. One that is closed is opened for it, and closed again: closed, it tells no ports."""
+        self._connect()
+        project = self.client.project(self.spec.project)
+        if project.get("status") == "opened":
+            nodes, links = self._look()
+            return nodes, tuple(link for link, _ in links)
+        self.lock.acquire()
+        try:
+            self.client.open_project(project)
+            opened = self.client.ledger.entries[-1]
+            try:
+                nodes, links = self._look()
+                return nodes, tuple(link for link, _ in links)
+            finally:
+                self.client.undo(opened)
+        finally:
+            self.lock.release()
+
+    def _connect(self) -> None:
+        if not self._connected:
+            self.client.server.connect()
+            self._connected = True
+
+    def _found(self) -> Json:
+        spec, client = self.spec, self.client
+        if spec.file is None and spec.template is None:
+            return client.project(spec.project)
+        for project in client.projects():
+            if project["name"] == spec.project:
+                return project
+        if spec.file is not None:
+            return client.import_project(spec.file, spec.project)
+        assert spec.template is not None
+        return client.copy_project(spec.template, spec.project)
+
+    def _to_start(self) -> list[Json]:
+        nodes = self.client.nodes(self._project)
+        for name in self.spec.start or ():
+            find_node(nodes_of(nodes, self.client.server.host), name)
+        return [node for node in nodes if self._wanted(node["name"])]
+
+    def _wanted(self, node: str) -> bool:
+        return self.spec.start is None or node in self.spec.start
+
+    def _look(self) -> tuple[tuple[Node, ...], tuple[tuple[Link, str], ...]]:
+        self._connect()
+        if not self._project:
+            self._project = self.client.project(self.spec.project)["project_id"]
+        nodes = self.client.nodes(self._project)
+        return nodes_of(nodes, self.client.server.host), links_of(nodes, self.client.links(self._project))
+
+    def _link(self, name: str) -> str:
+        _, links = self._look()
+        find_link(tuple(link for link, _ in links), name)
+        return next(identity for link, identity in links if link.name == name)
+
+    # --- undoing ---
+
+    def _undo_earlier(self) -> tuple[str, ...]:
+        """Undoes what the ledger says of a run that is over. What nobody knows to be ours is told once, and left."""
+        ledger = self.client.ledger
+        unsure = [entry for entry in ledger.entries if not entry.id]
+        told = [f"an earlier run may have left {entry}: it was killed before it knew; look for it in GNS3" for entry in unsure]
+        for entry in unsure:
+            ledger.undone(entry)
+        told += [f"an earlier run left {entry}: undone" for entry in ledger.entries]
+        self._undo()
+        return tuple(told)
+
+    def _undo(self) -> None:
+        """Newest first, each on its own: one that cannot be undone does not keep the others. What lies in a project of ours goes
+        with it."""
+        ledger = self.client.ledger
+        ours = {entry.id for entry in ledger.entries if entry.what in (PROJECT, COPY) and entry.id}
+        problems: list[str] = []
+        for entry in reversed([entry for entry in ledger.entries if entry.within not in ours]):
+            try:
+                self.client.undo(entry)
+            except ServerGone as gone:
+                problems = [gone.seen]
+                break
+            except LabError as error:
+                problems.append(f"{entry}: {error.seen}")
+                continue
+            for inner in [one for one in ledger.entries if one.within and one.within == entry.id]:
+                ledger.undone(inner)
+        if problems:
+            left = ", ".join(str(entry) for entry in ledger.entries)
+            raise LabError("put the GNS3 project back", f"{'; '.join(problems)}\n  left: {left}", self._command())
+
+    def _give_up(self, error: BaseException) -> None:
+        """Puts back what `up` did until it failed. Where that fails too, the first error goes on, with what is left and how to go
+        about it."""
+        try:
+            self.down()
+        except LabError as second:
+            if not isinstance(error, LabError):
+                error.add_note(str(second))
+                return
+            left = ", ".join(str(entry) for entry in self.client.ledger.entries)
+            seen = f"{error.seen}\n  done by then, and not undone: {left} ({second.seen.splitlines()[0]})"
+            raise LabError(error.step, seen, self._command()) from error
+
+    def _command(self) -> str:
+        """For the person at the terminal: undoes what is left."""
+        user = f" --user {shlex.quote(self.spec.user)}" if self.spec.user else ""
+        server, project = self.client.server.url, shlex.quote(self.spec.project)
+        return f"once the server answers: {typed(f'lab clean gns3 --server {server} --project {project}{user}')}"

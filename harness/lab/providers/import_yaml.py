@@ -1,0 +1,246 @@
+"""A testbed file from what a provider tells of a lab: devices, consoles and links; what it cannot know is marked TO COMPLETE.
+
+The marks are values as well as comments, so that a file that is not finished is refused with the line where something is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.errors import LabError, UsageError
+from harness.lab.providers.provider import Console, End, Link, Node
+
+TO_COMPLETE = "TO COMPLETE"
+ROLES = ("clients", "nat", "gateway", "host")
+"""What the devices of a testbed file are called. A node that plays one keeps its own name as the device's alias."""
+
+SWITCHES = ("ethernet_switch", "ethernet_hub", "bridge", "ovs")
+"""Nodes that join wires and are nothing else: what hangs on one is on one link, named after it."""
+
+SECRETS = ("password",)
+"""Keys of the provider's section that hold %ENV{NAME}, written by an import itself."""
+
+CONSOLE_PROTOCOLS = ("telnet", "ssh")
+_OS_OF_KIND = {"dynamips": "ios", "iou": "ios", "iol": "ios"}
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_NOT_TEXT = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
+_MARKUP = re.compile(r"%\w*\{")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What an import learned of a lab: its name, what stands below `testbed.custom.lab`, and what is in it."""
+
+    lab: str
+    section: Mapping[str, str | int]
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+
+
+_CUSTOM: Mapping[str, tuple[str, ...]] = {
+    "clients": (
+        f"prefix: {TO_COMPLETE}   # the clients' network, as in 10.0.0.0/24: any address of it is a client's",
+        f"first: {TO_COMPLETE}    # client 1; client 2 is the next, and so on",
+        'psk: "%ENV{NATSTORM_PSK}"',
+        'user: "user{number}"      # as the gateway knows them',
+        'password: "%ENV{NATSTORM_PASSWORD}"',
+        "personality: windows7",
+    ),
+    "gateway": (
+        f"variants: [{TO_COMPLETE}]   # the configurations to try, the default first",
+        f"ppp_address: {TO_COMPLETE}",
+        f"ppp_pool: {TO_COMPLETE}     # as in 172.16.1.10-172.16.1.200",
+        "users: 100                 # how many of the clients' users it knows, from number 1 on",
+    ),
+}
+
+
+def yaml_text(
+    lab: str,
+    provider: Mapping[str, str | int],
+    nodes: Sequence[Node],
+    links: Sequence[Link],
+    roles: Mapping[str, str] | None = None,
+) -> str:
+    """The file's text. `lab` is its name; `provider` is what stands below `testbed.custom.lab`, {"provider": "gns3", "url": …};
+    `roles` says which node plays what, {"gateway": "R1"}, beside those that are called by their role.
+
+    Raises UsageError for a role or node that there is not, LabError for a name that a testbed file cannot hold."""
+    _all_can_be_written([lab, *(str(value) for key, value in provider.items() if key not in SECRETS)], nodes, links)
+    active = [node for node in nodes if not node.passive]
+    played = _played(active, roles or {})
+    segments = _segments(nodes, links)
+    lines = [
+        f"# Written by `natstorm lab import {provider['provider']}`. What no provider can know is marked {TO_COMPLETE}:",
+        f"# `grep -n '{TO_COMPLETE}' FILE` lists it, `natstorm check FILE` says what is still missing.",
+        f"# Devices are called {', '.join(ROLES)} by the part they play; delete those that play none.",
+        "",
+        "testbed:",
+        f"  name: {scalar(lab)}",
+        "  custom:",
+        "    lab:",
+        *(f"      {key}: {scalar(value)}" for key, value in provider.items()),
+        "",
+        "devices:",
+    ]
+    names = {node.name: played.get(node.name, node.name) for node in active}
+    for node in active:
+        lines += [*_device(node, names[node.name], segments), ""]
+    for missing in (role for role in ROLES[:3] if role not in names.values()):
+        lines += _missing(missing)
+    lines.append("topology:")
+    for node in active:
+        lines += _interfaces(node.name, names[node.name], segments)
+    if "clients" not in names.values():
+        lines += _missing_interfaces("clients")
+    lines += ["", *_remarks(nodes, segments)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def scalar(value: str | int) -> str:
+    """A value as YAML reads it back: plain where nothing can be mistaken, in double quotes otherwise."""
+    if isinstance(value, int):
+        return str(value)
+    return value if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT else json.dumps(value, ensure_ascii=False)
+
+
+def _all_can_be_written(texts: Iterable[str], nodes: Sequence[Node], links: Sequence[Link]) -> None:
+    """pyATS carries out what %CLI{…} in a testbed file says, and a lab's names are whatever its owner typed."""
+    found = [*texts, *(node.name for node in nodes), *(link.name for link in links)]
+    found += [end.port for link in links for end in link.ends]
+    found += [node.console.host for node in nodes if node.console is not None]
+    for text in found:
+        if _MARKUP.search(text) or not text.isprintable():
+            seen = f"the name {text!r} would not be plain text in a testbed file"
+            raise LabError("write a testbed file", seen, "rename it in the lab: no control characters, no %NAME{…}")
+    names = [node.name for node in nodes]
+    for name in names:
+        if names.count(name) > 1:
+            seen = f"{names.count(name)} nodes are called {name!r}"
+            raise LabError("write a testbed file", seen, "give each its own name in the lab")
+
+
+def _played(active: Sequence[Node], roles: Mapping[str, str]) -> dict[str, str]:
+    """By the node's name, the role it plays."""
+    there = {node.name for node in active}
+    by_role = {name.lower(): name for name in sorted(there, reverse=True) if name.lower() in ROLES}
+    for role, name in roles.items():
+        if role not in ROLES:
+            raise UsageError(f"there is no role {role!r}", cure=f"one of {', '.join(ROLES)}")
+        if name not in there:
+            cure = f"one of {', '.join(sorted(there)) or '(there are none)'}"
+            raise UsageError(f"no node {name!r} to play the {role}", cure=cure)
+        by_role = {other: played for other, played in by_role.items() if played != name or other in roles} | {role: name}
+    if len(set(by_role.values())) < len(by_role):
+        raise UsageError("one node plays two roles", cure="name another node for one of them")
+    return {name: role for role, name in by_role.items()}
+
+
+def _segments(nodes: Sequence[Node], links: Sequence[Link]) -> list[Link]:
+    """The links, with those that meet in a switch made into one that has its name. Switches that are joined are one."""
+    switches = {node.name for node in nodes if node.kind in SWITCHES}
+    first = {name: name for name in switches}
+
+    def root(name: str) -> str:
+        while first[name] != name:
+            name = first[name]
+        return name
+
+    for link in links:
+        joined = sorted({root(end.node) for end in link.ends if end.node in switches})
+        for other in joined[1:]:
+            first[root(other)] = root(joined[0])
+    segments: dict[str, list[End]] = {}
+    up: dict[str, bool] = {}
+    for link in links:
+        met = {root(end.node) for end in link.ends if end.node in switches}
+        name = min(met) if met else link.name
+        segments.setdefault(name, []).extend(end for end in link.ends if end.node not in switches)
+        up[name] = up.get(name, True) and link.up
+    return [Link(name, tuple(ends), up[name]) for name, ends in segments.items() if ends]
+
+
+def _device(node: Node, name: str, segments: Sequence[Link]) -> list[str]:
+    role = name if name in ROLES else None
+    lines = [f"  {scalar(name)}:"]
+    lines.append(f"    type: {role}" if role else f"    type: {TO_COMPLETE}   # {', '.join(ROLES)}, and call the device so")
+    system = _OS_OF_KIND.get(node.kind)
+    lines.append(f"    os: {system}" if system else f"    os: {TO_COMPLETE}     # ios, linux, … ({_comment(node.kind)} in the lab)")
+    if name != node.name or role is None:
+        lines.append(f"    alias: {scalar(node.name)}   # its name in the lab")
+    lines += _connections(node.console)
+    if role in _CUSTOM:
+        lines += ["    custom:", *(f"      {line}" for line in _CUSTOM[str(role)])]
+    if role == "nat":
+        links = ", ".join(link.name for link in segments if any(end.node == node.name for end in link.ends))
+        lines.append(f"    # {TO_COMPLETE}: where each side of it is captured, below `custom` (its links: {links or 'none'})")
+    return lines
+
+
+def _connections(console: Console | None) -> list[str]:
+    if console is not None and console.protocol in CONSOLE_PROTOCOLS:
+        return [
+            "    connections:",
+            "      cli:",
+            f"        protocol: {console.protocol}",
+            f"        ip: {console.host if re.fullmatch(r'[0-9.]+', console.host) else scalar(console.host)}",
+            f"        port: {console.port}",
+            f"    # {TO_COMPLETE}: credentials, where it asks for a login",
+        ]
+    seen = "the lab gives it no console" if console is None else f"its console is {_comment(console.protocol)}, no command line"
+    return ["    connections:", "      cli:", f"        protocol: ssh   # {seen}", f"        ip: {TO_COMPLETE}", "        port: 22"]
+
+
+def _missing(role: str) -> list[str]:
+    """Clients are the harness's own, and stand in the file as a device; another device has to be found among the nodes."""
+    if role != "clients":
+        return [f"  # {TO_COMPLETE}: no node is called {role!r}: call the one so that is it (alias: keeps its name)", ""]
+    return [
+        "  clients:   # the harness's own, on this machine",
+        "    type: clients",
+        "    os: linux",
+        "    connections: {}",
+        "    custom:",
+        *(f"      {line}" for line in _CUSTOM["clients"]),
+        "",
+    ]
+
+
+def _interfaces(node: str, name: str, segments: Sequence[Link]) -> list[str]:
+    rows = [(end.port, link.name) for link in segments for end in link.ends if end.node == node]
+    if not rows:
+        return [f"  {scalar(name)}:", f"    interfaces: {{}}   # {TO_COMPLETE}: no link ends there"]
+    lines = [f"  {scalar(name)}:", "    interfaces:"]
+    for port, link in rows:
+        ipv4 = f"        ipv4: {TO_COMPLETE}   # with prefix length, as in 192.0.2.1/30"
+        lines += [f"      {scalar(port)}:", "        type: ethernet", f"        link: {scalar(link)}", ipv4]
+    return lines
+
+
+def _missing_interfaces(role: str) -> list[str]:
+    return [
+        f"  {role}:",
+        "    interfaces:",
+        "      eth1:   # this machine's interface towards the lab, as `ip -br link` names it",
+        "        type: ethernet",
+        f"        link: {TO_COMPLETE}   # the link on the inside of the NAT",
+        f"        ipv4: {TO_COMPLETE}   # with prefix length, as in 192.0.2.2/30",
+    ]
+
+
+def _remarks(nodes: Sequence[Node], segments: Sequence[Link]) -> list[str]:
+    """What of the lab is no device of a testbed, for the reader."""
+    lines = []
+    for node in nodes:
+        if node.passive and node.kind not in SWITCHES:
+            on = [f"{link.name} (port {end.port})" for link in segments for end in link.ends if end.node == node.name]
+            lines.append(f"# No device: {_comment(node.name)}, {_comment(node.kind)}, on {_comment(', '.join(on)) or 'no link'}")
+    lines += [f"# Link {_comment(link.name)} is down in the lab." for link in segments if not link.up]
+    return lines
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,112 @@
+"""The testbed file that an import writes: what any YAML reader gets from it, and what is left to a person."""
+
+import pytest
+import yaml
+
+from harness.errors import LabError, UsageError
+from harness.lab.providers.import_yaml import TO_COMPLETE, scalar, yaml_text
+from harness.lab.providers.provider import Console, End, Link, Node
+
+SECTION = {"provider": "gns3", "url": "http://lab.example:3080", "project": "Bench 7"}
+NODES = (
+    Node("R1", "dynamips", "started", Console("192.0.2.50", 5000, "telnet")),
+    Node("nat", "qemu", "stopped", Console("192.0.2.50", 5901, "vnc")),
+    Node("sw", "ethernet_switch", passive=True),
+    Node("sw2", "ethernet_switch", passive=True),
+    Node("tap cloud", "cloud", passive=True),
+)
+LINKS = (
+    Link("a", (End("R1", "FastEthernet0/0"), End("sw", "Ethernet0"))),
+    Link("b", (End("sw2", "Ethernet1"), End("nat", "eth1"))),
+    Link("c", (End("sw2", "Ethernet0"), End("sw", "Ethernet7"))),
+    Link("inside", (End("nat", "eth0"), End("tap cloud", "tap0")), up=False),
+)
+
+
+def read(**changes):
+    arguments = {"lab": "bench", "provider": SECTION, "nodes": NODES, "links": LINKS, "roles": {"gateway": "R1"}} | changes
+    text = yaml_text(**arguments)
+    return text, yaml.safe_load(text)
+
+
+def test_devices_have_their_consoles_and_roles():
+    _, found = read()
+    assert found["testbed"] == {"name": "bench", "custom": {"lab": SECTION}}
+    gateway = found["devices"]["gateway"]
+    assert gateway["connections"] == {"cli": {"protocol": "telnet", "ip": "192.0.2.50", "port": 5000}}
+    assert (gateway["type"], gateway["os"], gateway["alias"]) == ("gateway", "ios", "R1")
+    assert set(found["devices"]) == {"gateway", "nat", "clients"}
+
+
+def test_what_hangs_on_joined_switches_is_on_one_link():
+    _, found = read()
+    of_gateway = found["topology"]["gateway"]["interfaces"]["FastEthernet0/0"]["link"]
+    sides = {name: row["link"] for name, row in found["topology"]["nat"]["interfaces"].items()}
+    assert of_gateway == sides["eth1"] == "sw"
+    assert sides["eth0"] == "inside"
+
+
+def test_what_cannot_be_known_is_marked_both_as_value_and_comment():
+    text, found = read()
+    assert found["topology"]["nat"]["interfaces"]["eth0"]["ipv4"] == TO_COMPLETE
+    assert found["devices"]["nat"]["connections"]["cli"]["ip"] == TO_COMPLETE
+    assert "its console is vnc, no command line" in text
+    assert found["devices"]["gateway"]["custom"]["variants"] == [TO_COMPLETE]
+    assert "where each side of it is captured, below `custom` (its links: sw, inside)" in text
+    assert "# No device: tap cloud, cloud, on inside (port tap0)" in text
+    assert "# Link inside is down in the lab." in text
+
+
+def test_a_node_without_a_role_waits_for_one():
+    text, found = read(roles={})
+    assert found["devices"]["R1"]["type"] == TO_COMPLETE
+    assert "no node is called 'gateway'" in text
+
+
+def test_secrets_are_left_to_the_environment():
+    _, found = read()
+    custom = found["devices"]["clients"]["custom"]
+    assert (custom["psk"], custom["password"]) == ("%ENV{NATSTORM_PSK}", "%ENV{NATSTORM_PASSWORD}")
+
+
+@pytest.mark.parametrize("name", ["%CLI{touch /tmp/x}", "%ENV{HOME}", "R1\ndevices:", "R\x7f"])
+def test_a_name_that_pyats_would_carry_out_is_refused(name):
+    for changes in (
+        {"nodes": (Node(name, "qemu"),), "links": (), "roles": {}},
+        {"links": (Link("x", (End("R1", name), End("nat", "eth0"))),)},
+        {"provider": {**SECTION, "project": name}},
+    ):
+        with pytest.raises(LabError, match="rename it in the lab"):
+            read(**changes)
+
+
+def test_two_nodes_of_one_name_are_refused():
+    with pytest.raises(LabError, match="2 nodes are called 'R1'"):
+        read(nodes=(*NODES, Node("R1", "qemu")))
+
+
+@pytest.mark.parametrize(
+    ("roles", "problem"),
+    [
+        ({"router": "R1"}, "no role 'router'"),
+        ({"gateway": "R9"}, "no node 'R9'"),
+        ({"gateway": "R1", "host": "R1"}, "plays two roles"),
+    ],
+)
+def test_roles_must_make_sense(roles, problem):
+    with pytest.raises(UsageError, match=problem):
+        read(roles=roles)
+
+
+def test_a_role_that_is_given_beats_a_name():
+    _, found = read(roles={"gateway": "nat", "nat": "R1"})
+    assert found["devices"]["gateway"]["alias"] == "nat"
+    assert found["devices"]["nat"]["alias"] == "R1"
+
+
+AWKWARD = ["yes", "No", "12", "1e3", "a: b", "# x", "é", "", "-", "~", "'", '"', "0x1f", "a\\b", "<<", "Gi0/0", "null"]
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+def test_scalars_come_back_as_they_went(value):
+    assert yaml.safe_load(f"key: {scalar(value)}\n{scalar(value)}: 1") == {"key": value, value: 1}
