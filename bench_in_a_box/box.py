@@ -82,9 +82,8 @@ class Box:
         for name in ("management", "wan", "office"):
             self._yard.ip("link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
             self._yard.ip("link", "set", name, "up")
-        tools.run(
-            ["ip", "link", "add", "mgmt0", "type", "veth", "peer", "name", "to-host", "netns", self._yard.name], step="wire the host"
-        )
+        pair = ["mgmt0", "type", "veth", "peer", "name", "to-host", "netns", self._yard.name]
+        tools.run(["ip", "link", "add", *pair], step="wire the host")
         self._yard.ip("link", "set", "to-host", "master", "management", "up")
         for words in (("link", "set", "mgmt0", "up"), ("address", "add", f"{HOST_ADDRESS}/24", "dev", "mgmt0")):
             tools.run(["ip", *words], step="wire the host")

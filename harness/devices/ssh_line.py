@@ -1,4 +1,4 @@
-"""A program at the other end of an SSH channel that one talks with, line by line: its input and output as one socket of this machine.
+"""A program at the other end of an SSH channel that one talks with, line by line: its input and output as one socket here.
 
 The program ends when it reads the end of its input, which it does when the connection is gone.
 """

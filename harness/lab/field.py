@@ -1,7 +1,7 @@
 """A lab of devices that are there already: reached over SSH, configured, and left as they were found.
 
-`up` takes the lock on the devices, logs in everywhere, has the NAT translate and lends the clients their interface; every change is in
-the restore journal before it is made. `down` undoes all of it in reverse; what a killed run left behind is `natstorm restore`'s.
+`up` takes the lock on the devices, logs in everywhere, has the NAT translate and lends the clients their interface; every change is
+in the restore journal before it is made. `down` undoes all of it in reverse; what a killed run left behind is `natstorm restore`'s.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PURPOSE = "natstorm qualify"
 
 
 class FieldLab:
-    """`tell` hears the name of every step as it begins; `purpose` is what the lock on the devices tells whoever finds them taken."""
+    """`tell` hears the name of every step as it begins; `purpose` is what the lock tells whoever finds the devices taken."""
 
     def __init__(self, testbed: Testbed, tell: Callable[[str], None], purpose: str = PURPOSE) -> None:
         self.testbed = testbed
@@ -58,8 +58,8 @@ class FieldLab:
         return self._gateway
 
     async def up(self) -> None:
-        """Everything but the gateway's configuration, which is a scenario's. Raises LabError, DeviceError or UsageError, with all put
-        back that was changed."""
+        """Everything but the gateway's configuration, which is a scenario's. Raises LabError, DeviceError or UsageError, with all
+        put back that was changed."""
         judge_allowance(self.testbed)
         try:
             async with self._step("look at the clients' interface"):
@@ -123,9 +123,8 @@ class FieldLab:
         spec = self.testbed.nat
         assert spec.connection is not None
         device = await self.reach(spec.connection)
-        nat = LinuxNat(
-            device.execute, spec, self.testbed.clients.prefix, name=spec.connection.device, journal=journal, connection=spec.connection
-        )
+        known = {"name": spec.connection.device, "journal": journal, "connection": spec.connection}
+        nat = LinuxNat(device.execute, spec, self.testbed.clients.prefix, **known)
         self._held.push_async_callback(nat.restore)
         async with self._step("have the NAT translate"):
             await nat.start()
@@ -171,9 +170,8 @@ def judge_allowance(testbed: Testbed) -> None:
     """UsageError, before the first packet, where clients would send to an address that the testbed does not allow."""
     allowance = testbed.allowance
     if allowance is None:
-        raise UsageError(
-            "it names devices and says nowhere what may be sent to them", file=testbed.file, cure="add testbed.custom.allow.networks"
-        )
+        problem = "it names devices and says nowhere what may be sent to them"
+        raise UsageError(problem, file=testbed.file, cure="add testbed.custom.allow.networks")
     wanted = (testbed.gateway.address, testbed.nat.inside.host, testbed.nat.outside.host, testbed.gateway.ppp_address)
     for address in allowance.outside(wanted):
         raise UsageError(

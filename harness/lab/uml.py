@@ -56,8 +56,8 @@ class Attachment(Protocol):
 class GuestPlan:
     """One guest. `scratch` is a directory of its own on the enclosure's tmpfs; `packages` the unpacked Debian packages.
 
-    `addresses` are with prefix length; `routes` as `ip route add` takes them; `memory` in MiB. `beside` are further interfaces, vec1
-    and so on, in the same namespace: where each goes, and its addresses.
+    `addresses` are with prefix length; `routes` as `ip route add` takes them; `memory` in MiB. `beside` are further interfaces,
+    vec1 and so on, in the same namespace: where each goes, and its addresses.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The bench of devices that are there already: a NAT and a gateway reached over SSH, the clients on one interface of this machine."""
+"""The bench of devices that are there already: NAT and gateway reached over SSH, the clients on one interface of this machine."""
 
 from __future__ import annotations
 

@@ -57,23 +57,23 @@ URL = Value(values.url, {"type": "string", "pattern": "^https?://[^@]+$"})
 LOGIN = Section({
     "username": Field(TEXT, "Who logs in."),
     "password": Field(SECRET, "With what; left out where a key or the user's agent does it."),
-})  # fmt: skip
-ENABLE = Section({"password": Field(SECRET, "What the device asks for after `enable`.", required=True)})
+}, name="login")  # fmt: skip
+ENABLE = Section({"password": Field(SECRET, "What the device asks for after `enable`.", required=True)}, name="enable")
 SERVER_LOGIN = Section({
     "username": Field(TEXT, "Who logs in at the server.", required=True),
     "password": Field(SECRET, "With what.", required=True),
-})  # fmt: skip
+}, name="server_login")  # fmt: skip
 CREDENTIALS = Section({
     "default": Field(LOGIN, "Who logs in, for all that does not name somebody else."),
     "enable": Field(ENABLE, "The enable password of a router."),
-})  # fmt: skip
+}, name="credentials")  # fmt: skip
 CLI = Section({
     "protocol": Field(one_of(PROTOCOLS), "How the command line is reached.", required=True),
     "ip": Field(MACHINE, "The address at which it is reached: of the device, or of a console server.", required=True),
     "port": Field(PORT, "The TCP port (22 for ssh, 23 for telnet)."),
     "proxy": Field(TEXT, "The device of `type: jump` through which it is reached."),
     "credentials": Field(CREDENTIALS, "Who logs in over this connection."),
-})  # fmt: skip
+}, name="cli")  # fmt: skip
 REACHED_BY = "How it is reached, where it is there already; `{}` for a device that the harness starts."
 
 KEY_FILE = Field(TEXT, "A file with the private key to log in with; a relative name counts from the testbed file.")
@@ -81,7 +81,7 @@ CAPTURE = Section({
     "source": Field(one_of(CAPTURE_KINDS), "tcpdump on a device, a network card of this machine, or a GNS3 link.", required=True),
     "device": Field(TEXT, "The device that captures, or at which the GNS3 link ends (the NAT)."),
     "interface": Field(PORT_NAME, "The interface there (the NAT's own on that side)."),
-})  # fmt: skip
+}, name="capture")  # fmt: skip
 CAPTURES = Section({
     "inside": Field(CAPTURE, "The side of the clients.", required=True),
     "outside": Field(CAPTURE, "The side of the gateway.", required=True),
@@ -193,8 +193,10 @@ INTERFACE = Section({
     "link": Field(TEXT, "The wire it is on; what is on one wire names the same link.", required=True),
     "ipv4": Field(ADDRESS_ON_LINK, "Its address, with prefix length.", required=True),
     "alias": Field(TEXT, "Another name, for other readers of the file."),
-})  # fmt: skip
-INTERFACES = Section({"interfaces": Field(MapOf(INTERFACE), "By the names that they have on the device.", required=True)})
+}, name="interface")  # fmt: skip
+INTERFACES = Section(
+    {"interfaces": Field(MapOf(INTERFACE), "By the names that they have on the device.", required=True)}, name="attached"
+)
 
 FILE = Section({
     "testbed": Field(TESTBED, "About the lab as a whole."),

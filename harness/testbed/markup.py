@@ -20,13 +20,14 @@ from harness.testbed.mistakes import Mistakes
 _OPENING = re.compile(r"%([A-Za-z_]*)\{")
 _ENV = re.compile(r"%ENV\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WHOLE = re.compile(r"%(ASK|ENC)\{([^{}]*)\}")
 _OLD = re.compile(r"(ASK|ENC)\(.*\)")
 _PREFIX = re.compile(r"(.*?)\s*,\s*prefix\s*=\s*(\w+)\s*")
 
 ENVIRONMENT_PATTERN = r"%ENV\{[A-Za-z_][A-Za-z0-9_]*\}"
 """For the editors' schema: a value of which a part comes from the environment."""
-SECRET_PATTERN = r"^%(ASK|ENC)\{[^{}]*\}$"
+SECRET_PATTERN = r"^%(ASK|ENC)\{([^{}]*)\}$"
+"""For the schema and for us: a value that does not stand in the file."""
+_WHOLE = re.compile(SECRET_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,9 @@ _ANSWERS: dict[tuple[str, str], str] = {}
 def _ask(wanted: Asked) -> str:
     problem = f"the secret {wanted.prompt!r} cannot be asked for: "
     cure = "start it at a terminal, or write %ENV{NAME} there and the secret into that variable"
-    try:
-        # getpass would read from stdin, with echo, where there is no terminal
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError as error:
-        raise UsageError(problem + "there is no terminal", file=wanted.file, line=wanted.line, cure=cure) from error
+    # without a terminal getpass would read from stdin, with echo
+    if not _has_terminal():
+        raise UsageError(problem + "there is no terminal", file=wanted.file, line=wanted.line, cure=cure)
     try:
         typed = getpass.getpass(f"{wanted.prompt} ({wanted.file}): ")
     except EOFError as error:
@@ -125,6 +124,14 @@ def _ask(wanted: Asked) -> str:
     if not typed:
         raise UsageError(problem + "nothing was typed", file=wanted.file, line=wanted.line, cure="start again, and type it")
     return typed
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def settled(secret: Secret) -> Secret:

@@ -45,10 +45,11 @@ class Others:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping with these keys, and no others but `others`."""
+    """A mapping with these keys, and no others but `others`. One that stands in several places has a `name` in the schema."""
 
     fields: Mapping[str, Field]
     others: Others | None = None
+    name: str = ""
 
     @property
     def required(self) -> tuple[str, ...]:

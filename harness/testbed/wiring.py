@@ -53,7 +53,7 @@ class _Wirer:
             ports["gateway"] = self._ports("gateway", 2 if behind else 1)
         if behind:
             ports[END_HOST] = self._ports(END_HOST, 1)
-        self._addresses_differ([(device, port) for device, found in ports.items() for port in found or ()])
+        differ = self._addresses_differ([(device, port) for device, found in ports.items() for port in found or ()])
         clients, gateway = self._only(ports["clients"]), self._only(ports.get("gateway"))
         end_host = lan = None
         if behind:
@@ -71,14 +71,14 @@ class _Wirer:
         if clients is None or inside is None or outside is None or gateway is None or (behind and lan is None):
             return None
         wiring = Wiring(clients, inside, outside, gateway, lan, end_host)
-        return wiring if self._links_differ(wiring) else None
+        return wiring if differ and self._links_differ(wiring) else None
 
     def _host_fits(self) -> bool | None:
         """Whether an end host is behind the gateway. None where one is missing, too many, or nowhere attached."""
         reading, needed = self.reading, WITH_HOST.get(self.system or "")
         wired = reading.has("topology", END_HOST)
-        if reading.unknown("devices"):
-            return None
+        if not reading.keys("devices"):
+            return None  # which is a mistake by now
         if wired and not self.host:
             cure = f"describe it below `devices:`, or remove {END_HOST!r} here"
             reading.wrong(f"{END_HOST!r} is not known in topology", ("topology", END_HOST), cure)
@@ -147,12 +147,15 @@ class _Wirer:
             return None
         return there
 
-    def _addresses_differ(self, ports: list[tuple[str, Interface]]) -> None:
+    def _addresses_differ(self, ports: list[tuple[str, Interface]]) -> bool:
         """No two interfaces have one address; of two on one link `_joined` tells it."""
+        fit = True
         for (device, one), (other, two) in combinations(ports, 2):
             if one.host == two.host and one.link != two.link:
                 problem = f"{two.host} is the address of {two.name} of {other} and of {one.name} of {device}"
                 self.reading.wrong(problem, ("topology", other, "interfaces", two.name, "ipv4"), "an address of its own for each")
+                fit = False
+        return fit
 
     def _links_differ(self, wiring: Wiring) -> bool:
         """No two links have addresses in common: which of them a packet takes would be chance."""
