@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -92,11 +92,10 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.option.collectonly or config.option.help or config.option.markers or config.option.showfixtures:
             return
         if config.option.time != VIRTUAL:
-            from harness.lab import enclosure, packages
+            from harness.lab import enclosure, place
 
-            if not enclosure.inside():
-                packages.require(guest=session.testbed.gateway.in_guest or config.option.guests)
-            enclosure.ensure_for_pytest(config)
+            enclose = partial(enclosure.ensure_for_pytest, config)
+            place.settle(session.testbed, guests=config.option.guests, enclose=enclose)
         session.begin()
     except NatstormError as error:
         refuse(error)
@@ -150,7 +149,7 @@ class Session:
             testbeds=[self.testbed.name],
             environment={"fault": self.config.option.fault} if self.config.option.fault else {},
             allure_html=not self.config.option.no_html,
-            secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))],
+            secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1)), *self.testbed.access_secrets],
         )
 
     def casts(self, scenarios: Sequence[str], on: Sequence[str] | None, *, in_any_time: bool = False) -> list[Cast]:
@@ -170,15 +169,16 @@ class Session:
         from harness.scenario.scripts import script
 
         option, system, chosen = self.config.option, self.testbed.gateway.os, script(scenario)
-        if chosen.guest and (wanted == VIRTUAL or not (option.guests or self.testbed.gateway.in_guest)):
+        guests = option.guests or self.testbed.gateway.in_guest
+        if chosen.guest and (wanted == VIRTUAL or self.testbed.field or not guests):
             return
         showings = [one for one in QUALIFIED[system].get(variant, ()) if one.scenario == scenario]
         if not showings and (option.all_variants or option.variant):
             showings = [Showing(scenario)]
         for one in showings:
-            time = wanted or one.time or chosen.time
-            if time == VIRTUAL and system == "linux":
-                continue  # a real gateway has a clock of its own
+            time = wanted or (chosen.time if self.testbed.own_clock else one.time or chosen.time)
+            if time == VIRTUAL and self.testbed.own_clock:
+                continue  # what virtual time has to show is no device of this testbed
             if chosen.time == VIRTUAL and time != VIRTUAL:
                 continue  # hours of the wall's time
             clients = one.clients or chosen.number_of(option.clients)
@@ -211,7 +211,7 @@ class Session:
 
     def _check_time(self) -> None:
         option = self.config.option
-        if option.time == VIRTUAL and self.testbed.gateway.in_guest:
+        if option.time == VIRTUAL and self.testbed.own_clock:
             cure = "testbeds/virtual.yaml has one that lives in virtual time"
             raise UsageError(f"the gateway of {self.testbed.file} is a machine with a clock of its own", cure=cure)
         if option.fault:

@@ -43,14 +43,12 @@ def add_commands(commands: Any) -> None:
 
 
 def qualify(arguments: argparse.Namespace) -> int:
-    from harness.lab import enclosure, packages
+    from harness.lab import place
     from harness.testbed import check
 
     words = pytest_words(arguments)
     if arguments.time != "virtual":
-        if not enclosure.inside():
-            packages.require(guest=arguments.guests or check(arguments.testbed or DEFAULT_TESTBED).gateway.in_guest)
-        enclosure.ensure()
+        place.settle(check(arguments.testbed or DEFAULT_TESTBED), guests=arguments.guests)
     import pytest
 
     from harness.report.outlet import Outlet, drain

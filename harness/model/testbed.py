@@ -135,8 +135,8 @@ class GatewaySpec:
 
     @property
     def in_guest(self) -> bool:
-        """Whether it is a machine of its own, which has to be there for it."""
-        return self.os == "linux"
+        """Whether the harness starts a machine for it."""
+        return self.os == "linux" and self.connection is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,11 @@ class Testbed:
     def field(self) -> bool:
         """Whether it has devices that the harness did not start: then it keeps the machine's own network."""
         return self.nat.connection is not None or self.gateway.connection is not None
+
+    @property
+    def own_clock(self) -> bool:
+        """Whether its gateway lives in the time of the wall alone."""
+        return self.field or self.gateway.in_guest
 
     @property
     def connections(self) -> tuple[Connection, ...]:

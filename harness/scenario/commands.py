@@ -60,15 +60,13 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from harness.lab import enclosure, packages
+    from harness.lab import place
     from harness.testbed import check
 
     testbed = check(arguments.testbed)
     shape = checked(arguments, testbed)
     if arguments.time == WALL:
-        if not enclosure.inside():
-            packages.require(guest=testbed.gateway.in_guest)
-        enclosure.ensure()
+        place.settle(testbed)
     told = Storming(arguments, shape, testbed).play()
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -87,7 +85,7 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
     if arguments.variant is not None and arguments.variant not in testbed.gateway.variants:
         cure = f"one of {', '.join(testbed.gateway.variants)}"
         raise UsageError(f"there is no gateway variant {arguments.variant!r}", file=file, cure=cure)
-    if arguments.time == VIRTUAL and testbed.gateway.in_guest:
+    if arguments.time == VIRTUAL and testbed.own_clock:
         cure = f"--testbed {DEFAULT_TESTBED.name}, which has one that lives in virtual time"
         raise UsageError("the gateway is a machine with a clock of its own", file=file, cure=cure)
     if not 0 <= arguments.hold <= 86_400:

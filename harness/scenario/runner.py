@@ -15,6 +15,7 @@ from harness.model.testbed import Testbed
 from harness.probes.dissect import Dissector
 from harness.scenario import breaking
 from harness.scenario.bench import Bench, Gathered
+from harness.scenario.field_bench import FieldBench
 from harness.scenario.gather import gather
 from harness.scenario.lab_bench import LabBench
 from harness.scenario.play import Play
@@ -98,6 +99,8 @@ class Runner:
         if time not in self._benches:
             if time == "virtual":
                 self._benches[time] = SimulatedBench(self.testbed, self._bus, self._seed, self._makers)
+            elif self.testbed.field:
+                self._benches[time] = FieldBench(self.testbed, self._bus, self._loop)
             else:
                 self._benches[time] = LabBench(self.testbed, self._scratch, self._bus, self._loop)
         return self._benches[time]
