@@ -114,7 +114,7 @@ class Box:
             node.ip("address", "add", port.address, "dev", port.name)
 
     async def _servers(self) -> None:
-        user = new_key(self._folder / "user-key")
+        user = new_key(self._folder / "id")
         program = Path(sys.prefix, "bin")
         for device, address in MANAGEMENT.items():
             if self._linux and device == "gateway":

@@ -143,13 +143,14 @@ class Session:
         from harness.report.pytest_sink import install
 
         clients = self.testbed.clients
+        passwords = (clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))
         self.sink = install(
             self.config,
             root=self.config.option.reports,
             testbeds=[self.testbed.name],
             environment={"fault": self.config.option.fault} if self.config.option.fault else {},
             allure_html=not self.config.option.no_html,
-            secrets=[clients.psk, *(clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1)), *self.testbed.access_secrets],
+            secrets=[clients.psk, *passwords, *self.testbed.access_secrets],
         )
 
     def casts(self, scenarios: Sequence[str], on: Sequence[str] | None, *, in_any_time: bool = False) -> list[Cast]:

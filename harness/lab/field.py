@@ -123,8 +123,10 @@ class FieldLab:
         spec = self.testbed.nat
         assert spec.connection is not None
         device = await self.reach(spec.connection)
-        known = {"name": spec.connection.device, "journal": journal, "connection": spec.connection}
-        nat = LinuxNat(device.execute, spec, self.testbed.clients.prefix, **known)
+        there = spec.connection
+        nat = LinuxNat(
+            device.execute, spec, self.testbed.clients.prefix, name=there.device, journal=journal, connection=there
+        )
         self._held.push_async_callback(nat.restore)
         async with self._step("have the NAT translate"):
             await nat.start()

@@ -197,7 +197,11 @@ class Remote:
     async def fetch(self, name: str, target: Path) -> None:
         there = shlex.quote(f"{self.place}/{name}")
         with target.open("wb") as file:
-            stream = await self._device.stream(f"cat {there}", file.write)
+
+            def keep(piece: bytes) -> None:
+                file.write(piece)
+
+            stream = await self._device.stream(f"cat {there}", keep)
             if await stream.wait() != 0:
                 raise CaptureError(f"{name} on {self.name} could not be read: {stream.said}")
 

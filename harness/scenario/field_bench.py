@@ -122,6 +122,7 @@ class Pulled:
         self._loop = loop
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
         self._stream: SshStream | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     @classmethod
     async def begin(cls, device: SshConnection, command: str) -> Pulled:

@@ -67,12 +67,23 @@ def find() -> tuple[str, dict[str, str]]:
 
 
 class Sshd:
-    """`with Sshd(directory) as server`: `server.connection(…)` is how to reach it. It listens in the namespace named `netns`."""
+    """`with Sshd(directory) as server`: `server.connection(…)` is how to reach it. `port` 0: one that is free. It listens in the
+    namespace named `netns`. `user_key` is the public key of who may log in ("": one is made, `key_file`)."""
 
-    def __init__(self, directory: Path, address: str = "127.0.0.1", *, options: str = "", netns: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        address: str = "127.0.0.1",
+        *,
+        port: int = 0,
+        options: str = "",
+        netns: str | None = None,
+        user_key: str = "",
+    ) -> None:
         self.directory = directory
         self.address = address
-        self.port = 0
+        self.port = port
+        self._user_key = user_key
         self.key_file = directory / "user-key"
         self.known_hosts = directory / "known_hosts"
         self._options = options
@@ -81,7 +92,7 @@ class Sshd:
 
     def __enter__(self) -> Sshd:
         self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "authorized_keys").write_text(new_key(self.key_file) + "\n")
+        (self.directory / "authorized_keys").write_text((self._user_key or new_key(self.key_file)) + "\n")
         self.host_key = new_key(self.directory / "host-key")
         self.start()
         return self
