@@ -138,14 +138,29 @@ def no_keepalive(reading: Reading) -> Iterator[Proof]:
 
 def refused(reading: Reading) -> Iterator[tuple[str, Observation, tuple[Observation, ...]]]:
     """(client, its MM5 or CHAP Response, what the gateway refused it by) for authentication that was refused or left unanswered."""
+    spoken = reading.once(_authentication)
     for client in reading.clients:
-        for ask, yes, no in (("MM5", "MM6", ("refusal",)), ("CHAP Response", "CHAP Success", ("CHAP Failure",))):
-            own = [o for o in reading.frames(Side.OUTSIDE) if reading.flow_owner(o) == client]
+        for ask, yes, no in _AUTHENTICATION:
+            own = spoken.get(client, ())
             asked = [o for o in own if ask in name_of(o) and reading.direction(o) == "up"]
             if not asked or any(yes in name_of(o) for o in own):
                 continue
             said = tuple(o for o in own if reading.direction(o) == "down" and o.t > asked[0].t and set(name_of(o)) & set(no))
             yield client, asked[0], said
+
+
+_AUTHENTICATION = (("MM5", "MM6", ("refusal",)), ("CHAP Response", "CHAP Success", ("CHAP Failure",)))
+"""The question by which one proves oneself, the answer, and the refusals."""
+
+
+def _authentication(reading: Reading) -> dict[str | None, tuple[Observation, ...]]:
+    """The frames outside that speak of authentication, by the client they belong to."""
+    words = {word for ask, yes, no in _AUTHENTICATION for word in (ask, yes, *no)}
+    found: dict[str | None, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        if words & set(name_of(o)):
+            found.setdefault(reading.flow_owner(o), []).append(o)
+    return {client: tuple(frames) for client, frames in found.items()}
 
 
 def speaker(reading: Reading, o: Observation) -> str | None:
