@@ -77,7 +77,15 @@ class Runner:
         """
         chosen = script(scenario) if isinstance(scenario, str) else scenario
         plans, bench, gathered = self._play(chosen, variant, folder, clients, time)
-        return self._loop.run(self._dissect(gathered, bench, chosen, variant, plans, folder, clear_expected))
+        found: list[Evidence] = []
+
+        async def dissect() -> None:
+            # Not as the task's result: when asyncio.Runner takes its signal handler back, Python prints that task to itself, and a
+            # second of every scenario went into the text of its evidence.
+            found.append(await self._dissect(gathered, bench, chosen, variant, plans, folder, clear_expected))
+
+        self._loop.run(dissect())
+        return found[0]
 
     def rehearse(
         self, chosen: Script, variant: str, *, folder: Path, clients: int | None = None, time: str | None = None
