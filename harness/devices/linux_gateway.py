@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from harness.devices import linux_config, linux_view, vici_text
+from harness.devices import linux_config, linux_state, linux_view, vici_text
+from harness.devices.execute import CommandResult, Execute
+from harness.devices.journal import Journal, Undo
 from harness.devices.linux_config import GatewaySettings
 from harness.errors import DeviceError
 from harness.model import GatewaySession, GatewayView
+from harness.model.reach import Connection
 
+__all__ = ["CommandResult", "Execute", "LinuxGateway", "files_script"]
 
-class CommandResult(Protocol):
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def output(self) -> str: ...
-
-
-Execute = Callable[[str, float], Awaitable[CommandResult]]
 
 LOGS = {
     "charon": "/var/log/charon.log",
@@ -59,13 +54,30 @@ gone() { ! pidof "$1" >/dev/null; }
 kill $(pidof xl2tpd) 2>/dev/null; until_true 5 gone xl2tpd || { echo "xl2tpd does not end"; exit 1; }
 kill $(pidof charon) 2>/dev/null; until_true 10 gone charon || { echo "charon does not end"; exit 1; }
 """
+# On a device that is somebody's: by systemd where it keeps them, or it would start them again.
+TAKE_OVER = """
+for daemon in DAEMONS; do
+    pid=$(pidof -s $daemon) || continue
+    unit=$(grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup) && { systemctl stop "$unit" || exit 1; } || kill $(pidof $daemon)
+    gone() { ! pidof $daemon >/dev/null; }
+    until_true 10 gone || { echo "$daemon, which ran there, does not end"; exit 1; }
+done
+"""
+DAEMONS = ("xl2tpd", "charon", "charon-systemd")
+# What `demux-setup` makes anew.
+UNDO_DEMUX = (
+    "ip link del demux0 2>/dev/null; ip link del l2tp0 2>/dev/null",
+    "ip rule del pref 11 fwmark 0x20000/0x20000 lookup 100 2>/dev/null",
+)
+UNDO_SAS = ("kill -KILL $(pidof pppd) 2>/dev/null; ip xfrm state flush; ip xfrm policy flush",)
 KILL = "kill -KILL $(pidof charon xl2tpd pppd) 2>/dev/null; ip xfrm state flush; ip xfrm policy flush\n"
 
 
 class LinuxGateway:
     """The role Gateway. `execute(command, timeout)` runs bash on the device; `clock` gives seconds since the epoch for views.
 
-    Every method raises DeviceError with what the device said when it does not do as asked.
+    With a `journal` the device is somebody's: what is changed there is written down before (`connection` says where that is), and
+    `restore` puts it back. Every method raises DeviceError with what the device said when it does not do as asked.
     """
 
     def __init__(
@@ -75,18 +87,43 @@ class LinuxGateway:
         *,
         name: str = "gateway",
         clock: Callable[[], float] = time.time,
+        journal: Journal | None = None,
+        connection: Connection | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
         self.start_seconds = 0.0
         self._execute = execute
         self._clock = clock
+        self._care = linux_state.Care(execute, name, self._changed, journal, connection)
+
+    # --- what it was before ---
+
+    async def save(self) -> Undo:
+        """What would put it back to what it is now: files, daemons, packet rules, a setting. Changes nothing."""
+        return await self._care.save()
+
+    async def restore(self) -> None:
+        """As it was before `start`; nothing where it was not changed, or where no journal is kept."""
+        await self._care.restore()
+
+    def _changed(self) -> linux_state.Wanted:
+        demux = linux_config.variant(self.settings.variant).ipsec == "demux"
+        return linux_state.Wanted(
+            files=tuple(linux_config.render(self.settings)),
+            settings=("net/ipv4/conf/all/send_redirects",) if demux else (),
+            packet_rules=True,
+            daemons=DAEMONS,
+            extra=(*UNDO_SAS, *(UNDO_DEMUX if demux else ())),
+        )
 
     # --- life ---
 
     async def start(self) -> None:
         """Write the configuration, set the packet rules, start the daemons; return when both take requests."""
         began = time.monotonic()
+        if await self._care.before_changes():
+            await self._run("take over", WAIT_FUNCTION + TAKE_OVER.replace("DAEMONS", " ".join(DAEMONS)))
         setup = "/etc/natstorm/demux-setup || exit 1\n" if linux_config.variant(self.settings.variant).ipsec == "demux" else ""
         script = (
             WAIT_FUNCTION

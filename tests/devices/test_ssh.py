@@ -439,8 +439,8 @@ def test_a_jump_host_is_gone_through(server, tmp_path):
         said = refused(Unreachable, connection)
         assert f"127.0.0.1:{inner.port} through jump is not reached" in said
         (tmp_path / "empty").touch()
+        through = server.connection("jump", known_hosts=str(tmp_path / "empty"))
         with pytest.raises(UnknownHostKey, match=r"^jump: "):
-            through = server.connection("jump", known_hosts=str(tmp_path / "empty"))
             play(lambda device: device.execute("true"), inner.connection("inner", jump=through))
 
 

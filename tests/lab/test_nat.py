@@ -10,8 +10,7 @@ import pytest
 from enclosed import enclosed
 from nat_play import GATEWAY, NAT, Play
 
-from harness.lab.nat import parse
-from harness.nat import Mapping
+from harness.devices.conntrack import Entry, parse
 
 lab = pytest.mark.lab
 
@@ -21,7 +20,7 @@ def test_a_line_of_conntrack():
         "udp      17 28 src=10.0.0.2 dst=203.0.113.231 sport=500 dport=500 packets=3 bytes=204 [UNREPLIED] "
         "src=203.0.113.231 dst=203.0.113.232 sport=500 dport=1024 packets=0 bytes=0 mark=0 use=1"
     )
-    assert parse(line) == Mapping("udp", "10.0.0.2", 500, NAT, 1024, GATEWAY, 500, False, 28, 3, 0)
+    assert parse(line) == Entry("udp", "10.0.0.2", 500, NAT, 1024, GATEWAY, 500, False, 28, 3, 0)
 
 
 def test_a_line_without_counters():
@@ -29,7 +28,7 @@ def test_a_line_without_counters():
         "udp      17 118 src=10.0.0.3 dst=203.0.113.231 sport=4500 dport=4500 src=203.0.113.231 dst=203.0.113.232 "
         "sport=4500 dport=61000 [ASSURED] mark=0 use=1"
     )
-    assert parse(line) == Mapping("udp", "10.0.0.3", 4500, NAT, 61000, GATEWAY, 4500, True, 118, None, None)
+    assert parse(line) == Entry("udp", "10.0.0.3", 4500, NAT, 61000, GATEWAY, 4500, True, 118, None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""`natstorm restore`: put devices back after a run that did not get to it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.devices import journal
+from harness.devices.journal import Kept
+from harness.errors import NatstormError
+from harness.model.reach import Connection
+
+
+def add_commands(commands: Any) -> None:
+    """`restore` finds the function that reads a testbed file in the arguments, as `load_testbed`."""
+    restore = commands.add_parser(
+        "restore",
+        help="put devices back after an interrupted run",
+        description="Undo what interrupted runs have left changed, from the journals in " + str(journal.directory()) + ".",
+    )
+    restore.add_argument("--testbed", default=None, metavar="FILE", help="of this testbed alone, with its credentials")
+    restore.add_argument("--list", action="store_true", help="say what there is to undo, and do nothing")
+    restore.add_argument("--dry-run", action="store_true", help="say what would be done, step by step, and do nothing")
+    restore.add_argument("--force", action="store_true", help="even where the run that made the changes is still alive")
+    restore.set_defaults(run=_restore)
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    """0 where nothing is left to undo; 3 where something is."""
+    found = [one for one in journal.kept() if arguments.testbed is None or _same(one.file, arguments.testbed)]
+    if not found:
+        print(f"nothing to restore: no journal in {journal.directory()}" + (" of that testbed" if arguments.testbed else ""))
+        return 0
+    left = 0
+    for one in found:
+        print(_title(one))
+        if arguments.list:
+            left += len(one.open)
+        elif one.alive and not arguments.force:
+            print(f"  left alone: its run lives (process {one.pid}); end it, and it puts all back itself, or use --force")
+            left += len(one.open)
+        elif arguments.dry_run:
+            _rehearse(one)
+            left += len(one.open)
+        else:
+            left += _put_back(one, arguments)
+    return 3 if left and not (arguments.list or arguments.dry_run) else 0
+
+
+def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
+    from harness.devices import restore
+
+    connections: dict[str, Connection] = {}
+    if any(undo.through != "local" for _, undo in one.open):
+        try:
+            connections = restore.connections_of(arguments.load_testbed(Path(arguments.testbed or one.file)))
+        except (NatstormError, OSError) as error:
+            print(f"  its testbed cannot be used: {error}")
+    return asyncio.run(restore.put_back(one, connections, lambda text: print("  " + text.replace("\n", "\n  "), flush=True)))
+
+
+def _rehearse(one: Kept) -> None:
+    for _, undo in reversed(one.open):
+        print(f"  {undo.device or 'this machine'}:")
+        if undo.through == "local":
+            for command in undo.commands:
+                print("    " + " ".join(command))
+        else:
+            for sentence in undo.what:
+                print(f"    {sentence}")
+
+
+def _title(one: Kept) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.t))
+    count = len(one.open)
+    return f"{one.testbed} ({one.file}), run of {since}: {count} change{'' if count == 1 else 's'} to undo\n  {one.path}"
+
+
+def _same(file: str, wanted: str) -> bool:
+    return Path(file).resolve() == Path(wanted).resolve()

@@ -1,0 +1,220 @@
+"""The restore journal: what has to be done to put devices back, on disk before they are changed.
+
+One file a run, below `$XDG_STATE_HOME/natstorm/restore` (~/.local/state): JSON lines, readable by its owner alone, for it may hold
+a device's configuration. The first line says whose it is; each other line is an `undo`, or that one is `done`. A run that lives
+holds a lock on its journal, which the kernel takes away with it, however it dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import LabError, UsageError
+from harness.model.reach import Connection
+
+THROUGH = ("local", "linux", "ios")
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How one change, or several made together, is undone. All of it may be done twice.
+
+    `what`: sentences for people. `through` is one of THROUGH: "local" runs `commands`, argument lists, on this machine (nothing
+    where `unless`, a command, succeeds: then it is undone already); "linux" runs `script` by bash on the device; "ios" brings
+    its configuration back to `script`, the one that was saved. `at` is how the device was reached, without secrets.
+    """
+
+    what: tuple[str, ...]
+    through: str = "local"
+    device: str | None = None
+    at: Mapping[str, Any] | None = None
+    commands: tuple[tuple[str, ...], ...] = ()
+    unless: tuple[str, ...] = ()
+    script: str = ""
+    by_hand: str = ""  # commands to type on the device, where they are not `script` itself
+
+    def __post_init__(self) -> None:
+        if self.through not in THROUGH:
+            raise ValueError(f"no way {self.through!r} to undo anything")
+
+
+def reached(connection: Connection) -> dict[str, Any]:
+    """A connection as the journal keeps it: without secrets."""
+    names = ("device", "host", "port", "username", "protocol", "key_file", "known_hosts")
+    kept: dict[str, Any] = {name: getattr(connection, name) for name in names}
+    return kept if connection.jump is None else {**kept, "jump": reached(connection.jump)}
+
+
+def directory() -> Path:
+    """Where journals are kept unless the caller says otherwise."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "natstorm" / "restore"
+
+
+class Journal:
+    """A run's own. `before` each change; `done` when it is undone; `close` at the end. UsageError where it cannot be written."""
+
+    def __init__(self, path: Path, handle: int, last: int = 0) -> None:
+        self.path = path
+        self._handle = handle
+        self._last = last
+        self._open: dict[int, Undo] = {}
+
+    @classmethod
+    def create(cls, testbed: str, file: str, where: Path | None = None) -> Journal:
+        """For a run on the testbed of that name, read from that file."""
+        folder = where or directory()
+        name = f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', testbed)}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
+        path = folder / f"{name}.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            _keep_name(folder)
+        except OSError as error:
+            cure = "set XDG_STATE_HOME to a directory that this user can write"
+            raise UsageError(f"no restore journal can be kept: {error.strerror}", file=str(path), cure=cure) from error
+        journal = cls(path, handle)
+        pid = os.getpid()
+        journal._write(
+            {"kind": "run", "testbed": testbed, "file": os.path.abspath(file), "pid": pid, "began": began(pid), "t": time.time()}
+        )
+        return journal
+
+    @property
+    def open(self) -> tuple[tuple[int, Undo], ...]:
+        """What is not undone yet, in the order in which it was done."""
+        return tuple(self._open.items())
+
+    def before(self, undo: Undo) -> int:
+        """To be called before the change. It is on disk when this returns; the number is for `done`."""
+        self._last += 1
+        self._write({"kind": "undo", "number": self._last, **asdict(undo)})
+        self._open[self._last] = undo
+        return self._last
+
+    def done(self, number: int) -> None:
+        self._write({"kind": "done", "number": number})
+        self._open.pop(number, None)
+
+    def close(self) -> None:
+        """Where all is undone the file goes; else it stays for `natstorm restore`. Safe twice."""
+        if self._handle >= 0:
+            if not self._open:
+                self.path.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = -1
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry).encode() + b"\n"
+        try:
+            if os.write(self._handle, line) != len(line):
+                raise OSError(28, os.strerror(28))
+            os.fsync(self._handle)
+        except OSError as error:
+            cure = "make room there; nothing was changed that is not in it"
+            raise LabError("write the restore journal", f"{self.path}: {error.strerror}", cure) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A journal as it was read. `open` are the undos that are not done, in the order of the changes; `alive`: its run lives."""
+
+    path: Path
+    testbed: str
+    file: str
+    pid: int
+    began: int
+    t: float
+    open: tuple[tuple[int, Undo], ...]
+    alive: bool
+
+
+def read(path: Path) -> Kept:
+    """UsageError where the file is no journal. A last line that was cut off is none: the change it announces was never made."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    whole, _, _ = text.rpartition("\n")
+    undos: dict[int, Undo] = {}
+    header: dict[str, Any] = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            kind = entry.pop("kind")
+            if kind == "run":
+                header = entry
+            elif kind == "undo":
+                undos[entry.pop("number")] = _undo(entry)
+            elif kind == "done":
+                undos.pop(entry["number"], None)
+            else:
+                raise ValueError(kind)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            cure = "put the devices back by hand, by what the other lines say, and remove the file"
+            raise UsageError("this line is none of a restore journal", file=str(path), line=number, cure=cure) from error
+    if not header:
+        header = {"testbed": "?", "file": "", "pid": 0, "began": 0, "t": path.stat().st_mtime}
+    return Kept(path, open=tuple(undos.items()), alive=_locked(path), **header)
+
+
+def kept(where: Path | None = None) -> list[Kept]:
+    """The journals that are there, the latest first: what was changed last is undone first."""
+    found = [read(path) for path in (where or directory()).glob("*.jsonl")]
+    return sorted(found, key=lambda one: one.t, reverse=True)
+
+
+def reopen(journal: Kept) -> Journal:
+    """To undo what is open: takes the lock where it is free."""
+    handle = os.open(journal.path, os.O_WRONLY | os.O_APPEND)
+    with suppress(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    found = Journal(journal.path, handle, max((number for number, _ in journal.open), default=0))
+    found._open = dict(journal.open)
+    # A line that was cut off goes, or the next would be its end.
+    content = journal.path.read_bytes()
+    os.truncate(handle, content.rfind(b"\n") + 1)
+    return found
+
+
+def began(pid: int) -> int:
+    """When a process began, in the kernel's ticks since boot; 0 where there is none."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _undo(entry: Mapping[str, Any]) -> Undo:
+    undo = Undo(**entry)
+    commands = tuple(tuple(command) for command in undo.commands)
+    return replace(undo, what=tuple(undo.what), commands=commands, unless=tuple(undo.unless))
+
+
+def _locked(path: Path) -> bool:
+    """Whether somebody who lives holds the journal."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _keep_name(folder: Path) -> None:
+    """A new file's name is on disk when its directory is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,223 @@
+"""What a driver changes on a Linux device: read before it is changed, and the script that puts it back.
+
+`script` asks the device, `read` understands its answer, `undo` writes the script: pure, all three. The undo script may run any
+number of times, needs nothing but bash and the tools that the driver itself uses, and says what it could not put back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.devices.execute import Execute
+from harness.devices.journal import Journal, Undo, reached
+from harness.devices.linux_view import announce, sections
+from harness.errors import DeviceError
+from harness.model.reach import Connection
+
+SAVE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`files` by path; `settings` as paths below /proc/sys; nftables `tables` ("ip natstorm"); `packet_rules`: those of iptables
+    (legacy); `daemons` by the name of their program; `extra`: lines of bash that undo what was made anew, whatever was there
+    before."""
+
+    files: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    packet_rules: bool = False
+    daemons: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    mode: str  # octal digits
+    owner: str  # "uid:gid"
+    content: str  # base64
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """One that ran: as a unit of systemd's, or by a command line (base64, its words ended by NUL)."""
+
+    unit: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """None for what was not there."""
+
+    files: Mapping[str, File | None]
+    settings: Mapping[str, str | None]
+    tables: Mapping[str, str | None]
+    packet_rules: str | None
+    daemons: Mapping[str, Daemon | None]
+
+
+def script(wanted: Wanted) -> str:
+    """Prints a section for everything wanted, empty for what is not there; fails where something cannot be read."""
+    lines = []
+    for path in wanted.files:
+        name = shlex.quote(path)
+        shown = f"stat -L -c '%a %u:%g' {name} && base64 -w 0 {name}"
+        lines += [announce(f"file {path}"), f"if [ -e {name} ]; then {shown} || exit 1; fi"]
+    for setting in wanted.settings:
+        name = shlex.quote(f"/proc/sys/{setting}")
+        lines += [announce(f"setting {setting}"), f"if [ -e {name} ]; then cat {name} || exit 1; fi"]
+    if wanted.tables:
+        lines.append('tables=$(nft list tables) || { echo "nft does not answer"; exit 1; }')
+    for table in wanted.tables:
+        there = f'grep -qxF {shlex.quote("table " + table)} <<< "$tables"'
+        lines += [announce(f"table {table}"), f"if {there}; then nft -s list table {table} || exit 1; fi"]
+    if wanted.packet_rules:
+        lines += [announce("packet rules"), "iptables-legacy-save || exit 1"]
+    for daemon in wanted.daemons:
+        lines += [
+            announce(f"daemon {daemon}"),
+            f"pid=$(pidof -s {daemon}) && {{ grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup || echo; "
+            "base64 -w 0 /proc/$pid/cmdline; }",
+        ]
+    return "\n".join(["umask 077", *lines, "true"]) + "\n"
+
+
+def read(text: str, wanted: Wanted) -> Saved:
+    """ValueError where the answer lacks a section, or one cannot be understood: then nothing may be changed."""
+    found = sections(text)
+
+    def take(name: str) -> str:
+        if name not in found:
+            raise ValueError(f"no section {name!r}")
+        return found[name]
+
+    return Saved(
+        {path: _file(take(f"file {path}")) for path in wanted.files},
+        {name: take(f"setting {name}").strip() or None for name in wanted.settings},
+        {table: take(f"table {table}") or None for table in wanted.tables},
+        take("packet rules") if wanted.packet_rules else None,
+        {name: _daemon(take(f"daemon {name}")) for name in wanted.daemons},
+    )
+
+
+def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
+    """(what it does, in sentences; the script)."""
+    what: list[str] = []
+    lines = ["umask 077", "failed=0", 'missed() { echo "not put back: $1"; failed=1; }']
+
+    def step(sentence: str, command: str) -> None:
+        what.append(sentence)
+        lines.append(f"{{ {command}\n}} || missed {shlex.quote(sentence)}")
+
+    for name in saved.daemons:
+        waited = f"for i in {{1..50}}; do pidof {name} >/dev/null || break; sleep 0.1; done"
+        step(f"end {name}", f"kill $(pidof {name}) 2>/dev/null; {waited}; kill -KILL $(pidof {name}) 2>/dev/null; true")
+    lines += wanted.extra
+    for path, file in saved.files.items():
+        name, part = shlex.quote(path), shlex.quote(f"{path}.natstorm-part")
+        if file is None:
+            step(f"remove {path}", f"rm -f {name}")
+        else:
+            written = f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')} && printf %s {file.content} | base64 -d > {part}"
+            mine = f"chown {file.owner} {part} && chmod {file.mode} {part} && mv -f {part} {name}"
+            step(f"put {path} back", f"{written} && {mine}")
+    for setting, value in saved.settings.items():
+        if value is not None:
+            step(f"set {setting} to {value}", f"echo {shlex.quote(value)} > {shlex.quote(f'/proc/sys/{setting}')}")
+    for table, rules in saved.tables.items():
+        sentence = f"remove nftables table {table}" if rules is None else f"put nftables table {table} back"
+        step(sentence, f"nft -f - <<'end'\ntable {table}\ndelete table {table}\n{rules or ''}end")
+    if saved.packet_rules is not None:
+        step("put the rules of iptables back", f"iptables-legacy-restore <<'end'\n{saved.packet_rules}end")
+    for name, daemon in saved.daemons.items():
+        if daemon is not None and daemon.unit:
+            step(f"start {daemon.unit}", f"systemctl start {shlex.quote(daemon.unit)}")
+        elif daemon is not None:
+            words = base64.b64decode(daemon.command).decode(errors="surrogateescape").rstrip("\0").split("\0")
+            started = f"{{ setsid {shlex.join(words)} </dev/null >/dev/null 2>&1 & }}"
+            step(f"start {name} as it ran", f"pidof {name} >/dev/null || {started}")
+    return tuple(what), "\n".join([*lines, "exit $failed"]) + "\n"
+
+
+async def save(execute: Execute, device: str, wanted: Wanted, connection: Connection | None = None) -> Undo:
+    """Reads the device, changes nothing. DeviceError where something cannot be read: then nothing may be changed."""
+    result = await execute(script(wanted), SAVE_S)
+    if result.status != 0:
+        raise DeviceError(device, "save the configuration", result.output.strip()[-500:] or f"exit status {result.status}")
+    try:
+        saved = read(result.output, wanted)
+    except ValueError as error:
+        raise DeviceError(device, "save the configuration", f"its answer is not whole: {error}") from error
+    what, text = undo(saved, wanted)
+    return Undo(what, "linux", device, None if connection is None else reached(connection), script=text)
+
+
+async def put_back(execute: Execute, undo: Undo) -> None:
+    """DeviceError with what was not put back."""
+    result = await execute(undo.script, SAVE_S)
+    if result.status != 0:
+        seen = result.output.strip()[-1000:] or f"exit status {result.status}"
+        raise DeviceError(undo.device or "device", "put the configuration back", seen)
+
+
+class Care:
+    """A driver's part in this: saves and journals before its first change, and puts back. Without a journal it does neither, since
+    the device is the run's own and goes with it."""
+
+    def __init__(
+        self,
+        execute: Execute,
+        device: str,
+        changed: Callable[[], Wanted],
+        journal: Journal | None,
+        connection: Connection | None,
+    ) -> None:
+        self._execute = execute
+        self._device = device
+        self._changed = changed
+        self._journal = journal
+        self._connection = connection
+        self._kept: tuple[int, Undo] | None = None
+        self._turn = asyncio.Lock()
+
+    async def save(self) -> Undo:
+        return await save(self._execute, self._device, self._changed(), self._connection)
+
+    async def before_changes(self) -> bool:
+        """To be awaited before anything is changed; whether this was the first time."""
+        async with self._turn:
+            if self._journal is None or self._kept is not None:
+                return False
+            found = await self.save()
+            self._kept = self._journal.before(found), found
+            return True
+
+    async def restore(self) -> None:
+        async with self._turn:
+            if self._journal is not None and self._kept is not None:
+                number, found = self._kept
+                await put_back(self._execute, found)
+                self._journal.done(number)
+                self._kept = None
+
+
+def _file(text: str) -> File | None:
+    if not text:
+        return None
+    head, _, content = text.partition("\n")
+    mode, owner = head.split()
+    base64.b64decode(content.strip(), validate=True)
+    return File(mode, owner, content.strip())
+
+
+def _daemon(text: str) -> Daemon | None:
+    if not text:
+        return None
+    unit, _, command = text.strip("\n").rpartition("\n")
+    base64.b64decode(command, validate=True)
+    return Daemon(unit.strip(), command)

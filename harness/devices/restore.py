@@ -1,0 +1,145 @@
+"""Undoing what restore journals hold: in reverse, over the testbed's connections, and where that fails by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from harness.devices import journal, linux_state
+from harness.devices.journal import Kept, Undo
+from harness.devices.ssh import SshConnection
+from harness.errors import DeviceError, NatstormError
+from harness.model.reach import Connection
+from harness.model.testbed import Testbed
+
+LOCAL_S = 60.0
+"""For one local command: ip and nft take milliseconds."""
+SAME = ("host", "port", "protocol")
+"""In what the testbed's connection must be the journal's, or it leads to another device."""
+
+Tell = Callable[[str], None]
+
+
+def connections_of(testbed: Testbed) -> dict[str, Connection]:
+    """By device: those of NAT and gateway, and of whatever captures."""
+    captures = (testbed.nat.inside_capture, testbed.nat.outside_capture)
+    found = [*(one.connection for one in captures if one is not None and one.connection is not None), *testbed.connections]
+    return {one.device: one for one in found}
+
+
+async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell) -> int:
+    """Undoes what is open in one journal, the latest change first; how many changes are left, whose commands are then told. The
+    journal goes when none is."""
+    record = journal.reopen(kept)
+    left = 0
+    try:
+        for number, undo in reversed(kept.open):
+            try:
+                await _RUNNERS[undo.through](undo, connections)
+            except (NatstormError, OSError) as error:
+                left += 1
+                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo))}")
+            else:
+                record.done(number)
+                tell(f"undone: {describe(undo)}")
+    finally:
+        record.close()
+    if not left:
+        for file in kept.path.parent.glob(f"{kept.path.stem}.undo-*"):
+            file.unlink()
+    return left
+
+
+def describe(undo: Undo) -> str:
+    return f"{undo.device or 'this machine'}: {'; '.join(undo.what)}"
+
+
+def by_hand(kept: Kept, number: int, undo: Undo) -> str:
+    """The commands that do it, to be typed. What goes to a device is in a file beside the journal, for it may hold secrets."""
+    if undo.through == "local":
+        lines = [shlex.join(command) for command in undo.commands]
+        return "\n".join(["by hand, as root:", *lines])
+    file = kept.path.with_name(f"{kept.path.stem}.undo-{number}")
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(undo.by_hand or undo.script)
+    if undo.through == "linux":
+        return f"by hand: {_ssh(undo.at)} < {shlex.quote(str(file))}"
+    return f"by hand: enter the lines of {file} in configuration mode of {undo.device}"
+
+
+def _ssh(at: Mapping[str, Any] | None) -> str:
+    if at is None:
+        return "on the device: bash"
+    words = ["ssh", "-p", str(at["port"])]
+    if at.get("key_file"):
+        words += ["-i", str(at["key_file"])]
+    if at.get("known_hosts"):
+        words += ["-o", f"UserKnownHostsFile={at['known_hosts']}"]
+    if at.get("jump"):
+        words += ["-J", f"{at['jump']['username']}@{at['jump']['host']}:{at['jump']['port']}"]
+    shell = "bash" if at["username"] == "root" else "sudo bash"
+    return shlex.join([*words, f"{at['username']}@{at['host']}"]) + f" {shell}"
+
+
+async def _local(undo: Undo, _connections: Mapping[str, Connection]) -> None:
+    def run() -> None:
+        if undo.unless and _status(undo.unless)[0] == 0:
+            return
+        for command in undo.commands:
+            status, said = _status(command)
+            if status != 0:
+                raise DeviceError("this machine", shlex.join(command), said.strip() or f"exit status {status}")
+
+    await asyncio.to_thread(run)
+
+
+def _status(command: tuple[str, ...]) -> tuple[int, str]:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=LOCAL_S, check=False
+        )
+    except FileNotFoundError:
+        return 127, f"there is no program {command[0]}"
+    except subprocess.TimeoutExpired:
+        return 124, f"no end within {LOCAL_S:g} s"
+    return done.returncode, done.stderr or done.stdout
+
+
+async def _linux(undo: Undo, connections: Mapping[str, Connection]) -> None:
+    async with SshConnection(_connection(undo, connections), root=True) as device:
+        await linux_state.put_back(device.execute, undo)
+
+
+async def _ios(undo: Undo, connections: Mapping[str, Connection]) -> None:
+    from harness.devices.ios import Ios
+
+    device = Ios(_connection(undo, connections))
+    try:
+        await device.connect()
+        await device.put_back(undo)
+    finally:
+        with suppress(NatstormError):
+            await device.disconnect()
+
+
+def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection:
+    device = undo.device or "?"
+    if (found := connections.get(device)) is None:
+        raise DeviceError(device, "connect", "the testbed, from which its password or key would come, has no such device")
+    at = undo.at or {}
+    if other := [f"{name} {getattr(found, name)!r}, then {at[name]!r}" for name in SAME if at and at[name] != getattr(found, name)]:
+        raise DeviceError(device, "connect", f"the testbed leads to another device now: {', '.join(other)}")
+    return found
+
+
+_RUNNERS: dict[str, Callable[[Undo, Mapping[str, Connection]], Awaitable[None]]] = {"local": _local, "linux": _linux, "ios": _ios}
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
