@@ -14,12 +14,15 @@ from harness.lab.uml import GuestPlan, UmlGuest
 
 WAN_ADDRESS = "203.0.113.231/24"
 
+# In the foreground, behind the shell's back: as a daemon it would keep what the commander reads.
 _SERVE = """
 grep -q ^sshd: /etc/passwd || echo 'sshd:x:65533:65534::/run/sshd:/usr/sbin/nologin' >> /etc/passwd
 mkdir -p /run/sshd /etc/ssh /root/.ssh && chmod 700 /root /root/.ssh
 cp /run/exchange/host-key /etc/ssh/host-key && cp /run/exchange/authorized_keys /root/.ssh/ && chmod 600 /etc/ssh/host-key
-exec /usr/sbin/sshd -f /dev/null -o HostKey=/etc/ssh/host-key -o ListenAddress=@address -o UsePAM=no -o StrictModes=no \\
-    -o PasswordAuthentication=no -o PermitRootLogin=yes -o PidFile=none
+setsid /usr/sbin/sshd -D -e -f /dev/null -o HostKey=/etc/ssh/host-key -o ListenAddress=@address -o UsePAM=no -o StrictModes=no \\
+    -o PasswordAuthentication=no -o PermitRootLogin=yes -o PidFile=none </dev/null >/run/sshd.log 2>&1 &
+for ((tries = 0; tries < 400; tries++)); do grep -q 'Server listening' /run/sshd.log && exit 0; sleep 0.05; done
+cat /run/sshd.log; exit 1
 """
 
 

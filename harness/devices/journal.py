@@ -155,7 +155,8 @@ def read(path: Path) -> Kept:
             if kind == "run":
                 header = entry
             elif kind == "undo":
-                undos[entry.pop("number")] = _undo(entry)
+                position = entry.pop("number")
+                undos[position] = _undo(entry)
             elif kind == "done":
                 undos.pop(entry["number"], None)
             else:

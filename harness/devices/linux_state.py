@@ -140,7 +140,8 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
         elif daemon is not None:
             words = base64.b64decode(daemon.command).decode(errors="surrogateescape").rstrip("\0").split("\0")
             started = f"{{ setsid {shlex.join(words)} </dev/null >/dev/null 2>&1 & }}"
-            step(f"start {name} as it ran", f"pidof {name} >/dev/null || {started}")
+            there = f"for i in {{1..50}}; do pidof {name} >/dev/null && break; sleep 0.1; done; pidof {name} >/dev/null"
+            step(f"start {name} as it ran", f"pidof {name} >/dev/null || {started}; {there}")
     return tuple(what), "\n".join([*lines, "exit $failed"]) + "\n"
 
 

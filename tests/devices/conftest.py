@@ -1,4 +1,4 @@
-"""Puts this directory, and that of the lab's tests, on the import path: sshd.py is shared here, enclosed.py is theirs."""
+"""Puts this directory and that of the lab's tests on the import path: enclosed.py and nat_play.py are shared with them."""
 
 import sys
 from pathlib import Path

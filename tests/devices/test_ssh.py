@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-import sshd
-from sshd import Sshd
 
+from bench_in_a_box import sshd
+from bench_in_a_box.sshd import Sshd
 from harness.devices import ssh_wrapper
 from harness.devices.linux_gateway import files_script
 from harness.devices.ssh import ConnectionCut, Patience, SshConnection, Unreachable, in_thread
@@ -439,8 +439,8 @@ def test_a_jump_host_is_gone_through(server, tmp_path):
         said = refused(Unreachable, connection)
         assert f"127.0.0.1:{inner.port} through jump is not reached" in said
         (tmp_path / "empty").touch()
+        through = server.connection("jump", known_hosts=str(tmp_path / "empty"))
         with pytest.raises(UnknownHostKey, match=r"^jump: "):
-            through = server.connection("jump", known_hosts=str(tmp_path / "empty"))
             play(lambda device: device.execute("true"), inner.connection("inner", jump=through))
 
 

@@ -1,0 +1,239 @@
+"""The IOS driver, against a fake (fake_ios.py) that is reached by the system's own ssh; and what IOS prints, against samples."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from fake_ios import CONFIG, FakeIos
+
+from harness.devices import ios_text, journal
+from harness.devices.ios import Ios
+from harness.devices.ios_text import Version, back_to, parse_config, parse_version
+from harness.devices.ssh import Unreachable
+from harness.devices.ssh_keys import Refused, UnknownHostKey
+from harness.errors import DeviceError
+from harness.model import Secret
+from harness.model.reach import Connection
+
+SAMPLES = Path(__file__).parent / "samples" / "ios" / "show_version"
+CHANGE = ["ip nat translation udp-timeout 60", "interface FastEthernet0/0", " ip address 192.0.2.1 255.255.255.0", " speed 100"]
+
+
+@pytest.fixture
+def router(tmp_path):
+    if shutil.which("ssh") is None:
+        pytest.skip("no program ssh (Debian package openssh-client)")
+    with FakeIos(tmp_path) as running:
+        yield running
+
+
+def connection(router, **changes):
+    known = {
+        "host": "127.0.0.1",
+        "port": router.port,
+        "username": "natstorm",
+        "password": Secret("letmein-please"),
+        "enable": Secret("enable-me-too"),
+        "known_hosts": str(router.known_hosts),
+    }
+    return Connection("edge", **{**known, **changes})
+
+
+def play(body, device):
+    async def main():
+        try:
+            await device.connect()
+            return await body(device)
+        finally:
+            await device.disconnect()
+
+    return asyncio.run(main())
+
+
+def test_it_logs_in_and_tells_its_version_and_changes_nothing(router):
+    told = []
+    before = list(router.config)
+    found = play(lambda device: device.version(), Ios(connection(router), hear=told.append))
+    assert (found.hostname, found.version, found.model) == ("R1", "12.4(24)T", "7206VXR")
+    assert router.config == before
+    assert not any("config" in line or "logging" in line for line in router.heard)
+    assert "show version" in "\n".join(told)
+    assert "letmein-please" not in "\n".join(told)
+    assert "enable-me-too" not in "\n".join(told)
+
+
+def test_it_is_configured_and_put_back(router, tmp_path):
+    book = journal.Journal.create("lab", "lab.yaml", tmp_path / "restore")
+    before = list(router.config)
+
+    async def body(device):
+        await device.configure(CHANGE)
+        assert " ip address 192.0.2.1 255.255.255.0" in router.config
+        assert "ip nat translation udp-timeout 60" in router.config
+        await device.configure(["no vpdn-group 9", "crypto isakmp policy 10", " no encr 3des"])
+        assert " encr 3des" not in router.config
+        assert len(book.open) == 2
+        await device.restore()
+
+    play(body, Ios(connection(router), journal=book))
+    assert ios_text.parse_config("\n".join(router.config)) == ios_text.parse_config("\n".join(before))
+    assert book.open == ()
+    assert oct(book.path.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_line_that_is_refused_is_told_and_the_journal_has_the_change(router, tmp_path):
+    book = journal.Journal.create("lab", "lab.yaml", tmp_path / "restore")
+
+    async def body(device):
+        with pytest.raises(DeviceError, match=r"^edge: 'configure': .*Invalid input"):
+            await device.configure(["hostname R2", "nonsense in a line"])
+        ((_, undo),) = book.open
+        assert "hostname R1" in undo.by_hand.splitlines()
+        assert undo.script.count("TopSecretKey9") == 1  # what is saved is the configuration as it is
+
+    play(body, Ios(connection(router), journal=book))
+
+
+def test_a_command_that_is_refused(router):
+    async def body(device):
+        with pytest.raises(DeviceError, match="Invalid input"):
+            await device.execute("show me the way")
+
+    play(body, Ios(connection(router)))
+
+
+def refused(kind, device):
+    with pytest.raises(kind) as caught:
+        play(lambda device: device.version(), device)
+    assert str(caught.value).startswith("edge: ")
+    assert "letmein" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_wrong_enable_password_does_not_loop(router):
+    said = refused(Refused, Ios(connection(router, enable=Secret("letmein-wrong")), timeout=10))
+    assert "enable password" in said
+
+
+def test_a_wrong_password(router):
+    assert "refuses user 'natstorm'" in refused(Refused, Ios(connection(router, password=Secret("letmein-wrong"))))
+
+
+def test_a_host_key_that_is_not_known_is_not_answered_yes_to(router, tmp_path):
+    (tmp_path / "none").write_text("")
+    refused(UnknownHostKey, Ios(connection(router, known_hosts=str(tmp_path / "none"))))
+    assert (tmp_path / "none").read_text() == ""
+    assert router.heard == []
+
+
+def test_nobody_listens(router):
+    router._listener.close()
+    refused(Unreachable, Ios(connection(router, port=1)))
+
+
+def test_a_prompt_that_never_comes(tmp_path):
+    if shutil.which("ssh") is None:
+        pytest.skip("no program ssh (Debian package openssh-client)")
+    with FakeIos(tmp_path, silent_after="show version") as router:
+        refused(DeviceError, Ios(connection(router), timeout=2))
+
+
+# --- what it prints ---
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "c7200-12.4",
+            Version(
+                "R1",
+                "12.4(24)T",
+                "C7200-ADVENTERPRISEK9-M",
+                "7206VXR",
+                "4279256517",
+                "2 days, 12 hours, 6 minutes",
+                "tftp://255.255.255.255/unknown",
+                "0x2102",
+            ),
+        ),
+        (
+            "c2600-12.3",
+            Version(
+                "lns.lab",
+                "12.3(10)",
+                "C2600-IK9O3S3-M",
+                "2621XM",
+                "JAE07140KQX",
+                "1 week, 8 hours, 58 minutes",
+                "flash:c2600-ik9o3s3-mz.123-10.bin",
+                "0x2102",
+            ),
+        ),
+        (
+            "csr1000v-16.9",
+            Version(
+                "vpn-1",
+                "16.9.1",
+                "X86_64_LINUX_IOSD-UNIVERSALK9-M",
+                "CSR1000V",
+                "9ESGOBARV9D",
+                "3 minutes",
+                "bootflash:packages.conf",
+                "0x2102",
+            ),
+        ),
+    ],
+)
+def test_show_version(name, expected):
+    text = (SAMPLES / f"{name}.txt").read_text()
+    assert parse_version(text).rows == (expected,)
+    assert parse_version(text.replace("\n", "\r\n")).rows == (expected,)
+
+
+def test_show_version_empty_or_cut_off():
+    assert parse_version("") == parse_version("\n\n")
+    assert parse_version("").rows == parse_version("").unread == ()
+    whole = (SAMPLES / "c2600-12.3.txt").read_text()
+    for end in range(0, whole.index("Configuration register is 0x"), 97):
+        cut = parse_version(whole[:end])
+        assert cut.rows == ()
+        assert cut.unread == tuple(filter(str.strip, whole[:end].splitlines()))
+
+
+def test_a_configuration_is_led_back():
+    saved = parse_config(CONFIG)
+    lines = [*CHANGE, "interface Loopback9", " shutdown", "no crypto isakmp policy 10"]
+    lines += ["line vty 0 4", " no login local"]
+    now = ios_text.after(saved, lines)
+    assert now != saved
+    back = back_to(saved, now)
+    assert back == [
+        "interface FastEthernet0/0",
+        " no ip address 192.0.2.1 255.255.255.0",
+        " no speed 100",
+        " exit",
+        "no ip nat translation udp-timeout 60",
+        "no interface Loopback9",
+        "ip nat translation udp-timeout 300",
+        "crypto isakmp policy 10",
+        " encr 3des",
+        " authentication pre-share",
+        " group 2",
+        " exit",
+        "line vty 0 4",
+        " login local",
+        " exit",
+    ]
+    assert back_to(saved, saved) == []
+
+
+def test_what_is_no_configuration_is_not_compared():
+    noisy = "show running-config\nBuilding configuration...\n\nCurrent configuration : 1044 bytes\n!\n" + CONFIG + "\nR1#"
+    assert parse_config(noisy) == parse_config(CONFIG)
+    assert parse_config("") == {}
+    assert ios_text.whole(noisy)
+    assert not ios_text.whole(noisy[: noisy.index("line con")])

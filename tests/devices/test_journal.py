@@ -1,0 +1,260 @@
+"""The restore journal and `natstorm restore`, with changes on this machine alone, in a test's own directory."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.devices import commands, journal
+from harness.devices.journal import Journal, Undo, reached
+from harness.errors import LabError, UsageError
+from harness.lab import enclosure
+from harness.model import Secret
+from harness.model.reach import Connection
+
+JUMP = Connection("jump", "192.0.2.9", 22, "me", password=Secret("JumpSecret1"))
+DEVICE = Connection(
+    "edge", "no-such-host.invalid", 2222, "root", password=Secret("EdgeSecret1"), enable=Secret("EnableSecret1"), jump=JUMP
+)
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "natstorm" / "restore"
+
+
+def restore(*words, testbed=None):
+    """`natstorm restore WORDS`; `testbed` is what any testbed file says, an error where it is one."""
+
+    def load(file):
+        if isinstance(testbed, Exception):
+            raise testbed
+        return testbed
+
+    parser = argparse.ArgumentParser()
+    commands.add_commands(parser.add_subparsers())
+    arguments = parser.parse_args(["restore", *words])
+    arguments.load_testbed = load
+    return arguments.run(arguments)
+
+
+def local(*lines, what="a change", unless=()):
+    return Undo((what,), commands=tuple(("sh", "-c", line) for line in lines), unless=unless)
+
+
+def test_what_is_journalled_is_on_disk_before_the_change_and_nobody_else_reads_it(state, monkeypatch):
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.path.realpath(f"/proc/self/fd/{handle}")), real(handle)))
+    book = Journal.create("a lab/of mine", "lab.yaml")
+    assert book.path.parent == state
+    assert book.path.name.startswith("a-lab-of-mine-")
+    assert synced == [str(state), str(book.path)]
+    number = book.before(Undo(("change",), "linux", "edge", reached(DEVICE), script="true\n"))
+    assert synced[-1] == str(book.path)
+    assert len(synced) == 3
+    assert book.path.stat().st_mode & 0o777 == 0o600
+    assert state.stat().st_mode & 0o777 == 0o700
+    text = book.path.read_text()
+    assert "Secret" not in text
+    kept = journal.read(book.path)
+    assert kept.alive
+    assert (kept.testbed, kept.pid, kept.began) == ("a lab/of mine", os.getpid(), journal.began(os.getpid()))
+    assert kept.open == ((number, Undo(("change",), "linux", "edge", reached(DEVICE), script="true\n")),)
+    assert kept.open[0][1].at["jump"]["host"] == "192.0.2.9"
+    book.done(number)
+    assert journal.read(book.path).open == ()
+    book.close()
+    assert not book.path.exists()
+    book.close()
+
+
+def test_a_journal_with_something_to_undo_stays(state):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local("true"))
+    book.close()
+    assert not journal.read(book.path).alive
+    assert len(journal.kept()) == 1
+
+
+def test_a_journal_that_cannot_be_written_forbids_the_change(state, tmp_path, monkeypatch):
+    (tmp_path / "state").write_text("a file where a directory should be")
+    with pytest.raises(UsageError, match="no restore journal can be kept"):
+        Journal.create("lab", "lab.yaml")
+    (tmp_path / "state").unlink()
+    book = Journal.create("lab", "lab.yaml")
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(LabError, match="No space left"):
+        book.before(local("true"))
+
+
+def test_a_line_cut_off_at_the_end_is_none_and_one_in_the_middle_is_an_error(state, tmp_path):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"echo one >> {tmp_path}/log", what="one"))
+    book.before(local(f"echo two >> {tmp_path}/log", what="two"))
+    book.close()
+    whole = book.path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for cut in (1, 20, len(lines[-1]) - 1):
+        book.path.write_bytes(b"".join(lines[:-1]) + lines[-1][:cut])
+        assert [undo.what for _, undo in journal.read(book.path).open] == [("one",)]
+    assert restore() == 0
+    assert (tmp_path / "log").read_text() == "one\n"
+    assert not book.path.exists()
+    book.path.write_bytes(lines[0] + lines[1][:30] + b"\n" + lines[2])
+    with pytest.raises(UsageError, match=rf"^{book.path}:2: .*none of a restore journal"):
+        restore()
+
+
+def test_all_is_undone_in_reverse_the_latest_run_first_and_only_once(state, tmp_path, capsys):
+    for run in ("first", "second"):
+        book = Journal.create("lab", "lab.yaml")
+        for number in (1, 2, 3):
+            book.before(local(f"echo {run} {number} >> {tmp_path}/log", what=f"{run} {number}"))
+        book.done(2)
+        book.close()
+    assert restore() == 0
+    assert (tmp_path / "log").read_text() == "second 3\nsecond 1\nfirst 3\nfirst 1\n"
+    assert "undone: this machine: second 3" in capsys.readouterr().out
+    assert list(state.iterdir()) == []
+    assert restore() == 0
+    assert "nothing to restore" in capsys.readouterr().out
+
+
+def test_what_is_undone_already_is_left_alone(state, tmp_path):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"touch {tmp_path}/wrong", unless=("true",)))
+    book.before(local(f"touch {tmp_path}/right", unless=("false",)))
+    book.close()
+    assert restore() == 0
+    assert sorted(one.name for one in tmp_path.iterdir() if one.is_file()) == ["right"]
+
+
+def test_what_fails_is_kept_with_the_commands_and_the_rest_is_undone(state, tmp_path, capsys):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"echo first >> {tmp_path}/log", what="first"))
+    book.before(local(f"test -e {tmp_path}/there || {{ echo no nic0 >&2; exit 2; }}", what="bring nic0 back"))
+    book.before(Undo(("bring nic1 back",), commands=(("no-such-program", "a b"),)))
+    book.close()
+    assert restore() == 3
+    said = capsys.readouterr().out
+    assert "NOT undone: this machine: bring nic0 back" in said
+    assert "no nic0" in said
+    assert "no-such-program 'a b'" in said
+    assert "there is no program no-such-program" in said
+    assert (tmp_path / "log").read_text() == "first\n"
+    assert [undo.what[0] for _, undo in journal.read(book.path).open] == ["bring nic0 back", "bring nic1 back"]
+    (tmp_path / "there").touch()
+    assert restore() == 3
+    assert [undo.what[0] for _, undo in journal.read(book.path).open] == ["bring nic1 back"]
+    assert (tmp_path / "log").read_text() == "first\n"
+
+
+def test_list_and_dry_run_change_nothing(state, tmp_path, capsys):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"touch {tmp_path}/done", what="remove the mark"))
+    book.before(Undo(("put /etc/x back",), "linux", "edge", reached(DEVICE), script="echo HIDDEN\n"))
+    book.close()
+    before = book.path.read_bytes()
+    assert restore("--list") == 0
+    listed = capsys.readouterr().out
+    assert "lab" in listed
+    assert "2 changes to undo" in listed
+    assert str(book.path) in listed
+    assert restore("--dry-run") == 0
+    rehearsed = capsys.readouterr().out
+    assert rehearsed.index("put /etc/x back") < rehearsed.index(f"touch {tmp_path}/done")
+    assert "HIDDEN" not in rehearsed  # a script may hold a device's configuration
+    assert book.path.read_bytes() == before
+    assert not (tmp_path / "done").exists()
+
+
+def test_only_the_testbed_that_is_asked_for(state, tmp_path):
+    for name in ("one", "two"):
+        book = Journal.create(name, str(tmp_path / f"{name}.yaml"))
+        book.before(local(f"echo {name} >> {tmp_path}/log"))
+        book.close()
+    assert restore("--testbed", str(tmp_path / "two.yaml")) == 0
+    assert (tmp_path / "log").read_text() == "two\n"
+    assert [one.testbed for one in journal.kept()] == ["one"]
+
+
+_RUN = """
+import sys, time
+from harness.devices.journal import Journal, Undo
+book = Journal.create("lab", "lab.yaml")
+book.before(Undo(("a change",), commands=(("touch", sys.argv[1]),)))
+print("changed", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_run_that_lives_is_left_alone_until_it_is_killed(state, tmp_path, capsys):
+    mark = tmp_path / "undone"
+    environment = {**os.environ, "PYTHONPATH": str(enclosure.ROOT)}
+    run = subprocess.Popen([sys.executable, "-c", _RUN, str(mark)], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert run.stdout.readline() == "changed\n"
+        assert restore() == 3
+        assert f"its run lives (process {run.pid})" in capsys.readouterr().out
+        assert not mark.exists()
+        run.send_signal(signal.SIGKILL)
+        run.wait(30)
+        assert restore() == 0
+        assert mark.exists()
+    finally:
+        run.kill()
+        run.wait(30)
+
+
+def test_force_does_not_ask_whether_the_run_lives(state, tmp_path):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"touch {tmp_path}/undone"))
+    assert restore("--force") == 0
+    assert (tmp_path / "undone").exists()
+
+
+def test_a_device_that_is_not_reached_leaves_its_commands_and_no_secret_on_the_terminal(state, tmp_path, capsys):
+    script = "echo the device's own secret: PreSharedKey7\n"
+    book = Journal.create("lab", "lab.yaml")
+    book.before(Undo(("put /etc/x back",), "linux", "edge", reached(DEVICE), script=script))
+    book.before(local(f"touch {tmp_path}/local"))
+    book.close()
+    assert restore(testbed=UsageError("the password is not set", file="lab.yaml", line=3)) == 3
+    said = capsys.readouterr().out
+    assert "its testbed cannot be used: lab.yaml:3: the password is not set" in said
+    assert (tmp_path / "local").exists()
+    (file,) = state.glob("*.undo-*")
+    assert f"ssh -p 2222 -J me@192.0.2.9:22 root@no-such-host.invalid bash < {file}" in said
+    assert file.read_text() == script
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "PreSharedKey7" not in said
+    assert "EdgeSecret1" not in said
+    assert journal.read(book.path).open
+
+
+def test_a_journal_lists_what_a_program_wrote_in_it_as_data(state):
+    """The format is for other versions, too: field by field."""
+    book = Journal.create("lab", "lab.yaml")
+    command, test = ("ip", "link", "set", "nic0", "netns", "1"), ("ip", "link", "show", "nic0")
+    book.before(Undo(("move nic0 back",), commands=(command,), unless=test))
+    book.close()
+    header, entry = (json.loads(line) for line in book.path.read_text().splitlines())
+    assert header.keys() == {"kind", "testbed", "file", "pid", "began", "t"}
+    assert Path(header["file"]).is_absolute()
+    assert entry["kind"] == "undo"
+    assert entry["commands"] == [["ip", "link", "set", "nic0", "netns", "1"]]
+    with pytest.raises(ValueError, match="no way 'telepathy'"):
+        Undo(("x",), through="telepathy")

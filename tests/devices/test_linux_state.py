@@ -1,0 +1,124 @@
+"""What a Linux device was, read and put back: by bash on this machine, in a test's own directory."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.devices import linux_state
+from harness.devices.linux_state import Wanted
+from harness.errors import DeviceError
+
+
+@dataclass
+class Done:
+    status: int
+    output: str
+
+
+async def bash(command, timeout):
+    done = subprocess.run(
+        ["bash"], input=command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False
+    )
+    return Done(done.returncode, done.stdout)
+
+
+def save(wanted, execute=bash):
+    return asyncio.run(linux_state.save(execute, "box", wanted))
+
+
+def put_back(undo, execute=bash):
+    asyncio.run(linux_state.put_back(execute, undo))
+
+
+def test_files_are_put_back_with_their_modes_and_those_made_anew_removed(tmp_path):
+    there, other, new = tmp_path / "it's there", tmp_path / "gone", tmp_path / "new"
+    content = bytes(range(256)) * 20
+    there.write_bytes(content)
+    there.chmod(0o640)
+    (tmp_path / "deep").mkdir()
+    other = tmp_path / "deep" / "gone"
+    other.write_text("")
+    undo = save(Wanted(files=(str(there), str(other), str(new))))
+    assert undo.through == "linux"
+    assert f"remove {new}" in undo.what
+    there.write_text("changed")
+    there.chmod(0o600)
+    other.unlink()
+    other.parent.rmdir()
+    new.write_text("made")
+    for _ in range(2):  # what is undone may be undone again
+        put_back(undo)
+        assert there.read_bytes() == content
+        assert there.stat().st_mode & 0o777 == 0o640
+        assert other.read_bytes() == b""
+        assert not new.exists()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["deep", "it's there"]
+
+
+def test_a_setting_is_put_back_with_its_value(tmp_path, monkeypatch):
+    undo = save(Wanted(settings=("kernel/ostype", "kernel/no-such-setting")))
+    assert undo.what == ("set kernel/ostype to Linux",)
+    assert "echo Linux > /proc/sys/kernel/ostype" in undo.script
+
+
+def test_what_cannot_be_put_back_is_named_and_the_rest_is(tmp_path):
+    first, second = tmp_path / "dir" / "first", tmp_path / "second"
+    for file in (first, second):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("before")
+    undo = save(Wanted(files=(str(first), str(second))))
+    first.unlink()
+    first.parent.rmdir()
+    first.parent.write_text("a file in the way")
+    second.write_text("after")
+    with pytest.raises(DeviceError, match=rf"(?s)^box: 'put the configuration back': .*not put back: put {first} back"):
+        put_back(undo)
+    assert second.read_text() == "before"
+
+
+def test_a_device_that_cannot_be_read_is_not_changed(tmp_path):
+    (tmp_path / "a directory").mkdir()
+    with pytest.raises(DeviceError, match=r"^box: 'save the configuration': .*a directory"):
+        save(Wanted(files=(str(tmp_path / "a directory"),)))
+
+
+@pytest.mark.parametrize("length", [0, 10, 60])
+def test_an_answer_that_is_not_whole_forbids_the_change(tmp_path, length):
+    file = tmp_path / "file"
+    file.write_text("content")
+    wanted = Wanted(files=(str(file),), settings=("kernel/ostype",))
+
+    async def cut(command, timeout):
+        whole = await bash(command, timeout)
+        return Done(0, whole.output[:length])
+
+    with pytest.raises(DeviceError, match="not whole"):
+        save(wanted, cut)
+
+
+def test_a_daemon_that_ran_is_started_as_it_ran(tmp_path):
+    """A program of a name that nobody else has; `exec -a` would not do, for pidof looks at the program."""
+    program = tmp_path / "natstorm-test-daemon"
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    name = program.name
+    running = subprocess.Popen([str(program), "601"])
+    try:
+        undo = save(Wanted(daemons=(name, "no-such-daemon")))
+        assert undo.what[:2] == (f"end {name}", "end no-such-daemon")
+        running.kill()
+        running.wait(30)
+        intruder = subprocess.Popen([str(program), "602"])
+        put_back(undo)
+        assert intruder.wait(30) != 0
+        found = subprocess.run(["pidof", name], capture_output=True, text=True, check=True).stdout.split()
+        assert len(found) == 1
+        assert Path(f"/proc/{found[0]}/cmdline").read_bytes().split(b"\0") == [str(program).encode(), b"601", b""]
+    finally:
+        subprocess.run(["bash", "-c", f"kill -KILL $(pidof {name})"], check=False, capture_output=True)
+        running.wait(30)
