@@ -50,7 +50,12 @@ class ByteStream(Protocol):
 
 
 def tcpdump_command(
-    interface: str, *, management: tuple[str, int] | None = None, expression: str = "ip", program: str = "tcpdump", nice: bool = True
+    interface: str,
+    *,
+    management: tuple[str, int] | None = None,
+    expression: str = "ip",
+    program: str = "tcpdump",
+    nice: bool = True,
 ) -> str:
     """The line for a remote shell that captures on `interface` to its standard output; every part is quoted.
 
@@ -72,7 +77,7 @@ def tcpdump_command(
 
 def older(said: str) -> bool:
     """Whether a tcpdump ended because it does not know the options that `nice` asks for."""
-    return bool(re.search(r"(unrecognized|invalid|illegal|unknown) option|precision .*not supported|not supported .*precision", said))
+    return bool(re.search(r"(unrecognized|invalid|illegal|unknown) option|precision .*not supported", said))
 
 
 class RemoteCapture:

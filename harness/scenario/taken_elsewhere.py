@@ -237,6 +237,9 @@ def _who(asked: Asked, seen: Sides, paired: Pairing, gateway: str, said: list[st
     clients = tuple(one for one in found if ipaddress.IPv4Address(one) in network)
     if not clients:
         raise UsageError(f"--prefix {prefix}: no client in it talks to the gateway; {', '.join(found[:5])} do", cure="--prefix P")
+    if len(clients) < len(found):
+        left = ", ".join(one for one in found if one not in clients)
+        said.append(f"left out: {left}, for being outside of {prefix}; nothing is judged of what was between them and the gateway")
     if side is Side.OUTSIDE:
         nat = asked.nat or (clients[0] if len(clients) == 1 else "")
         told = f"NAT {nat}: the one address that talks to the gateway"
