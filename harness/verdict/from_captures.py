@@ -33,6 +33,9 @@ _IDLE = ("NTT-08",)
 DECIDING = (SURVIVAL, CLEAR, MAPPINGS, "NTT-14", "NTT-15")
 """Without these nothing is judged as a whole: one of them that is inconclusive leaves the outcome inconclusive."""
 
+_IN_CLEAR = ("NTT-13", "NTT-14", "NTT-15", "NTT-16", "DMX-33")
+"""What is judged where there is no IPsec at all."""
+
 _SCENARIO = "a scenario that brings it about"
 _NEEDS: Mapping[Need, str] = {
     Need.FAR_END: "a capture behind the gateway",
@@ -58,7 +61,8 @@ def put(evidence: Evidence) -> tuple[Put, ...]:
     survival: Check = survivors.clients_live_together if several else survivors.sessions_last  # type: ignore[assignment]
     checks: dict[str, Check] = {SURVIVAL: survival, CLEAR: mapping.nothing_crosses_in_clear, MAPPINGS: mapping.mappings_last}  # type: ignore[dict-item]
     if evidence.nat_outside:
-        checks |= {row: CHECKS[row] for row in (*_ONE, *(_SEVERAL if several else ()), *(_IDLE if _idle(evidence) else ()))}
+        rows = (*_ONE, *(_SEVERAL if several else ()), *(_IDLE if _idle(evidence) else ()))
+        checks |= {row: CHECKS[row] for row in rows if row in _IN_CLEAR or not evidence.clear_expected}
     found = [Put(name, _in_full(evidence, name, check(evidence)), name in DECIDING) for name, check in checks.items()]
     return tuple(sorted(found, key=lambda one: not one.deciding))
 
@@ -76,6 +80,9 @@ def not_put(evidence: Evidence) -> dict[str, str]:
     several = len(evidence.plans) > 1
     told = {}
     for row, check in {**CHECKS, **NOTED}.items():
+        if evidence.clear_expected and row in (*_ONE, *_SEVERAL, *_IDLE) and row not in _IN_CLEAR:
+            told[row] = "IPsec"
+            continue
         if row in _ONE and evidence.nat_outside:
             continue
         if row in _ONE:

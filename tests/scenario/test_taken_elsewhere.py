@@ -52,10 +52,11 @@ class Run:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     found = {}
     with Runner(check(ROOT / "testbeds" / "virtual.yaml"), tmp_path_factory.mktemp("scratch"), StepBus(time.time)) as runner:
-        for variant in ("demux", "plain"):
-            folder = tmp_path_factory.mktemp("runs") / variant
+        for name, scenario, variant in PLAYED:
+            folder = tmp_path_factory.mktemp("runs") / name
             folder.mkdir()
-            found[variant] = Run(folder, runner.play("pair", variant, folder=folder, time="virtual"))
+            clear = scenario == "clear"
+            found[name] = Run(folder, runner.play(scenario, variant, folder=folder, time="virtual", clear_expected=clear))
     return found
 
 
@@ -71,6 +72,9 @@ def told(runs: dict[str, Run], dissector: Dissector) -> Callable[..., Told]:
         return judge(take(Asked(inside, outside, keys, **more), dissector))
 
     return of
+
+
+PLAYED = (("demux", "pair", "demux"), ("plain", "pair", "plain"), ("clear",) * 3, ("no-nat", "no-nat", "plain"))
 
 
 def verdict(found: Told, name: str) -> Any:
@@ -204,6 +208,25 @@ def test_keys_in_wiresharks_form_open_the_same(runs: dict[str, Run], told: Calla
     assert {one.name: one.verdict for one in found.put} == {one.name: one.verdict for one in own.put}
     assert found.taken.keys is not None
     assert (found.taken.keys.used, found.taken.keys.given) == (6, 6)
+
+
+def test_without_a_nat_nothing_is_asked_of_one(runs: dict[str, Run], told: Callable[..., Told]) -> None:
+    run = runs["no-nat"]
+    found = told(run.inside, run.outside, run.keys)
+    assert (found.outcome, found.taken.who.nat) == (Outcome.PASS, "")
+    assert {one.name for one in found.put} == {"survival", "nothing in clear", "mappings"}
+    assert from_captures.not_put(found.taken.evidence)["NTT-14"] == "a NAT that translates"
+
+
+def test_without_ipsec_l2tp_is_judged_as_it_is_and_said_to_be_in_clear(runs: dict[str, Run], told: Callable[..., Told]) -> None:
+    run = runs["clear"]
+    found = told(run.inside, run.outside)
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert verdict(found, "survival").outcome is Outcome.PASS
+    assert verdict(found, "nothing in clear").outcome is Outcome.INCONCLUSIVE
+    assert any("no IPsec at all" in one for one in found.taken.said)
+    assert all(one.verdict.outcome is not Outcome.FAIL for one in found.put)
+    assert from_captures.not_put(found.taken.evidence)["NTT-01"] == "IPsec"
 
 
 @needs_editcap
