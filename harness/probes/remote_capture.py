@@ -77,7 +77,7 @@ def tcpdump_command(
 
 def older(said: str) -> bool:
     """Whether a tcpdump ended because it does not know the options that `nice` asks for."""
-    return bool(re.search(r"(unrecognized|invalid|illegal|unknown) option|precision .*not supported|not supported .*prec", said))
+    return bool(re.search(r"(unrecognized|invalid|illegal|unknown) option|precision .*not supported", said))
 
 
 class RemoteCapture:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CaptureError, UsageError
-from harness.model import CaptureFacts, ClientPlan, ClockOffset, Evidence, Observation, Secret, Side
+from harness.model import CaptureFacts, ClientPlan, ClockOffset, Evidence, FrameKind, Observation, Secret, Side
 from harness.probes import clocks, deduce
 from harness.probes.completeness import gaps
 from harness.probes.dissect import Addresses, Dissector
@@ -100,6 +100,8 @@ def take(asked: Asked, dissector: Dissector) -> Taken:
         said.append("this capture is of the outside: what the clients hash of their own addresses (NAT-D) is not what it shows")
     elif asked.outside is None:
         said.append("this capture is taken to be of the inside")
+    if all(o.kind not in (FrameKind.IKE, FrameKind.ESP) for found in seen.values() for o in found):
+        said.append("there is no IPsec at all: L2TP runs in clear, and is read as that")
     paired, clock = _compare(seen, files, gateway)
     who = _who(asked, seen, paired, gateway, said)
     names = _names(who.clients, given, seen)
@@ -237,6 +239,9 @@ def _who(asked: Asked, seen: Sides, paired: Pairing, gateway: str, said: list[st
     clients = tuple(one for one in found if ipaddress.IPv4Address(one) in network)
     if not clients:
         raise UsageError(f"--prefix {prefix}: no client in it talks to the gateway; {', '.join(found[:5])} do", cure="--prefix P")
+    if len(clients) < len(found):
+        left = ", ".join(one for one in found if one not in clients)
+        said.append(f"left out: {left}, for being outside of {prefix}; nothing is judged of what was between them and the gateway")
     if side is Side.OUTSIDE:
         nat = asked.nat or (clients[0] if len(clients) == 1 else "")
         told = f"NAT {nat}: the one address that talks to the gateway"
@@ -313,7 +318,8 @@ def _evidence(
     )
     paired, found, _ = sort_out(seen, plans if Side.INSIDE in seen else (), who.gateway, who.nat)
     users = {one.client: one.user or "" for one in found}
-    exposed = watch(seen)
+    exposed = watch(seen, nat_traversal=bool(who.nat))
+    protected = any(o.kind in (FrameKind.IKE, FrameKind.ESP) for frames in seen.values() for o in frames)
     return Evidence(
         scenario="captures",
         testbed="taken elsewhere",
@@ -331,6 +337,7 @@ def _evidence(
         exposures=tuple((one.side.value, one.frame, f"{one.exposure.value}: {one.why}") for one in exposed),
         accounts=False,
         clock=clock,
+        clear_expected=not protected,
     )
 
 

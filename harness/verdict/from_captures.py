@@ -6,26 +6,35 @@ Each is the check of its row and no other. What is not put rests on something th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.model import Evidence, FrameKind, Outcome, Side, Verdict
 from harness.verdict import mapping, survivors
 from harness.verdict.checks import CHECKS, NOTED
 from harness.verdict.reading import reading_of
-from harness.verdict.trust import Check, Need
+from harness.verdict.trust import Check, Need, unfinished
 
 SURVIVAL, CLEAR, MAPPINGS = "survival", "nothing in clear", "mappings"
 
-_ONE = ("NTT-01", "NTT-03", "NTT-05", "NTT-06", "NTT-07", "NTT-14", "NTT-15", "NTT-16", "NTT-17", "NTT-29",
+_ONE = ("NTT-01", "NTT-03", "NTT-05", "NTT-06", "NTT-07", "NTT-14", "NTT-15", "NTT-16", "NTT-17",
         "DMX-31", "DMX-32", "DMX-33", "DMX-34", "DMX-35")  # fmt: skip
 _SEVERAL = ("NTT-10", "NTT-12", "NTT-13", "NTT-18")
 """Two clients at least: of one alone nothing can be told, or a NAT may leave it its port."""
+
+_TRACES = "NTT-29"
+"""Whether the traces align is, for captures taken elsewhere, a question about their clocks and no device."""
+
+_PACKETWISE = (CLEAR, MAPPINGS, "NTT-13", "NTT-14", "NTT-15", "NTT-16", "NTT-17", "NTT-18", "DMX-33", "DMX-34")
+"""Judged packet by packet. What fails beside these may lack but what came before the capture began, or after it ended."""
 
 _IDLE = ("NTT-08",)
 """Where a client was idle long enough."""
 
 DECIDING = (SURVIVAL, CLEAR, MAPPINGS, "NTT-14", "NTT-15")
 """Without these nothing is judged as a whole: one of them that is inconclusive leaves the outcome inconclusive."""
+
+_IN_CLEAR = ("NTT-13", "NTT-14", "NTT-15", "NTT-16", "DMX-33")
+"""What is judged where there is no IPsec at all."""
 
 _SCENARIO = "a scenario that brings it about"
 _NEEDS: Mapping[Need, str] = {
@@ -52,9 +61,18 @@ def put(evidence: Evidence) -> tuple[Put, ...]:
     survival: Check = survivors.clients_live_together if several else survivors.sessions_last  # type: ignore[assignment]
     checks: dict[str, Check] = {SURVIVAL: survival, CLEAR: mapping.nothing_crosses_in_clear, MAPPINGS: mapping.mappings_last}  # type: ignore[dict-item]
     if evidence.nat_outside:
-        checks |= {row: CHECKS[row] for row in (*_ONE, *(_SEVERAL if several else ()), *(_IDLE if _idle(evidence) else ()))}
-    found = [Put(name, check(evidence), name in DECIDING) for name, check in checks.items()]
+        rows = (*_ONE, *(_SEVERAL if several else ()), *(_IDLE if _idle(evidence) else ()))
+        checks |= {row: CHECKS[row] for row in rows if row in _IN_CLEAR or not evidence.clear_expected}
+    found = [Put(name, _in_full(evidence, name, check(evidence)), name in DECIDING) for name, check in checks.items()]
     return tuple(sorted(found, key=lambda one: not one.deciding))
+
+
+def _in_full(evidence: Evidence, name: str, verdict: Verdict) -> Verdict:
+    """The verdict; but no failure for want of what a capture can't have seen."""
+    cut = tuple(unfinished(reading_of(evidence)))
+    if verdict.outcome is not Outcome.FAIL or name in _PACKETWISE or not cut:
+        return verdict
+    return replace(verdict, outcome=Outcome.INCONCLUSIVE, because="; ".join(cut[:4]), facts={**verdict.facts, "doubts": list(cut)})
 
 
 def not_put(evidence: Evidence) -> dict[str, str]:
@@ -62,6 +80,9 @@ def not_put(evidence: Evidence) -> dict[str, str]:
     several = len(evidence.plans) > 1
     told = {}
     for row, check in {**CHECKS, **NOTED}.items():
+        if evidence.clear_expected and row in (*_ONE, *_SEVERAL, *_IDLE) and row not in _IN_CLEAR:
+            told[row] = "IPsec"
+            continue
         if row in _ONE and evidence.nat_outside:
             continue
         if row in _ONE:
@@ -69,6 +90,8 @@ def not_put(evidence: Evidence) -> dict[str, str]:
         elif row in _SEVERAL:
             if not several:
                 told[row] = "two clients at least"
+        elif row == _TRACES:
+            told[row] = "nothing more, and judges no device: see what is said of the clocks"
         elif row in _IDLE:
             if not _idle(evidence):
                 told[row] = "a client that is idle for longer than 20 s"

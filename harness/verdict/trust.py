@@ -18,6 +18,7 @@ from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind,
 from harness.verdict.altered import altered, copied
 from harness.verdict.dials import dials, latest, own_frames
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
+from harness.verdict.pulse import asked
 from harness.verdict.reading import Crossing, Reading, ike, l2tp_message, mark_of, reading_of, spi_of
 from harness.verdict.stages import progress
 
@@ -102,6 +103,8 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
         found += _unpaired(reading)
     if Need.GENERATOR in needs:
         found += _generator(reading)
+    if Need.DECRYPTED in needs and not reading.evidence.accounts:
+        found += _missed(reading)
     if Need.CLOCKS in needs:
         found += _clocks(reading)
     if Need.MARKS in needs:
@@ -192,13 +195,13 @@ def _unpaired(reading: Reading) -> Iterator[str]:
 
 def _generator(reading: Reading) -> Iterator[str]:
     if not reading.evidence.accounts:
-        yield from _begun_and_ended(reading)
+        yield from unfinished(reading)
     for r in reading.evidence.records:
         if r.kind is RecordKind.IMPAIRED:
             yield f"the traffic generator fell behind: {r.data.get('reason', 'no reason given')}"
 
 
-def _begun_and_ended(reading: Reading) -> Iterator[str]:
+def unfinished(reading: Reading) -> Iterator[str]:
     """Of captures taken elsewhere: each client's connection has to be in them from its first message on, and long enough for a
     set-up to come to its end. Nobody but the wire says what a client did."""
     if not reading.clients:
@@ -213,6 +216,14 @@ def _begun_and_ended(reading: Reading) -> Iterator[str]:
             yield f"{client} was connected, or connecting, before the capture began: its first message is not there"
         elif came.up is None and reading.end_of_capture(Side.INSIDE) - own[0].t < SET_UP_S:
             yield f"the capture ends less than {SET_UP_S:.0f} s after {client} began to connect, and it was not up yet"
+
+
+def _missed(reading: Reading) -> Iterator[str]:
+    """Of captures taken elsewhere: questions that were answered, so they did reach the gateway, and not by the outside capture."""
+    for client in reading.clients:
+        missed = [a.sequence for a in asked(reading, client) if a.answer is not None and a.reached is None]
+        if missed:
+            yield f"the outside capture lacks {len(missed)} of {client}'s marks that were answered, the first of them {missed[0]}"
 
 
 def _clocks(reading: Reading) -> Iterator[str]:
@@ -245,7 +256,7 @@ def clocks_apart(crossings: Iterable[Crossing]) -> float:
 
 def _record_distances(reading: Reading) -> Iterator[float]:
     """Frame time minus record time, for every first datagram and every marked packet that both accounts hold."""
-    asked: dict[tuple[str, int], float] = {}
+    sent: dict[tuple[str, int], float] = {}
     first: dict[str, float] = {}
     for o in reading.way(Side.INSIDE, "up"):
         client = reading.at_address(o.src)
@@ -254,12 +265,12 @@ def _record_distances(reading: Reading) -> Iterator[float]:
         first.setdefault(client, o.t)
         mark = mark_of(o)
         if mark is not None and not mark.answer:
-            asked.setdefault((client, mark.sequence), o.t)
+            sent.setdefault((client, mark.sequence), o.t)
     for r in reading.evidence.records:
         if r.kind is RecordKind.STARTED and r.client in first:
             yield first[r.client] - r.t
-        elif r.kind is RecordKind.MARK_SENT and (r.client, r.data["sequence"]) in asked:
-            yield asked[r.client, r.data["sequence"]] - r.t
+        elif r.kind is RecordKind.MARK_SENT and (r.client, r.data["sequence"]) in sent:
+            yield sent[r.client, r.data["sequence"]] - r.t
 
 
 def _marks(reading: Reading) -> Iterator[str]:
