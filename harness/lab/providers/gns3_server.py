@@ -68,7 +68,6 @@ class Server:
         self._password = password
         self._session = requests.Session()
         self._session.trust_env = False
-        # A connection that was kept may be closed by the server just as the next request goes out: was that one then carried out?
         self._session.headers["Connection"] = "close"
         self._session.verify = ca_file or True
         for scheme in ("http://", "https://"):
@@ -153,11 +152,15 @@ class Server:
 
         waits = (CONNECT_S, None if stream else ANSWER_S)
         try:
-            return self._session.request(
+            answer = self._session.request(
                 method, self.url + path, timeout=waits, allow_redirects=False, stream=stream, **options
             )
         except requests.RequestException as error:
             raise ServerGone(step, f"{self.url} is not there: {_reason(error)}", "is the server up, and in reach?") from error
+        if not stream:
+            # No connection is kept: the server may close one just as the next request goes out, and was that then carried out?
+            self._session.close()
+        return answer
 
     # --- who we are ---
 
