@@ -60,9 +60,10 @@ class Gns3:
     # --- the provider's interface ---
 
     def up(self) -> LabStatus:
-        if not self.lock.held:
-            self._notes = self.lock.acquire()
-            self.lock.beat()
+        if self.lock.held:
+            return self.status()
+        self._notes = self.lock.acquire()
+        self.lock.beat()
         try:
             self._connect()
             self._notes += self._undo_earlier()
@@ -133,13 +134,15 @@ class Gns3:
             return nodes, tuple(link for link, _ in links)
         self.lock.acquire()
         try:
-            self.client.open_project(project)
-            opened = self.client.ledger.entries[-1]
+            before = self.client.ledger.entries
             try:
+                self.client.open_project(project)
                 nodes, links = self._look()
                 return nodes, tuple(link for link, _ in links)
             finally:
-                self.client.undo(opened)
+                for entry in self.client.ledger.entries:
+                    if entry not in before:
+                        self.client.undo(entry)
         finally:
             self.lock.release()
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,28 @@ def test_up_starts_what_is_off_and_down_stops_just_that(server, bench, lab_of, t
     assert not [line for line in server.did() if line.startswith("DELETE") or line.endswith("/close")]
     assert ledgers(tmp_path) == []
     assert not lab.lock.held
+
+
+def test_up_twice_is_up_once(server, bench, lab_of):
+    lab = lab_of()
+    lab.up()
+    before = server.did()
+    assert lab.up().up
+    assert server.did() == before
+    lab.down()
+
+
+def test_a_closed_project_is_opened_to_be_looked_at_and_nothing_else_is_undone(server, bench, lab_of):
+    lab = lab_of()
+    lab.client.ledger.intend("project", bench["project_id"], "bench")  # ours, of a run that was killed
+    bench["status"] = "closed"
+    nodes, links = lab.describe()
+    assert (len(nodes), len(links)) == (3, 2)
+    assert bench["project_id"] in server.projects
+    lab.client.ledger.undone(lab.client.ledger.entries[0])
+    bench["status"] = "closed"
+    lab.describe()
+    assert bench["status"] == "closed"
 
 
 def test_a_project_that_was_closed_is_closed_again(server, bench, lab_of):
@@ -301,6 +324,27 @@ def test_a_capture_that_the_server_breaks_off_is_said(server, bench, lab_of):
         server.silent.set()  # the connection ends without the last chunk
         with pytest.raises(CaptureError, match=r"capture on link R1-SW: http.* broke it off"):
             list(pieces)
+
+
+def test_who_waits_for_the_next_packet_is_woken_when_the_capture_ends(server, bench, lab_of):
+    lab = lab_of()
+    lab.up()
+    next(iter(server.links.values()))["capturing"] = True  # somebody else's: nothing makes the server end the stream
+    got, begun = [], threading.Event()
+
+    def read(pieces):
+        for piece in pieces:
+            got.append(piece)
+            if b"".join(got).endswith(b"two"):
+                begun.set()
+
+    with lab.capture("R1-SW") as pieces:
+        reader = threading.Thread(target=read, args=(pieces,))
+        reader.start()
+        assert begun.wait(30)
+    reader.join(30)
+    assert not reader.is_alive()
+    assert b"".join(got) == PCAP_HEADER + b"onetwo"
 
 
 # --- who we are ---
