@@ -274,6 +274,13 @@ def test_a_link_that_there_is_not_is_told_with_those_there(bench, lab_of):
         lab.link_down("R1-R2")
 
 
+def test_a_link_is_found_by_the_port_that_it_ends_at(bench, lab_of):
+    lab = lab_of()
+    assert lab.link_at("SW", "Ethernet1") == "H1-SW"
+    with pytest.raises(LabError, match="find the link at R1 Ethernet1: there is none\n  cure: a link ends at: Ethernet0"):
+        lab.link_at("R1", "Ethernet1")
+
+
 def test_the_clients_come_in_by_a_cloud_on_a_tap(server, bench, lab_of, tmp_path):
     lab = lab_of()
     lab.up()

@@ -192,9 +192,9 @@ def test_the_command_imports_a_closed_project_and_leaves_it_closed(client, bench
     assert main([*command, "-o", str(file)]) == 0
     assert "2 nodes, 1 links" in capsys.readouterr().out
     found = yaml.safe_load(file.read_text())
-    assert found["testbed"]["custom"]["lab"] == {
-        "provider": "gns3", "url": server.url, "project": "bench", "user": USER, "password": "%ENV{NATSTORM_GNS3_PASSWORD}",
-    }  # fmt: skip
+    lab = {"provider": "gns3", "url": server.url, "project": "bench", "options": {"nodes": {"gateway": "R1"}}}
+    assert found["testbed"]["custom"]["lab"] == lab
+    assert found["testbed"]["credentials"]["gns3"] == {"username": USER, "password": "%ENV{NATSTORM_GNS3_PASSWORD}"}
     ports = {node["name"]: node["console"] for node in client.nodes(bench)}
     assert found["devices"]["gateway"]["connections"]["cli"] == {"protocol": "telnet", "ip": "127.0.0.1", "port": ports["R1"]}
     assert found["topology"]["gateway"]["interfaces"]["Ethernet0"]["link"] == "R1-R2"
