@@ -9,7 +9,7 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify prove soak mutants test lint bench fuzz setup lock clean
+.PHONY: help qualify prove soak mutants test lint bench fuzz setup servers lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,7 +30,7 @@ soak: setup      ## a day of 100 clients coming and going, then 500 in a storm a
 mutants: setup   ## change the virtual gateway at random, 120 times: which test notices? (ARGS="--mutants-seed 2" chooses others)
 	$(BIN)/natstorm prove --mutants 120 $(ARGS)
 
-test: setup      ## the project's own tests, two at a time: those with a real gateway wait more than they work
+test: setup servers  ## the project's own tests, two at a time: those with a real gateway wait more than they work
 	$(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.complete  ## ruff, mypy --strict
@@ -46,10 +46,16 @@ fuzz: setup      ## ten million hostile datagrams against cores and gateway, an 
 setup: $(VENV)/.complete node_modules/.complete  ## Python packages, Debian packages, Allure
 	@$(BIN)/natstorm setup
 
+# Nothing but the project's own tests needs them; without them those tests say why they are skipped.
+servers: $(VENV)/.complete  ## GNS3 servers for the project's own tests, in environments of their own
+	@$(BIN)/natstorm setup --gns3 || echo 'the GNS3 servers could not be installed: what is tested against live ones is skipped' >&2
+
 lock:            ## write requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/python -m uv pip compile -q --no-config --generate-hashes --extra lab --extra devices --extra dev --python-version 3.11 \
 		--no-header --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	for server in 2.2.61 3.0.6; do echo "gns3-server==$$server" | $(BIN)/python -m uv pip compile -q --no-config --generate-hashes \
+		--python-version 3.11 --no-header - -o requirements-gns3-$${server%.*}.lock; done
 
 clean:           ## everything that was installed or generated inside the checkout, save reports
 	rm -rf $(VENV) node_modules .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks natstorm.egg-info

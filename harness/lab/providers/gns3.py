@@ -60,9 +60,10 @@ class Gns3:
     # --- the provider's interface ---
 
     def up(self) -> LabStatus:
-        if not self.lock.held:
-            self._notes = self.lock.acquire()
-            self.lock.beat()
+        if self.lock.held:
+            return self.status()
+        self._notes = self.lock.acquire()
+        self.lock.beat()
         try:
             self._connect()
             self._notes += self._undo_earlier()
@@ -114,6 +115,15 @@ class Gns3:
         self._look()
         self.client.attach(self._project, interface, kind, (node, port))
 
+    def link_at(self, node: str, port: str) -> str:
+        """The name of the link at a node's port: what `capture` and `link_down` take. LabError names the ports that have one."""
+        _, links = self._look()
+        ends = {end.port: link.name for link, _ in links for end in link.ends if end.node == node}
+        if port not in ends:
+            cure = f"a link ends at: {', '.join(sorted(ends)) or 'none of its ports'}"
+            raise LabError(f"find the link at {node} {port}", "there is none", cure)
+        return ends[port]
+
     def clean(self) -> tuple[str, ...]:
         """Undoes what an earlier run left, and nothing else. A sentence for each. LabError while another run has the lock."""
         self.lock.acquire()
@@ -133,13 +143,15 @@ class Gns3:
             return nodes, tuple(link for link, _ in links)
         self.lock.acquire()
         try:
-            self.client.open_project(project)
-            opened = self.client.ledger.entries[-1]
+            before = self.client.ledger.entries
             try:
+                self.client.open_project(project)
                 nodes, links = self._look()
                 return nodes, tuple(link for link, _ in links)
             finally:
-                self.client.undo(opened)
+                for entry in self.client.ledger.entries:
+                    if entry not in before:
+                        self.client.undo(entry)
         finally:
             self.lock.release()
 

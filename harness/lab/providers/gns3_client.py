@@ -86,12 +86,8 @@ class Client:
 
     def export_project(self, project: str, file: Path) -> None:
         """Into a .gns3project file, without its nodes' images. Refused while nodes run."""
-        pieces, answer = self.server.stream(f"/projects/{project}/export", "export the project")
-        try:
-            with file.open("wb") as target:
-                target.writelines(pieces)
-        finally:
-            answer.close()
+        with self.server.stream(f"/projects/{project}/export", "export the project") as pieces, file.open("wb") as target:
+            target.writelines(pieces)
 
     def open_project(self, project: Json) -> Json:
         """As it was where it is open already; else it is closed again when all is undone."""
@@ -220,11 +216,8 @@ class Client:
         try:
             if mine is not None:
                 self.server.request("POST", f"{path}/{self.server.api.capture_start}", step, json={})
-            pieces, answer = self.server.stream(f"{path}/{self.server.api.capture_stream}", step)
-            try:
+            with self.server.stream(f"{path}/{self.server.api.capture_stream}", step) as pieces:
                 yield pieces
-            finally:
-                answer.close()
         finally:
             if mine is not None:
                 self.undo(mine)

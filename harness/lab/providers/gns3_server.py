@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -68,7 +70,6 @@ class Server:
         self._password = password
         self._session = requests.Session()
         self._session.trust_env = False
-        # A connection that was kept may be closed by the server just as the next request goes out: was that one then carried out?
         self._session.headers["Connection"] = "close"
         self._session.verify = ca_file or True
         for scheme in ("http://", "https://"):
@@ -119,20 +120,29 @@ class Server:
             seen = f"{self.url} answered {self._shown(answer.text)!r}, which is not JSON"
             raise LabError(step, seen, "is it a GNS3 server?") from error
 
-    def stream(self, path: str, step: str) -> tuple[Iterator[bytes], Any]:
-        """A body in pieces, as they come, and the response, whose `close` ends it from any thread."""
+    @contextmanager
+    def stream(self, path: str, step: str) -> Iterator[Iterator[bytes]]:
+        """A body in pieces, as they come. Leaving the context ends it, also for another thread that waits for the next piece. The
+        pieces raise CaptureError where the server ends it too early."""
         answer = self._authorised("GET", path, step, stream=True)
-        return self._pieces(answer, step), answer
+        ended = threading.Event()
+        try:
+            yield self._pieces(answer, step, ended)
+        finally:
+            ended.set()
+            # Closing would wait for that thread, which waits for the server: it is woken first.
+            with suppress(OSError, ValueError, RuntimeError):
+                answer.raw.shutdown()
+            answer.close()
 
-    def _pieces(self, answer: Any, step: str) -> Iterator[bytes]:
+    def _pieces(self, answer: Any, step: str, ended: threading.Event) -> Iterator[bytes]:
         import requests
 
         try:
             yield from (piece for piece in answer.iter_content(None) if piece)
-        except requests.RequestException as error:
-            raise CaptureError(f"{step}: {self.url} broke it off: {_reason(error)}") from error
-        finally:
-            answer.close()
+        except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+            if not ended.is_set():
+                raise CaptureError(f"{step}: {self.url} broke it off: {_reason(error)}") from error
 
     def _authorised(self, method: str, path: str, step: str, **options: Any) -> Any:
         answer = self._send(method, self.api.prefix + path, step, **options)
@@ -153,11 +163,15 @@ class Server:
 
         waits = (CONNECT_S, None if stream else ANSWER_S)
         try:
-            return self._session.request(
+            answer = self._session.request(
                 method, self.url + path, timeout=waits, allow_redirects=False, stream=stream, **options
             )
         except requests.RequestException as error:
             raise ServerGone(step, f"{self.url} is not there: {_reason(error)}", "is the server up, and in reach?") from error
+        if not stream:
+            # No connection is kept: the server may close one just as the next request goes out, and was that then carried out?
+            self._session.close()
+        return answer
 
     # --- who we are ---
 

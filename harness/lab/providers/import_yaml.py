@@ -15,13 +15,13 @@ from harness.lab.providers.provider import Console, End, Link, Node
 
 TO_COMPLETE = "TO COMPLETE"
 ROLES = ("clients", "nat", "gateway", "host")
-"""What the devices of a testbed file are called. A node that plays one keeps its own name as the device's alias."""
+"""What the devices of a testbed file are called."""
 
 SWITCHES = ("ethernet_switch", "ethernet_hub", "bridge", "ovs")
 """Nodes that join wires and are nothing else: what hangs on one is on one link, named after it."""
 
-SECRETS = ("password",)
-"""Keys of the provider's section that hold %ENV{NAME}, written by an import itself."""
+LOGIN = ("user", "password")
+"""Keys of the provider's section that go to `testbed.credentials`."""
 
 CONSOLE_PROTOCOLS = ("telnet", "ssh")
 _OS_OF_KIND = {"dynamips": "ios", "iou": "ios", "iol": "ios"}
@@ -42,11 +42,11 @@ class Described:
 
 _CUSTOM: Mapping[str, tuple[str, ...]] = {
     "clients": (
-        f"prefix: {TO_COMPLETE}   # the clients' network, as in 10.0.0.0/24: any address of it is a client's",
-        f"first: {TO_COMPLETE}    # client 1; client 2 is the next, and so on",
+        f"prefix: {TO_COMPLETE}       # the clients' network, as in 10.0.0.0/24: any address of it is a client's",
+        f"first: {TO_COMPLETE}        # client 1; client 2 is the next, and so on",
         'psk: "%ENV{NATSTORM_PSK}"',
         'user: "user{number}"      # as the gateway knows them',
-        'password: "%ENV{NATSTORM_PASSWORD}"',
+        'password: "%ENV{NATSTORM_PPP_PASSWORD}"',
         "personality: windows7",
     ),
     "gateway": (
@@ -65,30 +65,27 @@ def yaml_text(
     links: Sequence[Link],
     roles: Mapping[str, str] | None = None,
 ) -> str:
-    """The file's text. `lab` is its name; `provider` is what stands below `testbed.custom.lab`, {"provider": "gns3", "url": …};
-    `roles` says which node plays what, {"gateway": "R1"}, beside those that are called by their role.
+    """The file's text. `lab` is its name, `provider` what stands below `testbed.custom.lab`: {"provider": "gns3", "url": …}, with
+    `user` and `password` (%ENV{NAME}) where the server wants them; `roles` says which node plays what, {"gateway": "R1"},
+    beside those that are called by their role.
 
     Raises UsageError for a role or node that there is not, LabError for a name that a testbed file cannot hold."""
-    _all_can_be_written([lab, *(str(value) for key, value in provider.items() if key not in SECRETS)], nodes, links)
+    _all_can_be_written([lab, *(str(value) for key, value in provider.items() if key != "password")], nodes, links)
     active = [node for node in nodes if not node.passive]
     played = _played(active, roles or {})
     segments = _segments(nodes, links)
+    names = {node.name: played.get(node.name, node.name) for node in active}
     lines = [
         f"# Written by `natstorm lab import {provider['provider']}`. What no provider can know is marked {TO_COMPLETE}:",
         f"# `grep -n '{TO_COMPLETE}' FILE` lists it, `natstorm check FILE` says what is still missing.",
         f"# Devices are called {', '.join(ROLES)} by the part they play; delete those that play none.",
         "",
-        "testbed:",
-        f"  name: {scalar(lab)}",
-        "  custom:",
-        "    lab:",
-        *(f"      {key}: {scalar(value)}" for key, value in provider.items()),
+        *_testbed(lab, provider, {role: node for node, role in names.items() if role != node}),
         "",
         "devices:",
     ]
-    names = {node.name: played.get(node.name, node.name) for node in active}
     for node in active:
-        lines += [*_device(node, names[node.name], segments), ""]
+        lines += [*_device(node, names[node.name], segments, provider["provider"] == "gns3"), ""]
     for missing in (role for role in ROLES[:3] if role not in names.values()):
         lines += _missing(missing)
     lines.append("topology:")
@@ -98,6 +95,32 @@ def yaml_text(
         lines += _missing_interfaces("clients")
     lines += ["", *_remarks(nodes, segments)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _testbed(lab: str, provider: Mapping[str, str | int], nodes: Mapping[str, str]) -> list[str]:
+    """`nodes`: by device, the node's name where that is another."""
+    lines = [
+        "testbed:",
+        f"  name: {scalar(lab)}",
+        "  credentials:",
+        "    default:   # who logs in at the devices",
+        f"      username: {TO_COMPLETE}",
+        '      password: "%ENV{NATSTORM_LAB_PASSWORD}"',
+    ]
+    if "user" in provider:
+        lines += [f"    {provider['provider']}:", f"      username: {scalar(provider['user'])}"]
+        lines += [f"      password: {scalar(provider['password'])}"] if "password" in provider else []
+    lines += ["  custom:", "    lab:"]
+    lines += [f"      {key}: {scalar(value)}" for key, value in provider.items() if key not in LOGIN]
+    if nodes:
+        lines += ["      options:", "        nodes:   # where a node has another name in the lab than the device has here"]
+        lines += [f"          {role}: {scalar(node)}" for role, node in nodes.items()]
+    return [
+        *lines,
+        "    allow:",
+        f"      networks: [{TO_COMPLETE}]   # nothing is sent to an address outside them: the clients' and the links' networks",
+        "      packets_per_s: 500        # emulated routers bear little",
+    ]
 
 
 def scalar(value: str | int) -> str:
@@ -163,20 +186,22 @@ def _segments(nodes: Sequence[Node], links: Sequence[Link]) -> list[Link]:
     return [Link(name, tuple(ends), up[name]) for name, ends in segments.items() if ends]
 
 
-def _device(node: Node, name: str, segments: Sequence[Link]) -> list[str]:
+def _device(node: Node, name: str, segments: Sequence[Link], captures: bool) -> list[str]:
+    """`captures`: the provider can capture on its links."""
     role = name if name in ROLES else None
     lines = [f"  {scalar(name)}:"]
     lines.append(f"    type: {role}" if role else f"    type: {TO_COMPLETE}   # {', '.join(ROLES)}, and call the device so")
     system = _OS_OF_KIND.get(node.kind)
     lines.append(f"    os: {system}" if system else f"    os: {TO_COMPLETE}     # ios, linux, … ({_comment(node.kind)} in the lab)")
-    if name != node.name or role is None:
-        lines.append(f"    alias: {scalar(node.name)}   # its name in the lab")
     lines += _connections(node.console)
     if role in _CUSTOM:
         lines += ["    custom:", *(f"      {line}" for line in _CUSTOM[str(role)])]
-    if role == "nat":
-        links = ", ".join(link.name for link in segments if any(end.node == node.name for end in link.ends))
-        lines.append(f"    # {TO_COMPLETE}: where each side of it is captured, below `custom` (its links: {links or 'none'})")
+    if role == "nat" and captures:
+        links = {end.port: link.name for link in segments for end in link.ends if end.node == node.name}
+        lines += ["    custom:", "      capture:   # where each side of it is captured: the link at that interface"]
+        for side in ("inside", "outside"):
+            choice = ", ".join(f"{port} ({link})" for port, link in links.items()) or "it has no link"
+            lines.append(f"        {side}: {{source: gns3, interface: {TO_COMPLETE}}}   # {choice}")
     return lines
 
 
@@ -188,7 +213,6 @@ def _connections(console: Console | None) -> list[str]:
             f"        protocol: {console.protocol}",
             f"        ip: {console.host if re.fullmatch(r'[0-9.]+', console.host) else scalar(console.host)}",
             f"        port: {console.port}",
-            f"    # {TO_COMPLETE}: credentials, where it asks for a login",
         ]
     seen = "the lab gives it no console" if console is None else f"its console is {_comment(console.protocol)}, no command line"
     return ["    connections:", "      cli:", f"        protocol: ssh   # {seen}", f"        ip: {TO_COMPLETE}", "        port: 22"]
@@ -197,7 +221,7 @@ def _connections(console: Console | None) -> list[str]:
 def _missing(role: str) -> list[str]:
     """Clients are the harness's own, and stand in the file as a device; another device has to be found among the nodes."""
     if role != "clients":
-        return [f"  # {TO_COMPLETE}: no node is called {role!r}: call the one so that is it (alias: keeps its name)", ""]
+        return [f"  # {TO_COMPLETE}: no node is called {role!r}: write `--role {role}=NODE`, or call the one so that is it", ""]
     return [
         "  clients:   # the harness's own, on this machine",
         "    type: clients",

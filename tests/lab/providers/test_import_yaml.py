@@ -31,10 +31,12 @@ def read(**changes):
 
 def test_devices_have_their_consoles_and_roles():
     _, found = read()
-    assert found["testbed"] == {"name": "bench", "custom": {"lab": SECTION}}
+    assert found["testbed"]["name"] == "bench"
+    assert found["testbed"]["custom"]["lab"] == SECTION | {"options": {"nodes": {"gateway": "R1"}}}
+    assert list(found["testbed"]["credentials"]) == ["default"]
     gateway = found["devices"]["gateway"]
     assert gateway["connections"] == {"cli": {"protocol": "telnet", "ip": "192.0.2.50", "port": 5000}}
-    assert (gateway["type"], gateway["os"], gateway["alias"]) == ("gateway", "ios", "R1")
+    assert (gateway["type"], gateway["os"]) == ("gateway", "ios")
     assert set(found["devices"]) == {"gateway", "nat", "clients"}
 
 
@@ -52,7 +54,9 @@ def test_what_cannot_be_known_is_marked_both_as_value_and_comment():
     assert found["devices"]["nat"]["connections"]["cli"]["ip"] == TO_COMPLETE
     assert "its console is vnc, no command line" in text
     assert found["devices"]["gateway"]["custom"]["variants"] == [TO_COMPLETE]
-    assert "where each side of it is captured, below `custom` (its links: sw, inside)" in text
+    assert found["devices"]["nat"]["custom"]["capture"]["inside"] == {"source": "gns3", "interface": TO_COMPLETE}
+    assert "# eth1 (sw), eth0 (inside)" in text
+    assert found["testbed"]["custom"]["allow"]["networks"] == [TO_COMPLETE]
     assert "# No device: tap cloud, cloud, on inside (port tap0)" in text
     assert "# Link inside is down in the lab." in text
 
@@ -66,7 +70,18 @@ def test_a_node_without_a_role_waits_for_one():
 def test_secrets_are_left_to_the_environment():
     _, found = read()
     custom = found["devices"]["clients"]["custom"]
-    assert (custom["psk"], custom["password"]) == ("%ENV{NATSTORM_PSK}", "%ENV{NATSTORM_PASSWORD}")
+    assert (custom["psk"], custom["password"]) == ("%ENV{NATSTORM_PSK}", "%ENV{NATSTORM_PPP_PASSWORD}")
+
+
+def test_who_logs_in_at_the_server_stands_with_the_credentials():
+    _, found = read(provider=SECTION | {"user": "admin", "password": "%ENV{SERVER}"})
+    assert found["testbed"]["credentials"]["gns3"] == {"username": "admin", "password": "%ENV{SERVER}"}
+    assert set(found["testbed"]["custom"]["lab"]) == {"provider", "url", "project", "options"}
+
+
+def test_a_provider_that_cannot_capture_promises_none():
+    _, found = read(provider=SECTION | {"provider": "eve-ng"})
+    assert "custom" not in found["devices"]["nat"]
 
 
 @pytest.mark.parametrize("name", ["%CLI{touch /tmp/x}", "%ENV{HOME}", "R1\ndevices:", "R\x7f"])
@@ -100,8 +115,7 @@ def test_roles_must_make_sense(roles, problem):
 
 def test_a_role_that_is_given_beats_a_name():
     _, found = read(roles={"gateway": "nat", "nat": "R1"})
-    assert found["devices"]["gateway"]["alias"] == "nat"
-    assert found["devices"]["nat"]["alias"] == "R1"
+    assert found["testbed"]["custom"]["lab"]["options"]["nodes"] == {"gateway": "nat", "nat": "R1"}
 
 
 AWKWARD = ["yes", "No", "12", "1e3", "a: b", "# x", "é", "", "-", "~", "'", '"', "0x1f", "a\\b", "<<", "Gi0/0", "null"]

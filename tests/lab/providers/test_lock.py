@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from harness.lab.providers import lock as locks
 from harness.lab.providers.lock import Lock
 from harness.lab.providers.static import Static, device_keys
 from harness.model.reach import Connection
+from harness.testbed import check as load_check
 
 ROOT = Path(__file__).resolve().parents[3]
 NOON = 1_800_000_000.0
@@ -306,6 +308,19 @@ def test_static_is_up_while_it_holds_the_lock(make):
     lab.down()
     assert other.up().up
     other.down()
+
+
+def test_static_is_made_of_a_testbeds_connections(make):
+    testbed = load_check(ROOT / "testbeds" / "virtual.yaml")
+    with pytest.raises(LabError, match="names no device that is there already"):
+        Static.of(testbed, "x", make=lambda *_: None)
+    testbed = replace(testbed, nat=replace(testbed.nat, connection=NAT))
+    lab = Static.of(testbed, "nightly", make=lambda keys, purpose, _directory: make(*keys, purpose=purpose))
+    lab.up()
+    assert [node.name for node in lab.status().nodes] == ["nat"]
+    with pytest.raises(LabError, match="lock box"):
+        make("box.example").acquire()
+    lab.down()
 
 
 def test_static_says_what_it_cannot_do_and_how_it_is_done(make):
