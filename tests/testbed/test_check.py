@@ -148,6 +148,22 @@ def test_no_variable_s_value_is_shown(file, box, monkeypatch, tmp_path, capsys):
     assert planted not in repr(check(file))
 
 
+def test_a_value_that_holds_itself_is_a_mistake_beside_the_others(tmp_path):
+    file = tmp_path / "round.yaml"
+    file.write_text("devices: &all\n  nat: *all\ntopology: 5\n")
+    told = [(mistake.line, mistake.problem.split(" (")[0]) for mistake in examine(file).mistakes]
+    assert (2, "a value holds itself") in told
+    assert (3, "a mapping was expected in topology") in told
+
+
+def test_a_file_of_endless_aliases_ends(tmp_path):
+    file = tmp_path / "laughs.yaml"
+    rows = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 7)]
+    file.write_text("l0: &l0 [x, x, x]\n" + "\n".join(rows) + "\n")
+    (mistake,) = examine(file).mistakes
+    assert mistake.problem == "the file is nested too deeply, or too large"
+
+
 VALUES = ("", "[]", "{}", "5", "~", "yes", "[{a: b}]", "1.2")
 
 

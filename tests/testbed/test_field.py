@@ -146,6 +146,18 @@ def test_a_lab_on_a_server(bench):
     assert load(file) == testbed
 
 
+def test_two_networks_may_be_one_together(bench):
+    halves = "- 10.0.0.0/21\n        - 10.0.8.0/21 "
+    assert check(bench(("- 10.0.0.0/20 ", halves))).allowance.networks[:2] == ("10.0.0.0/21", "10.0.8.0/21")
+
+
+def test_the_secrets_of_a_jump_host_are_known(bench):
+    login = "    credentials: {default: {username: u, password: on the way}}\n"
+    locked = jump("j").replace("    connections:", login + "    connections:")
+    testbed = check(bench((DEVICES, DEVICES + locked), (NAT, NAT.replace("22}", "22, proxy: j}"))))
+    assert testbed.access_secrets == (Secret("on the way"),)
+
+
 def test_what_must_not_be_moved_is_known(bench):
     assert check(bench((CUSTOM, CUSTOM + "    management: [eth0, 10.99.0.1]\n"))).management == ("eth0", "10.99.0.1")
 
@@ -293,6 +305,13 @@ MISTAKES = {
         [(CUSTOM, lab("provider: gns3, url: 'lab:3080', project: p")), (LOGIN, LOGIN + "    gns3: {username: a, password: b}\n")],
         "lab:", "url: 'lab:3080' is not the URL of a server", "http://",
     ),
+    "password in a URL": (
+        [
+            (CUSTOM, lab("provider: gns3, url: 'http://me:planted@x', project: p")),
+            (LOGIN, LOGIN + "    gns3: {username: a, password: b}\n"),
+        ],
+        "lab:", "url: a URL with a user or password in it", "testbed.credentials",
+    ),
     "node of nobody": (
         [
             (CUSTOM, lab("provider: gns3, url: 'http://x', project: p, options: {nodes: {natt: R1}}")),
@@ -353,6 +372,7 @@ def test_a_mistake_is_told_alone_with_line_and_cure(bench, edits, text, problem,
     (mistake,) = told.mistakes
     assert problem in mistake.problem
     assert cure in mistake.cure
+    assert "planted" not in mistake.problem + mistake.cure
     if text is not None:
         assert mistake.line == _line(file, text)
 
