@@ -1,0 +1,1 @@
+"""Laboratories that somebody else runs: one interface, a module a kind."""
