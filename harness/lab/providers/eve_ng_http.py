@@ -11,10 +11,10 @@ came, `done` looks whether it happened, and only where it did not is it asked on
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import warnings
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -95,7 +95,7 @@ class Session:
         self.server = server_url(server)
         self.username = username
         self._password = password
-        self._verify = verify
+        self._verify = _readable(verify)
         self._timeout_s = timeout_s
         self._clock = clock
         self._sleep = sleep
@@ -206,7 +206,7 @@ class Session:
         """One request, one answer. Raises Gone where none came, LabError where the server is not to be talked to at all."""
         requests = _requests()
         if self._http is None:
-            self._http = requests.Session()
+            self._http = self._connect()
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         if self._cookie is not None:
             headers["Cookie"] = f"{COOKIE}={self._cookie}"
@@ -220,9 +220,7 @@ class Session:
                 )  # fmt: skip
         except requests.exceptions.SSLError as error:
             raise _tls(self.server, step, error) from None
-        except OSError as error:  # requests' own are all OSErrors: those of the CA file, too
-            if isinstance(self._verify, str) and self._verify in str(error) and not isinstance(error, requests.ConnectionError):
-                raise UsageError(f"the CA file {self._verify} of EVE-NG cannot be read", cure="options: {verify: FILE}") from None
+        except OSError as error:  # which requests' own are
             # the error itself may quote the request
             raise Gone(step, f"{self.server} does not answer ({_kind(error)})", "is EVE-NG up, and reachable from here?") from None
         if answer.is_redirect:
@@ -231,6 +229,10 @@ class Session:
         if method == "POST" and path == "/auth/login" and answer.ok:
             self._cookie = _cookie(answer)
         return _reply(answer, step, self.host)
+
+    def _connect(self) -> requests.Session:
+        http: requests.Session = _requests().Session()
+        return http
 
     def _plain(self, message: str) -> str:
         return message.replace(self._password.reveal(), "***") if self._password.reveal() else message
@@ -247,6 +249,17 @@ def server_url(text: str) -> str:
         shown = text.split("@")[-1]  # whatever stands before it may be a password
         raise UsageError(f"{shown!r} is no EVE-NG server", cure="https://HOST (Pro) or http://HOST (Community)")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _readable(verify: bool | str) -> bool | str:
+    """`verify`; UsageError where it is a file that no certificate can be read from."""
+    if isinstance(verify, str):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(verify)
+        except OSError as error:
+            why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate in it"
+            raise UsageError(f"the CA file {verify} of EVE-NG: {why}", cure="a PEM file with the CA's certificate") from None
+    return verify
 
 
 def _requests() -> Any:
@@ -275,16 +288,14 @@ def _tls(server: str, step: str, error: Exception) -> EveNgError:
 
 
 def _cookie(answer: requests.Response) -> str | None:
-    """By hand: the jar of requests drops a cookie whose Domain is a bare host name, and EVE-NG names its server's in it."""
+    """By hand: the jar of requests drops a cookie whose Domain is a bare host name, as EVE-NG's may be, and http.cookies one whose
+    date ends in "UTC", as EVE-NG's does."""
     raw = answer.raw
     lines = raw.headers.getlist("Set-Cookie") if raw is not None and hasattr(raw.headers, "getlist") else []
     for line in lines:
-        try:
-            morsel = SimpleCookie(line).get(COOKIE)
-        except CookieError:
-            continue
-        if morsel is not None and morsel.value:
-            return morsel.value
+        name, _, value = line.partition(";")[0].partition("=")
+        if name.strip() == COOKIE and value.strip():
+            return str(value.strip())
     return None
 
 
