@@ -271,6 +271,8 @@ def _php(rows: dict[int, Any]) -> object:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body in one segment
     fake: FakeEveNg
 
     def _any(self) -> None:

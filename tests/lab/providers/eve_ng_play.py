@@ -82,6 +82,7 @@ def in_memory(fake: FakeEveNg, folder: Path) -> EveNg:
 
     def connect() -> requests.Session:
         http = requests.Session()
+        http.trust_env = False  # there is no network, so no proxy to look for
         http.mount(fake.url, _Direct(fake))
         return http
 

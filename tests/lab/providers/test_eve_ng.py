@@ -482,6 +482,12 @@ def test_nothing_that_is_kept_holds_the_password(fake: FakeEveNg, tmp_path: Path
 # -- whatever request fails
 
 
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of lives: no power cut is played in them."""
+    monkeypatch.setattr("harness.lab.providers.eve_ng_ledger.os.fsync", lambda handle: None)
+
+
 def _whole_life(fake: FakeEveNg, lab: EveNg) -> None:
     lab.up()
     lab.link_down(BETWEEN)
@@ -497,6 +503,7 @@ def _requests_of_a_life(version: str, folder: Path) -> int:
 
 
 @pytest.mark.parametrize(("version", "fault"), [((COMMUNITY, PRO)[n % 2], fault) for n, fault in enumerate(FAULTS)])
+@pytest.mark.usefixtures("quick_disk")
 def test_whichever_request_fails_the_lab_is_as_before(version: str, fault: str, tmp_path: Path) -> None:
     """One request fails, each in turn. Either it is got over, or what was begun is taken back: by whoever failed, and by `down`."""
     for position in range(_requests_of_a_life(version, tmp_path)):
@@ -514,6 +521,7 @@ def test_whichever_request_fails_the_lab_is_as_before(version: str, fault: str, 
 
 
 @pytest.mark.parametrize("version", [COMMUNITY, PRO])
+@pytest.mark.usefixtures("quick_disk")
 def test_whenever_the_server_goes_the_next_run_takes_down_the_rest(version: str, tmp_path: Path) -> None:
     for position in range(_requests_of_a_life(version, tmp_path)):
         fake = quick(FakeEveNg(version))
@@ -540,8 +548,8 @@ class Killed(BaseException):
     """What nothing is caught of."""
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before it is sent", "after it is sent"])
-@pytest.mark.parametrize("version", [COMMUNITY, PRO])
+@pytest.mark.parametrize(("version", "after"), [(COMMUNITY, False), (PRO, True)], ids=["before it is sent", "after it is sent"])
+@pytest.mark.usefixtures("quick_disk")
 def test_whenever_the_run_is_killed_the_next_one_takes_down_the_rest(
     version: str, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
