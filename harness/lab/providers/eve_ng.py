@@ -10,13 +10,14 @@ name the host (`on_host`), as it has to for captures, which are tcpdump's there.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import DeviceError, LabError
+from harness.errors import DeviceError, LabError, typed
 from harness.lab.providers.eve_ng_api import RUNNING, STOPPED, Edition, EveNgApi, EveNode
 from harness.lab.providers.eve_ng_http import Session
 from harness.lab.providers.eve_ng_ledger import Cut, Ledger
@@ -32,17 +33,17 @@ Tcpdump = Callable[[CaptureSource], AbstractContextManager[Iterator[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
-class EveNgSettings:
-    """What the testbed says. `nodes`: those to be started (none: all). `clients`: the host's bridge that the clients' network card
+class EveNgSpec:
+    """What the testbed says. `start`: the nodes to start (None: all). `clients`: the host's bridge that the clients' network card
     is on ("pnet1"); the lab must have it. `host`: how EVE-NG's host is reached, for captures. `tenant`: the number in the names of
     the host's interfaces, where it is not the user's own (a Pro lab that is shared). `verify`: True, False, or a CA file."""
 
-    server: str
+    url: str
     lab: str
-    username: str
+    user: str
     password: Secret
     verify: bool | str = True
-    nodes: tuple[str, ...] = ()
+    start: tuple[str, ...] | None = None
     clients: str | None = None
     host: Connection | None = None
     tenant: int | None = None
@@ -52,35 +53,34 @@ class EveNgSettings:
 
 
 class EveNg:
-    """`ledger_folder` is kept between runs. `again` is the command that does `down` once more, for messages."""
+    """`state` is where ledgers are kept (None: the user's own). `on_host` runs a command on EVE-NG's host, `tcpdump` captures
+    there."""
+
+    name = NAME
 
     def __init__(
         self,
-        settings: EveNgSettings,
-        ledger_folder: Path,
+        spec: EveNgSpec,
+        state: Path | None = None,
         *,
         on_host: OnHost | None = None,
         tcpdump: Tcpdump | None = None,
-        again: str = "",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.name = NAME
-        self._settings = settings
+        self.spec = spec
         session = Session(
-            settings.server, settings.username, settings.password, verify=settings.verify, timeout_s=settings.request_timeout_s,
+            spec.url, spec.user, spec.password, verify=spec.verify, timeout_s=spec.request_timeout_s,
             clock=clock, sleep=sleep,
         )  # fmt: skip
-        self._api = EveNgApi(session, settings.lab)
-        self._ledger = Ledger(ledger_folder, session.server, self._api.lab)
-        self._starting = Starting(self._api, self._ledger, settings.start_timeout_s, clock, sleep)
+        self._api = EveNgApi(session, spec.lab)
+        self._ledger = Ledger(state, session.server, self._api.lab)
+        self._starting = Starting(self._api, self._ledger, spec.start_timeout_s, clock, sleep)
         self._undoing = Undoing(
-            self._api, self._ledger, on_host, stop_timeout_s=settings.stop_timeout_s, verify=settings.verify,
-            clock=clock, sleep=sleep,
+            self._api, self._ledger, on_host, stop_timeout_s=spec.stop_timeout_s, verify=spec.verify, clock=clock, sleep=sleep
         )  # fmt: skip
         self._on_host = on_host
         self._tcpdump = tcpdump
-        self._again = again
         self._is_up = False
 
     def up(self) -> LabStatus:
@@ -154,7 +154,7 @@ class EveNg:
 
     def capture_source(self, link: str) -> CaptureSource:
         """tcpdump on EVE-NG's host: on the host's end of the link's first interface, or on the bridge that leads out."""
-        if self._settings.host is None:
+        if self.spec.host is None:
             seen = f"it is tcpdump's on EVE-NG's host {self._api.session.host}, and the testbed does not say how that is reached"
             raise LabError(f"capture on {link}", seen, "lab: host: in the testbed (root over SSH)")
         try:
@@ -162,7 +162,7 @@ class EveNg:
             device = wire.network.kind if wire.network.kind.startswith("pnet") else host_device(self._tenant(), wire.plugs[0])
         finally:
             self._log_out_unless_up()
-        return CaptureSource("tcpdump", device, self._settings.host)
+        return CaptureSource("tcpdump", device, self.spec.host)
 
     def capture(self, link: str) -> AbstractContextManager[Iterator[bytes]]:
         source = self.capture_source(link)
@@ -170,6 +170,11 @@ class EveNg:
             by_hand = f"ssh root@{self._api.session.host} tcpdump -U -s 0 -i {source.interface} -w - > {source.interface}.pcap"
             raise unable(self.name, f"capture on {link}", by_hand)
         return self._tcpdump(source)
+
+    @property
+    def left_over(self) -> bool:
+        """Whether the ledger tells of anything that is not undone."""
+        return bool(self._ledger.entries)
 
     def clients_attach_to(self) -> str:
         """The host's bridge that leads to the clients, "pnet1"; LabError where the lab has no node on it."""
@@ -180,6 +185,10 @@ class EveNg:
 
     def down(self) -> None:
         """Sends nothing where nothing is to be undone. LabError tells what is left, and the commands for it."""
+        self.clean()
+
+    def clean(self) -> tuple[str, ...]:
+        """`down`, with a sentence for each thing that was undone: what this run did, or one that was killed."""
         self._ledger.hold()
         try:
             result = self._undoing.everything()
@@ -189,13 +198,14 @@ class EveNg:
             self._ledger.release()
         if result.left:
             raise LabError(f"take down the lab {self._api.lab}", result.told(), self._cure(result))
+        return tuple(result.done)
 
     def _bring_up(self) -> None:
         self._api.must_exist()
         nodes = self._api.nodes()
         self._mend_all(list(reversed(self._ledger.cuts)), nodes, strict=True)
         wanted = self._wanted(nodes)
-        if self._settings.clients is not None:
+        if self.spec.clients is not None:
             self._check_clients(self._wires(nodes))
         self._starting.all_of([node for node in wanted if node.status != RUNNING])
 
@@ -244,16 +254,22 @@ class EveNg:
     def _cure(self, result: Undone) -> str:
         if not result.left:
             return ""
-        return "\n    ".join([f"{self._again}, or by hand:" if self._again else "by hand:", *result.by_hand])
+        again = ["lab clean eve-ng", "--server", self._api.session.server, "--lab", self._api.lab, "--user", self.spec.user]
+        if self.spec.verify is False:
+            again.append("--insecure")
+        elif isinstance(self.spec.verify, str):
+            again += ["--ca", self.spec.verify]
+        command = typed(" ".join([again[0], *(shlex.quote(word) for word in again[1:])]))
+        return "\n    ".join([f"{command}, or by hand:", *result.by_hand])
 
     def _wires(self, nodes: dict[int, EveNode]) -> tuple[Wire, ...]:
         interfaces = {number: self._api.interfaces(number) for number in nodes}
         return wires_of(nodes, self._api.networks(), interfaces, self._ledger.cuts)
 
     def _wanted(self, nodes: dict[int, EveNode]) -> list[EveNode]:
-        if not self._settings.nodes:
+        if self.spec.start is None:
             return list(nodes.values())
-        return [self._named(nodes, name) for name in self._settings.nodes]
+        return [self._named(nodes, name) for name in self.spec.start]
 
     def _named(self, nodes: dict[int, EveNode], name: str) -> EveNode:
         find_node(nodes_of(nodes, {}, self._api.session.host), name)
@@ -261,7 +277,7 @@ class EveNg:
 
     def _check_clients(self, wires: tuple[Wire, ...]) -> str:
         out = {wire.network.kind: [end.node for end in wire.link.ends[:-1]] for wire in wires if wire.leads_out}
-        wanted = self._settings.clients
+        wanted = self.spec.clients
         if wanted in out:
             return wanted
         there = "; ".join(f"{kind} (with {', '.join(nodes)})" for kind, nodes in sorted(out.items())) or "no network that leads out"
@@ -270,7 +286,7 @@ class EveNg:
         raise LabError("attach the clients", seen, cure)
 
     def _tenant(self) -> int:
-        return self._api.tenant() if self._settings.tenant is None else self._settings.tenant
+        return self._api.tenant() if self.spec.tenant is None else self.spec.tenant
 
     def _log_out_unless_up(self) -> None:
         if not self._is_up:

@@ -280,7 +280,7 @@ def _tls(server: str, step: str, error: Exception) -> EveNgError:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return EveNgError(
             step, f"the certificate of {server} is not trusted (EVE-NG Pro comes with a self-signed one)",
-            "options: {verify: FILE} with its CA or itself (PEM), or options: {verify: false} on a network of your own",
+            "lab: verify: FILE in the testbed, with its CA or itself (PEM); or verify: false, on a network of your own",
         )  # fmt: skip
     if "WRONG_VERSION" in said or "RECORD_LAYER" in said:
         return EveNgError(step, f"{server} does not speak TLS", "http://HOST for Community without a certificate")

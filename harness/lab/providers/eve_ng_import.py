@@ -10,24 +10,26 @@ from harness.lab.providers.eve_ng_topology import nodes_of, wires_of
 from harness.lab.providers.provider import Link, Node
 from harness.model.secret import Secret
 
+PASSWORD = "NATSTORM_EVE_NG_PASSWORD"
+"""The environment variable that has it."""
 MANAGEMENT = "pnet0"
 """The bridge of EVE-NG's own network card: it leads to its web page, and rarely to clients."""
 
 
 class Imported(NamedTuple):
-    """`section` is what stands below `testbed.custom.lab`; the password is not in it."""
+    """`lab` is its name, `section` what stands below `testbed.custom.lab`: of the password it says where that comes from."""
 
-    name: str
+    lab: str
     section: dict[str, str | int]
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
 
 
-def import_eve_ng(server: str, lab: str, username: str, password: Secret, *, verify: bool | str = True) -> Imported:
+def import_eve_ng(url: str, lab: str, user: str, password: Secret, *, verify: bool | str = True) -> Imported:
     """The lab's name, its provider section, nodes and links. `clients` is in the section where one network alone leads to them.
 
     Raises LabError (EVE-NG, with the labs that are there where this one is not), UsageError (the address or path)."""
-    session = Session(server, username, password, verify=verify)
+    session = Session(url, user, password, verify=verify)
     try:
         api = EveNgApi(session, lab)
         api.must_exist()
@@ -35,7 +37,10 @@ def import_eve_ng(server: str, lab: str, username: str, password: Secret, *, ver
         wires = wires_of(nodes, networks, {number: api.interfaces(number) for number in nodes})
     finally:
         session.close()
-    section: dict[str, str | int] = {"provider": "eve-ng", "server": session.server, "lab": api.lab, "username": username}
+    section: dict[str, str | int] = {"provider": "eve-ng", "url": session.server, "lab": api.lab, "user": user}
+    section["password"] = f"%ENV{{{PASSWORD}}}"
+    if verify is not True:
+        section["verify"] = verify
     out = sorted({wire.network.kind for wire in wires if wire.leads_out} - {MANAGEMENT})
     if len(out) == 1:
         section["clients"] = out[0]

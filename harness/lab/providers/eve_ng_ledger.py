@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,12 @@ _KINDS: dict[str, type[Started] | type[Cut]] = {"started": Started, "cut": Cut}
 
 
 class Ledger:
-    """Of one lab of one server, in `folder`."""
+    """Of one lab of one server, in `folder` (None: the user's own)."""
 
-    def __init__(self, folder: Path, server: str, lab: str) -> None:
-        plain = re.sub(r"[^A-Za-z0-9]+", "-", lab.removesuffix(".unl")).strip("-")[:40]
-        self.path = folder / f"eve-ng-{plain}-{hashlib.sha256(f'{server}{lab}'.encode()).hexdigest()[:12]}.jsonl"
+    def __init__(self, folder: Path | None, server: str, lab: str) -> None:
+        readable = re.sub(r"[^A-Za-z0-9]+", "-", lab.removesuffix(".unl")).strip("-")[:40]
+        digest = hashlib.sha256(f"{server} {lab}".encode()).hexdigest()[:12]
+        self.path = (folder or default_folder()) / f"{readable}-{digest}.jsonl"
         self._title = {"server": server, "lab": lab}
         self._lock: int | None = None
 
@@ -57,8 +59,9 @@ class Ledger:
         """Takes the lock, for as long as this process lives or until `release`. LabError where another process has it."""
         if self._lock is not None:
             return
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with self._writing():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -109,20 +112,29 @@ class Ledger:
     def _append(self, value: object) -> None:
         assert self._lock is not None, "the ledger is written by who holds it"
         fresh = not self.path.exists()
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            size = os.fstat(handle).st_size
-            torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            os.write(handle, b"\n" * torn + json.dumps(value).encode() + b"\n")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if fresh:  # the name has to survive as well
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with self._writing():
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
-                os.fsync(folder)
+                size = os.fstat(handle).st_size
+                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+                os.write(handle, b"\n" * torn + json.dumps(value).encode() + b"\n")
+                os.fsync(handle)
             finally:
-                os.close(folder)
+                os.close(handle)
+            if fresh:  # the name has to survive as well
+                folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            cure = "nothing is done in a lab without it; set XDG_STATE_HOME to a place that can be written"
+            raise LabError("write the ledger", f"{self.path}: {error.strerror}", cure) from None
 
     def _lines(self) -> list[dict[str, Any]]:
         try:
@@ -138,6 +150,10 @@ class Ledger:
             if isinstance(value, dict):
                 found.append(value)
         return found
+
+
+def default_folder() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "natstorm" / "eve-ng"
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

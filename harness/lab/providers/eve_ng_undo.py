@@ -70,7 +70,10 @@ class Undoing:
             return result
         dead: LabError | None = None
         asked: list[Started] = []
-        for entry in entries:
+        ours = {entry.node for entry in entries if isinstance(entry, Started)}
+        # without a way to the host: such a cut ends when its node stops
+        waiting = [one for one in entries if isinstance(one, Cut) and one.device and self._on_host is None and one.node in ours]
+        for entry in [one for one in entries if one not in waiting]:
             if dead is not None:
                 self._leave(result, entry, dead, edition)
                 continue
@@ -86,6 +89,13 @@ class Undoing:
                 self._leave(result, entry, error, edition)
                 dead = error if isinstance(error, Gone | SessionTaken) else None
         self._await_stopped(asked, result, edition)
+        stopped = ours - {entry.node for entry in self._ledger.started}
+        for cut in waiting:
+            if cut.node in stopped:
+                self._ledger.undone(cut)
+                result.done.append(f"interface {cut.interface} of {nodes[cut.node].name} went with its node")
+            else:
+                self._leave(result, cut, LabError("set an interface up", "its node runs on"), edition)
         return result
 
     def mend(self, cut: Cut, nodes: dict[int, EveNode]) -> str:

@@ -13,7 +13,7 @@ from eve_ng_fake import LAB, PASSWORD, USER, FakeEveNg
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from harness.lab.providers.eve_ng import EveNg, EveNgSettings
+from harness.lab.providers.eve_ng import EveNg, EveNgSpec
 from harness.model.secret import Secret
 
 
@@ -33,18 +33,16 @@ class Time:
         assert self.slept < 5000, "it waits without bound"
 
 
-def settings(fake: FakeEveNg, **changes: Any) -> EveNgSettings:
-    plain = EveNgSettings(fake.url, LAB, USER, Secret(PASSWORD), nodes=("NAT", "gateway", "host"), request_timeout_s=30)
+def spec(fake: FakeEveNg, **changes: Any) -> EveNgSpec:
+    plain = EveNgSpec(fake.url, LAB, USER, Secret(PASSWORD), start=("NAT", "gateway", "host"), request_timeout_s=30)
     return replace(plain, **changes)
 
 
 def provider(fake: FakeEveNg, folder: Path, *, time: Time | None = None, host: bool = True, **changes: Any) -> EveNg:
     """As a new process would have it: all that it knows of earlier ones is in `folder`."""
     time = time or Time()
-    return EveNg(
-        settings(fake, **changes), folder, on_host=fake.on_host if host else None, again="natstorm lab down", clock=time.clock,
-        sleep=time.sleep,
-    )  # fmt: skip
+    on_host = fake.on_host if host else None
+    return EveNg(spec(fake, **changes), folder, on_host=on_host, clock=time.clock, sleep=time.sleep)
 
 
 class _Direct(BaseAdapter):
@@ -77,7 +75,7 @@ def quick(fake: FakeEveNg) -> FakeEveNg:
 
 
 def in_memory(fake: FakeEveNg, folder: Path) -> EveNg:
-    lab = provider(fake, folder, nodes=("NAT", "gateway"), stop_timeout_s=20)
+    lab = provider(fake, folder, start=("NAT", "gateway"), stop_timeout_s=20)
     session = lab._api.session
 
     def connect() -> requests.Session:

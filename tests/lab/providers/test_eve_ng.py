@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from eve_ng_fake import COMMUNITY, FAULTS, GATEWAY, HOST, MONITOR, NAT, PASSWORD, PRO, FakeEveNg, self_signed, serving
+from eve_ng_fake import COMMUNITY, FAULTS, GATEWAY, HOST, LAB, MONITOR, NAT, PASSWORD, PRO, FakeEveNg, self_signed, serving
 from eve_ng_play import Time, forbidden, in_memory, provider, quick
 
 from harness.errors import DeviceError, LabError
@@ -82,7 +82,7 @@ def test_a_node_that_ran_before_is_neither_started_nor_stopped(fake: FakeEveNg, 
 
 def test_without_names_all_nodes_are_meant(community: FakeEveNg, tmp_path: Path) -> None:
     community.nodes[MONITOR].status = 0
-    lab = provider(community, tmp_path, nodes=())
+    lab = provider(community, tmp_path, start=None)
     assert lab.up().up
     lab.down()
     assert community.nodes[MONITOR].status == 0
@@ -90,7 +90,7 @@ def test_without_names_all_nodes_are_meant(community: FakeEveNg, tmp_path: Path)
 
 def test_a_node_that_is_not_there_is_named_with_those_that_are(community: FakeEveNg, tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"'R9'[\s\S]*NAT, gateway, host, monitor"):
-        provider(community, tmp_path, nodes=("NAT", "R9")).up()
+        provider(community, tmp_path, start=("NAT", "R9")).up()
     assert not community.asked("/start")
 
 
@@ -133,7 +133,7 @@ def test_status_tells_whom_down_will_stop(community: FakeEveNg, tmp_path: Path) 
 
 def test_two_nodes_of_one_name_are_told_apart(community: FakeEveNg, tmp_path: Path) -> None:
     community.nodes[HOST].name = "gateway"
-    lab = provider(community, tmp_path, nodes=("gateway#3",))
+    lab = provider(community, tmp_path, start=("gateway#3",))
     lab.up()
     lab.down()
     assert len(community.asked(f"nodes/{HOST}/start")) == 1
@@ -195,7 +195,7 @@ def test_a_node_that_does_not_stop_is_told_with_the_command_for_it(fake: FakeEve
     assert "node gateway is not stopped (it is running 120 s after" in text
     stop = "stop/stopmode=3" if fake.pro else "stop"
     assert f"curl -sS -b eve-ng.cookie {fake.url}/api/labs/Interop%20tests/L2TP%20one.unl/nodes/2/{stop}" in text
-    assert "natstorm lab down, or by hand" in text
+    assert f"natstorm lab clean eve-ng --server {fake.url} --lab '{LAB}' --user natstorm, or by hand" in text
     assert PASSWORD not in text
     fake.stuck = set()
     sent = len(fake.requests)
@@ -347,16 +347,54 @@ def test_a_link_that_is_not_there_is_named_with_those_that_are(community: FakeEv
         provider(community, tmp_path).link_down("NAT-host")
 
 
+def test_links_cut_on_a_host_that_is_no_longer_reached_go_with_their_nodes(community: FakeEveNg, tmp_path: Path) -> None:
+    before = community.state()
+    first = provider(community, tmp_path)
+    first.up()
+    first.link_down(BETWEEN)
+    first._ledger.release()
+    assert "interface 16 of NAT went with its node" in provider(community, tmp_path, host=False).clean()
+    assert community.state() == before
+
+
+def test_a_link_cut_on_the_host_of_a_node_that_is_not_ours_is_told(community: FakeEveNg, tmp_path: Path) -> None:
+    first = provider(community, tmp_path)
+    first.up()
+    first.link_down(HOSTS)
+    first._ledger.release()
+    with pytest.raises(LabError) as caught:
+        provider(community, tmp_path, host=False).down()
+    assert "ssh root@127.0.0.1 ip link set dev vunl0_4_0 up" in str(caught.value)
+    assert "vunl0_2_1" not in str(caught.value)
+    provider(community, tmp_path).down()
+    assert not community.taps_down
+
+
+def test_down_while_somebody_else_keeps_taking_the_session(fake: FakeEveNg, tmp_path: Path) -> None:
+    before = fake.state()
+    lab = provider(fake, tmp_path)
+    lab.up()
+    fake.greedy = True
+    with pytest.raises(LabError) as caught:
+        lab.down()
+    assert "is not stopped" in str(caught.value)
+    assert "/api/auth/login" in str(caught.value)
+    assert len(fake.asked("auth/login")) < 20, "whoever works there is not thrown out for ever"
+    fake.greedy = False
+    provider(fake, tmp_path).down()
+    assert fake.state() == before
+
+
 # -- captures and clients
 
 
 def test_captures_are_tcpdump_on_the_host(community: FakeEveNg, tmp_path: Path) -> None:
     host = Connection("eve", "192.0.2.9", username="root")
     lab = provider(community, tmp_path)
-    lab._settings = replace(lab._settings, host=host)
+    lab.spec = replace(lab.spec, host=host)
     assert lab.capture_source(BETWEEN) == CaptureSource("tcpdump", "vunl0_1_16", host)
     assert lab.capture_source(INSIDE) == CaptureSource("tcpdump", "pnet1", host)
-    lab._settings = replace(lab._settings, tenant=5)
+    lab.spec = replace(lab.spec, tenant=5)
     assert lab.capture_source(BETWEEN).interface == "vunl5_1_16"
     with pytest.raises(LabError, match=r"no means for it[\s\S]*tcpdump -U -s 0 -i vunl5_1_16"):
         lab.capture(BETWEEN)
@@ -445,7 +483,7 @@ def test_two_at_a_time_do_not_share_a_lab(community: FakeEveNg, tmp_path: Path) 
 
 def test_a_torn_line_of_the_ledger_is_a_request_that_was_never_sent(community: FakeEveNg, tmp_path: Path) -> None:
     before = community.state()
-    first = provider(community, tmp_path, nodes=("NAT",))
+    first = provider(community, tmp_path, start=("NAT",))
     first.up()
     first._ledger.release()
     (ledger,) = tmp_path.glob("*.jsonl")
@@ -475,7 +513,7 @@ def test_nothing_that_is_kept_holds_the_password(fake: FakeEveNg, tmp_path: Path
     lab.up()
     assert all(PASSWORD not in file.read_text() for file in tmp_path.iterdir())
     assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
-    assert PASSWORD not in repr(lab._settings)
+    assert PASSWORD not in repr(lab.spec)
     lab.down()
 
 

@@ -105,8 +105,11 @@ def test_as_few_cuts_as_isolate_all() -> None:
 def test_import_reads_and_changes_nothing(fake: FakeEveNg) -> None:
     before = fake.state()
     found = import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD))
-    assert found.name == "L2TP one"
-    assert found.section == {"provider": "eve-ng", "server": fake.url, "lab": LAB, "username": USER, "clients": "pnet1"}
+    assert found.lab == "L2TP one"
+    assert found.section == {
+        "provider": "eve-ng", "url": fake.url, "lab": LAB, "user": USER, "password": "%ENV{NATSTORM_EVE_NG_PASSWORD}",
+        "clients": "pnet1",
+    }  # fmt: skip
     assert PASSWORD not in repr(found)
     assert [one.name for one in found.nodes] == ["NAT", "gateway", "host", "monitor", "pnet0", "pnet1"]
     assert found.nodes[0].console == Console("127.0.0.1", 32769, "telnet")
@@ -115,6 +118,10 @@ def test_import_reads_and_changes_nothing(fake: FakeEveNg) -> None:
     assert fake.session is None
     assert {method for method, path, _ in fake.requests if path != "/api/auth/login"} == {"GET"}
     assert not fake.asked("/start|/stop")
+
+
+def test_import_keeps_how_the_certificate_was_taken(fake: FakeEveNg) -> None:
+    assert import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD), verify=False).section["verify"] is False
 
 
 def test_import_leaves_open_which_of_two_bridges_leads_to_the_clients(fake: FakeEveNg) -> None:
