@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from harness.errors import DeviceError
 from harness.model.reach import Connection
 
 SAVE_S = 60.0
+_EMPTY = "iptables-legacy -t $t -F && iptables-legacy -t $t -X"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,11 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
         sentence = f"remove nftables table {table}" if rules is None else f"put nftables table {table} back"
         step(sentence, f"nft -f - <<'end'\ntable {table}\ndelete table {table}\n{rules or ''}end")
     if saved.packet_rules is not None:
-        step("put the rules of iptables back", f"iptables-legacy-restore <<'end'\n{saved.packet_rules}end")
+        # Tables that nothing had used then are not in what was saved: they are emptied.
+        had = "|".join(re.findall(r"^\*(\w+)$", saved.packet_rules, re.MULTILINE)) or "-"
+        others = f"for t in $(cat /proc/net/ip_tables_names); do case $t in {had}) ;; *) {_EMPTY} || exit 1;; esac; done"
+        back = f"iptables-legacy-restore <<'end'\n{saved.packet_rules}end"
+        step("put the rules of iptables back", f"({others}) && {back}")
     for name, daemon in saved.daemons.items():
         if daemon is not None and daemon.unit:
             step(f"start {daemon.unit}", f"systemctl start {shlex.quote(daemon.unit)}")

@@ -1,0 +1,104 @@
+"""The Linux gateway's driver over SSH: a guest that stands for somebody's router, with OpenSSH's server and daemons of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from enclosed import enclosed
+
+from bench_in_a_box import sshd
+from bench_in_a_box.guest import serve
+from harness.devices.journal import Journal
+from harness.devices.linux_config import GatewaySettings
+from harness.devices.linux_gateway import LinuxGateway
+from harness.devices.ssh import SshConnection
+from harness.lab import kernel_modules, packages
+from harness.lab.namespaces import OFFLOADS
+from harness.lab.uml import GuestPlan, UmlGuest
+from harness.model import Secret
+from harness.model.reach import Connection
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(sshd.missing() is not None, reason="no OpenSSH server unpacked (natstorm setup)"),
+]
+ROUTER = "203.0.113.231"
+PSK = Secret("Zaphod42's heart")
+
+# What was there before: a configuration of somebody's, a rule, and a charon that they started (a program of that name will do).
+THEIRS = """
+mkdir -p /etc/swanctl /etc/ppp; echo '# theirs' > /etc/swanctl/swanctl.conf; chmod 640 /etc/swanctl/swanctl.conf
+printf 'charon {\\n  filelog { }\\n}\\n' > /etc/strongswan.conf
+iptables-legacy -A INPUT -p udp --dport 9 -j DROP
+mkdir -p /run/theirs; cp /bin/sleep /run/theirs/charon; setsid /run/theirs/charon 6000 </dev/null >/dev/null 2>&1 &
+"""
+STATE = """
+for file in /etc/strongswan.conf /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/options.xl2tpd /etc/ppp/chap-secrets \
+    /etc/natstorm/rules; do echo "$file $(stat -c '%a %u:%g' $file 2>/dev/null) $({ md5sum < $file; } 2>/dev/null)"; done
+iptables-legacy-save | grep -e '^-A' -e ':INPUT' | sed 's/ \\[.*//' | sort -u
+for daemon in charon xl2tpd; do echo $daemon $(for pid in $(pidof $daemon); do tr '\\0' ' ' < /proc/$pid/cmdline; done); done
+"""
+
+
+@dataclass(frozen=True)
+class Raw:
+    netns: str = ""
+    kind: str = "raw"
+    interface: str = "gw0"
+
+
+async def play():
+    batch = f"link add gw0 type veth peer name gw1\nlink set gw0 up\nlink set gw1 up\naddress add {ROUTER[:-1]}2/24 dev gw1\n"
+    subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
+    for interface in ("gw0", "gw1"):  # what is left to hardware that does not exist would not arrive in the guest
+        words = [word for feature in OFFLOADS for word in (feature, "off")]
+        subprocess.run(["ethtool", "-K", interface, *words], check=True, capture_output=True)
+    scratch = Path("/tmp/scratch")
+    scratch.mkdir()
+    public = sshd.new_key(scratch / "host")
+    (scratch / "user.pub").write_text(sshd.new_key(scratch / "user"))
+    (scratch / "known_hosts").write_text(f"{ROUTER} {public}\n")
+    modules = kernel_modules.for_gateway("demux")
+    guest = UmlGuest(GuestPlan("router", Raw(), scratch, [f"{ROUTER}/24"], packages.guest_directory(), modules=modules))
+    await guest.start()
+    try:
+        keys = ((scratch / "host").read_text(), (scratch / "user.pub").read_text())
+        started = await guest.execute(serve(*keys) + THEIRS, 30)
+        assert started.status == 0, started.output
+        reach = Connection("gateway", ROUTER, 22, "root", key_file=str(scratch / "user"), known_hosts=str(scratch / "known_hosts"))
+        book = Journal.create("field", "field.yaml", Path("/tmp/restore"))
+        async with SshConnection(reach, root=True, secrets=[PSK]) as device:
+            before = (await device.execute(STATE)).output
+            settings = GatewaySettings(variant="demux-user", psk=PSK)
+            gateway = LinuxGateway(device.execute, settings, journal=book, connection=reach)
+            await gateway.start()
+            assert await gateway.running() == {"charon": True, "xl2tpd": True}
+            view = await gateway.view("idle")
+            assert (view.sessions, view.sas, view.ike_sas) == ((), (), ())
+            assert "unread" not in view.texts
+            assert PSK.reveal() in (await device.execute("cat /etc/swanctl/swanctl.conf")).output
+            await gateway.reconfigure(psk=Secret("another"))
+            await gateway.kill_daemons()
+            await gateway.restart_daemons()
+            assert await gateway.running() == {"charon": True, "xl2tpd": True}
+            assert "charon" in await gateway.logs()
+            assert len(book.open) == 1
+            assert PSK.reveal() not in book.path.read_text()
+            await gateway.restore()
+            after = (await device.execute(STATE)).output
+            assert after == before, f"{before}\nis now\n{after}"
+            assert "demux0" not in (await device.execute("ip link; ip rule")).output
+            assert book.open == ()
+    finally:
+        await guest.kill()
+
+
+@enclosed
+def test_the_driver_starts_looks_at_and_puts_back_a_gateway_over_ssh():
+    os.environ.pop("SSH_AUTH_SOCK", None)
+    asyncio.run(play())
