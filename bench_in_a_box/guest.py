@@ -22,7 +22,8 @@ grep -q ^sshd: /etc/passwd || echo 'sshd:x:65533:65534::/run/sshd:/usr/sbin/nolo
 printf %s '{host_key}' > /run/keys/host; echo '{user_key}' > /run/keys/authorized
 sed -i 's/^root:[^:]*:/root:*:/' /etc/shadow; sed -i 's|^root:.*|root:x:0:0::/run:/bin/bash|' /etc/passwd
 /usr/sbin/sshd -o HostKey=/run/keys/host -o AuthorizedKeysFile=/run/keys/authorized -o ListenAddress={address} -o UsePAM=no \\
-    -o StrictModes=no -o PidFile=none -o PermitRootLogin=yes -o PasswordAuthentication=no -f /dev/null
+    -o StrictModes=no -o PidFile=none -o PermitRootLogin=yes -o PasswordAuthentication=no -f /dev/null || exit 1
+: # not the last word: in the place of a shell whose parent is PID 1 the server would take itself to be in the background already
 """
 
 
