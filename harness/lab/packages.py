@@ -56,6 +56,7 @@ HOST_TOOLS = (
     HostTool("tcpdump", "tcpdump", "captures"),
     HostTool("tshark", "tshark", "the second reader of every capture"),
     HostTool("ps", "procps", "processes"),
+    HostTool("ssh", "openssh-client", "network devices that are there already"),
     HostTool("nsenter", "util-linux", "starting the guest in its namespace"),
 )
 

@@ -1,0 +1,177 @@
+"""Runs on the host of a bench in a box: plays the suites on devices known by SSH alone, and looks at what is left of it.
+
+    python -m bench_in_a_box [--gateway linux] -- python tests/field/inside_the_box.py WORK TESTBED play EXPRESSION
+    python -m bench_in_a_box [--gateway linux] -- python tests/field/inside_the_box.py WORK TESTBED kill EXPRESSION STEP [again]
+
+`play` runs natstorm qualify to its end. `kill` ends it by SIGKILL when it tells of STEP, waits for the interface to come back, has
+natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
+standard output is a JSON object of what was seen. Secrets are planted in the testbed, and looked for in every process's command line as long as a run lives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from harness.lab.segment import CLIENTS, look
+
+ROOT = Path(__file__).resolve().parents[2]
+NIC = "nic0"
+PLANTED = {"psk": "Planted-Psk-7f3a91", "password": "Planted-Password-{number}-c04d"}
+TOKENS = (b"Planted-Psk-7f3a91", b"Planted-Password-")
+PATIENCE_S = 120.0
+
+LOOK = """
+nft list ruleset 2>/dev/null
+for setting in net/ipv4/ip_forward net/ipv4/conf/all/send_redirects net/netfilter/nf_conntrack_udp_timeout \\
+    net/netfilter/nf_conntrack_udp_timeout_stream; do echo "$setting $(cat /proc/sys/$setting 2>/dev/null)"; done
+for file in /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/chap-secrets /etc/strongswan.conf /etc/natstorm/rules; do
+    echo "$file $({ md5sum < $file; } 2>/dev/null)"; done
+ls -d /tmp/tmp.* 2>/dev/null; pgrep -l 'charon|xl2tpd|pppd|tcpdump|natstorm-gw' | cut -d' ' -f2 | sort
+iptables-legacy-save 2>/dev/null | grep -e '^-A' | sort; ip -o link show demux0 2>/dev/null; true
+"""
+
+
+def device_state(address: str) -> str:
+    box = os.environ["NATSTORM_BOX"]
+    words = ["ssh", "-i", f"{box}/id", "-o", f"UserKnownHostsFile={box}/known_hosts", "-o", "BatchMode=yes", f"root@{address}"]
+    return subprocess.run([*words, "bash -s"], input=LOOK, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def state(devices: list[str]) -> dict[str, object]:
+    """Of everything that a run may touch: the interface, the clients' namespace, the devices, journals and locks."""
+    home = Path(os.environ["XDG_STATE_HOME"])
+    kept = sorted(str(path.relative_to(home)) for path in home.rglob("*.jsonl"))
+    return {
+        "nic": look(NIC).to_json(),
+        "namespace": Path("/run/netns", CLIENTS).exists(),
+        "journals": kept,
+        **{device: device_state(device) for device in devices},
+    }
+
+
+class Watch(threading.Thread):
+    """Looks for the planted secrets in the command lines and environments that any process shows."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[str] = set()
+        self.looks = 0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(0.05):
+            self.looks += 1
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    try:
+                        line = (entry / "cmdline").read_bytes()
+                    except OSError:
+                        continue
+                    if any(token in line for token in TOKENS):
+                        self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def planted(testbed: Path, work: Path) -> Path:
+    """The testbed with secrets that are to be found nowhere."""
+    text = testbed.read_text(encoding="utf-8")
+    text = text.replace("psk: sharedsecret", f"psk: {PLANTED['psk']}")
+    text = text.replace('password: "pw{number}"', f'password: "{PLANTED["password"]}"')
+    assert text.count("Planted-") == 2
+    file = work / testbed.name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def natstorm(*words: str) -> list[str]:
+    return [sys.executable, "-m", "harness.cli", *words]
+
+
+def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple[int, str]:
+    """The exit status, and all that it printed; with a `step`, killed when it tells of that one."""
+    words = natstorm("qualify", "--testbed", str(testbed), "--reports", str(work / "reports"), "-k", expression)
+    run = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    assert run.stdout is not None
+    told = []
+    for line in run.stdout:
+        told.append(line)
+        if step and step in line:
+            run.send_signal(signal.SIGKILL)
+            break
+    return run.wait(), "".join(told)
+
+
+def files_with_secrets(work: Path) -> list[str]:
+    folders = [work / "reports", Path(os.environ["XDG_STATE_HOME"])]
+    return [
+        str(path)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink() and any(token in path.read_bytes() for token in TOKENS)
+    ]
+
+
+def wait_until_back() -> float:
+    """Seconds until the interface is this machine's again."""
+    began = time.monotonic()
+    while Path("/run/netns", CLIENTS).exists():
+        if time.monotonic() - began > PATIENCE_S:
+            raise SystemExit("the interface did not come back")
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", then: str = "") -> None:
+    state_home = work / "state"
+    os.environ["XDG_STATE_HOME"] = str(state_home)
+    devices = ["10.99.0.2", "10.99.0.3"]
+    file = planted(testbed, work)
+    found: dict[str, object] = {"before": state(devices)}
+    watch = Watch()
+    watch.start()
+    status, told = qualify(file, work, expression, step if what == "kill" else "")
+    if what == "kill":
+        found["reached"] = step in told
+        wait_until_back()
+        found["after_kill"] = {"nic": look(NIC).to_json(), "journals": state(devices)["journals"]}
+        restored = subprocess.run(
+            natstorm("restore", "--testbed", str(file)), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+        found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
+        found["restored"] = state(devices)
+        told += restored.stdout + restored.stderr
+        found["in_killed_files"] = files_with_secrets(work)
+        if then:
+            shutil.rmtree(work / "reports")
+            status, again = qualify(file, work, expression)
+            told += again
+    watch.stop()
+    found |= {
+        "status": status,
+        "told": told,
+        "after": state(devices),
+        "looks": watch.looks,
+        "in_process_list": sorted(watch.seen),
+        "in_files": files_with_secrets(work),
+        "in_words": any(token.decode() in told for token in TOKENS),
+    }
+    summaries = sorted((work / "reports").glob("*/summary.json"))
+    found["summary"] = json.loads(summaries[-1].read_text()) if summaries else None
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
