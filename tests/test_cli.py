@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -110,6 +111,15 @@ class TestRuns:
         ended = natstorm(*words, env={**os.environ, "TMPDIR": str(scratch)})
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert list(scratch.iterdir()) == []
+
+    def test_json_is_all_that_stands_on_standard_output(self, tmp_path: Path) -> None:
+        words = ["qualify", "--json", "--reports", str(tmp_path), "--time", "virtual", "--behaviour", "DMX-01"]
+        ended = natstorm(*words)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        told = json.loads(ended.stdout)
+        assert told == json.loads((tmp_path / "latest" / "summary.json").read_text())
+        assert told["passed"] >= 1
+        assert "connect:c1" in ended.stderr
 
     def test_a_folder_that_vanishes_under_a_run_is_told_in_a_sentence(self, tmp_path: Path) -> None:
         def vanish(_run: subprocess.Popen[str]) -> None:
