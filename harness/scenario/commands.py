@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Clients arrive by the shape and at the rate that is asked for, whatever becomes of those before; then all of them send and
 receive for a while. Prints what happened second by second and how long each stage of a set-up took, and judges whether an
-established client was lost. Set-ups that fail are counted, and are no loss. --ramp first searches for the highest rate that is
+established client was lost, and whether all came up and are alive at the end. --ramp first searches for the highest rate that is
 sustained (docs/storm.md says what that is), and plays the storm at it.
-Exit status: 0 nobody was lost, 1 somebody was (or no rate is sustained), 2 a mistake in the usage or the testbed, 3 inconclusive.
+Exit status: 0 all came up and are alive at the end, 1 somebody did not come up or was lost (or no rate is sustained), 2 a mistake
+in the usage or the testbed, 3 inconclusive.
 """
 BEHAVIOUR = "DMX-75"
 VERSION = 1
@@ -193,10 +194,14 @@ class Storming:
             print("\n".join(table(one.measured)))
             print(f"\n{one.sentence()}")
             told |= one.to_dict()
-        print(f"{verdict.outcome.value.upper()}: {verdict.because}")
+        outcome, because = verdict.outcome.value, verdict.because
+        short = stormed[0].shortfall(arguments.clients) if stormed else "the storm did not come to its end"
+        if short and outcome == "pass":  # the behaviour asks after those who came up; whoever calls a storm wants them all
+            outcome, because = "fail", f"{short}; {because}"
+        print(f"{outcome.upper()}: {because}")
         if arguments.keep is not None:
             print(f"captures and records: {folder}")
-        return told | {"outcome": verdict.outcome.value, "because": verdict.because}
+        return told | {"outcome": outcome, "because": because}
 
     def _show(self, event: StepEvent) -> None:
         from harness.model.steps import StepChange
