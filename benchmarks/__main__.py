@@ -12,7 +12,13 @@ BUDGET_MS = 6.0
 """CPU of one full set-up with MODP2048, this side only."""
 
 NAT_RATE = 10_000
-"""Packets a second that the userland NAT has to carry on one core."""
+"""Packets a second that the userland NAT has to carry on one core: offered, passed, and none of them lost."""
+
+SHORT_OF_RATE = 0.98
+"""Of NAT_RATE at least, since the generator waits in steps and stops between two of them."""
+
+NAT_CPU_US = 1e6 / NAT_RATE
+"""CPU a packet: more than that is more than one core."""
 
 CORRELATED_S = 1.0
 """To find every SA among a thousand."""
@@ -44,12 +50,20 @@ def nat(figures: dict[str, object]) -> bool:
         userland_nat.node(name, rate, 4.0) for name, rate in (("none", NAT_RATE), ("pat", NAT_RATE), ("pat", 10 * NAT_RATE))
     )
     print(
-        f"userland NAT at {paced.offered:.0f} packets/s: {paced.lost} lost, {paced.cpu_us:.1f} µs of CPU a packet,"
+        f"userland NAT at {paced.offered:.0f} packets/s: {paced.passed:.0f} passed, {paced.lost} lost,"
+        f" {paced.cpu_us:.1f} µs of CPU a packet,"
         f" {paced.cpu_us / router.cpu_us:.2f} times a mere router's; flooded: {flooded.passed:.0f} packets/s passed"
     )
     figures |= {"nat_core_us": translated, "nat_core_ratio": translated / routed, "nat_us": paced.cpu_us, "nat_lost": paced.lost}
     figures |= {"nat_ratio": paced.cpu_us / router.cpu_us, "nat_flooded": flooded.passed}
-    return paced.lost > 0
+    return not bears(paced)
+
+
+def bears(paced: userland_nat.Node) -> bool:
+    """Whether a NAT to which NAT_RATE was to be offered was offered it and carried it. Where the generator itself was too slow,
+    nothing is known, which is not enough."""
+    carried = min(paced.offered, paced.passed) >= SHORT_OF_RATE * NAT_RATE
+    return carried and paced.lost == 0 and paced.cpu_us <= NAT_CPU_US
 
 
 def growth(figures: dict[str, object]) -> bool:
@@ -94,7 +108,8 @@ def main() -> int:
     if over:
         print(f"over budget: a set-up with MODP2048 may cost {BUDGET_MS} ms of CPU,")
         print(f"             and among {storm.MANY} clients {storm.TOLERANCE} times as much as among {storm.FEW},")
-        print(f"             and the userland NAT loses nothing at {NAT_RATE} packets/s,")
+        print(f"             and the userland NAT is offered {NAT_RATE} packets/s ({SHORT_OF_RATE:.0%} at least),")
+        print(f"             passes them, loses none, and spends no more than {NAT_CPU_US:.0f} µs of CPU on each,")
         print(f"             and a thousand SAs are told apart in {CORRELATED_S} s")
     return int(over)
 
