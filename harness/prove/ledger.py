@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,13 +51,11 @@ class Ledger:
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path = path
         self.fingerprint = fingerprint
-        self.played: list[Played] = [one for one in _read(path) if one.fingerprint == fingerprint] if path.exists() else []
+        self.played: list[Played] = [one for one in _read(path) if one.fingerprint == fingerprint]
 
     def add(self, played: Played) -> None:
         """Keep one run: on disk before this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(played.to_json() + "\n")
+        append(self.path, played.to_json())
         self.played.append(played)
 
     def of(self, fault: str, seed: int) -> Played | None:
@@ -88,10 +87,28 @@ def _deciding(root: Path, places: Iterable[str]) -> Iterable[Path]:
                 yield path
 
 
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that only grows; none where there is no file. A last line without its end was torn by whoever killed its
+    writer: it is cut off, or the next one would be written into it."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        os.truncate(path, end)
+    return data[:end].decode("utf-8").split("\n")[:-1]
+
+
+def append(path: Path, line: str) -> None:
+    """On disk before this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
 def _read(path: Path) -> Iterable[Played]:
-    """A last line that was never finished (a killed writer) is passed over; any other that is not JSON is a UsageError."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines[:-1], 1):
+    """UsageError for a line that is no run."""
+    for number, line in enumerate(whole_lines(path), 1):
         try:
             data = json.loads(line)
             data["blamed"] = {scenario: tuple(boxes) for scenario, boxes in data["blamed"].items()}

@@ -137,7 +137,11 @@ def test_the_ledger_outlives_a_kill_and_forgets_other_code(tmp_path: Path) -> No
     first = ledger(tmp_path, NOTICED)
     with first.path.open("a") as file:
         file.write('{"fault": "half a li')
-    assert Ledger(first.path, "code").played == [NOTICED]
+    again = Ledger(first.path, "code")
+    assert again.played == [NOTICED]
+    more = replace(NOTICED, seed=2)
+    again.add(more)
+    assert Ledger(first.path, "code").played == [NOTICED, more]
     assert Ledger(first.path, "other code").played == []
     first.path.write_text("garbage\n" + first.path.read_text())
     with pytest.raises(UsageError, match=r"ledger\.jsonl:1"):
