@@ -21,8 +21,20 @@ CLEAN = ""
 DECIDING = ("harness", "suites", "testbeds")
 """Folders whose files decide what a run finds."""
 
-PASSED_OVER = ("harness/prove/", "harness/report/", "harness/faults/predictions", "harness/faults/explained")
-"""Of these, what only tells of it: a report that is laid out anew makes no run worthless, nor does a prediction."""
+_REPORT = (
+    "allure_html", "allure_sink", "commands", "finish", "junit", "markup", "matrices", "outlet", "page", "screen", "sequence",
+    "style", "summary", "svg", "terminal",
+)  # fmt: skip
+_PROVE = (
+    "account.py", "explanations.yaml", "matrix.py", "mutants.py", "mutation.py", "predictions.py", "survivors.yaml", "trial.py",
+)  # fmt: skip
+PASSED_OVER = (
+    *(f"harness/report/{module}.py" for module in _REPORT),
+    *(f"harness/prove/{file}" for file in _PROVE),
+    "harness/prove/predictions/",
+)
+"""Of these, what only tells of it: a report that is laid out anew makes no run worthless, nor does a prediction. By name, so that
+what is new decides until somebody says that it does not: judge, blame and story belong to the report, and decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,9 @@ def fingerprint(root: Path, places: Iterable[str] = DECIDING) -> str:
 def _deciding(root: Path, places: Iterable[str]) -> Iterable[Path]:
     for place in places:
         for path in (root / place).rglob("*") if (root / place).is_dir() else (root / place,):
-            name = str(path.relative_to(root))
-            if path.suffix in (".py", ".yaml") and path.is_file() and not name.startswith(PASSED_OVER):
+            name = path.relative_to(root).as_posix()
+            over = any(name.startswith(one) if one.endswith("/") else name == one for one in PASSED_OVER)
+            if path.suffix in (".py", ".yaml") and path.is_file() and not over:
                 yield path
 
 

@@ -10,9 +10,10 @@ import pytest
 from harness.errors import UsageError
 from harness.prove import matrix
 from harness.prove.account import CLEAN_RUNS, LEAST_FAULTS, LEAST_MUTANTS, Mutants, account, show
-from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
+from harness.prove.ledger import CLEAN, PASSED_OVER, Ledger, Played, fingerprint
 from harness.prove.matrix import DOUBTFUL, GREEN, NOBODY, RED, Prediction
-from harness.prove.predictions import explanations, predictions
+from harness.prove.play import ROOT
+from harness.prove.predictions import EXPLANATIONS, explanations, predictions
 
 
 @dataclass(frozen=True)
@@ -148,16 +149,31 @@ def test_the_ledger_outlives_a_kill_and_forgets_other_code(tmp_path: Path) -> No
         Ledger(first.path, "code")
 
 
-def test_the_fingerprint_is_of_what_decides(tmp_path: Path) -> None:
-    (tmp_path / "harness" / "report").mkdir(parents=True)
-    deciding, telling = tmp_path / "harness" / "wire.py", tmp_path / "harness" / "report" / "page.py"
-    deciding.write_text("a")
-    telling.write_text("a")
+@pytest.mark.parametrize(
+    ("file", "decides"),
+    [
+        ("harness/wire/ip.py", True),
+        ("harness/report/judge.py", True),
+        ("harness/report/blame.py", True),
+        ("harness/report/outcome.py", True),
+        ("harness/prove/play.py", True),
+        ("harness/report/page.py", False),
+        ("harness/prove/account.py", False),
+        ("harness/prove/predictions/nat.yaml", False),
+    ],
+)
+def test_the_fingerprint_is_of_what_decides(tmp_path: Path, file: str, decides: bool) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text("a")
     before = fingerprint(tmp_path)
-    telling.write_text("b")
-    assert fingerprint(tmp_path) == before
-    deciding.write_text("b")
-    assert fingerprint(tmp_path) != before
+    path.write_text("b")
+    assert (fingerprint(tmp_path) != before) is decides
+
+
+@pytest.mark.parametrize("name", PASSED_OVER)
+def test_what_is_passed_over_is_there(name: str) -> None:
+    assert (ROOT / name).exists() or ROOT / name == EXPLANATIONS  # which is there once there is something to explain
 
 
 def test_predictions_are_read_strictly(tmp_path: Path) -> None:
