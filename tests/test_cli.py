@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -41,6 +42,24 @@ def test_a_wrong_word_is_a_mistake_of_usage(words: str) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(words.split())
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/reports/x"), "natstorm: /reports/x: No space left on device\n"),
+        (OSError("cannot load it"), "natstorm: cannot load it\n"),
+    ],
+)
+def test_a_machine_that_refuses_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, sentence: str
+) -> None:
+    def refuse(_arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("harness.lab.machine._doctor", refuse)
+    assert cli.main(["doctor"]) == 3
+    assert capsys.readouterr().err == sentence
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_without_complaint() -> None:

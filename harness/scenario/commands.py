@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 import time
@@ -40,6 +41,9 @@ SPARE_S = 120.0
 """How long a storm may last beyond its arrivals and its hold, before it counts as stuck."""
 
 RAMP_S = 1800.0
+LONGEST_S = 86_400
+"""How long arrivals may take, and the hold after them: a day each."""
+
 
 
 def add_commands(commands: Any) -> None:
@@ -91,8 +95,8 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
     if arguments.time == VIRTUAL and testbed.gateway.in_guest:
         cure = f"--testbed {DEFAULT_TESTBED.name}, which has one that lives in virtual time"
         raise UsageError("the gateway is a machine with a clock of its own", file=file, cure=cure)
-    if not 0 <= arguments.hold <= 86_400:
-        raise UsageError(f"--hold {arguments.hold:g} is not possible", cure="0 to 86400 seconds")
+    if not 0 <= arguments.hold <= LONGEST_S:
+        raise UsageError(f"--hold {arguments.hold:g} is not possible", cure=f"0 to {LONGEST_S} seconds")
     if not 0 < arguments.marks <= 100:
         raise UsageError(f"--marks {arguments.marks:g} is not possible", cure="more than 0, up to 100 a second")
     least = calm_s(arguments.marks)
@@ -104,10 +108,27 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
         raise UsageError("a burst has no rate that could be searched for", cure="--shape steady, rising or poisson with --ramp")
     if arguments.rate is not None and kind is Kind.BURST:
         raise UsageError("a burst has no rate: all arrive in one moment", cure="leave --rate out, or choose another --shape")
-    for path in (arguments.json, arguments.keep):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", file=str(path), cure=f"mkdir -p {path.parent}")
-    return Shape(kind, FIRST_RATE if arguments.rate is None else arguments.rate, arguments.seed)
+    for option, path in (("--json", arguments.json), ("--keep", arguments.keep)):
+        if path is not None:
+            _check_writable(option, path, folder=option == "--keep")
+    shape = Shape(kind, FIRST_RATE if arguments.rate is None else arguments.rate, arguments.seed)
+    arrive_s = shape.times(arguments.clients)[-1]
+    if arrive_s > LONGEST_S:
+        told = f"--rate {shape.rate:g} is too slow: {arguments.clients} clients would take {arrive_s:.3g} s to arrive"
+        raise UsageError(told, cure=f"so many that all have come within {LONGEST_S} seconds")
+    return shape
+
+
+def _check_writable(option: str, path: Path, *, folder: bool) -> None:
+    """What would only be found out when the storm is over. UsageError where `path` cannot become a file, or a folder."""
+    at = path.absolute()
+    if not at.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", file=str(path), cure=f"mkdir -p {path.parent}")
+    if at.exists() and at.is_dir() is not folder:
+        here, wanted = ("a folder", "a file") if at.is_dir() else ("a file", "a folder")
+        raise UsageError(f"this is {here}, and {option} takes {wanted}", file=str(path), cure=f"another name for {option}")
+    if not os.access(at if at.exists() else at.parent, os.W_OK):
+        raise UsageError("nothing can be written there", file=str(path), cure=f"a place of your own for {option}")
 
 
 class Storming:
