@@ -1,12 +1,16 @@
-"""`make bench`: what generator and NAT cost, beside what could not be cheaper. Exit status 1 where that is more than it may be."""
+"""`make bench`: what generator and NAT cost, beside what could not be cheaper, and how long the suites take.
+
+Exit status 1 where that is more than it may be. It is for a machine that does nothing else.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from functools import partial
 
-from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, set_up, storm, userland_nat
+from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, qualification, set_up, storm, userland_nat
 
 BUDGET_MS = 6.0
 """CPU of one full set-up with MODP2048, this side only."""
@@ -77,10 +81,22 @@ def growth(figures: dict[str, object]) -> bool:
     return found.ratio > storm.TOLERANCE
 
 
+def commands(figures: dict[str, object]) -> bool:
+    """Measures how long the suites take, with few clients and many, and a day of churn; whether any is over budget."""
+    over = False
+    for measure in (*(partial(qualification.qualify, clients) for clients in qualification.CLIENTS), qualification.churn_day):
+        found = measure()
+        print(found, flush=True)
+        figures[f"{found.what}, s"] = found.took_s
+        over |= found.over
+    return over
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--clients", type=int, default=200, help="set-ups to take the mean of (default: 200)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--costs-only", action="store_true", help="leave out how long the suites take, which takes minutes")
     arguments = parser.parse_args()
     enclosure.enter()
     figures: dict[str, object] = {}
@@ -101,6 +117,7 @@ def main() -> int:
     over |= growth(figures)
     over |= nat(figures)
     over |= correlation(figures)
+    over |= not arguments.costs_only and commands(figures)
     figures |= {"mark_us": mark, "journal_line_us": line, "bare_write_us": bare}
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
@@ -110,7 +127,8 @@ def main() -> int:
         print(f"             and among {storm.MANY} clients {storm.TOLERANCE} times as much as among {storm.FEW},")
         print(f"             and the userland NAT is offered {NAT_RATE} packets/s ({SHORT_OF_RATE:.0%} at least),")
         print(f"             passes them, loses none, and spends no more than {NAT_CPU_US:.0f} µs of CPU on each,")
-        print(f"             and a thousand SAs are told apart in {CORRELATED_S} s")
+        print(f"             and a thousand SAs are told apart in {CORRELATED_S} s,")
+        print("             and the suites take no longer than stands beside them")
     return int(over)
 
 
