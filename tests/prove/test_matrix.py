@@ -28,6 +28,10 @@ CASES = {"DMX-07 [demux-pair]": "passed", "DMX-25 [demux-pair]": "passed", "DMX-
 PREDICTED = {"wrong-sa": Prediction("wrong-sa", frozenset({"DMX-07"}))}
 
 
+KEYS = ["version", "faults", "killed", "unnoticed", "mispredicted", "clean_runs", "false_alarms", "mutants", "mutants_survived"]
+KEYS += ["blame", "gaps"]
+"""Of the JSON, as docs/proof.md has them."""
+
 BLAMED = {"demux-pair": ("gateway",)}
 
 
@@ -57,6 +61,7 @@ def test_a_proof_that_holds(tmp_path: Path) -> None:
     told = account(many, ledger(tmp_path / "many", *CLEAN_ONES, *runs), guesses, {}, Mutants(LEAST_MUTANTS, {}))
     assert told.gaps == ()
     assert told.to_dict()["blame"]["gateway"]["gateway"] == LEAST_FAULTS
+    assert list(told.to_dict()) == KEYS
     assert {key: told.to_dict()[key] for key in ("faults", "killed", "unnoticed", "mispredicted", "false_alarms")} == {
         "faults": LEAST_FAULTS, "killed": LEAST_FAULTS, "unnoticed": [], "mispredicted": [], "false_alarms": []
     }
