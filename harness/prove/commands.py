@@ -76,7 +76,9 @@ def prove(arguments: argparse.Namespace) -> int:
     chosen = arguments.fault or list(FAULTS)
     wanted = [(CLEAN, seed) for seed in range(1, clean + 1)] + [(name, 1) for name in chosen]
     _play_all([one for one in wanted if ledger.of(*one) is None], ledger, arguments.jobs, say)
-    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, mutants, whole=not arguments.fault)
+    broken = [FAULTS[name] for name in chosen]
+    spared = told.unbroken(behaviours)
+    found = account(broken, ledger, predicted, explained, mutants, whole=not arguments.fault, unbroken=spared)
     print(json.dumps(found.to_dict(), indent=1) if arguments.json else f"\n{show(found, predicted)}".rstrip())
     return _status(found)
 

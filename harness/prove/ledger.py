@@ -27,6 +27,7 @@ _REPORT = (
 )  # fmt: skip
 _PROVE = (
     "account.py", "explanations.yaml", "matrix.py", "mutants.py", "mutation.py", "predictions.py", "survivors.yaml", "trial.py",
+    "unbroken.yaml",
 )  # fmt: skip
 PASSED_OVER = (
     *(f"harness/report/{module}.py" for module in _REPORT),

@@ -13,7 +13,7 @@ from harness.prove.account import CLEAN_RUNS, LEAST_FAULTS, LEAST_MUTANTS, Mutan
 from harness.prove.ledger import CLEAN, PASSED_OVER, Ledger, Played, fingerprint
 from harness.prove.matrix import DOUBTFUL, GREEN, NOBODY, RED, Prediction
 from harness.prove.play import ROOT
-from harness.prove.predictions import EXPLANATIONS, explanations, predictions
+from harness.prove.predictions import EXPLANATIONS, explanations, predictions, unbroken
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,21 @@ def ledger(tmp_path: Path, *runs: Played) -> Ledger:
     return found
 
 
+UNREDDENED = ("DMX-01: no fault turns it red", "DMX-25: no fault turns it red")
+
 CLEAN_ONES = tuple(played(seed=seed, blamed={"plain-pair": ("gateway",)}) for seed in range(CLEAN_RUNS))
 NOTICED = played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("gateway",), "plain-pair": ("gateway",)})
 
 
 def test_a_proof_that_holds(tmp_path: Path) -> None:
     told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(LEAST_MUTANTS, {}))
-    assert told.gaps == (f"1 faults, {LEAST_FAULTS} are needed",)
+    assert told.gaps == (*UNREDDENED, f"1 faults, {LEAST_FAULTS} are needed")
     many = [Fault(f"wrong-sa-{number}", "gateway") for number in range(LEAST_FAULTS)]
     guesses = {fault.name: Prediction(fault.name, frozenset({"DMX-07"})) for fault in many}
     runs = (replace(NOTICED, fault=fault.name) for fault in many)
-    told = account(many, ledger(tmp_path / "many", *CLEAN_ONES, *runs), guesses, {}, Mutants(LEAST_MUTANTS, {}))
+    spared = {"DMX-25": "nobody can", "DMX-01": "nobody can"}
+    played = ledger(tmp_path / "many", *CLEAN_ONES, *runs)
+    told = account(many, played, guesses, {}, Mutants(LEAST_MUTANTS, {}), unbroken=spared)
     assert told.gaps == ()
     assert told.to_dict()["blame"]["gateway"]["gateway"] == LEAST_FAULTS
     assert list(told.to_dict()) == KEYS
@@ -66,6 +70,18 @@ def test_a_proof_that_holds(tmp_path: Path) -> None:
         "faults": LEAST_FAULTS, "killed": LEAST_FAULTS, "unnoticed": [], "mispredicted": [], "false_alarms": []
     }
     assert "the proof holds" in show(told, guesses)
+
+
+def test_a_behaviour_that_no_fault_turns_red_is_a_gap(tmp_path: Path) -> None:
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(), unbroken={"DMX-01": "nobody can"})
+    assert [gap for gap in told.gaps if "turns it red" in gap] == ["DMX-25: no fault turns it red"]
+    both = replace(NOTICED, outcomes={**NOTICED.outcomes, "DMX-25 [demux-pair]": "failed"})
+    told = account([WRONG_SA], ledger(tmp_path / "both", *CLEAN_ONES, both), PREDICTED, {}, Mutants(), unbroken={"DMX-01": ""})
+    assert told.unreddened == ()
+    # What is only recorded, or could not be judged by any fault's run, is another matter.
+    doubtful = replace(NOTICED, outcomes={**NOTICED.outcomes, "DMX-25 [demux-pair]": "inconclusive"})
+    told = account([WRONG_SA], ledger(tmp_path / "doubt", *CLEAN_ONES, doubtful), PREDICTED, {}, Mutants(), unbroken={"DMX-01": ""})
+    assert told.unreddened == ("DMX-25",)
 
 
 def test_some_faults_alone_are_no_proof(tmp_path: Path) -> None:
@@ -194,3 +210,7 @@ def test_predictions_are_read_strictly(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="second time"):
         predictions(["wrong-sa"], ["DMX-07"], tmp_path)
     assert explanations([], [], tmp_path / "none.yaml") == {}
+    file.write_text("unbroken:\n  - {behaviour: DMX-07, why: nobody can}\n")
+    assert unbroken(["DMX-07"], file) == {"DMX-07": "nobody can"}
+    with pytest.raises(UsageError, match="no behaviour"):
+        unbroken(["DMX-08"], file)
