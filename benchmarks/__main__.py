@@ -1,18 +1,28 @@
-"""`make bench`: what generator and NAT cost, beside what could not be cheaper. Exit status 1 where that is more than it may be."""
+"""`make bench`: what generator and NAT cost, beside what could not be cheaper, and how long the suites take.
+
+Exit status 1 where that is more than it may be. It is for a machine that does nothing else.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from functools import partial
 
-from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, set_up, storm, userland_nat
+from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, qualification, set_up, storm, userland_nat
 
 BUDGET_MS = 6.0
 """CPU of one full set-up with MODP2048, this side only."""
 
 NAT_RATE = 10_000
-"""Packets a second that the userland NAT has to carry on one core."""
+"""Packets a second that the userland NAT has to carry on one core: offered, passed, and none of them lost."""
+
+SHORT_OF_RATE = 0.98
+"""Of NAT_RATE at least, since the generator waits in steps and stops between two of them."""
+
+NAT_CPU_US = 1e6 / NAT_RATE
+"""CPU a packet: more than that is more than one core."""
 
 CORRELATED_S = 1.0
 """To find every SA among a thousand."""
@@ -44,12 +54,20 @@ def nat(figures: dict[str, object]) -> bool:
         userland_nat.node(name, rate, 4.0) for name, rate in (("none", NAT_RATE), ("pat", NAT_RATE), ("pat", 10 * NAT_RATE))
     )
     print(
-        f"userland NAT at {paced.offered:.0f} packets/s: {paced.lost} lost, {paced.cpu_us:.1f} µs of CPU a packet,"
+        f"userland NAT at {paced.offered:.0f} packets/s: {paced.passed:.0f} passed, {paced.lost} lost,"
+        f" {paced.cpu_us:.1f} µs of CPU a packet,"
         f" {paced.cpu_us / router.cpu_us:.2f} times a mere router's; flooded: {flooded.passed:.0f} packets/s passed"
     )
     figures |= {"nat_core_us": translated, "nat_core_ratio": translated / routed, "nat_us": paced.cpu_us, "nat_lost": paced.lost}
     figures |= {"nat_ratio": paced.cpu_us / router.cpu_us, "nat_flooded": flooded.passed}
-    return paced.lost > 0
+    return not bears(paced)
+
+
+def bears(paced: userland_nat.Node) -> bool:
+    """Whether a NAT to which NAT_RATE was to be offered was offered it and carried it. Where the generator itself was too slow,
+    nothing is known, which is not enough."""
+    carried = min(paced.offered, paced.passed) >= SHORT_OF_RATE * NAT_RATE
+    return carried and paced.lost == 0 and paced.cpu_us <= NAT_CPU_US
 
 
 def growth(figures: dict[str, object]) -> bool:
@@ -63,10 +81,22 @@ def growth(figures: dict[str, object]) -> bool:
     return found.ratio > storm.TOLERANCE
 
 
+def commands(figures: dict[str, object]) -> bool:
+    """Measures how long the suites take, with few clients and many, and a day of churn; whether any is over budget."""
+    over = False
+    for measure in (*(partial(qualification.qualify, clients) for clients in qualification.CLIENTS), qualification.churn_day):
+        found = measure()
+        print(found, flush=True)
+        figures[f"{found.what}, s"] = found.took_s
+        over |= found.over
+    return over
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--clients", type=int, default=200, help="set-ups to take the mean of (default: 200)")
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--costs-only", action="store_true", help="leave out how long the suites take, which takes minutes")
     arguments = parser.parse_args()
     enclosure.enter()
     figures: dict[str, object] = {}
@@ -87,6 +117,7 @@ def main() -> int:
     over |= growth(figures)
     over |= nat(figures)
     over |= correlation(figures)
+    over |= not arguments.costs_only and commands(figures)
     figures |= {"mark_us": mark, "journal_line_us": line, "bare_write_us": bare}
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
@@ -94,8 +125,10 @@ def main() -> int:
     if over:
         print(f"over budget: a set-up with MODP2048 may cost {BUDGET_MS} ms of CPU,")
         print(f"             and among {storm.MANY} clients {storm.TOLERANCE} times as much as among {storm.FEW},")
-        print(f"             and the userland NAT loses nothing at {NAT_RATE} packets/s,")
-        print(f"             and a thousand SAs are told apart in {CORRELATED_S} s")
+        print(f"             and the userland NAT is offered {NAT_RATE} packets/s ({SHORT_OF_RATE:.0%} at least),")
+        print(f"             passes them, loses none, and spends no more than {NAT_CPU_US:.0f} µs of CPU on each,")
+        print(f"             and a thousand SAs are told apart in {CORRELATED_S} s,")
+        print("             and the suites take no longer than stands beside them")
     return int(over)
 
 

@@ -1,7 +1,7 @@
 """`make fuzz`: hostile datagrams against every core and the virtual gateway's sockets.
 
 Exit status 0: all were thrown, and nothing was found; 1: something was; 2: not all were thrown (time was
-up, or it was interrupted).
+up, it was interrupted, or this machine cannot carry out a target).
 """
 
 from __future__ import annotations
@@ -94,7 +94,12 @@ class Campaign:
     def growths(self) -> dict[str, memory.Growth]:
         return {str(process): memory.growth(samples) for process, samples in self.samples.items() if len(samples) > 3}
 
-    def summary(self, complete: bool) -> int:
+    @property
+    def complete(self) -> bool:
+        """Whether every target got all that was planned for it."""
+        return not self.cannot and all(self.thrown[name] >= number for name, number in self.planned.items())
+
+    def summary(self) -> int:
         spent = time.monotonic() - self.began
         print(f"\n{'target':12}{'datagrams':>12}{'per CPU s':>11}{'slowest ms':>12}{'most held kB':>14}")
         for name in self.planned:
@@ -119,22 +124,22 @@ class Campaign:
         grows = any(not one.flat for one in growths.values())
         if self.found or grows:
             return 1
-        if complete:
+        if self.complete:
             print("nothing was found")
             return 0
-        print("NOT COMPLETE; what was thrown did no harm")
+        short = (f"{name} {self.thrown[name]:,} of {many:,}" for name, many in self.planned.items() if self.thrown[name] < many)
+        print(f"NOT COMPLETE: {', '.join(short)}; what was thrown did no harm")
         return 2
 
 
 def run(campaign: Campaign, jobs: int, minutes: float) -> int:
-    until, told, complete = campaign.began + minutes * 60, campaign.began, False
+    until, told = campaign.began + minutes * 60, campaign.began
     try:
         with Crew(jobs) as crew:
             while True:
                 while crew.idle and time.monotonic() < until and (order := campaign.next()) is not None:
                     crew.give(order)
                 if not crew.busy:
-                    complete = not any(campaign.left.values())
                     break
                 for process, report in crew.reports(1.0):
                     campaign.hear(process, report)
@@ -143,7 +148,7 @@ def run(campaign: Campaign, jobs: int, minutes: float) -> int:
                     print(campaign.progress(), flush=True)
     except KeyboardInterrupt:
         print("\ninterrupted", flush=True)
-    return campaign.summary(complete)
+    return campaign.summary()
 
 
 def main() -> int:

@@ -1,12 +1,14 @@
 """The `natstorm` command. Each group of sub-commands lives with what it commands; this file only mounts them.
 
-Exit status: 0 all passed, 1 a failure, 2 a mistake in the usage or the testbed, 3 inconclusive (a lab that did not come up, too).
+Exit status: 0 all passed, 1 a failure, 2 a mistake in the usage or the testbed, 3 inconclusive (a lab that did not come up, or a
+machine that refused a file, too).
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -48,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         drain(sys.stdout)
         return 128 + signal.SIGPIPE
+    except OSError as error:  # a disk that is full, a folder that is gone: the machine's affair, and no verdict
+        where = "" if error.filename is None else f"{os.fspath(error.filename)}: "
+        print(f"natstorm: {where}{error.strerror or error}", file=sys.stderr)
+        return 3
     return status
 
 

@@ -41,7 +41,7 @@ QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
             *(Showing(name, VIRTUAL) for name in ("order", "endings", "alone")),
             *("rekey", "rekey-storm", "return", "demux-removed", "floating-port", "port-space", "checksum", "two-nats", "mixed"),
             *("nat-clears", "nat-timeout", "preserving", "symmetric", "alg", "single-client", "idle", "no-natt"),
-            "real-beside",
+            *("real-alone", "real-beside"),
             *("cookie-helper-alone", "esp-helper-alone", "cookie-helper", "esp-helper", "churn"),
             *("windows-2000", "windows-2000-unpatched", "windows-98", "windows-xp", "windows-vista", "windows-10"),
         ),

@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
     add("--seed", type=int, metavar="N", help="what chance decides in virtual time (default 1): the same seed, the same packets")
     add("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time; natstorm prove lists them)")
     add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: the project's reports/)")
-    add("--json", action="store_true", help="print summary.json instead of progress")
+    add("--json", action="store_true", help="print summary.json; progress goes to stderr")
     command.set_defaults(run=qualify)
 
 
@@ -54,11 +54,12 @@ def qualify(arguments: argparse.Namespace) -> int:
     from harness.report.outlet import Outlet, drain
 
     grab = _Grab()
-    outlet = Outlet(sys.stdout, grab.nobody_reads)
+    progress = sys.stderr if arguments.json else sys.stdout
+    outlet = Outlet(progress, grab.nobody_reads)
     with redirect_stdout(outlet):
         status = pytest.main(words, plugins=[grab])
     if outlet.closed_by_reader:
-        drain(sys.stdout)
+        drain(progress)
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         if (why := grab.why_none(arguments.behaviour, arguments.time)) is not None:
             raise UsageError(why)
@@ -91,7 +92,7 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
         if getattr(arguments, option):
             words.append(f"--{option.replace('_', '-')}")
     if arguments.json:
-        words += ["-q", "--no-summary", "--no-header", "-p", "no:terminal"]
+        words += ["-q", "--no-summary", "--no-header"]
     return words
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import re
 import shutil
@@ -40,6 +42,24 @@ def test_a_wrong_word_is_a_mistake_of_usage(words: str) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(words.split())
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/reports/x"), "natstorm: /reports/x: No space left on device\n"),
+        (OSError("cannot load it"), "natstorm: cannot load it\n"),
+    ],
+)
+def test_a_machine_that_refuses_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, sentence: str
+) -> None:
+    def refuse(_arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr("harness.lab.machine._doctor", refuse)
+    assert cli.main(["doctor"]) == 3
+    assert capsys.readouterr().err == sentence
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_without_complaint() -> None:
@@ -110,6 +130,15 @@ class TestRuns:
         ended = natstorm(*words, env={**os.environ, "TMPDIR": str(scratch)})
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert list(scratch.iterdir()) == []
+
+    def test_json_is_all_that_stands_on_standard_output(self, tmp_path: Path) -> None:
+        words = ["qualify", "--json", "--reports", str(tmp_path), "--time", "virtual", "--behaviour", "DMX-01"]
+        ended = natstorm(*words)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        told = json.loads(ended.stdout)
+        assert told == json.loads((tmp_path / "latest" / "summary.json").read_text())
+        assert told["passed"] >= 1
+        assert "connect:c1" in ended.stderr
 
     def test_a_folder_that_vanishes_under_a_run_is_told_in_a_sentence(self, tmp_path: Path) -> None:
         def vanish(_run: subprocess.Popen[str]) -> None:

@@ -64,7 +64,7 @@ def test_a_client_in_a_guest_is_for_who_wants_guests() -> None:
     without, _ = collect()
     assert not {name for name in casts(without) if "real" in name}
     with_guests, _ = collect("--guests")
-    assert casts(with_guests) == casts(without) | {"demux-real-beside-3"}
+    assert casts(with_guests) == casts(without) | {"demux-real-alone-1", "demux-real-beside-3"}
     simulated, _ = collect("--guests", "--time", "virtual")
     assert not {name for name in casts(simulated) if "real" in name}
 

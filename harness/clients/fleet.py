@@ -62,6 +62,7 @@ class Fleet:
         nonce: bytes | None = None,
         entropy: Entropy = os.urandom,
         build: BuildStack = simulated,
+        look: Callable[[str], personality.Personality] = personality.load,
         late_s: float = LATE_S,
         machines: Mapping[str, Machine] | None = None,
     ) -> None:
@@ -75,6 +76,7 @@ class Fleet:
         self._carriers = {carrier.site: carrier for carrier in carriers}
         self._entropy = entropy
         self._build = build
+        self._look = look
         self._machines = machines or {}
         self._late_s = late_s
         self._by_address: dict[tuple[int, bytes], Client] = {}  # by site and address
@@ -105,7 +107,7 @@ class Fleet:
         nothing carries for its site."""
         machine = self._machines.get(plan.name)
         if machine is None:
-            looks = personality.load(plan.personality)
+            looks = self._look(plan.personality)
             client = Client(plan, self.nonce, self, looks.mru, looks.lacks)
         else:
             client = Client(plan, self.nonce, self, machine.mru)

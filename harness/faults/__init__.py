@@ -6,12 +6,13 @@ import difflib
 from collections.abc import Mapping
 
 from harness.errors import UsageError, typed
-from harness.faults import client, gateway, gateway_calls, gateway_ports, nat, nat_links
+from harness.faults import client, gateway, gateway_calls, gateway_natt, gateway_ports, nat, nat_links
 from harness.faults.fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for fault in (*gateway.FAULTS, *gateway_ports.FAULTS, *gateway_calls.FAULTS, *nat.FAULTS, *nat_links.FAULTS, *client.FAULTS)
+    for room in (gateway, gateway_natt, gateway_ports, gateway_calls, nat, nat_links, client)
+    for fault in room.FAULTS
 }
 
 

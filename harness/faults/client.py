@@ -65,6 +65,13 @@ class DeletesAnother(Association):
             self.drop_pair(pair, by_peer=False, reason=reason)
 
 
+class MarkedOn500(Association):
+    def send_informational(self, now: float, sa: IkeSa, payloads: list[tuple[int, bytes]]) -> bytes:
+        message = super().send_informational(now, sa, payloads)
+        self.outbox.datagrams[-1] = replace(self.outbox.datagrams[-1], sport=registry.PORT, dport=registry.PORT)
+        return message
+
+
 class DeafToDeletes(Association):
     def drop_pair(self, pair: EspPair, *, by_peer: bool, reason: str) -> None:
         if not by_peer:
@@ -200,6 +207,11 @@ FAULTS: tuple[Fault, ...] = (
         stack(ike=ike(association=DeletesAnother)),
     ),
     in_client(
+        "client-marker-on-500",
+        "Informational messages go from port 500 to port 500, behind the marker that belongs to 4500.",
+        stack(ike=ike(association=MarkedOn500)),
+    ),
+    in_client(
         "client-deaf-to-deletes", "The gateway's Deletes for ESP SAs change nothing.", stack(ike=ike(association=DeafToDeletes))
     ),
     in_client("client-checksum", "The UDP checksum inside ESP is computed with 0.0.0.0 as source.", stack(ipsec=ChecksumOfNowhere)),
@@ -218,5 +230,9 @@ FAULTS: tuple[Fault, ...] = (
     ),
     in_client("client-deaf-to-echoes", "LCP's Echo-Requests are not answered.", stack(ppp=DeafToEchoes)),
     in_client("client-hangs-up-silently", "The client hangs up without a word.", HangsUpSilently),
+    replace(
+        in_client("client-dials-without-l2tp", "A system that has no L2TP client dials like one that has."),
+        look=lambda looks: replace(looks, lacks=None),
+    ),
     in_client("client-dies-of-rekey", "The client falls silent once its ESP SAs have been renewed.", DiesOfRekey),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.clients.client import Stack
+from harness.clients.personality import Personality
 from harness.nat.parts import Parts as NatParts
 from harness.nat.parts import Translator
 from harness.virtual.parts import Parts as GatewayParts
@@ -21,6 +22,7 @@ GATEWAY, NAT, CLIENT = BOXES = ("gateway", "nat", "client")
 class Fault:
     """`box` is the one that is broken, `breaks` says what of it in a sentence. Of `gateway`, `nat` and `client` the one of the
     broken box is given: it puts something else in the place of a mechanism among the parts, or builds another client's stack.
+    `look` changes what a client is by its personality, beside its stack.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Fault:
     gateway: Callable[[GatewayParts], None] | None = None
     nat: Callable[[NatParts], None] | None = None
     client: Callable[[StackConfig, Entropy], Stack] | None = None
+    look: Callable[[Personality], Personality] | None = None
 
 
 def in_gateway(name: str, breaks: str, **factories: Callable[..., Any]) -> Fault:

@@ -38,6 +38,17 @@ class NoIdentification(Rewriter):
         buffer[4:6] = bytes(2)
 
 
+class LetsThrough(Rewriter):
+    """Every tenth packet leaves as it came."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def outward(self, packet: bytes, at: int, session: Session) -> bytes:
+        self._count += 1
+        return super().outward(packet, at, session) if self._count % 10 else self.routed(packet)
+
+
 EXPEDITED = 0xB8
 """The type of service of voice (RFC 3246)."""
 
@@ -176,6 +187,7 @@ FAULTS: tuple[Fault, ...] = (
     _rewriting("nat-checksum-zero", "The UDP checksum is taken out in place of being brought up to date.", NoChecksum),
     _rewriting("nat-ttl-kept", "The time to live is not counted down.", KeepsTtl),
     _rewriting("nat-identification-cleared", "The identification of IP packets is set to zero.", NoIdentification),
+    _rewriting("nat-lets-through", "Every tenth packet that leaves keeps its inside address and port.", LetsThrough),
     _rewriting("nat-tos-set", "The type of service is set to that of voice.", MarksAsVoice),
     in_nat(
         "nat-preserves-always",

@@ -17,8 +17,8 @@ from harness.lab.namespaces import Netns
 from harness.model import CaptureFacts, GatewayEvent
 from harness.model.testbed import Testbed
 
-PATIENCE_S = 5.0
-"""For the process to notice that nobody gives it orders any more."""
+PATIENCE_S = 30.0
+"""For the process to notice that nobody gives it orders any more: far more than it takes, but for a busy machine."""
 
 
 class VirtualNode:

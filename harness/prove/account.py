@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.prove import matrix
@@ -57,6 +57,7 @@ class Account:
     mutants: Mutants
     strays: Mapping[str, Mapping[str, str]]  # fault → scenario → another box that is blamed there
     whole: bool = True  # False: of some faults only
+    unbroken: Mapping[str, str] = field(default_factory=dict)  # behaviours that no fault can turn red, and why
 
     @property
     def unnoticed(self) -> tuple[str, ...]:
@@ -65,6 +66,13 @@ class Account:
     @property
     def unplayed(self) -> tuple[str, ...]:
         return tuple(f.name for f in self.faults if f.name not in self.broken)
+
+    @property
+    def unreddened(self) -> tuple[str, ...]:
+        """Behaviours that the clean runs judged, and no fault turned red, though one could."""
+        judged = {row for played in self.clean for row in matrix.seen(played.outcomes)}
+        red = {row for played in self.broken.values() for row, colour in matrix.seen(played.outcomes).items() if colour == RED}
+        return tuple(sorted(judged - red - self.unbroken.keys()))
 
     @property
     def false_alarms(self) -> tuple[tuple[int, str, str], ...]:
@@ -99,6 +107,7 @@ class Account:
         if not self.whole:
             found.append("some faults only: a proof takes them all")
             return tuple(found)
+        found += [f"{row}: no fault turns it red" for row in self.unreddened]
         if len(self.clean) < CLEAN_RUNS:
             found.append(f"{len(self.clean)} clean runs of {CLEAN_RUNS}")
         if len(self.faults) < LEAST_FAULTS:
@@ -137,6 +146,7 @@ def account(
     mutants: Mutants,
     *,
     whole: bool = True,
+    unbroken: Mapping[str, str] | None = None,
 ) -> Account:
     known = tuple(faults)
     broken = {one.fault: one for one in ledger.broken if one.fault in {f.name for f in known}}
@@ -156,6 +166,7 @@ def account(
         mutants=mutants,
         strays={f.name: matrix.strays(broken[f.name], f.box, reference) for f in known if f.name in broken},
         whole=whole,
+        unbroken=unbroken or {},
     )
 
 

@@ -11,10 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 from harness.catalogue import SUITES, load_catalogue
-from harness.errors import UsageError
+from harness.errors import UsageError, typed
 from harness.programme import DEFAULT_TESTBED
 from harness.prove import predictions as told
-from harness.prove.account import CLEAN_RUNS, MUTANTS_LEFT, Account, Mutants, account, show
+from harness.prove.account import CLEAN_RUNS, LEAST_MUTANTS, MUTANTS_LEFT, Account, Mutants, account, show
 from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
 from harness.prove.matrix import RED, seen
 from harness.prove.mutants import KEPT, Records, hunt, tally
@@ -70,11 +70,15 @@ def prove(arguments: argparse.Namespace) -> int:
     if arguments.fresh:
         LEDGER.unlink(missing_ok=True)
     ledger = Ledger(LEDGER, fingerprint(ROOT))
+    mutants = tally(Records())
+    if not arguments.fault and mutants.tried < LEAST_MUTANTS:
+        say(f"{mutants.tried} mutants were tried of this code, and a proof counts {LEAST_MUTANTS}: {typed('prove --mutants 120')}")
     chosen = arguments.fault or list(FAULTS)
     wanted = [(CLEAN, seed) for seed in range(1, clean + 1)] + [(name, 1) for name in chosen]
     _play_all([one for one in wanted if ledger.of(*one) is None], ledger, arguments.jobs, say)
-    mutants = tally(Records())
-    found = account([FAULTS[name] for name in chosen], ledger, predicted, explained, mutants, whole=not arguments.fault)
+    broken = [FAULTS[name] for name in chosen]
+    spared = told.unbroken(behaviours)
+    found = account(broken, ledger, predicted, explained, mutants, whole=not arguments.fault, unbroken=spared)
     print(json.dumps(found.to_dict(), indent=1) if arguments.json else f"\n{show(found, predicted)}".rstrip())
     return _status(found)
 

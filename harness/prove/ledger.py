@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +21,21 @@ CLEAN = ""
 DECIDING = ("harness", "suites", "testbeds")
 """Folders whose files decide what a run finds."""
 
-PASSED_OVER = ("harness/prove/", "harness/report/", "harness/faults/predictions", "harness/faults/explained")
-"""Of these, what only tells of it: a report that is laid out anew makes no run worthless, nor does a prediction."""
+_REPORT = (
+    "allure_html", "allure_sink", "commands", "finish", "junit", "markup", "matrices", "outlet", "page", "screen", "sequence",
+    "style", "summary", "svg", "terminal",
+)  # fmt: skip
+_PROVE = (
+    "account.py", "explanations.yaml", "matrix.py", "mutants.py", "mutation.py", "predictions.py", "survivors.yaml", "trial.py",
+    "unbroken.yaml",
+)  # fmt: skip
+PASSED_OVER = (
+    *(f"harness/report/{module}.py" for module in _REPORT),
+    *(f"harness/prove/{file}" for file in _PROVE),
+    "harness/prove/predictions/",
+)
+"""Of these, what only tells of it: a report that is laid out anew makes no run worthless, nor does a prediction. By name, so that
+what is new decides until somebody says that it does not: judge, blame and story belong to the report, and decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +64,11 @@ class Ledger:
     def __init__(self, path: Path, fingerprint: str) -> None:
         self.path = path
         self.fingerprint = fingerprint
-        self.played: list[Played] = [one for one in _read(path) if one.fingerprint == fingerprint] if path.exists() else []
+        self.played: list[Played] = [one for one in _read(path) if one.fingerprint == fingerprint]
 
     def add(self, played: Played) -> None:
         """Keep one run: on disk before this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(played.to_json() + "\n")
+        append(self.path, played.to_json())
         self.played.append(played)
 
     def of(self, fault: str, seed: int) -> Played | None:
@@ -83,15 +95,34 @@ def fingerprint(root: Path, places: Iterable[str] = DECIDING) -> str:
 def _deciding(root: Path, places: Iterable[str]) -> Iterable[Path]:
     for place in places:
         for path in (root / place).rglob("*") if (root / place).is_dir() else (root / place,):
-            name = str(path.relative_to(root))
-            if path.suffix in (".py", ".yaml") and path.is_file() and not name.startswith(PASSED_OVER):
+            name = path.relative_to(root).as_posix()
+            over = any(name.startswith(one) if one.endswith("/") else name == one for one in PASSED_OVER)
+            if path.suffix in (".py", ".yaml") and path.is_file() and not over:
                 yield path
 
 
+def whole_lines(path: Path) -> list[str]:
+    """The lines of a file that only grows; none where there is no file. A last line without its end was torn by whoever killed its
+    writer: it is cut off, or the next one would be written into it."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        os.truncate(path, end)
+    return data[:end].decode("utf-8").split("\n")[:-1]
+
+
+def append(path: Path, line: str) -> None:
+    """On disk before this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
 def _read(path: Path) -> Iterable[Played]:
-    """A last line that was never finished (a killed writer) is passed over; any other that is not JSON is a UsageError."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    for number, line in enumerate(lines[:-1], 1):
+    """UsageError for a line that is no run."""
+    for number, line in enumerate(whole_lines(path), 1):
         try:
             data = json.loads(line)
             data["blamed"] = {scenario: tuple(boxes) for scenario, boxes in data["blamed"].items()}

@@ -56,10 +56,7 @@ class Records:
     def __init__(self, path: Path = KEPT, root: Path = ROOT) -> None:
         self.path = path
         self.root = root
-        whole, _, torn = path.read_text(encoding="utf-8").rpartition("\n") if path.exists() else ("", "", "")
-        if torn:  # by whoever killed its writer
-            path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-        self._lines: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
+        self._lines: list[dict[str, Any]] = [json.loads(line) for line in ledger.whole_lines(path)]
         self._fingerprints: dict[tuple[str, ...], str] = {}
 
     def fingerprint(self, by: str) -> str:
@@ -74,9 +71,7 @@ class Records:
     def add(self, trial: Trial) -> None:
         """On disk before this returns."""
         line = asdict(trial) | {"survived": trial.survived, "fingerprint": self.fingerprint(trial.by)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        ledger.append(self.path, json.dumps(line, ensure_ascii=False))
         self._lines.append(line)
 
     @property

@@ -3,6 +3,7 @@
     predictions/*.yaml   predictions: [{fault, red: [IDs], doubtful: [IDs], why}], a file for each box
     explanations.yaml    explanations: [{fault, behaviour, why}]
     survivors.yaml       survivors: [{mutant, why}]
+    unbroken.yaml        unbroken: [{behaviour, why}]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ HERE = Path(__file__).parent
 PREDICTIONS = HERE / "predictions"
 EXPLANATIONS = HERE / "explanations.yaml"
 SURVIVORS = HERE / "survivors.yaml"
+UNBROKEN = HERE / "unbroken.yaml"
 
 
 def predictions(faults: Collection[str], behaviours: Collection[str], folder: Path = PREDICTIONS) -> dict[str, Prediction]:
@@ -39,6 +41,12 @@ def explanations(faults: Collection[str], behaviours: Collection[str], file: Pat
         (_one_of(row["fault"], faults, "fault"), _one_of(row["behaviour"], behaviours, "behaviour")): row["why"].text()
         for row in rows
     }
+
+
+def unbroken(behaviours: Collection[str], file: Path = UNBROKEN) -> dict[str, str]:
+    """Behaviour → why no fault can turn it red."""
+    rows = (at.mapping("behaviour", "why") for at in _rows(file, "unbroken"))
+    return {_one_of(row["behaviour"], behaviours, "behaviour"): row["why"].text() for row in rows}
 
 
 def survivors(file: Path = SURVIVORS) -> dict[str, str]:

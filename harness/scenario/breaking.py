@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.clients import personality
 from harness.clients.fleet import simulated
 from harness.faults.fault import Fault
 from harness.nat.core import NatCore
@@ -29,4 +30,8 @@ def makers(fault: Fault) -> Makers:
             fault.gateway(parts)
         return VirtualGateway(settings, entropy, parts)
 
-    return Makers(stack=fault.client or simulated, nat=nat, gateway=gateway)
+    def look(name: str) -> personality.Personality:
+        known = personality.load(name)
+        return known if fault.look is None else fault.look(known)
+
+    return Makers(stack=fault.client or simulated, look=look, nat=nat, gateway=gateway)

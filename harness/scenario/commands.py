@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 import time
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Clients arrive by the shape and at the rate that is asked for, whatever becomes of those before; then all of them send and
 receive for a while. Prints what happened second by second and how long each stage of a set-up took, and judges whether an
-established client was lost. Set-ups that fail are counted, and are no loss. --ramp first searches for the highest rate that is
+established client was lost, and whether all came up and are alive at the end. --ramp first searches for the highest rate that is
 sustained (docs/storm.md says what that is), and plays the storm at it.
-Exit status: 0 nobody was lost, 1 somebody was (or no rate is sustained), 2 a mistake in the usage or the testbed, 3 inconclusive.
+Exit status: 0 all came up and are alive at the end, 1 somebody did not come up or was lost (or no rate is sustained), 2 a mistake
+in the usage or the testbed, 3 inconclusive.
 """
 BEHAVIOUR = "DMX-75"
 VERSION = 1
@@ -39,6 +41,9 @@ SPARE_S = 120.0
 """How long a storm may last beyond its arrivals and its hold, before it counts as stuck."""
 
 RAMP_S = 1800.0
+LONGEST_S = 86_400
+"""How long arrivals may take, and the hold after them: a day each."""
+
 
 
 def add_commands(commands: Any) -> None:
@@ -88,8 +93,8 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
     if arguments.time == VIRTUAL and testbed.own_clock:
         cure = f"--testbed {DEFAULT_TESTBED.name}, which has one that lives in virtual time"
         raise UsageError("the gateway is a machine with a clock of its own", file=file, cure=cure)
-    if not 0 <= arguments.hold <= 86_400:
-        raise UsageError(f"--hold {arguments.hold:g} is not possible", cure="0 to 86400 seconds")
+    if not 0 <= arguments.hold <= LONGEST_S:
+        raise UsageError(f"--hold {arguments.hold:g} is not possible", cure=f"0 to {LONGEST_S} seconds")
     if not 0 < arguments.marks <= 100:
         raise UsageError(f"--marks {arguments.marks:g} is not possible", cure="more than 0, up to 100 a second")
     least = calm_s(arguments.marks)
@@ -101,10 +106,27 @@ def checked(arguments: argparse.Namespace, testbed: Testbed) -> Shape:
         raise UsageError("a burst has no rate that could be searched for", cure="--shape steady, rising or poisson with --ramp")
     if arguments.rate is not None and kind is Kind.BURST:
         raise UsageError("a burst has no rate: all arrive in one moment", cure="leave --rate out, or choose another --shape")
-    for path in (arguments.json, arguments.keep):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent}", file=str(path), cure=f"mkdir -p {path.parent}")
-    return Shape(kind, FIRST_RATE if arguments.rate is None else arguments.rate, arguments.seed)
+    for option, path in (("--json", arguments.json), ("--keep", arguments.keep)):
+        if path is not None:
+            _check_writable(option, path, folder=option == "--keep")
+    shape = Shape(kind, FIRST_RATE if arguments.rate is None else arguments.rate, arguments.seed)
+    arrive_s = shape.times(arguments.clients)[-1]
+    if arrive_s > LONGEST_S:
+        told = f"--rate {shape.rate:g} is too slow: {arguments.clients} clients would take {arrive_s:.3g} s to arrive"
+        raise UsageError(told, cure=f"so many that all have come within {LONGEST_S} seconds")
+    return shape
+
+
+def _check_writable(option: str, path: Path, *, folder: bool) -> None:
+    """What would only be found out when the storm is over. UsageError where `path` cannot become a file, or a folder."""
+    at = path.absolute()
+    if not at.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", file=str(path), cure=f"mkdir -p {path.parent}")
+    if at.exists() and at.is_dir() is not folder:
+        here, wanted = ("a folder", "a file") if at.is_dir() else ("a file", "a folder")
+        raise UsageError(f"this is {here}, and {option} takes {wanted}", file=str(path), cure=f"another name for {option}")
+    if not os.access(at if at.exists() else at.parent, os.W_OK):
+        raise UsageError("nothing can be written there", file=str(path), cure=f"a place of your own for {option}")
 
 
 class Storming:
@@ -191,10 +213,14 @@ class Storming:
             print("\n".join(table(one.measured)))
             print(f"\n{one.sentence()}")
             told |= one.to_dict()
-        print(f"{verdict.outcome.value.upper()}: {verdict.because}")
+        outcome, because = verdict.outcome.value, verdict.because
+        short = stormed[0].shortfall(arguments.clients) if stormed else "the storm did not come to its end"
+        if short and outcome == "pass":  # the behaviour asks after those who came up; whoever calls a storm wants them all
+            outcome, because = "fail", f"{short}; {because}"
+        print(f"{outcome.upper()}: {because}")
         if arguments.keep is not None:
             print(f"captures and records: {folder}")
-        return told | {"outcome": verdict.outcome.value, "because": verdict.because}
+        return told | {"outcome": outcome, "because": because}
 
     def _show(self, event: StepEvent) -> None:
         from harness.model.steps import StepChange

@@ -11,7 +11,8 @@ from harness.report.story import Headline, Tone
 from harness.verdict import mapping, story, survivors
 from harness.verdict.blame import who_is_to_blame
 from harness.verdict.reading import reading_of
-from harness.verdict.trust import Need, doubts
+from harness.verdict.survival import Cause, every_life
+from harness.verdict.trust import TRAFFIC, Need, doubts
 
 
 def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[dict[str, Verdict], Headline]:
@@ -20,15 +21,17 @@ def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[di
     alive = survivors.all_survive_every_newcomer if len(evidence.plans) > 1 else survivors.sessions_last
     survival = alive(evidence)
     declared = _as_declared(evidence, survival, not_up)
+    nobody = _nobody_up(evidence, survival) if declared is None else None
     verdicts = {
-        "survival": survival if declared is None else declared,
+        "survival": declared or nobody or survival,
         "nothing in clear": mapping.nothing_crosses_in_clear(evidence),
         "mappings": mapping.mappings_last(evidence),
     }
-    drawn = headline(evidence, verdicts)
-    found = None if evidence.trouble else who_is_to_blame(evidence)
+    drawn = headline(evidence, verdicts if nobody is None else {"survival": nobody})  # the others have nothing to go by, then
+    # What is not to be trusted accuses nobody: that rests on less than the headline does, and would name a box all the same.
+    found = None if drawn.tone is Tone.UNTRUSTED else who_is_to_blame(evidence)
     box = None if found is None else found.box
-    sentences = story.tell(evidence)
+    sentences = story.tell(evidence) if nobody is None else (f"With the {evidence.variant} gateway, {nobody.because}.",)
     if declared is not None:
         expected = f"That {_names(not_up)} did not come up is as it must be."
         sentences = (*sentences, expected) if _others(evidence, not_up) else (expected,)
@@ -59,6 +62,22 @@ def _as_declared(evidence: Evidence, survival: Verdict, not_up: frozenset[str]) 
     if survival.outcome is not Outcome.FAIL or not all(fault.startswith(expected) for fault in survival.facts["faults"]):
         return None
     return replace(survival, outcome=Outcome.PASS, because=f"{said}; {_names(others)} came up and stayed up")
+
+
+def _nobody_up(evidence: Evidence, survival: Verdict) -> Verdict | None:
+    """What takes the place of `survival` where nothing can be said of traffic for one reason only: nobody ever came up to send
+    any, and that much the captures show."""
+    reading = reading_of(evidence)
+    if survival.outcome is not Outcome.INCONCLUSIVE or doubts(reading, tuple(need for need in TRAFFIC if need is not Need.MARKS)):
+        return None
+    found = every_life(reading)
+    if {life.client for life in found} != {plan.name for plan in evidence.plans}:
+        return None
+    if any(life.end.cause is not Cause.NEVER_UP or life.disagreements for life in found):
+        return None
+    stopped = (f"{story.spoken(life.client)} ({life.end.stage or 'the set-up'} did not complete)" for life in found)
+    lives = {life.client: {"up": None, "stage": life.end.stage} for life in found}
+    return Verdict(Outcome.FAIL, f"nobody came up: {', '.join(dict.fromkeys(stopped))}", {"clients": lives})
 
 
 def _others(evidence: Evidence, not_up: frozenset[str]) -> frozenset[str]:

@@ -63,7 +63,9 @@ class SimulatedBench:
         return RunClock(EPOCH, loop.time, loop.epoch)
 
     def fleet(self, journal: Journal) -> Fleet:
-        return Fleet(carriers=self._up.carriers, journal=journal, entropy=self._up.entropy("clients"), build=self._makers.stack)
+        network, makers = self._up, self._makers
+        entropy = network.entropy("clients")
+        return Fleet(carriers=network.carriers, journal=journal, entropy=entropy, build=makers.stack, look=makers.look)
 
     @asynccontextmanager
     async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:

@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.clients import personality
 from harness.clients.fleet import BuildStack, simulated
 from harness.clients.packet_carrier import PacketCarrier
+from harness.clients.personality import Personality
 from harness.model import Side, Site
 from harness.model.testbed import Testbed
 from harness.nat import personality as nats
@@ -52,6 +54,7 @@ class Makers:
     """What stands at the three places; a fault puts another there."""
 
     stack: BuildStack = simulated
+    look: Callable[[str], Personality] = personality.load
     nat: Callable[..., NatCore] = NatCore
     gateway: Callable[[gateways.Settings, Entropy], VirtualGateway] = VirtualGateway
 

@@ -57,6 +57,14 @@ class Storm:
             f"the generator was {self.driven.worst_s:.3f} s late at most"
         )
 
+    def shortfall(self, clients: int) -> str:
+        """What is amiss where not all of `clients` came up and were alive at the end, in a sentence; "" where they did."""
+        if self.measured.up < clients:
+            return f"{clients - self.measured.up} of {clients} clients did not come up"
+        if self.alive < clients:
+            return f"{clients - self.alive} of {clients} clients were not alive at the end"
+        return ""
+
     def to_dict(self) -> dict[str, Any]:
         late = {"worst_s": round(self.driven.worst_s, 6), "arrivals": self.driven.over(ramp.LATE_S), "beyond_s": ramp.LATE_S}
         return {**self.measured.to_dict(), "alive": self.alive, "late": late}

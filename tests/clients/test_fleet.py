@@ -47,7 +47,7 @@ def test_each_client_sends_from_its_own_address_and_port_and_hears_what_is_sent_
     async def scenario(fleet: Fleet) -> None:
         for number in (2, 300):
             fleet.add(bench.plan(number)).connect()
-        assert await fleet.until(lambda f: all(c.up for c in f.clients.values()), 5)
+        assert await fleet.until(lambda f: all(c.up for c in f.clients.values()), 30)
 
     records = run(bench, scenario)
     first, second = bench.ports
@@ -91,8 +91,8 @@ def test_a_defect_in_one_stack_ends_that_client_and_impairs_the_run(bench: Any) 
         bad, good = fleet.add(bench.plan(2)), fleet.add(bench.plan(3))
         bad.connect()
         good.connect()
-        assert not await bad.until_up(5)
-        assert await good.until_up(5)
+        assert not await bad.until_up(30)
+        assert await good.until_up(30)
         assert bad.state is State.IDLE
         assert fleet.impaired
 
@@ -111,7 +111,7 @@ def test_a_defect_at_any_call_stays_inside_the_client(bench: Any, moment: str) -
         client, other = fleet.add(bench.plan(2)), fleet.add(bench.plan(3))
         if moment != "start":
             client.connect()
-            assert await client.until_up(5)
+            assert await client.until_up(30)
 
         def broken(*_: object) -> None:
             raise RuntimeError("broken")
@@ -126,7 +126,7 @@ def test_a_defect_at_any_call_stays_inside_the_client(bench: Any, moment: str) -
             call()
         assert client.state is State.IDLE
         other.connect()
-        assert await other.until_up(5)
+        assert await other.until_up(30)
 
     records = run(bench, scenario)
     impaired = next(r for r in records if r.kind is RecordKind.IMPAIRED)
@@ -140,7 +140,7 @@ def test_a_stack_whose_deadline_never_moves_is_a_defect_and_no_endless_loop(benc
         client = fleet.add(bench.plan(2))
         bench.peer.reply = lambda payload: None
         client.connect()
-        assert await client.until(RecordKind.ENDED, 5)
+        assert await client.until(RecordKind.ENDED, 30)
 
     records = run(bench, scenario)
     assert any("stays in the past" in r.data["reason"] for r in records if r.client == "c2" and r.kind is RecordKind.IMPAIRED)
@@ -166,7 +166,7 @@ def test_a_silent_gateway_is_a_failure_that_names_main_mode_and_the_tries(bench:
     async def scenario(fleet: Fleet) -> None:
         client = fleet.add(bench.plan(2))
         client.connect()
-        assert not await client.until_up(5)
+        assert not await client.until_up(30)
         failed = client.last[RecordKind.FAILED]
         assert failed.data == {"stage": "main mode", "reason": "no answer to 3 tries", "tries": 3}
 
@@ -177,24 +177,26 @@ def test_a_silent_gateway_is_a_failure_that_names_main_mode_and_the_tries(bench:
 
 def test_timers_that_fire_late_are_the_machine_s_fault(bench: Any) -> None:
     """The clock leaps ahead by ten seconds between setting a deadline and looking at it."""
-    leap = 0.0
+    leap = took = 0.0
     fixed = bench.clock
     bench.journal.clock = RunClock(fixed.offset, lambda: fixed.monotonic() + leap, lambda: fixed.realtime() + leap)
     bench.shape = lambda stack: setattr(stack, "deadline", fixed.monotonic() + 0.02)
     bench.peer.reply = lambda payload: None
 
     async def scenario(fleet: Fleet) -> None:
-        nonlocal leap
+        nonlocal leap, took
         client = fleet.add(bench.plan(2))
+        began = fixed.monotonic()
         client.connect()
         leap = 10.0
-        assert await fleet.until(lambda f: bool(f.impaired), 5)
+        assert await fleet.until(lambda f: bool(f.impaired), 60)
+        took = fixed.monotonic() - began
 
     records = run(bench, scenario)
     late = next(r for r in records if r.kind is RecordKind.IMPAIRED)
     assert late.client == FLEET
     assert late.data["reason"] == "this machine fell behind: a timer fired late"
-    assert 9.5 < late.data["seconds"] < 10.5
+    assert 9.5 < late.data["seconds"] < 10.0 + took
 
 
 def test_datagrams_read_late_are_the_machine_s_fault(bench: Any) -> None:
@@ -203,7 +205,7 @@ def test_datagrams_read_late_are_the_machine_s_fault(bench: Any) -> None:
 
     async def scenario(fleet: Fleet) -> None:
         fleet.add(bench.plan(2)).connect()
-        assert await fleet.until(lambda f: bool(f.impaired), 5)
+        assert await fleet.until(lambda f: bool(f.impaired), 60)
 
     records = run(bench, scenario)
     assert "a datagram was read late" in next(r for r in records if r.kind is RecordKind.IMPAIRED).data["reason"]
@@ -236,7 +238,7 @@ def test_garbage_at_any_moment_reaches_only_the_client_it_is_sent_to(bench: Any)
     async def scenario(fleet: Fleet) -> None:
         one, two = fleet.add(bench.plan(2)), fleet.add(bench.plan(3))
         two.connect()
-        assert await two.until_up(5)
+        assert await two.until_up(30)
         bench.peer.reply = lambda payload: None
         one.connect()  # stays connecting
         for size in (0, 1, 28, 1400, 60_000):
@@ -259,11 +261,11 @@ def test_datagrams_for_unknown_unconnected_and_from_strange_addresses_are_counte
     async def scenario(fleet: Fleet) -> None:
         known, idle = fleet.add(bench.plan(2)), fleet.add(bench.plan(3))
         known.connect()
-        assert await known.until_up(5)
+        assert await known.until_up(30)
         stranger.sendto(b"unknown", ("127.1.9.9", bench.ports[0]))
         stranger.sendto(b"idle", ("127.1.0.3", bench.ports[0]))
         stranger.sendto(b"strange", ("127.1.0.2", bench.ports[0]))
-        garbage = await known.until(RecordKind.GARBAGE, 5)
+        garbage = await known.until(RecordKind.GARBAGE, 30)
         assert garbage is not None
         assert garbage.data["reason"] == f"from 127.0.0.78:{stranger.getsockname()[1]}, which is not the gateway"
         assert idle.state is State.IDLE
@@ -280,7 +282,7 @@ def test_a_datagram_that_cannot_be_sent_is_told(bench: Any) -> None:
 
     async def scenario(fleet: Fleet) -> None:
         fleet.add(bench.plan(2, address="198.51.100.9")).connect()  # an address this machine does not have
-        assert await fleet.until(lambda f: bool(f.impaired), 5)
+        assert await fleet.until(lambda f: bool(f.impaired), 60)
         assert fleet.facts()["not sent"] == 1
 
     records = run(bench, scenario)
@@ -295,18 +297,18 @@ def test_disconnect_vanish_and_connecting_again(bench: Any) -> None:
         client.connect()
         with pytest.raises(UsageError, match="connecting already"):
             client.connect()
-        assert await client.until_up(5)
+        assert await client.until_up(30)
         client.rekey_ipsec()
         client.rekey_ike()
         client.delete_ipsec()
         assert bench.stacks["127.1.0.2"].called == ["rekey_ipsec", "rekey_ike", "delete_ipsec"]
         client.disconnect()
-        assert await client.until(RecordKind.ENDED, 5)
+        assert await client.until(RecordKind.ENDED, 30)
         assert client.last[RecordKind.ENDED].data["by"] == "client"
         client.connect()
         assert client.life == 2
         assert client.count(RecordKind.ENDED) == 0
-        assert await client.until_up(5)
+        assert await client.until_up(30)
         client.vanish()
         assert client.last[RecordKind.ENDED].data == {
             "cause": "vanished without a word",
@@ -315,7 +317,7 @@ def test_disconnect_vanish_and_connecting_again(bench: Any) -> None:
         }
         bench.peer.transport.sendto(b"late", ("127.1.0.2", bench.ports[0]))
         client.connect()
-        assert await client.until_up(5)
+        assert await client.until_up(30)
 
     records = run(bench, scenario)
     assert kinds(records, "c2").count("ended") == 3
@@ -341,7 +343,7 @@ def test_a_journal_that_cannot_be_written_ends_the_run_and_all_waiting(bench: An
         bench.journal.write = full
         client.connect()
         with pytest.raises((OSError, NatstormError), match="No space left"):
-            await client.until_up(5)
+            await client.until_up(30)
 
     with pytest.raises(NatstormError, match="No space left"):
         run(bench, scenario)
@@ -372,7 +374,7 @@ def test_marks_flow_at_their_rate_and_end_with_the_connection(bench: Any) -> Non
         with pytest.raises(UsageError, match="marks need a client that is up"):
             client.send_marks()
         client.connect()
-        assert await client.until_up(5)
+        assert await client.until_up(30)
         client.send_marks(rate=200, sizes=(64, 100))
         assert await client.until(RecordKind.MARK_SENT, 5, beyond=3)
         client.stop_marks()

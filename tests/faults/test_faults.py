@@ -38,6 +38,8 @@ SHOWS_IN = {
     "two-nats": ("client-by-identity",),
     "no-nat": ("udp-without-nat",),
     "demux-removed": ("configuration-deaf",),
+    "no-natt": ("nat-d-regardless",),
+    "windows-98": ("client-dials-without-l2tp",),
     "together": ("half-open-one",),
     "checksum": ("checksum-ignored", "checksum-zero-wrong"),
     "port-space": ("port-last-left-out", "port-past-the-end"),
@@ -47,6 +49,10 @@ SHOWS_IN = {
 """A scenario (with demultiplexing) in which those faults show that do not show in "pair"."""
 
 SCENARIO = {fault: scenario for scenario, faults in SHOWS_IN.items() for fault in faults}
+
+
+VARIANT = {"demux-regardless": "plain"}
+"""The gateway on which a fault shows that does not with demultiplexing."""
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +111,8 @@ def test_scenarios_come_to_their_end_and_the_next_run_is_clean(name: str, folder
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_it_takes_effect(name: str, folder: Path) -> None:
-    scenario = SCENARIO.get(name, "pair")
-    assert outcome(name, scenario, "demux", folder)[1] != outcome(None, scenario, "demux", folder)[1]
+    scenario, variant = SCENARIO.get(name, "pair"), VARIANT.get(name, "demux")
+    assert outcome(name, scenario, variant, folder)[1] != outcome(None, scenario, variant, folder)[1]
 
 
 def test_faults_are_known_by_name() -> None:

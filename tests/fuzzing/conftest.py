@@ -1,4 +1,4 @@
-"""Makes the fuzzer importable: it is a tool beside the harness, not a part of it."""
+"""Makes the fuzzer importable, which is a tool beside the harness and not a part of it, and the lab's tests' `enclosed`."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ import sys
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
+from enclosed import enclosed
 
-from fuzzing import findings, life, memory
+from fuzzing import findings, life, memory, sockets
+from fuzzing.__main__ import Campaign, run
+from fuzzing.crew import Report
 from fuzzing.life import Life, Shot, live
 from fuzzing.memory import Sample
 from fuzzing.reassembly import ReassemblyLife
-from fuzzing.targets import TARGETS, Target, seed_of
+from fuzzing.targets import SOCKETS, TARGETS, Target, seed_of
+from harness.errors import LabError
 
 DATAGRAMS = 6_000
 IN_PROCESS = [name for name, target in TARGETS.items() if target.life is not None]
@@ -145,3 +151,44 @@ def test_a_gateway_that_is_not_left_alone_is_seen(monkeypatch: pytest.MonkeyPatc
     assert kind is not None
     failures = [live(kind, seed_of(0, "gateway", number)).failure for number in range(3)]
     assert any(failure is not None and "bystander" in failure.signature for failure in failures)
+
+
+# The campaign
+
+
+def test_a_target_that_cannot_be_done_is_not_complete(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    obstacle = LabError("make namespaces", "Operation not permitted", "root")
+    monkeypatch.setattr("fuzzing.sockets.enclosure.obstacle", lambda: obstacle)
+    assert run(Campaign(0, 4_000, ["reassembly", SOCKETS], tmp_path), jobs=1, minutes=10) == 2
+    said = capsys.readouterr().out
+    assert "not done: lab: make namespaces: Operation not permitted" in said
+    assert "NOT COMPLETE: sockets 0 of 1,600" in said
+    assert "nothing was found" not in said
+
+
+def test_a_campaign_that_threw_all_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(Campaign(0, 1_000, ["reassembly"], tmp_path), jobs=1, minutes=10) == 0
+    assert "nothing was found" in capsys.readouterr().out
+
+
+def test_what_did_not_reach_its_target_was_not_thrown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    campaign = Campaign(0, 1_000, [SOCKETS], tmp_path)
+    order = campaign.next()
+    assert order is not None
+    campaign.hear(0, Report(order, thrown=999))
+    assert campaign.summary() == 2
+    assert "NOT COMPLETE: sockets 999 of 1,000" in capsys.readouterr().out
+
+
+@pytest.mark.lab
+@enclosed(timeout=180.0)
+def test_the_insider_at_the_sockets_dials_anew_in_each_round() -> None:
+    sockets.ROUND = 150
+    told = asyncio.run(sockets.storm(400, 1))
+    notes = told["notes"]
+    assert told["wrong"] == ""
+    assert told["thrown"] == 400
+    assert notes["insider admitted"] >= 3
+    assert notes["gateway"]["wire"]["received"] >= 400  # what the gateway heard, and not what was offered to it

@@ -103,8 +103,8 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 ["ip", "netns", "exec", "wan", "tcpdump", "-Uni", "br0", "-Z", "root", "-w", str(arguments.out / "wan.pcap")],
                 stderr=subprocess.DEVNULL,
             )
-        result["connect"] = [await clients[0].connect(15)]
-        alone = asyncio.create_task(clients[0].ping(12 if arguments.clients == 2 else 4 * arguments.clients, 5))
+        result["connect"] = [await clients[0].connect(60)]
+        alone = asyncio.create_task(clients[0].ping(arguments.patience + 2 if arguments.clients == 2 else 4 * arguments.clients, 5))
         for client in clients[1:]:
             await asyncio.sleep(1)
             result["connect"].append(await client.connect(arguments.patience))

@@ -10,9 +10,10 @@ import pytest
 from harness.errors import UsageError
 from harness.prove import matrix
 from harness.prove.account import CLEAN_RUNS, LEAST_FAULTS, LEAST_MUTANTS, Mutants, account, show
-from harness.prove.ledger import CLEAN, Ledger, Played, fingerprint
+from harness.prove.ledger import CLEAN, PASSED_OVER, Ledger, Played, fingerprint
 from harness.prove.matrix import DOUBTFUL, GREEN, NOBODY, RED, Prediction
-from harness.prove.predictions import explanations, predictions
+from harness.prove.play import ROOT
+from harness.prove.predictions import EXPLANATIONS, explanations, predictions, unbroken
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ WRONG_SA = Fault("wrong-sa", "gateway")
 CASES = {"DMX-07 [demux-pair]": "passed", "DMX-25 [demux-pair]": "passed", "DMX-01 [plain-pair]": "passed"}
 PREDICTED = {"wrong-sa": Prediction("wrong-sa", frozenset({"DMX-07"}))}
 
+
+KEYS = ["version", "faults", "killed", "unnoticed", "mispredicted", "clean_runs", "false_alarms", "mutants", "mutants_survived"]
+KEYS += ["blame", "gaps"]
+"""Of the JSON, as docs/proof.md has them."""
 
 BLAMED = {"demux-pair": ("gateway",)}
 
@@ -43,23 +48,40 @@ def ledger(tmp_path: Path, *runs: Played) -> Ledger:
     return found
 
 
+UNREDDENED = ("DMX-01: no fault turns it red", "DMX-25: no fault turns it red")
+
 CLEAN_ONES = tuple(played(seed=seed, blamed={"plain-pair": ("gateway",)}) for seed in range(CLEAN_RUNS))
 NOTICED = played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("gateway",), "plain-pair": ("gateway",)})
 
 
 def test_a_proof_that_holds(tmp_path: Path) -> None:
     told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(LEAST_MUTANTS, {}))
-    assert told.gaps == (f"1 faults, {LEAST_FAULTS} are needed",)
+    assert told.gaps == (*UNREDDENED, f"1 faults, {LEAST_FAULTS} are needed")
     many = [Fault(f"wrong-sa-{number}", "gateway") for number in range(LEAST_FAULTS)]
     guesses = {fault.name: Prediction(fault.name, frozenset({"DMX-07"})) for fault in many}
     runs = (replace(NOTICED, fault=fault.name) for fault in many)
-    told = account(many, ledger(tmp_path / "many", *CLEAN_ONES, *runs), guesses, {}, Mutants(LEAST_MUTANTS, {}))
+    spared = {"DMX-25": "nobody can", "DMX-01": "nobody can"}
+    played = ledger(tmp_path / "many", *CLEAN_ONES, *runs)
+    told = account(many, played, guesses, {}, Mutants(LEAST_MUTANTS, {}), unbroken=spared)
     assert told.gaps == ()
     assert told.to_dict()["blame"]["gateway"]["gateway"] == LEAST_FAULTS
+    assert list(told.to_dict()) == KEYS
     assert {key: told.to_dict()[key] for key in ("faults", "killed", "unnoticed", "mispredicted", "false_alarms")} == {
         "faults": LEAST_FAULTS, "killed": LEAST_FAULTS, "unnoticed": [], "mispredicted": [], "false_alarms": []
     }
     assert "the proof holds" in show(told, guesses)
+
+
+def test_a_behaviour_that_no_fault_turns_red_is_a_gap(tmp_path: Path) -> None:
+    told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(), unbroken={"DMX-01": "nobody can"})
+    assert [gap for gap in told.gaps if "turns it red" in gap] == ["DMX-25: no fault turns it red"]
+    both = replace(NOTICED, outcomes={**NOTICED.outcomes, "DMX-25 [demux-pair]": "failed"})
+    told = account([WRONG_SA], ledger(tmp_path / "both", *CLEAN_ONES, both), PREDICTED, {}, Mutants(), unbroken={"DMX-01": ""})
+    assert told.unreddened == ()
+    # What is only recorded, or could not be judged by any fault's run, is another matter.
+    doubtful = replace(NOTICED, outcomes={**NOTICED.outcomes, "DMX-25 [demux-pair]": "inconclusive"})
+    told = account([WRONG_SA], ledger(tmp_path / "doubt", *CLEAN_ONES, doubtful), PREDICTED, {}, Mutants(), unbroken={"DMX-01": ""})
+    assert told.unreddened == ("DMX-25",)
 
 
 def test_some_faults_alone_are_no_proof(tmp_path: Path) -> None:
@@ -137,23 +159,42 @@ def test_the_ledger_outlives_a_kill_and_forgets_other_code(tmp_path: Path) -> No
     first = ledger(tmp_path, NOTICED)
     with first.path.open("a") as file:
         file.write('{"fault": "half a li')
-    assert Ledger(first.path, "code").played == [NOTICED]
+    again = Ledger(first.path, "code")
+    assert again.played == [NOTICED]
+    more = replace(NOTICED, seed=2)
+    again.add(more)
+    assert Ledger(first.path, "code").played == [NOTICED, more]
     assert Ledger(first.path, "other code").played == []
     first.path.write_text("garbage\n" + first.path.read_text())
     with pytest.raises(UsageError, match=r"ledger\.jsonl:1"):
         Ledger(first.path, "code")
 
 
-def test_the_fingerprint_is_of_what_decides(tmp_path: Path) -> None:
-    (tmp_path / "harness" / "report").mkdir(parents=True)
-    deciding, telling = tmp_path / "harness" / "wire.py", tmp_path / "harness" / "report" / "page.py"
-    deciding.write_text("a")
-    telling.write_text("a")
+@pytest.mark.parametrize(
+    ("file", "decides"),
+    [
+        ("harness/wire/ip.py", True),
+        ("harness/report/judge.py", True),
+        ("harness/report/blame.py", True),
+        ("harness/report/outcome.py", True),
+        ("harness/prove/play.py", True),
+        ("harness/report/page.py", False),
+        ("harness/prove/account.py", False),
+        ("harness/prove/predictions/nat.yaml", False),
+    ],
+)
+def test_the_fingerprint_is_of_what_decides(tmp_path: Path, file: str, decides: bool) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text("a")
     before = fingerprint(tmp_path)
-    telling.write_text("b")
-    assert fingerprint(tmp_path) == before
-    deciding.write_text("b")
-    assert fingerprint(tmp_path) != before
+    path.write_text("b")
+    assert (fingerprint(tmp_path) != before) is decides
+
+
+@pytest.mark.parametrize("name", PASSED_OVER)
+def test_what_is_passed_over_is_there(name: str) -> None:
+    assert (ROOT / name).exists() or ROOT / name == EXPLANATIONS  # which is there once there is something to explain
 
 
 def test_predictions_are_read_strictly(tmp_path: Path) -> None:
@@ -169,3 +210,7 @@ def test_predictions_are_read_strictly(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="second time"):
         predictions(["wrong-sa"], ["DMX-07"], tmp_path)
     assert explanations([], [], tmp_path / "none.yaml") == {}
+    file.write_text("unbroken:\n  - {behaviour: DMX-07, why: nobody can}\n")
+    assert unbroken(["DMX-07"], file) == {"DMX-07": "nobody can"}
+    with pytest.raises(UsageError, match="no behaviour"):
+        unbroken(["DMX-08"], file)

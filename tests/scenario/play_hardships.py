@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from calm import play_calmly
+
 from harness.lab import enclosure
 from harness.model.steps import StepBus, StepChange, StepEvent
 from harness.scenario.hardships import HARDSHIPS
@@ -36,8 +38,7 @@ def main(folder: Path, variant: str, names: list[str]) -> None:
         for name in names:
             started = time.monotonic()
             where = folder / name
-            where.mkdir()
-            evidence = runner.play(HARDSHIPS[name], variant, folder=where)
+            evidence = play_calmly(runner, HARDSHIPS[name], variant, where)
             verdicts, head = sum_up(evidence)
             (where / "evidence.pickle").write_bytes(pickle.dumps((evidence, verdicts, head, time.monotonic() - started)))
 

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from calm import play_calmly
+
 from harness.lab import enclosure
 from harness.model.steps import StepBus, StepChange, StepEvent
 from harness.scenario.play import Play
@@ -68,8 +70,7 @@ def main(folder: Path) -> None:
     with Runner(check(enclosure.ROOT / "testbeds" / "virtual.yaml"), Path(tempfile.mkdtemp()), bus) as runner:
         for variant, script in SCRIPTS.items():
             where = folder / script.name
-            where.mkdir()
-            evidence = runner.play(script, variant, folder=where)
+            evidence = play_calmly(runner, script, variant, where)
             (where / "evidence.pickle").write_bytes(pickle.dumps(evidence))
 
 

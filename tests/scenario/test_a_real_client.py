@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("ready_machine")]
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
-    done = subprocess.run([*PLAY, str(folder)], capture_output=True, text=True, timeout=180, check=False, cwd=ROOT)
+    done = subprocess.run([*PLAY, str(folder)], capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

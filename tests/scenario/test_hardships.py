@@ -62,7 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = [*PLAY, str(folder), "demux-kernel", *part]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         runs.append(subprocess.Popen(command, text=True, cwd=ROOT, **quiet))
-    told = [run.communicate(timeout=300)[0] for run in runs]
+    told = [run.communicate(timeout=900)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], "\n".join(told)
     return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,29 @@ def test_a_loss_is_status_1(tmp_path: Path) -> None:
     assert natstorm("--clients=4", "--rate=1", "--hold=12", "--time=virtual", "--variant=plain") == 1
 
 
+def test_a_client_that_never_came_up_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    testbed, out = tmp_path / "crowded.yaml", tmp_path / "storm.json"
+    line = "      outside_ports: 1024-65535\n"
+    text = TESTBED.read_text()
+    assert line in text
+    testbed.write_text(text.replace(line, "      personality: small-table\n"))
+    words = ["--clients=10", "--rate=5", "--hold=12", "--time=virtual", f"--testbed={testbed}", f"--json={out}"]
+    assert natstorm(*words) == 1
+    told = json.loads(out.read_text())
+    assert 2 <= told["up"] < 10
+    assert told["lost"] == []  # so that the behaviour itself has nothing to say
+    assert told["outcome"] == "fail"
+    said = f"{10 - told['up']} of 10 clients did not come up; {told['up']} of 10 came up and all survived"
+    assert told["because"].startswith(said)
+    assert f"FAIL: {said}" in capsys.readouterr().out
+
+
+def test_a_client_that_is_up_and_not_alive_falls_short(fifty: tuple[Evidence, Storm, list[StepEvent]]) -> None:
+    _, told, _ = fifty
+    assert told.shortfall(FIFTY) == ""
+    assert replace(told, alive=FIFTY - 1).shortfall(FIFTY) == f"1 of {FIFTY} clients were not alive at the end"
+
+
 def test_the_ramp_is_told_and_the_storm_is_played_at_its_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "storm.json"
     assert natstorm("--clients=12", "--ramp", "--rate=6", "--hold=8", "--time=virtual", f"--json={out}") == 0
@@ -175,6 +199,10 @@ def test_the_ramp_is_told_and_the_storm_is_played_at_its_rate(tmp_path: Path, ca
         (["--clients=5", "--shape=burst", "--ramp"], "a burst has no rate"),
         (["--clients=5", "--shape=burst", "--rate=3"], "a burst has no rate"),
         (["--clients=5", "--json=/nowhere/at/all.json"], "cure: mkdir -p /nowhere/at"),
+        (["--clients=5", f"--json={TESTBED.parent}"], "this is a folder, and --json takes a file"),
+        (["--clients=5", f"--keep={TESTBED}"], "this is a file, and --keep takes a folder"),
+        (["--clients=5", "--rate=1e-9"], "5 clients would take 4e+09 s to arrive"),
+        (["--clients=5", "--rate=1e-9", "--ramp"], "5 clients would take 4e+09 s to arrive"),
         (["--clients=5", "--testbed=testbeds/none.yaml"], "testbeds/none.yaml"),
         (["--clients=5", "--time=virtual", f"--testbed={TESTBED.with_name('linux.yaml')}"], "a clock of its own"),
     ],

@@ -22,7 +22,7 @@ TRANSFORMS = (
 @pytest.fixture(scope="module")
 def results() -> dict[str, Any]:
     command = enclosure.command([sys.executable, str(Path(__file__).with_name("judge_by_kernel.py"))])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

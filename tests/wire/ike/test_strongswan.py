@@ -33,7 +33,7 @@ EXPECTED = {
 def results() -> dict[str, Any]:
     script = str(Path(__file__).with_name("dial_strongswan.py"))
     command = enclosure.command([sys.executable, script])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

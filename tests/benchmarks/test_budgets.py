@@ -1,0 +1,63 @@
+"""What a benchmark calls too much: on made-up figures, since what a machine measures is its own affair."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from benchmarks import qualification
+from benchmarks.__main__ import NAT_RATE, bears, commands
+from benchmarks.userland_nat import Node
+from harness.errors import NatstormError
+
+BORNE = Node(offered=float(NAT_RATE), passed=float(NAT_RATE), lost=0, cpu_us=40.0)
+
+
+def test_a_nat_that_carries_what_it_is_offered_is_fast_enough() -> None:
+    assert bears(BORNE)
+    assert bears(replace(BORNE, offered=0.99 * NAT_RATE, passed=0.99 * NAT_RATE))
+
+
+@pytest.mark.parametrize(
+    "changed", [{"lost": 1}, {"passed": 0.97 * NAT_RATE}, {"offered": 3000.0, "passed": 3000.0}, {"cpu_us": 101.0}], ids=str
+)
+def test_a_nat_that_does_not_is_not(changed: dict[str, float]) -> None:
+    assert not bears(replace(BORNE, **changed))
+
+
+def play(monkeypatch: pytest.MonkeyPatch, *, took_s: float, status: int = 0) -> list[list[str]]:
+    """In the place of every qualification, one that takes so long. The command lines."""
+    now = 0.0
+    lines: list[list[str]] = []
+
+    def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        nonlocal now
+        now += took_s
+        lines.append(command)
+        return subprocess.CompletedProcess(command, status, "{}", "it did not come up")
+
+    monkeypatch.setattr(qualification.subprocess, "run", run)
+    monkeypatch.setattr(qualification.time, "monotonic", lambda: now)
+    return lines
+
+
+@pytest.mark.parametrize(("took_s", "over"), [(89.0, False), (91.0, True)])
+def test_the_suites_have_their_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], took_s: float, over: bool
+) -> None:
+    lines = play(monkeypatch, took_s=took_s)
+    figures: dict[str, object] = {}
+    assert commands(figures) is over
+    assert list(figures.values()) == [took_s] * 4
+    told = f"natstorm qualify with 25 clients: {took_s:.0f} s, {took_s / 90:.2f} of the 90 s that it may take"
+    assert told in capsys.readouterr().out
+    assert [line[-1] for line in lines] == ["2", "6", "25", "churn-day"]
+
+
+def test_a_qualification_that_failed_says_nothing_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    play(monkeypatch, took_s=1.0, status=1)
+    with pytest.raises(NatstormError, match="status 1\nit did not come up"):
+        qualification.qualify(2)
