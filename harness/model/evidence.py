@@ -184,6 +184,7 @@ class Evidence:
     time: str = "wall"  # or "virtual": a simulated link, NAT and clock
     nat: str | None = None  # the NAT's personality ("none" translates nothing); None: the testbed's own NAT
     sites: tuple[Site, ...] = ()  # the NATs beside the first, whose outside address is `nat_outside`
+    elsewhere: tuple[Identity, ...] = ()  # where this is one site of several: the clients of the others
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
 
     def identity(self, client: str) -> Identity:

@@ -99,8 +99,9 @@ class Reading:
         self._by_number = {p.number: p.name for p in evidence.plans}
         self.identities: dict[str, Identity] = {i.client: i for i in evidence.identities}
         self._address = {p.address: p.name for p in evidence.plans}
-        self.spi_in: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_in}
-        self.spi_out: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_out}
+        known = (*evidence.elsewhere, *evidence.identities)  # the clients of this evidence last, so that they have what both claim
+        self.spi_in: dict[str, str] = {spi: i.client for i in known for spi in i.spis_in}
+        self.spi_out: dict[str, str] = {spi: i.client for i in known for spi in i.spis_out}
         self._cookie = {pair[0]: i.client for i in evidence.identities for pair in i.cookies}
         lives = [life for i in evidence.identities for life in i.lives or (i,)]
         self._tunnel = Held((i.tunnel_client, i) for i in lives)

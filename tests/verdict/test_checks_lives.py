@@ -388,6 +388,19 @@ def two_nats(*acts: Act, then: Callable[[Evidence], Evidence] = lambda e: e) -> 
     return make
 
 
+def in_the_others_sa(e: Evidence) -> Evidence:
+    """From some time on what is for c1 comes to its NAT on the SA of c2, which is behind the other one, and c1 drops it."""
+    own, other = e.identity("c1").spis_in[0], e.identity("c2").spis_in[0]
+    since = b.T0 + 6.0
+
+    def strayed(o: Observation) -> Observation:
+        return replace(o, esp={**o.esp, "spi": other}) if o.t > since and o.esp and o.esp["spi"] == own else o
+
+    kept = tuple(r for r in e.records if r.t <= since or (r.client, r.kind) != ("c1", RecordKind.MARK_ANSWERED))
+    seen = {side: tuple(map(strayed, found)) for side, found in e.observations.items()}
+    return replace(e, observations=seen, records=kept)
+
+
 def mixed(*acts: Act, lac: str = "lac-1024") -> Make:
     def make() -> Evidence:
         world = b.clean(4)
@@ -489,6 +502,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-26", floating(back=1701), "c2 sends from [1024] and is answered at 1701"),
     ("DMX-27", two_nats(cut("c2", 6.0)), "site 2: c2 died"),
     ("DMX-27", two_nats(cut("c1", 6.0)), "c1 died"),
+    ("DMX-27", two_nats(then=in_the_others_sa), "killer: c2 (certain), to blame: the gateway"),
     ("DMX-27", two_nats(then=one_tunnel), "share the gateway's tunnel"),
     ("DMX-28", mixed(cut("c4", 12.0)), "site 0: c4 died"),
     ("DMX-28", mixed(cut("c3", 12.0)), "c3 died"),
