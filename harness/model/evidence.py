@@ -181,6 +181,7 @@ class Evidence:
     clear_expected: bool = False
     gateway_events: tuple[GatewayEvent, ...] = ()  # empty where the gateway tells none
     nat_views: tuple[NatView, ...] = ()
+    gateway_told: Mapping[str, Any] = field(default_factory=dict)  # what the script would have otherwise than its variant has it
     time: str = "wall"  # or "virtual": a simulated link, NAT and clock
     nat: str | None = None  # the NAT's personality ("none" translates nothing); None: the testbed's own NAT
     sites: tuple[Site, ...] = ()  # the NATs beside the first, whose outside address is `nat_outside`

@@ -72,13 +72,13 @@ class _Traces:
 
     def of_spi(self, spi: str) -> _Life | None:
         """The life that an SA is of; what nobody knows belongs to the latest."""
-        for life in (self.dialled, *self.lives[-1:]):
+        for life in (self.dialled, *reversed(self.lives)):
             if life is not None and (spi in life.spis_in or spi in life.spis_out):
                 return life
         return self.latest
 
     def of_cookie(self, icookie: str) -> _Life | None:
-        for life in (self.dialled, *self.lives[-1:]):
+        for life in (self.dialled, *reversed(self.lives)):
             if life is not None and any(icookie == known for known, _ in life.cookies):
                 return life
         return self.latest

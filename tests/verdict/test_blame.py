@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import lives_builders as v
 import pytest
 import verdict_builders as b
 from test_checks import alone, frame, ike, inner, lose, of
@@ -212,6 +213,65 @@ def settle(w: Any) -> None:
     w.steps.append(Step("settle", T + 3, T + 4, ("c4",), {"freed": False}))
 
 
+def on_the_old_sa(w: Any) -> None:
+    """Client 1 deletes a pair that it has renewed, and the gateway goes on with it."""
+    old, new = w.kept["c1"][-1].spis_in[:2]
+    since = next(p.inside.t for p in w.packets if p.client == "c1" and p.inside.ike and p.inside.ike["deletes"]) + 1.5
+    stale(w, since, old, new)
+
+
+def on_the_sa_of_before(w: Any) -> None:
+    """What the gateway says to client 1 in its second life is in the SA of its first one, of which there was no Delete."""
+    first, second = two_tunnels(w)
+    stale(w, second.since, first.spis_in[0], second.spis_in[0])
+
+
+def two_tunnels(w: Any) -> list[Any]:
+    """Client 1 goes without a Delete, and has another tunnel in its second life."""
+    first, second = w.kept["c1"]
+    w.kept["c1"] = [first, replace(second, tunnel_client=111)]
+    for p in w.packets:
+        if p.client == "c1" and p.inside.ike and p.inside.ike["deletes"]:
+            p.inside = p.outside = None
+        for side in ("inside", "outside"):
+            o = getattr(p, side)
+            if o is not None and o.t > second.since and o.inner is not None and o.inner.l2tp["tunnel"] == 101:
+                on(p, side, inner=replace(o.inner, l2tp={**o.inner.l2tp, "tunnel": 111}))
+    return list(w.kept["c1"])
+
+
+def stale(w: Any, since: float, old: str, new: str) -> None:
+    """From some time on the gateway's packets for client 1 are in the old SA."""
+    for p in w.packets:
+        for side in ("inside", "outside"):
+            o = getattr(p, side)
+            if p.direction == "down" and o is not None and o.t > since and o.esp and o.esp["spi"] == new:
+                on(p, side, esp={**o.esp, "spi": old})
+
+
+def refuses_renewal(offered: str = "3des") -> Act:
+    """Client 1 offers what it offered before, or something else, and the gateway chooses nothing of it."""
+
+    def act(w: Any) -> None:
+        for i, encryption in enumerate(("3des", offered)):
+            spi = {"spi": f"0000000{i}", "protocol": "ESP", "encapsulation": 4, "encryption": encryption}
+            w.ike("c1", T + i, "up", "QM1", message_id=70 + i, proposals=[spi])
+            answer = {"message_id": 70, "proposals": [spi]} if i == 0 else {"notifies": [{"type": 14, "name": "NO-PROPOSAL-CHOSEN"}]}
+            w.ike("c1", T + i + 0.01, "down", "INFO" if i else "QM2", **answer)
+
+    return act
+
+
+def untold(w: Any) -> None:
+    """Demultiplexing is taken out between clients 1 and 2, and both are translated."""
+    t = w.find("QM3", "c2")[0].inside.t
+    w.steps.append(Step("demux-off", t - 0.05, t - 0.04))
+
+
+def answered_falsely(w: Any) -> None:
+    inner("SCCRQ", "c1", udp_checksum=77)(w)
+
+
 FAILED = [{"protocol": "ESP", "encapsulation": 4, "encryption": "3des", "authentication": "md5"}]
 NAMELESS = {"ppp": {"protocol": "CHAP", "code": "Response", "id": 1, "name": "somebody"}}
 
@@ -249,6 +309,11 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("unauthentic", "gateway", b.clean, esp("answer", icv_ok=False)),
     case("number twice", "gateway", b.clean, repeated("answer", "gateway")),
     case("SPI twice", "gateway", b.clean, again("QM2")),
+    case("ended SA", "gateway", v.rekeying, on_the_old_sa),
+    case("former SA", "gateway", v.returning, on_the_sa_of_before),
+    case("refused again", "gateway", b.clean, refuses_renewal()),
+    case("port untold", "gateway", b.clean, untold),
+    case("checksum taken", "gateway", b.clean, answered_falsely, gateway_told={"checksum": "verify"}),
     case("unknown SA", "gateway", b.clean, one("answer", lambda p: [on(p, s, esp={"spi": "0badbeef", "sequence": 1, "icv_ok": None}, inner=None) for s in ("inside", "outside")])),
     case("checksum false", "gateway", b.clean, inner("answer", "c1", udp_checksum=77, checksum_fits=())),
     case("in clear", "gateway", b.clean, clear("down")),
@@ -371,6 +436,32 @@ def test_esp_without_udp_is_only_a_nats_business_that_says_so() -> None:
     assert (ordinary.box, ordinary.rule) == ("client", "not announced")
 
 
+def test_behind_a_nat_that_carries_esp_nobody_needs_nat_traversal() -> None:
+    assert who_is_to_blame(of(no_natt)()).rule == "not announced"
+    assert who_is_to_blame(of(no_natt, nat="single-client")()).rule != "not announced"
+
+
+def test_what_was_not_taken_before_may_be_refused() -> None:
+    assert who_is_to_blame(of(b.clean, refuses_renewal("des"))()).box is None
+
+
+def test_a_gateway_may_still_speak_to_the_tunnel_of_before() -> None:
+    """It has not been told that the client is gone."""
+
+    def says_hello(w: Any) -> None:
+        first, second = two_tunnels(w)
+        hello = w.control("c1", second.since + 1.0, "down", "Hello")
+        for side in ("inside", "outside"):
+            on(hello, side, esp={**getattr(hello, side).esp, "spi": first.spis_in[0]})
+
+    reading = Reading(of(v.returning, says_hello)())
+    assert [found.rule for rule in RULES if rule.name in ("former SA", "ended SA") for found in rule.blames(reading)] == []
+
+
+def test_checksums_that_may_be_ignored_are_no_fault() -> None:
+    assert who_is_to_blame(of(b.clean, answered_falsely)()).box is None
+
+
 def test_a_lost_packet_is_no_fault_and_a_late_reply_to_nobody_neither() -> None:
     world = b.clean()
     world.find("mark", "c1")[9].outside = None
@@ -422,6 +513,18 @@ def test_whose_turn_it_was_when_a_set_up_stopped() -> None:
     assert stopped("MM6") == "client"
     assert stopped("MM6", lambda w: setattr(w.find("MM6")[0], "inside", None)) == "nat"
     assert stopped("MM1", lambda w: setattr(w.find("MM1")[0], "outside", None)) == "nat"
+
+
+def test_what_is_said_after_a_client_gave_up_is_nobodys_turn() -> None:
+    """And what is said on an SA of a life before is no word in this set-up."""
+    world = b.World(1)
+    t = world.connect("c1", b.T0, until="SCCRQ")
+    pair = "".join(world.cookies("c1"))
+    world.ike("c1", t + 1.0, "up", "INFO", deletes=[{"protocol": "isakmp", "spis": [pair]}])
+    world.ike("c1", t + 30.0, "down", "INFO", deletes=[{"protocol": "isakmp", "spis": [pair]}]).inside = None
+    reading = Reading(world.evidence())
+    found = blame(reading, every_life(reading)[0])
+    assert (found.box, [o.kind for o in found.frames]) == ("gateway", [FrameKind.ESP])
 
 
 def test_every_rule_names_a_box_and_the_strongest_come_first() -> None:

@@ -46,6 +46,16 @@ def cut(client: str, after: float, until: float = float("inf")) -> Act:
     return act
 
 
+def on_a_deleted_sa(w: Any) -> None:
+    """The gateway goes on with client 1's first SA after that one's Delete, and the client hears nothing of it."""
+    old = w.kept["c1"][-1].spis_in[0]
+    since = next(p.inside.t for p in w.packets if p.client == "c1" and p.inside.ike and p.inside.ike["deletes"])
+    late = [p for p in w.find("answer", "c1") if p.outside.t > since]
+    for p in late:
+        p.inside, p.outside = (replace(o, esp={**o.esp, "spi": old}) for o in (p.inside, p.outside))
+    forget_answers(w, "c1", {p.inside.inner.mark.sequence for p in late})
+
+
 def says_goodbye(client: str, after: float) -> Act:
     """A client hangs up though nobody asked it to."""
     return lambda w: w.control(client, b.T0 + after, "up", "StopCCN")
@@ -483,6 +493,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-14", of(rekeyed, inner(lambda p: p.name == "mark" and p.client == "c1" and p.inside.t > b.T0 + 12.0, ppp={"protocol": "IP", "src": "172.16.1.99", "dst": b.FAR})),
      "its PPP address did not outlive a rekey"),
     ("DMX-14", of(rekeyed, cut("c1", 10.0)), "c1 died"),
+    ("DMX-14", of(rekeyed, on_a_deleted_sa), "c1 died: the gateway fell silent; killer: nobody (none), to blame: the gateway"),
     ("DMX-14", of(rekeyed, add_step("rekey-ipsec:c2", 9.0, by="gateway", carried_out=False)), "rekey-ipsec:c2, begun by the gateway, brought no new SA"),
     ("DMX-15", of(lambda: rekeyed(moves_to=1029)), "c1 was known by [1024, 1029]"),
     ("DMX-15", of(rekeyed, add_step("rekey-ike:c1", 9.0, by="client", carried_out=False)), "rekey-ike:c1, begun by the client, brought no new SA"),

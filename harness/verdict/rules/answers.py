@@ -168,13 +168,13 @@ def _absent(reading: Reading, client: str, t: float, since: float | None = None)
     at any moment from `since` to `t`."""
     began = max((r.t - STAMP_GRAIN_S for r in reading.records(client, RecordKind.STARTED) if r.t <= t), default=float("-inf"))
     ended = [s.began for s in reading.evidence.steps if s.name in {f"{kind}:{client}" for kind in CLOSING_STEPS}]
-    if any(began <= gone <= t for gone in (*ended, *reading.once(_farewells).get(client, ()))):
+    if any(began <= gone <= t for gone in (*ended, *reading.once(farewells).get(client, ()))):
         return True
     quiet = (s for s in reading.steps("silence") if s.name == f"silence:{client}")
     return any(s.began <= t and (t if since is None else since) <= s.ended for s in quiet)
 
 
-def _farewells(reading: Reading) -> dict[str, tuple[float, ...]]:
+def farewells(reading: Reading) -> dict[str, tuple[float, ...]]:
     """When each client said good-bye on the wire: CDN, StopCCN, or a Delete that leaves nothing."""
     found: dict[str, list[float]] = {}
     for o in BY_CLIENT.frames(reading):

@@ -7,13 +7,14 @@ are for one direction: `Said.UP` is the clients' doing, `Said.DOWN` the gateway'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.model import FrameKind, Observation, RecordKind, Side
+from harness.model import FrameKind, Identity, Observation, RecordKind, Side
 from harness.verdict.altered import altered
 from harness.verdict.foreign import FROM_GATEWAY, foreign
+from harness.verdict.given_up import FOREVER, told_to_end
 from harness.verdict.pulse import carriers
-from harness.verdict.reading import Reading, ike, mark_of, spi_of
+from harness.verdict.reading import UNDER_WAY_S, Reading, ike, mark_of, spi_of
 from harness.verdict.rules.rule import Proof
 
 Find = Callable[[Reading], Iterator[Proof]]
@@ -121,6 +122,31 @@ def wrong_sa(reading: Reading) -> Iterator[Proof]:
             found.setdefault((owner, receiver), []).append(o)
     for (owner, receiver), frames in found.items():
         yield Proof(owner, tuple(frames), {"receiver": receiver})
+
+
+def ended_sa(reading: Reading) -> Iterator[Proof]:
+    """ESP on an SA for which there was a Delete, more than a moment after that."""
+    ended = told_to_end(reading)
+    late = [o for o in BY_GATEWAY.frames(reading, FrameKind.ESP) if o.t > ended.get(spi_of(o) or "", FOREVER) + UNDER_WAY_S]
+    for proof in by_owner(reading, late):
+        yield replace(proof, words={"spis": ", ".join(sorted({str(spi_of(o)) for o in proof.frames}))})
+
+
+def former_sa(reading: Reading) -> Iterator[Proof]:
+    """What is for the tunnel of one of a client's lives, in an SA of a life before."""
+    for identity in reading.identities.values():
+        late = list(_on_former_sas(reading, identity)) if identity.lives else []
+        yield Proof(identity.client, tuple(late), {"spis": ", ".join(sorted({str(spi_of(o)) for o in late}))})
+
+
+def _on_former_sas(reading: Reading, identity: Identity) -> Iterator[Observation]:
+    tunnels = {life.tunnel_client: number for number, life in enumerate(identity.lives)}
+    agreed = {spi: number for number, life in reversed([*enumerate(identity.lives)]) for spi in life.spis_in}
+    for o in BY_GATEWAY.frames(reading, FrameKind.ESP):
+        tunnel = None if o.inner is None or o.inner.l2tp is None else o.inner.l2tp.get("tunnel")
+        number = agreed.get(spi_of(o) or "")
+        if number is not None and tunnel is not None and tunnels.get(tunnel, number) > number:
+            yield o
 
 
 def unknown_sa(reading: Reading) -> Iterator[Proof]:

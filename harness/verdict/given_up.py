@@ -1,0 +1,77 @@
+"""SAs towards a client that it has given up: what comes on one after that reaches nobody, whatever address it bears.
+
+A Delete ends the pair that it names, whichever end sends it (RFC 2408 section 3.15: it names what its sender receives on). A client
+that dials anew has left all that it had behind, and says so to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from harness.model import Side
+from harness.verdict.reading import Reading, deleted, ike
+
+FOREVER = float("inf")
+
+
+def heard_until(reading: Reading, spi: str | None) -> float:
+    """Since when the client does not hear an SA any more, as the capture inside the NAT shows it; infinity while it does."""
+    if spi is None:
+        return FOREVER
+    return min(reading.once(_ended_inside).get(spi, FOREVER), reading.once(_left_behind).get(spi, FOREVER))
+
+
+def told_to_end(reading: Reading) -> Mapping[str, float]:
+    """SPI towards a client → when, outside the NAT, a Delete for that pair went by."""
+    return reading.once(_ended_outside)
+
+
+def pairs(reading: Reading) -> Mapping[str, str]:
+    """The SPI towards the gateway of each pair that a quick mode agreed → the one towards the client."""
+    return reading.once(_pairs)
+
+
+def _pairs(reading: Reading) -> Mapping[str, str]:
+    chosen: dict[tuple[str, str], dict[str, str]] = {}
+    for o in (o for side in (Side.OUTSIDE, Side.INSIDE) for o in reading.frames(side)):
+        if ike(o, "message") not in ("QM1", "QM2"):
+            continue
+        for p in ike(o, "proposals") or ():
+            if p.get("protocol") == "ESP" and p.get("spi"):
+                exchange = str(ike(o, "icookie")), str(ike(o, "message_id"))
+                chosen.setdefault(exchange, {})[reading.direction(o) or ""] = str(p["spi"])
+    return {both["down"]: both["up"] for both in chosen.values() if {"up", "down"} <= set(both)}
+
+
+def _ended_inside(reading: Reading) -> Mapping[str, float]:
+    return _ended(reading, Side.INSIDE)
+
+
+def _ended_outside(reading: Reading) -> Mapping[str, float]:
+    return _ended(reading, Side.OUTSIDE)
+
+
+def _ended(reading: Reading, side: Side) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for o in reading.frames(side):
+        spis, client = deleted(o, "esp"), reading.ike_owner(o)
+        if not spis or client is None:
+            continue
+        up = reading.direction(o) == "up"
+        if side is Side.INSIDE and reading.at_address(o.src if up else o.dst) != client:
+            continue  # a Delete that went astray tells its client nothing
+        for spi in spis:
+            own = spi if up else pairs(reading).get(spi)
+            if own is not None and reading.spi_in.get(own) == client:
+                found.setdefault(own, o.t)
+    return found
+
+
+def _left_behind(reading: Reading) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for identity in reading.identities.values():
+        for life, after in pairwise(identity.lives):
+            if after.since is not None:
+                found.update((spi, after.since) for spi in life.spis_in)
+    return found
