@@ -17,7 +17,7 @@ _NO_COOKIE = "00" * 8
 IKE_PORT, NATT_PORT, L2TP_PORT = 500, 4500, 1701
 
 Sa = tuple[str, bool]
-"""An SPI, and whether the SA leads up to the gateway."""
+"""An SPI, and whether the SA leads up to the gateway; or the initiator's cookie of a main mode, which has no direction (True)."""
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ def identities(
 ) -> tuple[Identity, ...]:
     """One identity a client, in the order of `clients` (name → inside address). For `gateway_port` see `translated_ports`.
 
-    `elsewhere` are SAs that were agreed behind another NAT: none becomes a client's own by arriving here.
+    `elsewhere` are SAs and main modes of clients behind another NAT: none becomes a client's own by arriving here.
     """
     traces = {address: _Traces(address) for address in clients.values()}
     owners: dict[Sa, _Traces] = {}  # whose SA it is
@@ -127,7 +127,7 @@ def identities(
         _begins(trace, observation, up)
         _ports(trace, observation, across.get(observation.frame), up)
         if observation.ike:
-            _ike(trace, owners, observation.ike, up)
+            _ike(trace, owners, observation.ike, up, elsewhere)
         if observation.esp:
             _esp(trace, owners, observation.esp["spi"], up, elsewhere)
         if observation.inner:
@@ -203,7 +203,10 @@ def _ports(trace: _Traces, inside: Observation, outside: Observation | None, up:
         trace.first(f"outside_{name}", outside.sport if up else outside.dport)
 
 
-def _ike(trace: _Traces, owners: dict[Sa, _Traces], ike: Mapping[str, Any], up: bool) -> None:
+def _ike(trace: _Traces, owners: dict[Sa, _Traces], ike: Mapping[str, Any], up: bool, elsewhere: Collection[Sa]) -> None:
+    """As with ESP, what arrives of somebody else's main mode is no one's own."""
+    if not _is_own(trace, owners, (ike["icookie"], True), elsewhere):
+        return
     life = trace.of_cookie(ike["icookie"])
     own = (trace,) if life is None else (trace, life)
     if ike["rcookie"] != _NO_COOKIE:
@@ -223,17 +226,21 @@ def _chosen(ike: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def agreed(observations: Iterable[Observation], gateway: str) -> frozenset[Sa]:
-    """The SAs of which a quick mode speaks in one capture."""
-    messages = ((o.ike, o.dst == gateway) for o in observations if o.ike)
-    return frozenset((spi, not up) for ike, up in messages for spi in _chosen(ike))
+    """The main modes that clients began in one capture, and the SAs of which a quick mode speaks there."""
+    messages = [(o.ike, o.dst == gateway) for o in observations if o.ike]
+    begun = {(ike["icookie"], True) for ike, up in messages if up and ike.get("message") == "MM1"}
+    return frozenset(begun | {(spi, not up) for ike, up in messages for spi in _chosen(ike)})
+
+
+def _is_own(trace: _Traces, owners: dict[Sa, _Traces], sa: Sa, elsewhere: Collection[Sa]) -> bool:
+    """Whoever is first seen with an SA or a main mode has it, unless it is of another site."""
+    return (sa in owners or sa not in elsewhere) and owners.setdefault(sa, trace) is trace
 
 
 def _esp(trace: _Traces, owners: dict[Sa, _Traces], spi: str, up: bool, elsewhere: Collection[Sa]) -> None:
     """A packet that arrives where another client is known by its SPI was delivered wrongly (a NAT that has forgotten who is who
     does that, or a gateway that takes two for one), and makes its SA nobody else's."""
-    if (spi, up) in elsewhere and (spi, up) not in owners:
-        return
-    if owners.setdefault((spi, up), trace) is trace:
+    if _is_own(trace, owners, (spi, up), elsewhere):
         for seen in (trace, trace.of_spi(spi)):
             if seen is not None:
                 _once(seen.spis_out if up else seen.spis_in, spi)

@@ -458,6 +458,22 @@ def test_a_gateway_may_still_speak_to_the_tunnel_of_before() -> None:
     assert [found.rule for rule in RULES if rule.name in ("former SA", "ended SA") for found in rule.blames(reading)] == []
 
 
+def test_a_port_that_the_nat_gave_anew_is_its_new_users() -> None:
+    """What the gateway sends there for somebody else, the NAT hands to whoever has it."""
+
+    def moves(w: Any) -> None:
+        remapped(w)
+        for p in w.find("answer", "c2"):
+            if p.inside.t > T + 1.0:
+                on(p, "outside", dport=50_001)
+                on(p, "inside", dst="10.0.0.2")
+
+    reading = Reading(of(b.clean, moves)())
+    rules = {r.name: r for r in RULES}
+    assert rules["misdelivered"].blames(reading) == ()
+    assert {found.client for found in rules["another address"].blames(reading)} == {"c2"}
+
+
 def test_checksums_that_may_be_ignored_are_no_fault() -> None:
     assert who_is_to_blame(of(b.clean, answered_falsely)()).box is None
 
