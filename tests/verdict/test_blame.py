@@ -313,6 +313,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("former SA", "gateway", v.returning, on_the_sa_of_before),
     case("refused again", "gateway", b.clean, refuses_renewal()),
     case("port untold", "gateway", b.clean, untold),
+    case("port out of range", "gateway", b.clean, gateway_told={"port_last": 1024}),
     case("checksum taken", "gateway", b.clean, answered_falsely, gateway_told={"checksum": "verify"}),
     case("unknown SA", "gateway", b.clean, one("answer", lambda p: [on(p, s, esp={"spi": "0badbeef", "sequence": 1, "icv_ok": None}, inner=None) for s in ("inside", "outside")])),
     case("checksum false", "gateway", b.clean, inner("answer", "c1", udp_checksum=77, checksum_fits=())),
@@ -472,6 +473,10 @@ def test_a_port_that_the_nat_gave_anew_is_its_new_users() -> None:
     rules = {r.name: r for r in RULES}
     assert rules["misdelivered"].blames(reading) == ()
     assert {found.client for found in rules["another address"].blames(reading)} == {"c2"}
+
+
+def test_a_port_within_the_range_is_no_fault() -> None:
+    assert who_is_to_blame(of(b.clean, gateway_told={"port_last": 1025})()).box is None
 
 
 def test_checksums_that_may_be_ignored_are_no_fault() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.model import FrameKind, Identity, Observation, Side
 from harness.verdict.confusion import towards_far_end
 from harness.verdict.duplicates import duplicates
-from harness.verdict.ports import AtBoundary, at_boundary
+from harness.verdict.ports import L2TP_PORT, AtBoundary, at_boundary
 from harness.verdict.reading import Reading, l2tp_message, mark_of, ppp
 from harness.verdict.rules.esp import Find
 from harness.verdict.rules.rule import Proof
@@ -63,6 +63,19 @@ def untold_port(reading: Reading) -> Iterator[Proof]:
             found.setdefault(b.client, []).append(b)
     for client, packets in found.items():
         yield Proof(client, tuple(b.frame for b in packets), {"port": packets[0].port})
+
+
+def port_out_of_range(reading: Reading) -> Iterator[Proof]:
+    """L2TP hears a client by a translated port beyond the last one that the gateway was told to give."""
+    last = reading.evidence.gateway_told.get("port_last")
+    if not isinstance(last, int):
+        return
+    found: dict[str | None, list[AtBoundary]] = {}
+    for b in at_boundary(reading):
+        if b.direction == "up" and b.port != L2TP_PORT and b.port > last:
+            found.setdefault(b.client, []).append(b)
+    for client, packets in found.items():
+        yield Proof(client, tuple(b.frame for b in packets), {"port": packets[0].port, "last": last})
 
 
 def took_false_checksums(reading: Reading) -> Iterator[Proof]:
