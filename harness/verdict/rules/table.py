@@ -90,7 +90,7 @@ RULES = (
             "the gateway refused {count} quick modes of {client} for their proposals, and took the same ones before",
         ),
         ("port untold", sharing.untold_port, "L2TP hears {client} by port {port}, though the gateway was told to translate none"),
-        ("port out of range", sharing.port_out_of_range, "L2TP hears {client} by port {port}, and the last that may be given is {last}"),
+        ("port out of range", sharing.port_out_of_range, "L2TP hears {client} by port {port}, beyond {last}, the last to be given"),
         ("checksum taken", sharing.took_false_checksums, "the gateway was to verify checksums, and took {client}'s false ones"),
         ("another client's link", sharing.strays, "{count} marks came out of another client's link"),
         ("made twice", sharing.made_twice(GATEWAY), "the gateway delivered {count} marks of {client} more than once"),
