@@ -540,6 +540,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-42", of(idle, cut("c2", 20.0)), "c2 died too"),
     ("DMX-46", of(v.churning, cut("c3", 9.0)), "ended for no cause of the four: the gateway fell silent"),
     ("DMX-46", of(v.churning, lambda w: w.control("c3", b.T0 + 9.0, "down", "StopCCN")), "ended though nobody asked for it: StopCCN from the gateway"),
+    ("DMX-46", of(lambda: v.churning(rounds=0), lambda w: w.control("c3", b.T0 + 3.0, "down", "StopCCN")), "c3 ended though nobody asked for it"),
     ("DMX-46", of(lambda: v.churning(by="silence")), "the client gave up (silence)"),
     ("DMX-70", of(b.clean, cut("c1", 6.0), then=personality("windows2000")), "c1 died"),
     ("DMX-70", of(b.clean, lambda w: w.set_ike("MM1", "c1", vendor_ids=["00" * 16]), then=personality("windows2000")), "does not announce NAT-T"),
