@@ -268,6 +268,11 @@ def untold(w: Any) -> None:
     w.steps.append(Step("demux-off", t - 0.05, t - 0.04))
 
 
+def hangs_up_silently(w: Any) -> None:
+    t = next(s.began for s in w.steps if s.name == "client-close:c3")
+    w.packets = [p for p in w.packets if not (p.client == "c3" and p.direction == "up" and p.inside.t >= t)]
+
+
 def answered_falsely(w: Any) -> None:
     inner("SCCRQ", "c1", udp_checksum=77)(w)
 
@@ -363,10 +368,12 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("refused for no reason", "gateway", stuck_at("MM5", 2)),
     # ends
     case("closed by the gateway", "gateway", lambda: b.clean(hold=12.0), says_bye),
+    case("went silently", "client", b.endings, hangs_up_silently),
     case("closed by the client", "client", b.clean, leaves),
     # accounts
     case("still held", "gateway", b.clean, still_listed),
     case("still held", "gateway", b.endings, settle),
+    case("port kept", "gateway", b.endings, lambda w: w.views.append(replace(w.views[-1], ports={7: w.ports["c1"]}))),
     case("lists another socket", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, ike_sas=tuple((i, r, "10.0.0.2", 4500) for i, r, *_ in v.ike_sas)) for v in w.views])),
     case("lists no SA", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, sas=v.sas[:2]) for v in w.views])),
     case("heard and denied", "client", b.clean, lambda w: setattr(w, "records", [r for r in w.records if not (r.client == "c1" and r.kind is RecordKind.MARK_ANSWERED)])),

@@ -33,6 +33,19 @@ def closed_by_client(reading: Reading) -> Iterator[Proof]:
             yield Proof(life.client, (life.end.frame,), {"cause": life.end.cause.value})
 
 
+def went_silently(reading: Reading) -> Iterator[Proof]:
+    """A client that was told to hang up, did so, and said nothing of it: neither CDN, StopCCN nor Delete (RFC 2661 section 5.6)."""
+    said = reading.once(farewells)
+    for step in reading.steps("client-close"):
+        client = step.name.partition(":")[2]
+        life = next((one for one in reversed(every_life(reading)) if one.client == client and one.began <= step.began), None)
+        if life is None or life.up is None or life.died or step.detail.get("carried_out") is False:
+            continue
+        if not any(step.began - STAMP_GRAIN_S <= t < life.until for t in said.get(client, ())):
+            records = tuple(r for r in reading.records(client, RecordKind.ENDED) if life.began <= r.t < life.until)
+            yield Proof(client, (life.up,), {}, records)
+
+
 def refused_authentication(reading: Reading) -> Iterator[Proof]:
     """Main mode or PPP authentication that a gateway refused in words, of a client it had not taken before. Which of the two holds
     the wrong secret the wire does not say; the one who has to prove himself is the client."""

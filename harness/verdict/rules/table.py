@@ -165,12 +165,14 @@ RULES = (
     *_of(
         CLIENT,
         ENDED,
+        ("went silently", endings.went_silently, "{client} hung up, and told the gateway nothing of it"),
         ("closed by the client", endings.closed_by_client, "{client} ended its connection unasked: {cause}"),
     ),
     *_of(
         GATEWAY,
         TOLD,
         ("still held", accounts.still_held, "the gateway still holds what was {client}'s ({label})"),
+        ("port kept", accounts.port_kept, "the gateway holds {client}'s port {port} and none of its SAs ({label})"),
         ("lists another socket", accounts.lists_other_socket, "the gateway lists {client} at {shown} ({label})"),
         ("lists no SA", accounts.lists_no_sa, "the gateway lists no SA of {client} ({label}), and uses one"),
     ),
