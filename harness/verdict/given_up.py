@@ -22,9 +22,9 @@ def heard_until(reading: Reading, spi: str | None) -> float:
     return min(reading.once(_ended_inside).get(spi, FOREVER), reading.once(_left_behind).get(spi, FOREVER))
 
 
-def told_to_end(reading: Reading) -> Mapping[str, float]:
-    """SPI towards a client → when, outside the NAT, a Delete for that pair went by."""
-    return reading.once(_ended_outside)
+def told_to_end(reading: Reading, side: Side) -> Mapping[str, float]:
+    """SPI, of either direction → when, on that side of the NAT, a Delete for its pair went by."""
+    return reading.once(_ended_inside if side is Side.INSIDE else _ended_outside)
 
 
 def pairs(reading: Reading) -> Mapping[str, str]:
@@ -65,6 +65,7 @@ def _ended(reading: Reading, side: Side) -> Mapping[str, float]:
             own = spi if up else pairs(reading).get(spi)
             if own is not None and reading.spi_in.get(own) == client:
                 found.setdefault(own, o.t)
+                found.update((other, o.t) for other, towards in pairs(reading).items() if towards == own and other not in found)
     return found
 
 

@@ -220,6 +220,31 @@ def on_the_old_sa(w: Any) -> None:
     stale(w, since, old, new)
 
 
+def deletes_it(w: Any) -> None:
+    """The gateway deletes client 1's pair, and the client goes on with it."""
+    w.steps.append(Step("delete-ipsec:c1", T - 2.1, T - 1.9, ("c1",)))
+    w.ike("c1", T - 2.0, "down", "INFO", deletes=[{"protocol": "esp", "spis": [w.spi_out("c1")]}])
+    w.packets = [p for p in w.packets if p.client != "c1" or p.direction == "up" or p.inside.t < T - 1.0]
+
+
+def closes_it(w: Any) -> None:
+    """The gateway hangs up on client 1, as it is told to, and the client goes on."""
+    w.steps.append(Step("gateway-close:c1", T - 2.1, T - 1.9, ("c1",)))
+    w.control("c1", T - 2.0, "down", "CDN")
+
+
+def l2tp(name: str, **numbers: int) -> Act:
+    """Client 1's packets of that name bear other numbers."""
+
+    def act(w: Any) -> None:
+        for p in w.find(name, "c1"):
+            for side in ("inside", "outside"):
+                o = getattr(p, side)
+                on(p, side, inner=replace(o.inner, l2tp={**o.inner.l2tp, **numbers}))
+
+    return act
+
+
 def on_the_sa_of_before(w: Any) -> None:
     """What the gateway says to client 1 in its second life is in the SA of its first one, of which there was no Delete."""
     first, second = two_tunnels(w)
@@ -315,6 +340,12 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("number twice", "gateway", b.clean, repeated("answer", "gateway")),
     case("SPI twice", "gateway", b.clean, again("QM2")),
     case("ended SA", "gateway", v.rekeying, on_the_old_sa),
+    case("ended SA", "client", b.clean, deletes_it),
+    case("deaf", "client", b.clean, closes_it),
+    case("wrong numbers", "client", b.clean, l2tp("mark", tunnel=101)),
+    case("wrong numbers", "client", b.clean, l2tp("mark", session=301)),
+    case("wrong numbers", "gateway", b.clean, l2tp("answer", session=401)),
+    case("wrong numbers", "gateway", b.clean, l2tp("answer", tunnel=999)),
     case("former SA", "gateway", v.returning, on_the_sa_of_before),
     case("refused again", "gateway", b.clean, refuses_renewal()),
     case("port untold", "gateway", b.clean, untold),
@@ -484,6 +515,13 @@ def test_a_port_that_the_nat_gave_anew_is_its_new_users() -> None:
 
 def test_a_port_within_the_range_is_no_fault() -> None:
     assert who_is_to_blame(of(b.clean, gateway_told={"port_last": 1025})()).box is None
+
+
+def test_what_a_gateway_is_to_drop_it_need_not_answer() -> None:
+    build = of(stuck_at("SCCRQ", 0), *(lambda w: w.control("c2", w.packets[-1].inside.t - 2.0, "up", "SCCRQ") for _ in range(2)),
+               inner("SCCRQ", "c1", udp_checksum=0), inner("SCCRQ", "c2", udp_checksum=77))  # fmt: skip
+    assert (who_is_to_blame(build()).box, who_is_to_blame(build()).client) == ("gateway", "c2")
+    assert who_is_to_blame(replace(build(), gateway_told={"checksum": "verify"})).box is None
 
 
 def test_checksums_that_may_be_ignored_are_no_fault() -> None:

@@ -102,6 +102,7 @@ def unanswered(said: Said, exchanges: tuple[Exchange, ...]) -> Find:
                     and o.t < end - ANSWER_S
                     and _reached(reading, o, said, owner)
                     and not _absent(reading, owner, o.t)
+                    and not to_be_dropped(reading, o)
                 ):
                     asked.setdefault((owner, name), []).append(o)
         for (owner, name), frames in asked.items():
@@ -156,6 +157,13 @@ def speaker(reading: Reading, o: Observation) -> str | None:
     up = reading.direction(o) == "up"
     address, port = (o.src, o.sport) if up else (o.dst, o.dport)
     return reading.at_address(address) or reading.at_port(port, o.t)
+
+
+def to_be_dropped(reading: Reading, o: Observation) -> bool:
+    """Whether a gateway that was told to verify inner checksums has to drop this."""
+    if reading.evidence.gateway_told.get("checksum") != "verify" or o.inner is None or o.side is not Side.OUTSIDE:
+        return False
+    return o.inner.udp_checksum != 0 and (o.src, o.dst) not in o.inner.checksum_fits
 
 
 def _reached(reading: Reading, o: Observation, said: Said, owner: str) -> bool:

@@ -9,7 +9,7 @@ from harness.verdict.dials import STAMP_GRAIN_S, dials, left_behind
 from harness.verdict.pulse import carriers
 from harness.verdict.reading import Reading, ike, spi_of
 from harness.verdict.remapping import remappings
-from harness.verdict.rules.answers import farewells, name_of, refused, speaker
+from harness.verdict.rules.answers import farewells, name_of, refused, speaker, to_be_dropped
 from harness.verdict.rules.rule import CLIENT, GATEWAY, NAT, Blame, Proof
 from harness.verdict.survival import OUTAGE_S, Cause, Life, every_life
 
@@ -120,6 +120,8 @@ def never_up(reading: Reading, life: Life) -> Blame:
             None, f"{life.client} never sent anything"
         )  # fmt: skip
     stage = "set-up" if life.end.stage is None else life.end.stage.value
+    if reading.direction(last) == "up" and to_be_dropped(reading, last):
+        return Blame(None, f"the gateway was told to drop what {life.client} sends")
     if reading.direction(last) == "up":
         return Blame(GATEWAY, f"{life.client}'s {stage} stopped where it was the gateway's turn", (last,))
     if any(o.payload_digest == last.payload_digest for o in inside):

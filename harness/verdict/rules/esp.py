@@ -14,7 +14,7 @@ from harness.verdict.altered import altered
 from harness.verdict.foreign import FROM_GATEWAY, foreign
 from harness.verdict.given_up import FOREVER, told_to_end
 from harness.verdict.pulse import carriers
-from harness.verdict.reading import UNDER_WAY_S, Reading, ike, mark_of, spi_of
+from harness.verdict.reading import UNDER_WAY_S, Reading, ike, l2tp_message, mark_of, spi_of
 from harness.verdict.rules.rule import Proof
 
 Find = Callable[[Reading], Iterator[Proof]]
@@ -124,12 +124,64 @@ def wrong_sa(reading: Reading) -> Iterator[Proof]:
         yield Proof(owner, tuple(frames), {"receiver": receiver})
 
 
-def ended_sa(reading: Reading) -> Iterator[Proof]:
+def ended_sa(said: Said) -> Find:
     """ESP on an SA for which there was a Delete, more than a moment after that."""
-    ended = told_to_end(reading)
-    late = [o for o in BY_GATEWAY.frames(reading, FrameKind.ESP) if o.t > ended.get(spi_of(o) or "", FOREVER) + UNDER_WAY_S]
-    for proof in by_owner(reading, late):
-        yield replace(proof, words={"spis": ", ".join(sorted({str(spi_of(o)) for o in proof.frames}))})
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        ended = told_to_end(reading, said.side)
+        late = [o for o in said.frames(reading, FrameKind.ESP) if o.t > ended.get(spi_of(o) or "", FOREVER) + UNDER_WAY_S]
+        for proof in by_owner(reading, late):
+            yield replace(proof, words={"spis": ", ".join(sorted({str(spi_of(o)) for o in proof.frames}))})
+
+    return find
+
+
+def deaf(reading: Reading) -> Iterator[Proof]:
+    """A client that goes on with data on a session though the gateway's CDN or StopCCN told it, more than a moment before, that it
+    has ended (RFC 2661 sections 5.6, 5.7)."""
+    told: dict[tuple[str, object], Observation] = {}
+    lives = [life for identity in reading.identities.values() for life in identity.lives or (identity,)]
+    ids: dict[object, int | None] = {life.tunnel_gateway: life.tunnel_client for life in lives}
+    late: dict[tuple[str, object], list[Observation]] = {}
+    for o in reading.frames(Side.INSIDE):
+        client = reading.flow_owner(o)
+        if client is None or o.inner is None or o.inner.l2tp is None:
+            continue
+        tunnel = o.inner.l2tp.get("tunnel")
+        if reading.direction(o) == "down" and l2tp_message(o) in ("CDN", "StopCCN") and reading.at_address(o.dst) == client:
+            told.setdefault((client, tunnel), o)
+        elif reading.direction(o) == "up" and l2tp_message(o) is None and o.inner.ppp is not None:
+            end = told.get((client, ids.get(tunnel)))
+            if end is not None and o.t > end.t + UNDER_WAY_S:
+                late.setdefault((client, ids.get(tunnel)), [end]).append(o)
+    for (client, _), frames in late.items():
+        yield Proof(client, tuple(frames), {"count": len(frames) - 1})
+
+
+def wrong_numbers(said: Said) -> Find:
+    """L2TP for a tunnel that its receiver assigned to nobody, or for a session that is none of that tunnel's (RFC 2661 section 3.1);
+    what was assigned has to be known for that."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        sessions: dict[object, set[int | None]] = {0: {0}}
+        known: set[str] = set()
+        for identity in reading.identities.values():
+            for life in identity.lives or (identity,):
+                tunnel = life.tunnel_gateway if said is BY_CLIENT else life.tunnel_client
+                if tunnel is not None:
+                    known.add(identity.client)
+                    sessions.setdefault(tunnel, {0}).add(life.session_gateway if said is BY_CLIENT else life.session_client)
+        wrong = []
+        for o in said.frames(reading, FrameKind.ESP):
+            l2tp = None if o.inner is None else o.inner.l2tp
+            if l2tp is None or reading.sa_owner(o) not in known:
+                continue
+            assigned = sessions.get(l2tp.get("tunnel"))
+            if assigned is None or (None not in assigned and l2tp.get("session") not in assigned):
+                wrong.append(o)
+        yield from by_owner(reading, wrong)
+
+    return find
 
 
 def former_sa(reading: Reading) -> Iterator[Proof]:

@@ -10,6 +10,7 @@ from harness.verdict.confusion import towards_far_end
 from harness.verdict.duplicates import duplicates
 from harness.verdict.ports import L2TP_PORT, AtBoundary, at_boundary
 from harness.verdict.reading import Reading, l2tp_message, mark_of, ppp
+from harness.verdict.rules.answers import to_be_dropped
 from harness.verdict.rules.esp import Find
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import Life, every_life
@@ -80,14 +81,12 @@ def port_out_of_range(reading: Reading) -> Iterator[Proof]:
 
 def took_false_checksums(reading: Reading) -> Iterator[Proof]:
     """A gateway that is to verify inner checksums answers a tunnel's first message whose checksum fits no end of its packet."""
-    if reading.evidence.gateway_told.get("checksum") != "verify":
-        return
     asked: dict[str, list[Observation]] = {}
     for o in reading.frames(Side.OUTSIDE):
         client, message = reading.sa_owner(o), l2tp_message(o)
         if client is None or o.inner is None:
             continue
-        if message == "SCCRQ" and o.inner.udp_checksum != 0 and (o.src, o.dst) not in o.inner.checksum_fits:
+        if message == "SCCRQ" and to_be_dropped(reading, o):
             asked.setdefault(client, []).append(o)
         elif message == "SCCRP" and client in asked and reading.direction(o) == "down":
             yield Proof(client, (*asked.pop(client), o))

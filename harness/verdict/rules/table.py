@@ -48,7 +48,7 @@ RULES = (
         ("unauthentic", esp.unauthentic(BY_GATEWAY), "{count} ESP packets of the gateway's to {client} are not authentic"),
         ("number twice", esp.number_twice(BY_GATEWAY), "the gateway used {count} ESP numbers twice towards {client}"),
         ("SPI twice", esp.spi_twice(BY_GATEWAY), "the gateway chose SPI {spi} twice"),
-        ("ended SA", esp.ended_sa, "the gateway sent {count} ESP packets to {client} on {spis}, which was deleted before"),
+        ("ended SA", esp.ended_sa(BY_GATEWAY), "the gateway sent {count} ESP packets to {client} on {spis}, deleted before"),
         (
             "former SA",
             esp.former_sa,
@@ -58,6 +58,7 @@ RULES = (
         ("checksum false", esp.checksum_false(BY_GATEWAY), "{count} inner checksums of the gateway's to {client} are false"),
         ("in clear", esp.in_clear(BY_GATEWAY), "the gateway sent {count} L2TP packets to {client} in clear"),
         ("words damaged", esp.damaged_words, "{client} noted {what} {times} times on its own SA"),
+        ("wrong numbers", esp.wrong_numbers(BY_GATEWAY), "{count} L2TP packets to {client} bear numbers that it never gave out"),
         ("not offered", handshake.not_offered(BY_GATEWAY), "the gateway's {message} takes what {client} did not offer"),
         ("NAT-D false", handshake.nat_d_false(BY_GATEWAY), "the gateway's NAT-D for {client} is false: {whose} end"),
         (
@@ -103,6 +104,7 @@ RULES = (
         ("SPI twice", esp.spi_twice(BY_CLIENT), "{client} chose SPI {spi} twice"),
         ("checksum false", esp.checksum_false(BY_CLIENT), "{count} inner checksums of {client} do not fit its address"),
         ("in clear", esp.in_clear(BY_CLIENT), "{client} sent {count} L2TP packets in clear"),
+        ("wrong numbers", esp.wrong_numbers(BY_CLIENT), "{count} L2TP packets of {client} bear numbers that were never given out"),
         ("not offered", handshake.not_offered(BY_CLIENT), "{client}'s {message} takes what the gateway did not offer"),
         ("NAT-D false", handshake.nat_d_false(BY_CLIENT), "{client}'s NAT-D is false: {whose} end"),
         ("not announced", handshake.not_announced(BY_CLIENT), "{client}, whom a NAT translates, announces no NAT-Traversal"),
@@ -165,6 +167,8 @@ RULES = (
     *_of(
         CLIENT,
         ENDED,
+        ("ended SA", esp.ended_sa(BY_CLIENT), "{client} sent {count} ESP packets on {spis}, which was deleted before"),
+        ("deaf", esp.deaf, "{client} was told that its session has ended, and sent {count} packets on it after that"),
         ("went silently", endings.went_silently, "{client} hung up, and told the gateway nothing of it"),
         ("closed by the client", endings.closed_by_client, "{client} ended its connection unasked: {cause}"),
     ),
