@@ -159,7 +159,7 @@ def deaf(reading: Reading) -> Iterator[Proof]:
 
 
 def wrong_numbers(said: Said) -> Find:
-    """L2TP for a tunnel that its receiver assigned to nobody, or for a session that is none of that tunnel's (RFC 2661 section 3.1);
+    """L2TP for a tunnel that its receiver assigned to nobody, or for a session that is none of that tunnel's (RFC 2661 section 3);
     what was assigned has to be known for that."""
 
     def find(reading: Reading) -> Iterator[Proof]:
