@@ -1,7 +1,7 @@
 """SAs towards a client that it has given up: what comes on one after that reaches nobody, whatever address it bears.
 
-A Delete ends the pair that it names, whichever end sends it (RFC 2408 section 3.15: it names what its sender receives on). A client
-that dials anew has left all that it had behind, and says so to nobody.
+A Delete names what its sender receives on, and will not receive on any more (RFC 2408 section 3.15). A client that dials anew has
+left all that it had behind, and says so to nobody.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from harness.model import Side
-from harness.verdict.reading import Reading, deleted, ike
+from harness.verdict.reading import Reading, deleted
 
 FOREVER = float("inf")
 
@@ -23,25 +23,8 @@ def heard_until(reading: Reading, spi: str | None) -> float:
 
 
 def told_to_end(reading: Reading, side: Side) -> Mapping[str, float]:
-    """SPI, of either direction → when, on that side of the NAT, a Delete for its pair went by."""
+    """SPI, of either direction → when, on that side of the NAT, a Delete of whoever receives on it went by."""
     return reading.once(_ended_inside if side is Side.INSIDE else _ended_outside)
-
-
-def pairs(reading: Reading) -> Mapping[str, str]:
-    """The SPI towards the gateway of each pair that a quick mode agreed → the one towards the client."""
-    return reading.once(_pairs)
-
-
-def _pairs(reading: Reading) -> Mapping[str, str]:
-    chosen: dict[tuple[str, str], dict[str, str]] = {}
-    for o in (o for side in (Side.OUTSIDE, Side.INSIDE) for o in reading.frames(side)):
-        if ike(o, "message") not in ("QM1", "QM2"):
-            continue
-        for p in ike(o, "proposals") or ():
-            if p.get("protocol") == "ESP" and p.get("spi"):
-                exchange = str(ike(o, "icookie")), str(ike(o, "message_id"))
-                chosen.setdefault(exchange, {})[reading.direction(o) or ""] = str(p["spi"])
-    return {both["down"]: both["up"] for both in chosen.values() if {"up", "down"} <= set(both)}
 
 
 def _ended_inside(reading: Reading) -> Mapping[str, float]:
@@ -61,11 +44,10 @@ def _ended(reading: Reading, side: Side) -> Mapping[str, float]:
         up = reading.direction(o) == "up"
         if side is Side.INSIDE and reading.at_address(o.src if up else o.dst) != client:
             continue  # a Delete that went astray tells its client nothing
+        own = reading.spi_in if up else reading.spi_out
         for spi in spis:
-            own = spi if up else pairs(reading).get(spi)
-            if own is not None and reading.spi_in.get(own) == client:
-                found.setdefault(own, o.t)
-                found.update((other, o.t) for other, towards in pairs(reading).items() if towards == own and other not in found)
+            if own.get(spi) == client:
+                found.setdefault(spi, o.t)
     return found
 
 

@@ -342,6 +342,8 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("ended SA", "gateway", v.rekeying, on_the_old_sa),
     case("ended SA", "client", b.clean, deletes_it),
     case("deaf", "client", b.clean, closes_it),
+    *(case("deletes unknown", box, b.clean, lambda w, way=way: w.ike("c1", T, way, "INFO", deletes=[{"protocol": "esp", "spis": ["000000ff"]}]))
+      for box, way in (("client", "up"), ("gateway", "down"))),
     case("wrong numbers", "client", b.clean, l2tp("mark", tunnel=101)),
     case("wrong numbers", "client", b.clean, l2tp("mark", session=301)),
     case("wrong numbers", "gateway", b.clean, l2tp("answer", session=401)),
@@ -565,6 +567,21 @@ def test_a_gateway_that_closes_upon_a_client_that_does_not_answer_is_not_to_blam
     reading = Reading(world.evidence())
     life = next(life for life in every_life(reading) if life.client == "c1")
     assert blame(reading, life).box == "client"
+
+
+def test_a_gateway_that_hears_nothing_but_replays_is_silent_for_a_reason() -> None:
+    """RFC 4303 section 3.4.3: it has to drop them."""
+    world = b.clean(1)
+    first = world.find("mark", "c1")[3]
+    for p in world.find("mark", "c1")[9:]:
+        for side in ("inside", "outside"):
+            on(p, side, esp=getattr(first, side).esp)
+    gone = {p.inside.inner.mark.sequence for p in world.find("mark", "c1")[9:]}
+    world.packets = [p for p in world.packets if p.name != "answer" or p.inside.inner.mark.sequence not in gone]
+    world.records = [r for r in world.records if r.kind is not RecordKind.MARK_ANSWERED or r.data["sequence"] not in gone]
+    reading = Reading(world.evidence())
+    (life,) = every_life(reading)
+    assert (life.died, blame(reading, life).box) == (True, "client")
 
 
 def test_whose_turn_it_was_when_a_set_up_stopped() -> None:

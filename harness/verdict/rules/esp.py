@@ -14,7 +14,7 @@ from harness.verdict.altered import altered
 from harness.verdict.foreign import FROM_GATEWAY, foreign
 from harness.verdict.given_up import FOREVER, told_to_end
 from harness.verdict.pulse import carriers
-from harness.verdict.reading import UNDER_WAY_S, Reading, ike, l2tp_message, mark_of, spi_of
+from harness.verdict.reading import UNDER_WAY_S, Reading, deleted, ike, l2tp_message, mark_of, spi_of
 from harness.verdict.rules.rule import Proof
 
 Find = Callable[[Reading], Iterator[Proof]]
@@ -180,6 +180,21 @@ def wrong_numbers(said: Said) -> Find:
             if assigned is None or (None not in assigned and l2tp.get("session") not in assigned):
                 wrong.append(o)
         yield from by_owner(reading, wrong)
+
+    return find
+
+
+def deletes_unknown(said: Said) -> Find:
+    """A Delete for an ESP SA that no quick mode of that client agreed."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        for o in said.frames(reading, FrameKind.IKE):
+            named, client = set(deleted(o, "esp")), reading.ike_owner(o)
+            if named and client is not None:
+                identity = reading.identities[client]
+                unknown = named - {*identity.spis_in, *identity.spis_out}
+                if unknown:
+                    yield Proof(client, (o,), {"spis": ", ".join(sorted(unknown))})
 
     return find
 
