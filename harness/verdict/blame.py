@@ -65,7 +65,8 @@ def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> 
 def _ends(reading: Reading) -> Iterable[Blame]:
     """Of every client that died, or never came up though nobody ended it."""
     for life in every_life(reading):
-        stopped = life.up is None and reading.closing_step(life.client) is None
+        step = reading.closing_step(life.client)
+        stopped = life.up is None and (step is None or step.detail.get("carried_out") is False)
         if life.died or stopped:
             yield blame(reading, life)
 

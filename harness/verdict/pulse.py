@@ -65,18 +65,19 @@ def _marks(reading: Reading) -> Mapping[tuple[str, Side, str], Mapping[int, Obse
     found: dict[tuple[str, Side, str], dict[int, Observation]] = {}
     for side in (Side.INSIDE, Side.OUTSIDE):
         for direction in ("up", "down"):
-            used: set[tuple[object, object]] = set()
+            used: set[tuple[object, ...]] = set()
             for o in carriers(reading, side, direction):
-                number = None if o.esp is None else (o.esp.get("spi"), o.esp.get("sequence"))
+                owner = reading.flow_owner(o)
+                number = None if o.esp is None else (owner, o.esp.get("spi"), o.esp.get("sequence"))
                 replayed = direction == "down" and number in used
                 if number is not None:
                     used.add(number)
-                unheard = direction == "down" and o.t > heard_until(reading, spi_of(o))
+                unheard = direction == "down" and o.t > heard_until(reading, (owner, spi_of(o)))
                 mark = None if replayed or unheard else mark_of(o)
                 if mark is None or mark.answer != (direction == "down"):
                     continue
                 client = reading.numbered(mark.owner)
-                if reading.flow_owner(o) != client or (direction == "down" and not _addressed(reading, o, client)):
+                if owner != client or (direction == "down" and not _addressed(reading, o, client)):
                     continue
                 found.setdefault((client, side, direction), {}).setdefault(mark.sequence, o)
     return found

@@ -227,6 +227,17 @@ def deletes_it(w: Any) -> None:
     w.packets = [p for p in w.packets if p.client != "c1" or p.direction == "up" or p.inside.t < T - 1.0]
 
 
+class Counting(b.World):
+    def spi_in(self, client: str) -> str:
+        return "00000100"
+
+
+def one_spi() -> Any:
+    """Two clients receive on one SPI, which harms nobody."""
+    world = Counting(2)
+    return b.over(world, world.hold(world.connect("c2", world.connect("c1", b.T0)) + 0.1, 6.0))
+
+
 def closes_it(w: Any) -> None:
     """The gateway hangs up on client 1, as it is told to, and the client goes on."""
     w.steps.append(Step("gateway-close:c1", T - 2.1, T - 1.9, ("c1",)))
@@ -342,6 +353,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("ended SA", "gateway", v.rekeying, on_the_old_sa),
     case("ended SA", "client", b.clean, deletes_it),
     case("deaf", "client", b.clean, closes_it),
+    case("SPI shared", "client", one_spi),
     *(case("deletes unknown", box, b.clean, lambda w, way=way: w.ike("c1", T, way, "INFO", deletes=[{"protocol": "esp", "spis": ["000000ff"]}]))
       for box, way in (("client", "up"), ("gateway", "down"))),
     case("wrong numbers", "client", b.clean, l2tp("mark", tunnel=101)),
@@ -526,6 +538,11 @@ def test_what_a_gateway_is_to_drop_it_need_not_answer() -> None:
     assert who_is_to_blame(replace(build(), gateway_told={"checksum": "verify"})).box is None
 
 
+def test_one_spi_of_two_clients_is_told_apart_by_where_it_goes() -> None:
+    found = every_life(Reading(one_spi().evidence()))
+    assert [(life.answered, life.lost, life.disagreements) for life in found] == [(found[0].sent, 0, ())] * 2
+
+
 def test_checksums_that_may_be_ignored_are_no_fault() -> None:
     assert who_is_to_blame(of(b.clean, answered_falsely)()).box is None
 
@@ -596,6 +613,18 @@ def test_whose_turn_it_was_when_a_set_up_stopped() -> None:
     assert stopped("MM6") == "client"
     assert stopped("MM6", lambda w: setattr(w.find("MM6")[0], "inside", None)) == "nat"
     assert stopped("MM1", lambda w: setattr(w.find("MM1")[0], "outside", None)) == "nat"
+
+
+def test_a_client_that_gives_up_at_a_word_of_the_gateways_had_its_turn() -> None:
+    """Within the millisecond in which that word crossed the NAT; that it could not be hung up afterwards changes nothing."""
+    world = b.World(1)
+    t = world.connect("c1", b.T0, until="QM1")
+    refusal = world.ike("c1", t, "down", "INFO", notifies=[{"type": 14, "name": "NO-PROPOSAL-CHOSEN"}])
+    pair = "".join(world.cookies("c1"))
+    world.ike("c1", refusal.inside.t + 0.0002, "up", "INFO", deletes=[{"protocol": "isakmp", "spis": [pair]}])
+    world.steps.append(Step("client-close:c1", t + 5.0, t + 5.0, ("c1",), {"carried_out": False}))
+    found = who_is_to_blame(world.evidence())
+    assert (found.box, found.frames[0].ike and found.frames[0].ike["message"]) == ("client", "INFO"), found.why
 
 
 def test_what_is_said_after_a_client_gave_up_is_nobodys_turn() -> None:

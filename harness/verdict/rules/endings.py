@@ -148,8 +148,8 @@ def _set_up(reading: Reading, side: Side, life: Life) -> list[Observation]:
     """What was said on one side to set up a life, until its client said good-bye; nothing on SAs that it had before."""
     former = next(left_behind(reading, dial) for dial in dials(reading, life.client) if dial.number == life.number)
     byes = (t for t in reading.once(farewells).get(life.client, ()) if life.began <= t < life.until)
-    gave_up = min(byes, default=float("inf")) - STAMP_GRAIN_S
-    own = (o for o in reading.frames(side) if _in_life(reading, o, life) and o.t <= gave_up)
+    gave_up = min(byes, default=float("inf"))
+    own = (o for o in reading.frames(side) if _in_life(reading, o, life) and o.t < gave_up)
     return [o for o in own if (spi_of(o) or ike(o, "icookie")) not in former]
 
 

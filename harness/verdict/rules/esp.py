@@ -48,15 +48,15 @@ def number_twice(said: Said) -> Find:
     """A sequence number that an SA has used before: a replay (RFC 4303 section 2.2 forbids it as long as the SA lives)."""
 
     def find(reading: Reading) -> Iterator[Proof]:
-        seen: set[tuple[str | None, object]] = set()
+        seen: set[tuple[object, ...]] = set()
         again = []
         for o in said.frames(reading, FrameKind.ESP):
             number = None if o.esp is None else o.esp.get("sequence")
             if number is None:
                 continue
-            if (spi_of(o), number) in seen:
+            if (reading.sa_owner(o), spi_of(o), number) in seen:
                 again.append(o)
-            seen.add((spi_of(o), number))
+            seen.add((reading.sa_owner(o), spi_of(o), number))
         yield from by_owner(reading, again)
 
     return find
@@ -77,6 +77,19 @@ def spi_twice(said: Said) -> Find:
                     yield Proof(reading.ike_owner(o), (before, o), {"spi": spi})
 
     return find
+
+
+def spi_shared(reading: Reading) -> Iterator[Proof]:
+    """Two clients choose one SPI: of 32 bits drawn by chance that does not happen."""
+    first: dict[str, Observation] = {}
+    for o in BY_CLIENT.frames(reading, FrameKind.IKE):
+        if ike(o, "message") not in ("QM1", "QM2") or ike(o, "retransmission"):
+            continue
+        for spi in {str(p["spi"]) for p in ike(o, "proposals") or () if p.get("protocol") == "ESP" and p.get("spi")}:
+            before = first.setdefault(spi, o)
+            one, other = reading.ike_owner(before), reading.ike_owner(o)
+            if None not in (one, other) and one != other:
+                yield Proof(other, (before, o), {"spi": spi, "other": one})
 
 
 def checksum_false(said: Said) -> Find:
@@ -129,7 +142,8 @@ def ended_sa(said: Said) -> Find:
 
     def find(reading: Reading) -> Iterator[Proof]:
         ended = told_to_end(reading, said.side)
-        late = [o for o in said.frames(reading, FrameKind.ESP) if o.t > ended.get(spi_of(o) or "", FOREVER) + UNDER_WAY_S]
+        sent = ((o, (reading.sa_owner(o), spi_of(o))) for o in said.frames(reading, FrameKind.ESP))
+        late = [o for o, sa in sent if o.t > ended.get(sa, FOREVER) + UNDER_WAY_S]
         for proof in by_owner(reading, late):
             yield replace(proof, words={"spis": ", ".join(sorted({str(spi_of(o)) for o in proof.frames}))})
 

@@ -103,6 +103,7 @@ RULES = (
         ("unauthentic", esp.unauthentic(BY_CLIENT), "{count} ESP packets of {client} are not authentic"),
         ("number twice", esp.number_twice(BY_CLIENT), "{client} used {count} ESP numbers twice"),
         ("SPI twice", esp.spi_twice(BY_CLIENT), "{client} chose SPI {spi} twice"),
+        ("SPI shared", esp.spi_shared, "{client} chose SPI {spi}, which {other} had chosen: it is not drawn by chance"),
         ("checksum false", esp.checksum_false(BY_CLIENT), "{count} inner checksums of {client} do not fit its address"),
         ("in clear", esp.in_clear(BY_CLIENT), "{client} sent {count} L2TP packets in clear"),
         ("deletes unknown", esp.deletes_unknown(BY_CLIENT), "{client} deletes {spis}, which is no SA of its own"),
