@@ -354,6 +354,8 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("ended SA", "client", b.clean, deletes_it),
     case("deaf", "client", b.clean, closes_it),
     case("SPI shared", "client", one_spi),
+    *(case("no IKE", box, b.clean, lambda w, way=way: w.packet("c1", T, way, 500, FrameKind.IKE, "junk", problem="ike: 1 bytes"))
+      for box, way in (("client", "up"), ("gateway", "down"))),
     *(case("deletes unknown", box, b.clean, lambda w, way=way: w.ike("c1", T, way, "INFO", deletes=[{"protocol": "esp", "spis": ["000000ff"]}]))
       for box, way in (("client", "up"), ("gateway", "down"))),
     case("wrong numbers", "client", b.clean, l2tp("mark", tunnel=101)),

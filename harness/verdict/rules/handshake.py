@@ -189,6 +189,21 @@ def unreadable(said: Said) -> Find:
     return find
 
 
+def no_ike(said: Said) -> Find:
+    """What is on a port of IKE's and has not even an ISAKMP header (RFC 2408 section 3.1)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        found: dict[str, list[Observation]] = {}
+        for o in said.frames(reading, FrameKind.IKE):
+            client = reading.at_address(o.src) if said is BY_CLIENT else reading.at_port(o.dport, o.t)
+            if o.ike is None and client is not None:
+                found.setdefault(client, []).append(o)
+        for client, frames in found.items():
+            yield Proof(client, tuple(frames), {"port": frames[0].dport if said is BY_CLIENT else frames[0].sport})
+
+    return find
+
+
 def gateway_keepalives(reading: Reading) -> Iterator[Proof]:
     """Keepalives from the end that is behind no NAT (RFC 3948 section 4)."""
     yield Proof(None, tuple(BY_GATEWAY.frames(reading, FrameKind.KEEPALIVE)))

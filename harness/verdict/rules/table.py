@@ -74,6 +74,7 @@ RULES = (
             handshake.marker_false(BY_GATEWAY),
             "{count} IKE messages of the gateway's to {client} have a false marker",
         ),
+        ("no IKE", handshake.no_ike(BY_GATEWAY), "the gateway sent {client} {count} packets from port {port} that are no IKE"),
         ("unreadable", handshake.unreadable(BY_GATEWAY), "{count} IKE messages of the gateway's to {client} cannot be read"),
         ("keepalives", handshake.gateway_keepalives, "the gateway, which is behind no NAT, sent {count} keepalives"),
         (
@@ -114,6 +115,7 @@ RULES = (
         ("NAT-D unasked", handshake.nat_d_unasked(BY_CLIENT), "{client}'s MM3 {how}"),
         ("not floated", handshake.not_floated(BY_CLIENT), "{client} sent {count} packets beside 4500 after floating"),
         ("marker false", handshake.marker_false(BY_CLIENT), "{count} IKE messages of {client} have a false marker"),
+        ("no IKE", handshake.no_ike(BY_CLIENT), "{client} sent {count} packets to port {port} that are no IKE"),
         ("unreadable", handshake.unreadable(BY_CLIENT), "{count} IKE messages of {client} cannot be read"),
         ("wrong ends", handshake.wrong_ends, "{client}'s QM1 {how}"),
         ("made twice", sharing.made_twice(CLIENT), "{client} sent {count} marks more than once"),
