@@ -204,9 +204,11 @@ class Evidence:
     clear_expected: bool = False
     gateway_events: tuple[GatewayEvent, ...] = ()  # empty where the gateway tells none
     nat_views: tuple[NatView, ...] = ()
+    gateway_told: Mapping[str, Any] = field(default_factory=dict)  # what the script would have otherwise than its variant has it
     time: str = "wall"  # or "virtual": a simulated link, NAT and clock
     nat: str | None = None  # the NAT's personality ("none" translates nothing); None: the testbed's own NAT
     sites: tuple[Site, ...] = ()  # the NATs beside the first, whose outside address is `nat_outside`
+    elsewhere: tuple[Identity, ...] = ()  # where this is one site of several: the clients of the others
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
     accounts: bool = True  # False: captures taken elsewhere, without the clients' records and the scenario's steps
     clock: ClockOffset | None = None  # where the two sides were captured by different clocks

@@ -7,7 +7,7 @@ and each of its lives is told beside: a new tunnel is a new life, and began with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from harness.model import FrameKind, Identity, Observation, Pair, Side
 
 _NO_COOKIE = "00" * 8
 IKE_PORT, NATT_PORT, L2TP_PORT = 500, 4500, 1701
+
+Sa = tuple[str, bool]
+"""An SPI, and whether the SA leads up to the gateway; or the initiator's cookie of a main mode, which has no direction (True)."""
 
 
 @dataclass(slots=True)
@@ -69,13 +72,13 @@ class _Traces:
 
     def of_spi(self, spi: str) -> _Life | None:
         """The life that an SA is of; what nobody knows belongs to the latest."""
-        for life in (self.dialled, *self.lives[-1:]):
+        for life in (self.dialled, *reversed(self.lives)):
             if life is not None and (spi in life.spis_in or spi in life.spis_out):
                 return life
         return self.latest
 
     def of_cookie(self, icookie: str) -> _Life | None:
-        for life in (self.dialled, *self.lives[-1:]):
+        for life in (self.dialled, *reversed(self.lives)):
             if life is not None and any(icookie == known for known, _ in life.cookies):
                 return life
         return self.latest
@@ -100,11 +103,18 @@ class _Life:
 
 
 def identities(
-    observations: Mapping[Side, Sequence[Observation]], pairs: Iterable[Pair], clients: Mapping[str, str], gateway: str
+    observations: Mapping[Side, Sequence[Observation]],
+    pairs: Iterable[Pair],
+    clients: Mapping[str, str],
+    gateway: str,
+    elsewhere: Collection[Sa] = (),
 ) -> tuple[Identity, ...]:
-    """One identity a client, in the order of `clients` (name → inside address). For `gateway_port` see `translated_ports`."""
+    """One identity a client, in the order of `clients` (name → inside address). For `gateway_port` see `translated_ports`.
+
+    `elsewhere` are SAs and main modes of clients behind another NAT: none becomes a client's own by arriving here.
+    """
     traces = {address: _Traces(address) for address in clients.values()}
-    owners: dict[tuple[str, bool], _Traces] = {}  # SPI and direction → whose SA it is
+    owners: dict[Sa, _Traces] = {}  # whose SA it is
     outside = {o.frame: o for o in observations.get(Side.OUTSIDE, ())}
     across = {pair.inside: outside.get(pair.outside) for pair in pairs}
     for observation in observations.get(Side.INSIDE, ()):
@@ -117,9 +127,9 @@ def identities(
         _begins(trace, observation, up)
         _ports(trace, observation, across.get(observation.frame), up)
         if observation.ike:
-            _ike(trace, owners, observation.ike, up)
+            _ike(trace, owners, observation.ike, up, elsewhere)
         if observation.esp:
-            _esp(trace, owners, observation.esp["spi"], up)
+            _esp(trace, owners, observation.esp["spi"], up, elsewhere)
         if observation.inner:
             _l2tp(trace, observation.inner.l2tp or {}, up)
             _ppp(trace, observation.inner.l2tp or {}, observation.inner.ppp or {}, up)
@@ -193,26 +203,44 @@ def _ports(trace: _Traces, inside: Observation, outside: Observation | None, up:
         trace.first(f"outside_{name}", outside.sport if up else outside.dport)
 
 
-def _ike(trace: _Traces, owners: dict[tuple[str, bool], _Traces], ike: Mapping[str, Any], up: bool) -> None:
+def _ike(trace: _Traces, owners: dict[Sa, _Traces], ike: Mapping[str, Any], up: bool, elsewhere: Collection[Sa]) -> None:
+    """As with ESP, what arrives of somebody else's main mode is no one's own."""
+    if not _is_own(trace, owners, (ike["icookie"], True), elsewhere):
+        return
     life = trace.of_cookie(ike["icookie"])
     own = (trace,) if life is None else (trace, life)
     if ike["rcookie"] != _NO_COOKIE:
         for seen in own:
             _once(seen.cookies, (ike["icookie"], ike["rcookie"]))
+    for spi in _chosen(ike):
+        owners.setdefault((spi, not up), trace)
+        for seen in own:
+            _once(seen.spis_in if up else seen.spis_out, spi)
+
+
+def _chosen(ike: Mapping[str, Any]) -> tuple[str, ...]:
+    """The SPIs that the sender of a quick mode's message has chosen: those that it will receive on."""
     if ike["exchange"] != "quick mode" or not ike["decrypted"]:
-        return
-    # An SPI is chosen by the one who will receive on it.
-    for proposal in ike["proposals"]:
-        if proposal["protocol"] == "ESP" and len(proposal["spi"]) == 8:
-            owners.setdefault((proposal["spi"], not up), trace)
-            for seen in own:
-                _once(seen.spis_in if up else seen.spis_out, proposal["spi"])
+        return ()
+    return tuple(str(p["spi"]) for p in ike["proposals"] if p["protocol"] == "ESP" and len(p["spi"]) == 8)
 
 
-def _esp(trace: _Traces, owners: dict[tuple[str, bool], _Traces], spi: str, up: bool) -> None:
+def agreed(observations: Iterable[Observation], gateway: str) -> frozenset[Sa]:
+    """The main modes that clients began in one capture, and the SAs of which a quick mode speaks there."""
+    messages = [(o.ike, o.dst == gateway) for o in observations if o.ike]
+    begun = {(ike["icookie"], True) for ike, up in messages if up and ike.get("message") == "MM1"}
+    return frozenset(begun | {(spi, not up) for ike, up in messages for spi in _chosen(ike)})
+
+
+def _is_own(trace: _Traces, owners: dict[Sa, _Traces], sa: Sa, elsewhere: Collection[Sa]) -> bool:
+    """Whoever is first seen with an SA or a main mode has it, unless it is of another site."""
+    return (sa in owners or sa not in elsewhere) and owners.setdefault(sa, trace) is trace
+
+
+def _esp(trace: _Traces, owners: dict[Sa, _Traces], spi: str, up: bool, elsewhere: Collection[Sa]) -> None:
     """A packet that arrives where another client is known by its SPI was delivered wrongly (a NAT that has forgotten who is who
-    does that), and makes its SA nobody else's."""
-    if owners.setdefault((spi, up), trace) is trace:
+    does that, or a gateway that takes two for one), and makes its SA nobody else's."""
+    if _is_own(trace, owners, (spi, up), elsewhere):
         for seen in (trace, trace.of_spi(spi)):
             if seen is not None:
                 _once(seen.spis_out if up else seen.spis_in, spi)

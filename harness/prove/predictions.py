@@ -1,7 +1,7 @@
 """What was predicted of each fault before it was run, and what was said afterwards of predictions that did not come true.
 
     predictions/*.yaml   predictions: [{fault, red: [IDs], doubtful: [IDs], why}], a file for each box
-    explanations.yaml    explanations: [{fault, behaviour, why}]
+    explanations.yaml    explanations: [{fault, behaviours: [IDs], why}]
     survivors.yaml       survivors: [{mutant, why}]
     unbroken.yaml        unbroken: [{behaviour, why}]
 """
@@ -35,12 +35,16 @@ def predictions(faults: Collection[str], behaviours: Collection[str], folder: Pa
 
 
 def explanations(faults: Collection[str], behaviours: Collection[str], file: Path = EXPLANATIONS) -> dict[tuple[str, str], str]:
-    """(fault, behaviour) → why the prediction was wrong."""
-    rows = (at.mapping("fault", "behaviour", "why") for at in _rows(file, "explanations"))
-    return {
-        (_one_of(row["fault"], faults, "fault"), _one_of(row["behaviour"], behaviours, "behaviour")): row["why"].text()
-        for row in rows
-    }
+    """(fault, behaviour) → why the prediction was wrong. UsageError as for predictions, and for what is explained twice."""
+    found: dict[tuple[str, str], str] = {}
+    for row in (at.mapping("fault", "behaviours", "why") for at in _rows(file, "explanations")):
+        fault = _one_of(row["fault"], faults, "fault")
+        for at in row["behaviours"].items(lambda item: item):
+            behaviour = _one_of(at, behaviours, "behaviour")
+            if (fault, behaviour) in found:
+                raise at.wrong(f"{fault}: {behaviour} is explained a second time")
+            found[fault, behaviour] = row["why"].text()
+    return found
 
 
 def unbroken(behaviours: Collection[str], file: Path = UNBROKEN) -> dict[str, str]:

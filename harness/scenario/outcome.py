@@ -8,9 +8,10 @@ from harness.devices import linux_config
 from harness.model import Evidence, Outcome, RecordKind, Verdict
 from harness.report.blame import headline
 from harness.report.story import Headline, Tone
-from harness.verdict import mapping, story, survivors
+from harness.verdict import mapping, populations, story, survivors
 from harness.verdict.blame import who_is_to_blame
 from harness.verdict.reading import reading_of
+from harness.verdict.sites import parts
 from harness.verdict.survival import Cause, every_life
 from harness.verdict.trust import TRAFFIC, Need, doubts
 
@@ -18,8 +19,9 @@ from harness.verdict.trust import TRAFFIC, Need, doubts
 def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[dict[str, Verdict], Headline]:
     """The verdicts on the whole by subject, and the headline: who lost their session, to whom, and which box is to blame. That
     `not_up` (clients, by name) did not come up is as it must be."""
-    alive = survivors.all_survive_every_newcomer if len(evidence.plans) > 1 else survivors.sessions_last
-    survival = alive(evidence)
+    alone, apart = len(evidence.plans) == 1, len(parts(evidence)) > 1
+    together = populations.all_survive_at_every_site if apart else survivors.all_survive_every_newcomer
+    survival = survivors.sessions_last(evidence) if alone else together(evidence)
     declared = _as_declared(evidence, survival, not_up)
     nobody = _nobody_up(evidence, survival) if declared is None else None
     verdicts = {

@@ -146,4 +146,5 @@ class Runner:
     ) -> Evidence:
         with self._bus.step("dissect the captures"):
             evidence = await gather(gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear_expected)
-        return replace(evidence, time=bench.time, nat=chosen.nat or self.testbed.nat.personality)
+        nat = chosen.nat or self.testbed.nat.personality
+        return replace(evidence, time=bench.time, nat=nat, gateway_told=dict(chosen.gateway))

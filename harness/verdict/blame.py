@@ -54,9 +54,9 @@ def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> 
     if life.end.cause in GATEWAY_CLOSES:
         return _driven(reading, life) or Blame(GATEWAY, f"the gateway ended it: {life.end.cause.value}", shown)
     if life.end.cause is Cause.SILENCE:
-        return endings.silent(reading, life)
+        return _driven(reading, life) or endings.silent(reading, life)
     if life.end.cause is Cause.NEVER_UP:
-        return endings.never_up(reading, life)
+        return _driven(reading, life) or endings.never_up(reading, life)
     if life.end.cause in endings.CLIENT_CLOSES:
         return Blame(CLIENT, f"{life.client} ended it: {life.end.cause.value}", shown)
     return Blame(None, "the captures show no fault of any box")
@@ -65,13 +65,14 @@ def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> 
 def _ends(reading: Reading) -> Iterable[Blame]:
     """Of every client that died, or never came up though nobody ended it."""
     for life in every_life(reading):
-        stopped = life.up is None and reading.closing_step(life.client) is None
+        step = reading.closing_step(life.client)
+        stopped = life.up is None and (step is None or step.detail.get("carried_out") is False)
         if life.died or stopped:
             yield blame(reading, life)
 
 
 def _driven(reading: Reading, life: Life) -> Blame | None:
-    """What left the gateway no choice but to close: a client that did not answer, or that it could not believe."""
+    """What left the gateway no choice but to close, or to be silent: a client that did not answer, or that it could not believe."""
     own = (
         one
         for rule in RULES

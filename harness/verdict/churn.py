@@ -42,9 +42,9 @@ def no_end_without_one_of_the_four_causes(reading: Reading, *, least_rekeys: int
     asked for."""
     f, lives = _judged(reading, least_lives)
     made = len(rekeys(reading))
-    require(made >= least_rekeys or bool(f.faults), f"{made} rekeys were seen, {least_rekeys} are needed")
     found = endings_of(reading, lives)
     expect_causes(f, found)
+    require(made >= least_rekeys or bool(f.faults), f"{made} rekeys were seen, {least_rekeys} are needed")
     up = [life for life in lives if life.up is not None]
     f.judged += len(up) - len(found)  # whoever lived to the end of the run has not ended for any cause
     f.facts.update(rekeys=made, ends=[e.facts() for e in found if not e.asked][:MAX_TOLD], ended=len(found))

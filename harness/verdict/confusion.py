@@ -169,7 +169,7 @@ def _matrix(
     seen: list[tuple[Observation, str, str, tuple[int, bool]]],
     sent: dict[str, set[tuple[int, bool]]],
 ) -> Confusion:
-    names = (*reading.clients, UNTRACEABLE)
+    names = (*reading.clients, *(i.client for i in reading.evidence.elsewhere), UNTRACEABLE)
     cells = {owner: dict.fromkeys(names, 0) for owner in names}
     arrived: dict[str, set[tuple[int, bool]]] = {}
     strays = []

@@ -66,7 +66,7 @@ def own_frames(reading: Reading, dial: Dial) -> Sequence[Observation]:
     """The frames inside the NAT, by time, that bear the client's address, are of its own SA or main mode, and carry no other
     client's words; none of them of an SA of a life before."""
     frames = dial.part(reading.once(_own_frames).get(dial.client, ()))
-    before = _left_behind(reading, dial)
+    before = left_behind(reading, dial)
     return [o for o in frames if (spi_of(o) or ike(o, "icookie")) not in before] if before else frames
 
 
@@ -87,7 +87,7 @@ def _own_frames(reading: Reading) -> Mapping[str, Sequence[Observation]]:
     return found
 
 
-def _left_behind(reading: Reading, dial: Dial) -> frozenset[str]:
+def left_behind(reading: Reading, dial: Dial) -> frozenset[str]:
     """Cookies and SPIs of the lives before this one."""
     identity = reading.identities.get(dial.client)
     if identity is None or dial.number == 1:

@@ -63,7 +63,8 @@ def _agreed_spis(reading: Reading) -> frozenset[str]:
         for p in ike(o, "proposals") or ()
         if p.get("protocol") == "ESP" and p.get("spi")
     }
-    return frozenset(told | proposed)
+    elsewhere = {spi for i in reading.evidence.elsewhere for spi in (*i.spis_in, *i.spis_out)}
+    return frozenset(told | proposed | elsewhere)
 
 
 def _foreign(reading: Reading) -> Mapping[str, tuple[Observation, ...]]:

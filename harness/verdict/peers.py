@@ -175,6 +175,10 @@ def correlator_is_unambiguous(reading: Reading, *, at_least: int = 2) -> Verdict
         owner, sender = reading.flow_owner(c.inside), reading.at_address(c.inside.src)
         if c.direction == "up" and owner is not None and sender is not None:
             f.expect(owner == sender, f"an SA of {owner} is used from {c.inside.src}, which is {sender}'s", c.inside)
+        receiver = reading.at_address(c.inside.dst)
+        sent_there = reading.at_port(c.outside.dport, c.outside.t) in (None, owner)
+        if c.direction == "down" and owner is not None and receiver is not None and sent_there:
+            f.expect(owner == receiver, f"what was sent to {owner} by its SA and port came to {receiver}", c.inside)
     for o in reading.way(Side.OUTSIDE, "up"):
         owner, mapped = reading.flow_owner(o), reading.at_port(o.sport, o.t)
         if owner is not None and mapped is not None:

@@ -13,7 +13,7 @@ from harness.verdict.pulse import carriers
 from harness.verdict.reading import Reading
 from harness.verdict.sites import DIRECT, as_captured, capture_of, parts
 from harness.verdict.survival import Life
-from harness.verdict.survivors import LOSS_BUDGET, expect_alive, expect_own_words
+from harness.verdict.survivors import LOSS_BUDGET, expect_alive, expect_own_words, lost_in_words
 from harness.verdict.trust import TRAFFIC, Need, check, doubts
 
 Key = tuple[str, int]
@@ -82,6 +82,14 @@ def mixed_population_lives(reading: Reading, *, nated: int = 2, direct: int = 1)
     if reading.capture(Side.TRANSLATED) is not None:
         _expect_own_keys(f, reading)
     return f.verdict(f"{len(found)} clients of three kinds live together: {kinds}")
+
+
+@check(Need.OUTSIDE)
+def all_survive_at_every_site(reading: Reading) -> Verdict:
+    """Whoever is behind one of several NATs, or behind none: everyone comes up, stays up, and hears its own words only."""
+    f = Findings()
+    found = _expect_parts_alive(f, reading, at_least=1)
+    return f.verdict(f"{len(found)} clients at {len(parts(reading.evidence))} sites, and all stayed up; {lost_in_words(found)}")
 
 
 def _expect_parts_alive(f: Findings, reading: Reading, *, at_least: int) -> dict[str, Life]:

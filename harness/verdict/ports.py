@@ -109,7 +109,7 @@ def _known_by(reading: Reading, *directions: str) -> Mapping[str, set[int]]:
         known = found.setdefault(client, set())
         if identity.tunnel_gateway is not None:
             known |= tunnels.get(identity.tunnel_gateway, set())
-        for spi in (*identity.spis_in, *identity.spis_out):
+        for spi in (*(s for s in identity.spis_in if not reading.shared(s)), *identity.spis_out):
             known |= translated.get(spi, set())
         if identity.gateway_port is not None:
             known.add(identity.gateway_port)

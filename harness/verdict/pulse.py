@@ -1,7 +1,8 @@
 """The pulse of a client: its marked questions on the wire and their answers, each with where it was lost if it was.
 
-A question counts that went up on its owner's own SA; it is answered when the answer came down to the client's own address on the
-client's own SA, under a sequence number that no packet before had: whoever is careful takes the others for replays. Where L2TP is
+A question counts that went up on its owner's own SA; it is answered when the answer came down to the client's own address on an SA
+of the client's that it has not given up, under a sequence number that no packet before had: whoever is careful takes the others for
+replays. Where L2TP is
 to run in clear there is no SA, and the client's own address and NAT port stand for it.
 """
 
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.model import FrameKind, Observation, Side
-from harness.verdict.reading import Reading, mark_of
+from harness.verdict.given_up import heard_until
+from harness.verdict.reading import Reading, mark_of, spi_of
 
 
 class LostBy(StrEnum):
@@ -59,21 +61,23 @@ def carriers(reading: Reading, side: Side, direction: str) -> Iterator[Observati
 
 def _marks(reading: Reading) -> Mapping[tuple[str, Side, str], Mapping[int, Observation]]:
     """The first frame of each of a client's questions (up) or answers (down) on its own SA; downwards also where it belongs, and no
-    replay (RFC 4303 section 3.4.3)."""
+    replay (RFC 4303 section 3.4.3), and on an SA that its client still has."""
     found: dict[tuple[str, Side, str], dict[int, Observation]] = {}
     for side in (Side.INSIDE, Side.OUTSIDE):
         for direction in ("up", "down"):
-            used: set[tuple[object, object]] = set()
+            used: set[tuple[object, ...]] = set()
             for o in carriers(reading, side, direction):
-                number = None if o.esp is None else (o.esp.get("spi"), o.esp.get("sequence"))
+                owner = reading.flow_owner(o)
+                number = None if o.esp is None else (owner, o.esp.get("spi"), o.esp.get("sequence"))
                 replayed = direction == "down" and number in used
                 if number is not None:
                     used.add(number)
-                mark = None if replayed else mark_of(o)
+                unheard = direction == "down" and o.t > heard_until(reading, (owner, spi_of(o)))
+                mark = None if replayed or unheard else mark_of(o)
                 if mark is None or mark.answer != (direction == "down"):
                     continue
                 client = reading.numbered(mark.owner)
-                if reading.flow_owner(o) != client or (direction == "down" and not _addressed(reading, o, client)):
+                if owner != client or (direction == "down" and not _addressed(reading, o, client)):
                     continue
                 found.setdefault((client, side, direction), {}).setdefault(mark.sequence, o)
     return found

@@ -5,6 +5,7 @@ A Reading holds no opinion. Directions are "up" (client to gateway) and "down". 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -99,8 +100,11 @@ class Reading:
         self._by_number = {p.number: p.name for p in evidence.plans}
         self.identities: dict[str, Identity] = {i.client: i for i in evidence.identities}
         self._address = {p.address: p.name for p in evidence.plans}
-        self.spi_in: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_in}
-        self.spi_out: dict[str, str] = {spi: i.client for i in evidence.identities for spi in i.spis_out}
+        known = (*evidence.elsewhere, *evidence.identities)  # the clients of this evidence last, so that they have what both claim
+        self.spi_in: dict[str, str] = {spi: i.client for i in known for spi in i.spis_in}
+        self.spi_out: dict[str, str] = {spi: i.client for i in known for spi in i.spis_out}
+        number = Counter(spi for i in evidence.identities for spi in dict.fromkeys(i.spis_in))
+        self._shared = {spi: {i.client for i in evidence.identities if spi in i.spis_in} for spi, n in number.items() if n > 1}
         self._cookie = {pair[0]: i.client for i in evidence.identities for pair in i.cookies}
         lives = [life for i in evidence.identities for life in i.lives or (i,)]
         self._tunnel = Held((i.tunnel_client, i) for i in lives)
@@ -190,11 +194,19 @@ class Reading:
         return (self._gateway_tunnel if direction == "up" else self._tunnel).get(tunnel, t)
 
     def sa_owner(self, o: Observation) -> str | None:
-        """The client whose SA protects an ESP frame."""
+        """The client whose SA protects an ESP frame. Two clients may choose one SPI, each for itself (RFC 4301 section
+        4.1): then the frame is of the one to whose address, or NAT port, it goes."""
         spi = spi_of(o)
         if spi is None:
             return None
+        if self.direction(o) == "down" and spi in self._shared:
+            receiver = self.at_address(o.dst) or self.at_port(o.dport, o.t)
+            return receiver if receiver in self._shared[spi] else None
         return self.spi_in.get(spi) if self.direction(o) == "down" else self.spi_out.get(spi)
+
+    def shared(self, spi: str) -> bool:
+        """Whether two clients receive on this SPI, so that it tells nothing without an address."""
+        return spi in self._shared
 
     def ike_owner(self, o: Observation) -> str | None:
         """The client whose main mode an IKE message belongs to, by the initiator's cookie."""

@@ -196,7 +196,7 @@ def _expect_renewed_in_time(f: Findings, reading: Reading) -> None:
     for life in (one for one in every_life(reading) if one.up is not None):
         dial = next(d for d in dials(reading, life.client) if d.number == life.number)
         pairs = _agreements(reading, dial)
-        for one, after in zip(pairs, [*(p.agreed.t for p in pairs[1:]), life.end.t], strict=True):
+        for one, after in zip(pairs, [*(p.agreed.t for p in pairs[1:]), life.end.t][: len(pairs)], strict=True):
             if one.lifetime_s is None:
                 continue
             lapsed = f"{life.client}'s SA {one.spis[0]} was not renewed in the {one.lifetime_s} s that it had"

@@ -74,6 +74,7 @@ def _part(evidence: Evidence, number: int) -> Evidence:
         captures=_captures(evidence, number),
         pairs=pairs,
         identities=identities,
+        elsewhere=tuple(i for i in evidence.identities if i.client not in names),
         nat_outside=nat,
         sites=(),
     )

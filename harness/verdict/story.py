@@ -13,6 +13,7 @@ from harness.verdict.killer import Death, Strength, deaths
 from harness.verdict.ports import L2TP_PORT, ports_by_client
 from harness.verdict.reading import CLOSING_STEPS, Reading, reading_of
 from harness.verdict.remapping import remappings
+from harness.verdict.sites import parts
 from harness.verdict.survival import Cause, Life, trusted_lives
 from harness.verdict.trust import TRAFFIC, doubts
 
@@ -21,22 +22,25 @@ SPELT_OUT = 6
 
 
 def tell(evidence: Evidence) -> tuple[str, ...]:
-    """What happened in one scenario, the deaths first; on evidence that is not to be trusted only why it isn't."""
-    reading = reading_of(evidence)
-    found = doubts(reading, TRAFFIC)
+    """What happened in one scenario, the deaths first; on evidence that is not to be trusted only why it isn't. Clients behind
+    several NATs, or behind none, are looked at site by site."""
+    whole, sites = reading_of(evidence), parts(evidence).values()
+    readings = [Reading(part) for part in sites] if len(sites) > 1 else [whole]
+    found = [doubt for reading in readings for doubt in doubts(reading, TRAFFIC)]
     if found:
         return (f"With the {evidence.variant} gateway, nothing can be said: {'; '.join(found[:3])}.",)
     try:
-        clients = trusted_lives(reading)
+        clients = [trusted_lives(reading) for reading in readings]
     except Inconclusive as doubt:
         return (f"With the {evidence.variant} gateway, nothing can be said: {doubt}.",)
-    dead = deaths(reading, clients)
-    lines = [_death(evidence, d) for d in dead]
-    lines += [_never_up(evidence, life) for life in clients.values() if life.end.cause is Cause.NEVER_UP]
-    living = tuple(life for life in clients.values() if life.up is not None and not life.died)
+    lives = [life for own in clients for life in own.values()]
+    dead = [(d, reading) for reading, own in zip(readings, clients, strict=True) for d in deaths(reading, own)]
+    lines = [_death(reading, d) for d, reading in sorted(dead, key=lambda one: one[0].life.end.t)]
+    lines += [_never_up(evidence, life) for life in lives if life.end.cause is Cause.NEVER_UP]
+    living = tuple(life for life in lives if life.up is not None and not life.died)
     if living:
-        lines.append(_living(reading, living, alone=len(living) == len(clients)))
-    for change in remappings(reading):
+        lines.append(_living(whole, living, alone=len(living) == len(lives)))
+    for change in (change for reading in readings for change in remappings(reading)):
         whose = "The scenario had it so." if change.asked_for else "To blame: the NAT."
         lines.append(f"At {clock(change.first.t)} ({at(change.first)}) {change.sentence}. {whose}")
     ended = ended_by_script(evidence)
@@ -66,7 +70,8 @@ def clock(t: float) -> str:
     return datetime.fromtimestamp(t, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
-def _death(evidence: Evidence, death: Death) -> str:
+def _death(reading: Reading, death: Death) -> str:
+    evidence = reading.evidence
     victim, gateway = spoken(death.victim), f"With the {evidence.variant} gateway"
     if death.killer is None and death.strength is Strength.SUSPECTED:
         who = ", ".join(spoken(c) for c in death.suspects)
@@ -76,7 +81,7 @@ def _death(evidence: Evidence, death: Death) -> str:
     if death.killer is None:
         alone = "), and no other client did anything between its last answered mark and its first unanswered one"
         everybody = " towards everybody)"
-        why = everybody if fell_mute(reading_of(evidence), death.life.end.t) else alone
+        why = everybody if fell_mute(reading, death.life.end.t) else alone
         return f"{gateway}, {victim} died at {clock(death.life.end.t)} ({death.life.end.cause.value}{why}.{_blame(death)}"
     verb = "killed" if death.strength is Strength.CERTAIN else "probably killed"
     where = ""

@@ -255,7 +255,7 @@ def clocks_apart(crossings: Iterable[Crossing]) -> float:
 
 
 def _record_distances(reading: Reading) -> Iterator[float]:
-    """Frame time minus record time, for every first datagram and every marked packet that both accounts hold."""
+    """Frame time minus record time, for everybody's first datagram and every marked packet that both accounts hold."""
     sent: dict[tuple[str, int], float] = {}
     first: dict[str, float] = {}
     for o in reading.way(Side.INSIDE, "up"):
@@ -268,7 +268,7 @@ def _record_distances(reading: Reading) -> Iterator[float]:
             sent.setdefault((client, mark.sequence), o.t)
     for r in reading.evidence.records:
         if r.kind is RecordKind.STARTED and r.client in first:
-            yield first[r.client] - r.t
+            yield first.pop(r.client) - r.t  # of its first life: later ones have first datagrams of their own
         elif r.kind is RecordKind.MARK_SENT and (r.client, r.data["sequence"]) in sent:
             yield sent[r.client, r.data["sequence"]] - r.t
 

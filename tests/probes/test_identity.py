@@ -108,6 +108,33 @@ def test_a_client_that_returns_has_its_newest_tunnel_and_all_its_spis(
     assert times == sorted(set(times))
 
 
+def test_a_delete_that_comes_to_the_wrong_client_makes_no_main_mode_its_own(
+    dissector: Dissector, world: Any, craft: Any, tmp_path: Path
+) -> None:
+    one, two = craft.Client(world, 1), craft.Client(world, 2)
+    one.up()
+    two.up()
+    clients = {"c1": one.address, "c2": two.address}
+    one.address = two.address
+    one.main_mode()
+    first, second = identify(dissector, world, tmp_path, clients)
+    assert [cookie for cookie, _ in first.cookies] == [one.icookie.hex()]
+    assert [cookie for cookie, _ in second.cookies] == [two.icookie.hex()]
+
+
+def test_what_comes_late_on_an_sa_of_before_makes_it_none_of_the_new_life(
+    dissector: Dissector, world: Any, craft: Any, tmp_path: Path
+) -> None:
+    one = craft.Client(world, 1)
+    one.up()
+    again = craft.Client(world, 1)
+    again.tunnels = (150, 7050)
+    again.up()
+    one.tell(False, craft.data_message(150, 201, craft.ppp_control(0xC021, 9, 1, b"")))
+    (found,) = identify(dissector, world, tmp_path, {"c1": one.address})
+    assert [life.spis_in for life in found.lives] == [(one.spis[0].hex(),), (again.spis[0].hex(),)]
+
+
 def test_a_client_may_return_with_the_same_tunnel_number(dissector: Dissector, world: Any, craft: Any, tmp_path: Path) -> None:
     craft.Client(world, 1).up()
     again = craft.Client(world, 1)

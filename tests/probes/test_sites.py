@@ -43,6 +43,34 @@ def test_each_site_is_paired_and_identified_by_itself() -> None:
     ]
 
 
+def test_an_sa_that_was_agreed_behind_one_nat_is_nobodys_behind_another() -> None:
+    """A gateway that takes two clients of one inside address for one sends what is for the first in the second one's SA."""
+
+    def across(frame: int, outside: str, up: bool, side: Side, **facts: Any) -> tuple[Observation, Observation]:
+        ends = (outside, GATEWAY) if up else (GATEWAY, outside)
+        kind = FrameKind.ESP if "esp" in facts else FrameKind.IKE
+        out = Observation(Side.OUTSIDE, frame, float(frame), *ends, 4500, 4500, 64, kind, 99, f"{frame}", **facts)
+        ends = ("10.0.0.2", GATEWAY) if up else (GATEWAY, "10.0.0.2")
+        return replace(out, side=side, src=ends[0], dst=ends[1]), out
+
+    def agrees(frame: int, outside: str, side: Side, spi: str) -> tuple[Observation, Observation]:
+        proposals = [{"protocol": "ESP", "spi": spi}]
+        ike = {"icookie": spi * 2, "rcookie": "b" * 16, "exchange": "quick mode", "decrypted": True, "proposals": proposals}
+        return across(frame, outside, True, side, ike={**ike, "message": "QM1"})
+
+    one, two = agrees(1, NAT, Side.INSIDE, "000000a1"), agrees(2, NAT_2, Side.INSIDE_2, "000000a2")
+    own, strayed = (across(f, NAT, False, Side.INSIDE, esp={"spi": spi}) for f, spi in ((3, "000000a1"), (4, "000000a2")))
+    unknown = across(5, NAT, False, Side.INSIDE, esp={"spi": "000000a3"})
+    seen = {
+        Side.INSIDE: (one[0], own[0], strayed[0], unknown[0]),
+        Side.INSIDE_2: (two[0],),
+        Side.OUTSIDE: tuple(both[1] for both in (one, two, own, strayed, unknown)),
+    }
+    plans = [plan(1, "10.0.0.2", 1), plan(2, "10.0.0.2", 2)]
+    _, found, _ = sort_out(seen, plans, GATEWAY, NAT, [Site(2, NAT_2, Side.INSIDE_2)])
+    assert [i.spis_in for i in found] == [("000000a1", "000000a3"), ("000000a2",)]
+
+
 def test_one_site_is_what_pairing_and_identities_say() -> None:
     inside, outside = crossing(Side.INSIDE, "10.0.0.2", NAT, "a1" * 8, 1)
     pairing, found, sites = sort_out({Side.INSIDE: (inside,), Side.OUTSIDE: (outside,)}, [plan(1, "10.0.0.2", 1)], GATEWAY, NAT)

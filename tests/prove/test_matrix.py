@@ -214,3 +214,21 @@ def test_predictions_are_read_strictly(tmp_path: Path) -> None:
     assert unbroken(["DMX-07"], file) == {"DMX-07": "nobody can"}
     with pytest.raises(UsageError, match="no behaviour"):
         unbroken(["DMX-08"], file)
+
+
+def test_one_sentence_explains_several_behaviours_of_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "explanations.yaml"
+    row = "explanations:\n  - {fault: wrong-sa, behaviours: [DMX-07, DMX-25], why: nobody came up}\n"
+    file.write_text(row)
+    assert explanations(["wrong-sa"], ["DMX-07", "DMX-25"], file) == {
+        ("wrong-sa", "DMX-07"): "nobody came up", ("wrong-sa", "DMX-25"): "nobody came up",
+    }  # fmt: skip
+    for wrong, said in (
+        (row.replace("wrong-sa", "wrong-s"), "no fault"),
+        (row.replace("DMX-07", "DMX-7"), "no behaviour"),
+        (row.replace("DMX-07", "DMX-25"), "second time"),
+        (row.replace("[DMX-07, DMX-25]", "[]"), "at least one entry"),
+    ):
+        file.write_text(wrong)
+        with pytest.raises(UsageError, match=said):
+            explanations(["wrong-sa"], ["DMX-07", "DMX-25"], file)

@@ -263,3 +263,12 @@ def test_a_gateway_that_dies_is_a_result(runner: Runner, tmp_path: Path) -> None
     moment = evidence.step("gateway-killed").began
     assert not [o for o in evidence.observations[Side.OUTSIDE] if o.src == "203.0.113.231" and o.t > moment + 0.01]
     assert [o for o in evidence.observations[Side.OUTSIDE] if o.dst == "203.0.113.231" and o.t > moment + 1]
+
+
+def test_two_sites_make_one_headline(runner: Runner, tmp_path: Path) -> None:
+    """A client is known by its site and address: the namesake behind the other NAT is no reason to doubt the clocks."""
+    evidence = play(runner, "two-nats", "demux", tmp_path / "two-nats")
+    verdicts, head = sum_up(evidence)
+    assert verdicts["survival"].outcome is Outcome.PASS, verdicts["survival"].because
+    assert (head.tone, head.blame) == (Tone.SURVIVED, ())
+    assert "both live, on ports 1024 and 1025" in head.sentence

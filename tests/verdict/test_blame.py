@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import lives_builders as v
 import pytest
 import verdict_builders as b
 from test_checks import alone, frame, ike, inner, lose, of
@@ -212,6 +213,106 @@ def settle(w: Any) -> None:
     w.steps.append(Step("settle", T + 3, T + 4, ("c4",), {"freed": False}))
 
 
+def on_the_old_sa(w: Any) -> None:
+    """Client 1 deletes a pair that it has renewed, and the gateway goes on with it."""
+    old, new = w.kept["c1"][-1].spis_in[:2]
+    since = next(p.inside.t for p in w.packets if p.client == "c1" and p.inside.ike and p.inside.ike["deletes"]) + 1.5
+    stale(w, since, old, new)
+
+
+def deletes_it(w: Any) -> None:
+    """The gateway deletes client 1's pair, and the client goes on with it."""
+    w.steps.append(Step("delete-ipsec:c1", T - 2.1, T - 1.9, ("c1",)))
+    w.ike("c1", T - 2.0, "down", "INFO", deletes=[{"protocol": "esp", "spis": [w.spi_out("c1")]}])
+    w.packets = [p for p in w.packets if p.client != "c1" or p.direction == "up" or p.inside.t < T - 1.0]
+
+
+class Counting(b.World):
+    def spi_in(self, client: str) -> str:
+        return "00000100"
+
+
+def one_spi() -> Any:
+    """Two clients receive on one SPI, which harms nobody."""
+    world = Counting(2)
+    return b.over(world, world.hold(world.connect("c2", world.connect("c1", b.T0)) + 0.1, 6.0))
+
+
+def closes_it(w: Any) -> None:
+    """The gateway hangs up on client 1, as it is told to, and the client goes on."""
+    w.steps.append(Step("gateway-close:c1", T - 2.1, T - 1.9, ("c1",)))
+    w.control("c1", T - 2.0, "down", "CDN")
+
+
+def l2tp(name: str, **numbers: int) -> Act:
+    """Client 1's packets of that name bear other numbers."""
+
+    def act(w: Any) -> None:
+        for p in w.find(name, "c1"):
+            for side in ("inside", "outside"):
+                o = getattr(p, side)
+                on(p, side, inner=replace(o.inner, l2tp={**o.inner.l2tp, **numbers}))
+
+    return act
+
+
+def on_the_sa_of_before(w: Any) -> None:
+    """What the gateway says to client 1 in its second life is in the SA of its first one, of which there was no Delete."""
+    first, second = two_tunnels(w)
+    stale(w, second.since, first.spis_in[0], second.spis_in[0])
+
+
+def two_tunnels(w: Any) -> list[Any]:
+    """Client 1 goes without a Delete, and has another tunnel in its second life."""
+    first, second = w.kept["c1"]
+    w.kept["c1"] = [first, replace(second, tunnel_client=111)]
+    for p in w.packets:
+        if p.client == "c1" and p.inside.ike and p.inside.ike["deletes"]:
+            p.inside = p.outside = None
+        for side in ("inside", "outside"):
+            o = getattr(p, side)
+            if o is not None and o.t > second.since and o.inner is not None and o.inner.l2tp["tunnel"] == 101:
+                on(p, side, inner=replace(o.inner, l2tp={**o.inner.l2tp, "tunnel": 111}))
+    return list(w.kept["c1"])
+
+
+def stale(w: Any, since: float, old: str, new: str) -> None:
+    """From some time on the gateway's packets for client 1 are in the old SA."""
+    for p in w.packets:
+        for side in ("inside", "outside"):
+            o = getattr(p, side)
+            if p.direction == "down" and o is not None and o.t > since and o.esp and o.esp["spi"] == new:
+                on(p, side, esp={**o.esp, "spi": old})
+
+
+def refuses_renewal(offered: str = "3des") -> Act:
+    """Client 1 offers what it offered before, or something else, and the gateway chooses nothing of it."""
+
+    def act(w: Any) -> None:
+        for i, encryption in enumerate(("3des", offered)):
+            spi = {"spi": f"0000000{i}", "protocol": "ESP", "encapsulation": 4, "encryption": encryption}
+            w.ike("c1", T + i, "up", "QM1", message_id=70 + i, proposals=[spi])
+            answer = {"message_id": 70, "proposals": [spi]} if i == 0 else {"notifies": [{"type": 14, "name": "NO-PROPOSAL-CHOSEN"}]}
+            w.ike("c1", T + i + 0.01, "down", "INFO" if i else "QM2", **answer)
+
+    return act
+
+
+def untold(w: Any) -> None:
+    """Demultiplexing is taken out between clients 1 and 2, and both are translated."""
+    t = w.find("QM3", "c2")[0].inside.t
+    w.steps.append(Step("demux-off", t - 0.05, t - 0.04))
+
+
+def hangs_up_silently(w: Any) -> None:
+    t = next(s.began for s in w.steps if s.name == "client-close:c3")
+    w.packets = [p for p in w.packets if not (p.client == "c3" and p.direction == "up" and p.inside.t >= t)]
+
+
+def answered_falsely(w: Any) -> None:
+    inner("SCCRQ", "c1", udp_checksum=77)(w)
+
+
 FAILED = [{"protocol": "ESP", "encapsulation": 4, "encryption": "3des", "authentication": "md5"}]
 NAMELESS = {"ppp": {"protocol": "CHAP", "code": "Response", "id": 1, "name": "somebody"}}
 
@@ -249,6 +350,23 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("unauthentic", "gateway", b.clean, esp("answer", icv_ok=False)),
     case("number twice", "gateway", b.clean, repeated("answer", "gateway")),
     case("SPI twice", "gateway", b.clean, again("QM2")),
+    case("ended SA", "gateway", v.rekeying, on_the_old_sa),
+    case("ended SA", "client", b.clean, deletes_it),
+    case("deaf", "client", b.clean, closes_it),
+    case("SPI shared", "client", one_spi),
+    *(case("no IKE", box, b.clean, lambda w, way=way: w.packet("c1", T, way, 500, FrameKind.IKE, "junk", problem="ike: 1 bytes"))
+      for box, way in (("client", "up"), ("gateway", "down"))),
+    *(case("deletes unknown", box, b.clean, lambda w, way=way: w.ike("c1", T, way, "INFO", deletes=[{"protocol": "esp", "spis": ["000000ff"]}]))
+      for box, way in (("client", "up"), ("gateway", "down"))),
+    case("wrong numbers", "client", b.clean, l2tp("mark", tunnel=101)),
+    case("wrong numbers", "client", b.clean, l2tp("mark", session=301)),
+    case("wrong numbers", "gateway", b.clean, l2tp("answer", session=401)),
+    case("wrong numbers", "gateway", b.clean, l2tp("answer", tunnel=999)),
+    case("former SA", "gateway", v.returning, on_the_sa_of_before),
+    case("refused again", "gateway", b.clean, refuses_renewal()),
+    case("port untold", "gateway", b.clean, untold),
+    case("port out of range", "gateway", b.clean, gateway_told={"port_last": 1024}),
+    case("checksum taken", "gateway", b.clean, answered_falsely, gateway_told={"checksum": "verify"}),
     case("unknown SA", "gateway", b.clean, one("answer", lambda p: [on(p, s, esp={"spi": "0badbeef", "sequence": 1, "icv_ok": None}, inner=None) for s in ("inside", "outside")])),
     case("checksum false", "gateway", b.clean, inner("answer", "c1", udp_checksum=77, checksum_fits=())),
     case("in clear", "gateway", b.clean, clear("down")),
@@ -297,10 +415,12 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("refused for no reason", "gateway", stuck_at("MM5", 2)),
     # ends
     case("closed by the gateway", "gateway", lambda: b.clean(hold=12.0), says_bye),
+    case("went silently", "client", b.endings, hangs_up_silently),
     case("closed by the client", "client", b.clean, leaves),
     # accounts
     case("still held", "gateway", b.clean, still_listed),
     case("still held", "gateway", b.endings, settle),
+    case("port kept", "gateway", b.endings, lambda w: w.views.append(replace(w.views[-1], ports={7: w.ports["c1"]}))),
     case("lists another socket", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, ike_sas=tuple((i, r, "10.0.0.2", 4500) for i, r, *_ in v.ike_sas)) for v in w.views])),
     case("lists no SA", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, sas=v.sas[:2]) for v in w.views])),
     case("heard and denied", "client", b.clean, lambda w: setattr(w, "records", [r for r in w.records if not (r.client == "c1" and r.kind is RecordKind.MARK_ANSWERED)])),
@@ -371,6 +491,64 @@ def test_esp_without_udp_is_only_a_nats_business_that_says_so() -> None:
     assert (ordinary.box, ordinary.rule) == ("client", "not announced")
 
 
+def test_behind_a_nat_that_carries_esp_nobody_needs_nat_traversal() -> None:
+    assert who_is_to_blame(of(no_natt)()).rule == "not announced"
+    assert who_is_to_blame(of(no_natt, nat="single-client")()).rule != "not announced"
+
+
+def test_what_was_not_taken_before_may_be_refused() -> None:
+    assert who_is_to_blame(of(b.clean, refuses_renewal("des"))()).box is None
+
+
+def test_a_gateway_may_still_speak_to_the_tunnel_of_before() -> None:
+    """It has not been told that the client is gone."""
+
+    def says_hello(w: Any) -> None:
+        first, second = two_tunnels(w)
+        hello = w.control("c1", second.since + 1.0, "down", "Hello")
+        for side in ("inside", "outside"):
+            on(hello, side, esp={**getattr(hello, side).esp, "spi": first.spis_in[0]})
+
+    reading = Reading(of(v.returning, says_hello)())
+    assert [found.rule for rule in RULES if rule.name in ("former SA", "ended SA") for found in rule.blames(reading)] == []
+
+
+def test_a_port_that_the_nat_gave_anew_is_its_new_users() -> None:
+    """What the gateway sends there for somebody else, the NAT hands to whoever has it."""
+
+    def moves(w: Any) -> None:
+        remapped(w)
+        for p in w.find("answer", "c2"):
+            if p.inside.t > T + 1.0:
+                on(p, "outside", dport=50_001)
+                on(p, "inside", dst="10.0.0.2")
+
+    reading = Reading(of(b.clean, moves)())
+    rules = {r.name: r for r in RULES}
+    assert rules["misdelivered"].blames(reading) == ()
+    assert {found.client for found in rules["another address"].blames(reading)} == {"c2"}
+
+
+def test_a_port_within_the_range_is_no_fault() -> None:
+    assert who_is_to_blame(of(b.clean, gateway_told={"port_last": 1025})()).box is None
+
+
+def test_what_a_gateway_is_to_drop_it_need_not_answer() -> None:
+    build = of(stuck_at("SCCRQ", 0), *(lambda w: w.control("c2", w.packets[-1].inside.t - 2.0, "up", "SCCRQ") for _ in range(2)),
+               inner("SCCRQ", "c1", udp_checksum=0), inner("SCCRQ", "c2", udp_checksum=77))  # fmt: skip
+    assert (who_is_to_blame(build()).box, who_is_to_blame(build()).client) == ("gateway", "c2")
+    assert who_is_to_blame(replace(build(), gateway_told={"checksum": "verify"})).box is None
+
+
+def test_one_spi_of_two_clients_is_told_apart_by_where_it_goes() -> None:
+    found = every_life(Reading(one_spi().evidence()))
+    assert [(life.answered, life.lost, life.disagreements) for life in found] == [(found[0].sent, 0, ())] * 2
+
+
+def test_checksums_that_may_be_ignored_are_no_fault() -> None:
+    assert who_is_to_blame(of(b.clean, answered_falsely)()).box is None
+
+
 def test_a_lost_packet_is_no_fault_and_a_late_reply_to_nobody_neither() -> None:
     world = b.clean()
     world.find("mark", "c1")[9].outside = None
@@ -410,6 +588,21 @@ def test_a_gateway_that_closes_upon_a_client_that_does_not_answer_is_not_to_blam
     assert blame(reading, life).box == "client"
 
 
+def test_a_gateway_that_hears_nothing_but_replays_is_silent_for_a_reason() -> None:
+    """RFC 4303 section 3.4.3: it has to drop them."""
+    world = b.clean(1)
+    first = world.find("mark", "c1")[3]
+    for p in world.find("mark", "c1")[9:]:
+        for side in ("inside", "outside"):
+            on(p, side, esp=getattr(first, side).esp)
+    gone = {p.inside.inner.mark.sequence for p in world.find("mark", "c1")[9:]}
+    world.packets = [p for p in world.packets if p.name != "answer" or p.inside.inner.mark.sequence not in gone]
+    world.records = [r for r in world.records if r.kind is not RecordKind.MARK_ANSWERED or r.data["sequence"] not in gone]
+    reading = Reading(world.evidence())
+    (life,) = every_life(reading)
+    assert (life.died, blame(reading, life).box) == (True, "client")
+
+
 def test_whose_turn_it_was_when_a_set_up_stopped() -> None:
     def stopped(until: str, act: Act = lambda w: None) -> str | None:
         world = b.World(1)
@@ -422,6 +615,30 @@ def test_whose_turn_it_was_when_a_set_up_stopped() -> None:
     assert stopped("MM6") == "client"
     assert stopped("MM6", lambda w: setattr(w.find("MM6")[0], "inside", None)) == "nat"
     assert stopped("MM1", lambda w: setattr(w.find("MM1")[0], "outside", None)) == "nat"
+
+
+def test_a_client_that_gives_up_at_a_word_of_the_gateways_had_its_turn() -> None:
+    """Within the millisecond in which that word crossed the NAT; that it could not be hung up afterwards changes nothing."""
+    world = b.World(1)
+    t = world.connect("c1", b.T0, until="QM1")
+    refusal = world.ike("c1", t, "down", "INFO", notifies=[{"type": 14, "name": "NO-PROPOSAL-CHOSEN"}])
+    pair = "".join(world.cookies("c1"))
+    world.ike("c1", refusal.inside.t + 0.0002, "up", "INFO", deletes=[{"protocol": "isakmp", "spis": [pair]}])
+    world.steps.append(Step("client-close:c1", t + 5.0, t + 5.0, ("c1",), {"carried_out": False}))
+    found = who_is_to_blame(world.evidence())
+    assert (found.box, found.frames[0].ike and found.frames[0].ike["message"]) == ("client", "INFO"), found.why
+
+
+def test_what_is_said_after_a_client_gave_up_is_nobodys_turn() -> None:
+    """And what is said on an SA of a life before is no word in this set-up."""
+    world = b.World(1)
+    t = world.connect("c1", b.T0, until="SCCRQ")
+    pair = "".join(world.cookies("c1"))
+    world.ike("c1", t + 1.0, "up", "INFO", deletes=[{"protocol": "isakmp", "spis": [pair]}])
+    world.ike("c1", t + 30.0, "down", "INFO", deletes=[{"protocol": "isakmp", "spis": [pair]}]).inside = None
+    reading = Reading(world.evidence())
+    found = blame(reading, every_life(reading)[0])
+    assert (found.box, [o.kind for o in found.frames]) == ("gateway", [FrameKind.ESP])
 
 
 def test_every_rule_names_a_box_and_the_strongest_come_first() -> None:

@@ -249,6 +249,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("NTT-24", of(b.clean, sas(udp_port=40_001)), "c1's socket finds inbound SAs of others: ['d0000002']"),
     ("NTT-26", then(of(b.clean), shared_spi), "is taken for c1 and c2's"),
     ("NTT-26", of(b.clean, frame("mark", "c1", "inside", src="10.0.0.3")), "an SA of c1 is used from 10.0.0.3, which is c2's"),
+    ("NTT-26", of(b.clean, frame("answer", "c1", "inside", dst="10.0.0.3")), "what was sent to c1 by its SA and port came to c2"),
     ("NTT-26", of(b.clean, frame("mark", "c1", "outside", sport=40_002)), "port 40002 finds c2, the SA is c1's"),
     ("NTT-29", of(b.clean, later("outside", -1.0, since=b.T0 + 6)), "no offset of the clocks aligns the traces"),
     ("NTT-29", of(b.clean, unborn("mark", "inside")), "outside frame"),

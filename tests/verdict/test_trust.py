@@ -121,6 +121,15 @@ def test_a_slow_nat_is_no_difference_of_clocks() -> None:
         assert doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS)) == said
 
 
+def test_a_client_that_dials_anew_says_nothing_of_the_clocks() -> None:
+    """Its first datagram was long before; where hardly a mark was sent that is most of what there is to compare."""
+    world = b.clean()
+    world.records = [r for r in world.records if r.kind is not RecordKind.MARK_SENT]
+    for i in range(1, 6):
+        world.record(b.T0 + 700.0 * i, "c1", RecordKind.STARTED)
+    assert doubts(Reading(world.evidence()), (Need.CLOCKS,)) == ()
+
+
 def test_where_one_direction_alone_is_seen_transit_counts_as_the_clocks() -> None:
     world = b.clean()
     world.packets = [p for p in world.packets if p.direction == "up"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.model import GatewayView, Observation, RecordKind, Side
 from harness.verdict.peers import socket_at, views_while_up
+from harness.verdict.ports import ports_by_life
 from harness.verdict.reading import Reading, deletes
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import every_life
@@ -54,6 +55,26 @@ def still_held(reading: Reading) -> Iterator[Proof]:
         if step.detail.get("freed") is False and step.clients:
             last = [o for o in reading.way(Side.OUTSIDE, "down") if reading.flow_owner(o) == step.clients[0]]
             yield Proof(step.clients[0], tuple(last[-1:]), {"label": step.name})
+
+
+def port_kept(reading: Reading) -> Iterator[Proof]:
+    """A port that is listed though whoever had it last is gone, and the gateway itself lists no SA of that one any more."""
+    lists_sas = any(view.sas for view in reading.evidence.gateway_views)
+    last: dict[int, tuple[str, Observation]] = {}
+    heard = [(o.t, port, client, o) for (client, _), by in ports_by_life(reading).items() for port, o in by.items()]
+    first = sorted(heard, key=lambda one: one[:3])
+    for view in sorted(reading.evidence.gateway_views, key=lambda view: view.t) if lists_sas else ():
+        while first and first[0][0] <= view.t:
+            _, port, client, frame = first.pop(0)
+            last[port] = client, frame
+        listed = {sa.spi for sa in view.sas}
+        for port in sorted(set(view.ports.values()) & set(last)):
+            client, frame = last.pop(port)
+            identity = reading.identities[client]
+            if listed & {*identity.spis_in, *identity.spis_out} or view in views_while_up(reading, client):
+                last[port] = client, frame
+            else:
+                yield Proof(client, (frame,), {"label": view.label, "port": port})
 
 
 def heard_and_denied(reading: Reading) -> Iterator[Proof]:

@@ -102,6 +102,7 @@ def unanswered(said: Said, exchanges: tuple[Exchange, ...]) -> Find:
                     and o.t < end - ANSWER_S
                     and _reached(reading, o, said, owner)
                     and not _absent(reading, owner, o.t)
+                    and not to_be_dropped(reading, o)
                 ):
                     asked.setdefault((owner, name), []).append(o)
         for (owner, name), frames in asked.items():
@@ -173,6 +174,13 @@ def speaker(reading: Reading, o: Observation) -> str | None:
     return reading.at_address(address) or reading.at_port(port, o.t)
 
 
+def to_be_dropped(reading: Reading, o: Observation) -> bool:
+    """Whether a gateway that was told to verify inner checksums has to drop this."""
+    if reading.evidence.gateway_told.get("checksum") != "verify" or o.inner is None or o.side is not Side.OUTSIDE:
+        return False
+    return o.inner.udp_checksum != 0 and (o.src, o.dst) not in o.inner.checksum_fits
+
+
 def _reached(reading: Reading, o: Observation, said: Said, owner: str) -> bool:
     """Inside a question must also have been handed to its owner."""
     return said.side is Side.OUTSIDE or reading.at_address(o.dst) == owner
@@ -183,13 +191,13 @@ def _absent(reading: Reading, client: str, t: float, since: float | None = None)
     at any moment from `since` to `t`."""
     began = max((r.t - STAMP_GRAIN_S for r in reading.records(client, RecordKind.STARTED) if r.t <= t), default=float("-inf"))
     ended = [s.began for s in reading.evidence.steps if s.name in {f"{kind}:{client}" for kind in CLOSING_STEPS}]
-    if any(began <= gone <= t for gone in (*ended, *reading.once(_farewells).get(client, ()))):
+    if any(began <= gone <= t for gone in (*ended, *reading.once(farewells).get(client, ()))):
         return True
     quiet = (s for s in reading.steps("silence") if s.name == f"silence:{client}")
     return any(s.began <= t and (t if since is None else since) <= s.ended for s in quiet)
 
 
-def _farewells(reading: Reading) -> dict[str, tuple[float, ...]]:
+def farewells(reading: Reading) -> dict[str, tuple[float, ...]]:
     """When each client said good-bye on the wire: CDN, StopCCN, or a Delete that leaves nothing."""
     found: dict[str, list[float]] = {}
     for o in BY_CLIENT.frames(reading):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.model import FrameKind, Observation, RecordKind, Side
+from harness.verdict.dials import STAMP_GRAIN_S, dials, left_behind
 from harness.verdict.pulse import carriers
-from harness.verdict.reading import Reading
+from harness.verdict.reading import Reading, ike, spi_of
 from harness.verdict.remapping import remappings
-from harness.verdict.rules.answers import name_of, refused, speaker
+from harness.verdict.rules.answers import farewells, name_of, refused, speaker, to_be_dropped
 from harness.verdict.rules.rule import CLIENT, GATEWAY, NAT, Blame, Proof
 from harness.verdict.survival import OUTAGE_S, Cause, Life, every_life
 
@@ -30,6 +31,19 @@ def closed_by_client(reading: Reading) -> Iterator[Proof]:
     for life in every_life(reading):
         if life.left_by_itself and life.end.frame is not None:
             yield Proof(life.client, (life.end.frame,), {"cause": life.end.cause.value})
+
+
+def went_silently(reading: Reading) -> Iterator[Proof]:
+    """A client that was told to hang up, did so, and said nothing of it: neither CDN, StopCCN nor Delete (RFC 2661 section 5.6)."""
+    said = reading.once(farewells)
+    for step in reading.steps("client-close"):
+        client = step.name.partition(":")[2]
+        life = next((one for one in reversed(every_life(reading)) if one.client == client and one.began <= step.began), None)
+        if life is None or life.up is None or life.died or step.detail.get("carried_out") is False:
+            continue
+        if not any(step.began - STAMP_GRAIN_S <= t < life.until for t in said.get(client, ())):
+            records = tuple(r for r in reading.records(client, RecordKind.ENDED) if life.began <= r.t < life.until)
+            yield Proof(client, (life.up,), {}, records)
 
 
 def refused_authentication(reading: Reading) -> Iterator[Proof]:
@@ -101,14 +115,15 @@ def silent(reading: Reading, life: Life) -> Blame:
 
 def never_up(reading: Reading, life: Life) -> Blame:
     """Whose turn it was when a set-up stopped: the one whom the last word of the exchange had reached."""
-    outside = [o for o in reading.frames(Side.OUTSIDE) if _in_life(reading, o, life)]
-    inside = [o for o in reading.frames(Side.INSIDE) if _in_life(reading, o, life)]
+    outside, inside = (_set_up(reading, side, life) for side in (Side.OUTSIDE, Side.INSIDE))
     last = max(outside, key=lambda o: (o.t, o.frame), default=None)
     if last is None:
         return Blame(NAT, f"nothing of {life.client}'s came out of the NAT", tuple(inside[-3:])) if inside else Blame(
             None, f"{life.client} never sent anything"
         )  # fmt: skip
     stage = "set-up" if life.end.stage is None else life.end.stage.value
+    if reading.direction(last) == "up" and to_be_dropped(reading, last):
+        return Blame(None, f"the gateway was told to drop what {life.client} sends")
     if reading.direction(last) == "up":
         return Blame(GATEWAY, f"{life.client}'s {stage} stopped where it was the gateway's turn", (last,))
     if any(o.payload_digest == last.payload_digest for o in inside):
@@ -129,6 +144,15 @@ def fell_mute(reading: Reading, since: float) -> bool:
 
 def _in_life(reading: Reading, o: Observation, life: Life) -> bool:
     return o.kind in _PROTOCOL and life.began <= o.t < life.until and speaker(reading, o) == life.client
+
+
+def _set_up(reading: Reading, side: Side, life: Life) -> list[Observation]:
+    """What was said on one side to set up a life, until its client said good-bye; nothing on SAs that it had before."""
+    former = next(left_behind(reading, dial) for dial in dials(reading, life.client) if dial.number == life.number)
+    byes = (t for t in reading.once(farewells).get(life.client, ()) if life.began <= t < life.until)
+    gave_up = min(byes, default=float("inf"))
+    own = (o for o in reading.frames(side) if _in_life(reading, o, life) and o.t < gave_up)
+    return [o for o in own if (spi_of(o) or ike(o, "icookie")) not in former]
 
 
 def _behind(reading: Reading) -> Mapping[int, Observation]:

@@ -11,6 +11,7 @@ from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT, UDP, UDP
 from harness.verdict.reading import Reading, ike
 from harness.verdict.rules.answers import STEPS, unanswered
 from harness.verdict.rules.esp import BY_CLIENT, BY_GATEWAY, Find, Said, by_owner
+from harness.verdict.rules.nat import ESP_HELPERS
 from harness.verdict.rules.rule import Proof
 
 
@@ -52,10 +53,12 @@ def nat_d_unasked(said: Said) -> Find:
 
 def not_announced(said: Said) -> Find:
     """A first message without any NAT-Traversal vendor ID, though there is a NAT. A client whose steps a gateway leaves without an
-    answer has not come as far as to need it."""
+    answer has not come as far as to need it, and behind a NAT that carries ESP by itself no client needs it."""
 
     def find(reading: Reading) -> Iterator[Proof]:
         frames = [o for o in _messages(reading, said, "MM1" if said is BY_CLIENT else "MM2") if not announced(o)]
+        if reading.evidence.nat in ESP_HELPERS:
+            return
         if said is BY_CLIENT:
             kept_waiting = {proof.client for proof in unanswered(BY_GATEWAY, STEPS)(reading)}
             frames = [o for o in frames if reading.ike_owner(o) not in kept_waiting]
@@ -115,6 +118,43 @@ def not_offered(said: Said) -> Find:
     return find
 
 
+NO_PROPOSAL_CHOSEN = 14  # RFC 2408 section 3.14.1
+REFUSED_S = 2.0
+"""So shortly after it a refusal is about a quick mode, where none of it says which."""
+
+
+def refused_again(reading: Reading) -> Iterator[Proof]:
+    """A quick mode refused as to its proposals, though the gateway took the very same ones before: from the same client, or from
+    another that stands to it as this one does."""
+    taken: dict[object, Observation] = {}
+    open_: dict[str | None, tuple[Observation, Observation]] = {}  # client → the offer once taken, and the one on the table
+    offers: dict[tuple[object, ...], Observation] = {}
+    refused: dict[str | None, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        client, message, up = reading.ike_owner(o), ike(o, "message"), reading.direction(o) == "up"
+        if message == "QM1" and up and not ike(o, "retransmission"):
+            offers[_exchange(o)] = o
+            before = taken.get(_terms(reading, o))
+            if before is not None:
+                open_[client] = before, o
+        elif message == "QM2" and not up and _exchange(o) in offers:
+            offer = offers[_exchange(o)]
+            taken.setdefault(_terms(reading, offer), offer)
+            open_.pop(client, None)
+        elif not up and client in open_ and any(n.get("type") == NO_PROPOSAL_CHOSEN for n in ike(o, "notifies") or ()):
+            before, offer = open_.pop(client)
+            if o.t - offer.t <= REFUSED_S:
+                refused.setdefault(client, [before]).extend((offer, o))
+    for client, frames in refused.items():
+        yield Proof(client, tuple(frames), {"count": len(frames) // 2})
+
+
+def _terms(reading: Reading, offer: Observation) -> object:
+    """What a QM1 proposes, and whether a NAT is before whoever proposes it."""
+    proposals = tuple(tuple(sorted(_bare(p).items(), key=str)) for p in ike(offer, "proposals") or ())
+    return proposals, _translated(reading, reading.ike_owner(offer)), offer.dport
+
+
 def wrong_ends(reading: Reading) -> Iterator[Proof]:
     """A client's QM1 for other ends than its own UDP and the gateway's 1701, or for a mode that cannot cross the NAT."""
     floated = _floated(reading)
@@ -145,6 +185,21 @@ def unreadable(said: Said) -> Find:
             if reading.ike_owner(o) is not None and o.problem is not None and not ike(o, "retransmission")
         ]
         yield from by_owner(reading, wrong)
+
+    return find
+
+
+def no_ike(said: Said) -> Find:
+    """What is on a port of IKE's and has not even an ISAKMP header (RFC 2408 section 3.1)."""
+
+    def find(reading: Reading) -> Iterator[Proof]:
+        found: dict[str, list[Observation]] = {}
+        for o in said.frames(reading, FrameKind.IKE):
+            client = reading.at_address(o.src) if said is BY_CLIENT else reading.at_port(o.dport, o.t)
+            if o.ike is None and client is not None:
+                found.setdefault(client, []).append(o)
+        for client, frames in found.items():
+            yield Proof(client, tuple(frames), {"port": frames[0].dport if said is BY_CLIENT else frames[0].sport})
 
     return find
 

@@ -83,10 +83,17 @@ def mappings_collide(reading: Reading) -> Iterator[Proof]:
 
 
 def misdelivered(reading: Reading) -> Iterator[Proof]:
-    """A packet that left the gateway on the right SA and to the right port, and was handed to another client."""
+    """A packet that left the gateway on the right SA and to the right port, and was handed to another client.
+
+    Whose port it is shows by who sent through it last, since a NAT may have given it anew."""
     wrong: dict[str, list[Observation]] = {}
+    users: dict[tuple[object, ...], str | None] = {}
     for c in reading.crossings():
         owner, receiver = reading.flow_owner(c.outside), reading.at_address(c.inside.dst)
+        if c.direction == "up":
+            users[_end(reading, c.outside, "up")] = reading.at_address(c.inside.src)
+        elif owner is not None and users.get(_end(reading, c.outside, "down"), owner) == receiver:
+            continue  # the port is the receiver's: it was the gateway that sent there
         if c.direction != "down" or owner is None or receiver in (None, owner) or not _carries(reading, c.outside):
             continue
         if reading.at_port(c.outside.dport, c.outside.t) in (None, owner):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.model import Identity, Observation, Side
+from harness.model import FrameKind, Identity, Observation, Side
 from harness.verdict.confusion import towards_far_end
 from harness.verdict.duplicates import duplicates
-from harness.verdict.reading import Reading, mark_of, ppp
+from harness.verdict.ports import L2TP_PORT, AtBoundary, at_boundary
+from harness.verdict.reading import Reading, l2tp_message, mark_of, ppp
+from harness.verdict.rules.answers import to_be_dropped
 from harness.verdict.rules.esp import Find
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import Life, every_life
@@ -41,6 +43,53 @@ def given_twice(what: str, of: Callable[[Identity], object]) -> Find:
                         yield Proof(one.client, (one.frame, other.frame), words)
 
     return find
+
+
+def untold_port(reading: Reading) -> Iterator[Proof]:
+    """L2TP hears a client that came after demultiplexing was taken out by another port than the one that the client sends from."""
+    off = next(iter(reading.steps("demux-off")), None)
+    if off is None:
+        return
+    own: dict[str, set[int]] = {}
+    for o in reading.way(Side.INSIDE, "up", FrameKind.ESP):
+        client = reading.sa_owner(o)
+        if client is not None and o.inner is not None:
+            own.setdefault(client, set()).add(o.inner.sport)
+    found: dict[str, list[AtBoundary]] = {}
+    for b in at_boundary(reading):
+        agreed = None if b.client is None else reading.first_ike(b.client, "QM3")
+        if b.client is None or agreed is None or agreed.t < off.ended or b.direction != "up":
+            continue
+        if b.port not in own.get(b.client, {b.port}):
+            found.setdefault(b.client, []).append(b)
+    for client, packets in found.items():
+        yield Proof(client, tuple(b.frame for b in packets), {"port": packets[0].port})
+
+
+def port_out_of_range(reading: Reading) -> Iterator[Proof]:
+    """L2TP hears a client by a translated port beyond the last one that the gateway was told to give."""
+    last = reading.evidence.gateway_told.get("port_last")
+    if not isinstance(last, int):
+        return
+    found: dict[str | None, list[AtBoundary]] = {}
+    for b in at_boundary(reading):
+        if b.direction == "up" and b.port != L2TP_PORT and b.port > last:
+            found.setdefault(b.client, []).append(b)
+    for client, packets in found.items():
+        yield Proof(client, tuple(b.frame for b in packets), {"port": packets[0].port, "last": last})
+
+
+def took_false_checksums(reading: Reading) -> Iterator[Proof]:
+    """A gateway that is to verify inner checksums answers a tunnel's first message whose checksum fits no end of its packet."""
+    asked: dict[str, list[Observation]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        client, message = reading.sa_owner(o), l2tp_message(o)
+        if client is None or o.inner is None:
+            continue
+        if message == "SCCRQ" and to_be_dropped(reading, o):
+            asked.setdefault(client, []).append(o)
+        elif message == "SCCRP" and client in asked and reading.direction(o) == "down":
+            yield Proof(client, (*asked.pop(client), o))
 
 
 def strays(reading: Reading) -> Iterator[Proof]:
