@@ -20,13 +20,18 @@ Sa = tuple[str | None, str | None]
 
 
 def heard_until(reading: Reading, sa: Sa) -> float:
-    """Since when the client does not hear an SA any more, as the capture inside the NAT shows it; infinity while it does."""
-    return min(reading.once(_ended_inside).get(sa, FOREVER), reading.once(_left_behind).get(sa, FOREVER))
+    """Since when the client does not hear an SA any more that a rekey replaced, or that is of a life before, as the capture inside
+    the NAT shows it; infinity while it does. What is still answered after the last SA's end is for others to judge."""
+    return min(reading.once(_replaced).get(sa, FOREVER), reading.once(_left_behind).get(sa, FOREVER))
 
 
 def told_to_end(reading: Reading, side: Side) -> Mapping[Sa, float]:
     """For SAs of either direction, when a Delete of whoever receives on it went by on that side of the NAT."""
     return reading.once(_ended_inside if side is Side.INSIDE else _ended_outside)
+
+
+def _replaced(reading: Reading) -> Mapping[Sa, float]:
+    return _ended(reading, Side.INSIDE, replaced=True)
 
 
 def _ended_inside(reading: Reading) -> Mapping[Sa, float]:
@@ -37,11 +42,11 @@ def _ended_outside(reading: Reading) -> Mapping[Sa, float]:
     return _ended(reading, Side.OUTSIDE)
 
 
-def _ended(reading: Reading, side: Side) -> Mapping[Sa, float]:
+def _ended(reading: Reading, side: Side, *, replaced: bool = False) -> Mapping[Sa, float]:
     found: dict[Sa, float] = {}
     for o in reading.frames(side):
         spis, client = deleted(o, "esp"), reading.ike_owner(o)
-        if not spis or client is None:
+        if not spis or client is None or (replaced and not reading.replaced(o)):
             continue
         up = reading.direction(o) == "up"
         if side is Side.INSIDE and reading.at_address(o.src if up else o.dst) != client:

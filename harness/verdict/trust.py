@@ -245,11 +245,14 @@ def _clocks(reading: Reading) -> Iterator[str]:
 
 def clocks_apart(crossings: Iterable[Crossing]) -> float:
     """How much later the outside clock is, in seconds: half of what transit upwards takes longer than transit downwards, so that a
-    slow NAT does not count. With one direction alone transit cannot be told from the clocks, and counts as theirs."""
+    slow NAT does not count; nothing where no packet comes out before it went in, since a NAT may be slow one way only. With one
+    direction alone transit cannot be told from the clocks, and counts as theirs."""
     took: dict[str, list[float]] = {}
     for c in crossings:
         took.setdefault(c.direction, []).append(c.behind.t - c.before.t)
     ways = {way: statistics.median(found) for way, found in took.items()}
+    if len(ways) == 2 and min(ways.values()) >= 0.0:
+        return 0.0
     later = ways.get("up", 0.0) - ways.get("down", 0.0)
     return later / 2 if len(ways) == 2 else later
 

@@ -392,6 +392,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("NAT-D false", "client", b.clean, ike("MM3", "c1", nat_d=["00" * 20, "11" * 20])),
     case("NAT-D unasked", "client", b.clean, ike("MM3", "c1", nat_d=[])),
     case("not floated", "client", b.clean, frame("QM1", "c1", "both", dport=500)),
+    case("not floated", "client", b.clean, lambda w: w.ike("c1", T, "up", "MM1", vendor_ids=[b.RFC3947])),
     case("marker false", "client", b.clean, ike("QM1", "c1", marker=False)),
     case("unreadable", "client", b.clean, frame("QM1", "c1", problem="ike: cut short")),
     case("wrong ends", "client", b.clean, ike("QM1", "c1", ids=[{"type": "ID_IPV4_ADDR", "protocol": 17, "port": 1701, "value": b.NAT}] * 2)),

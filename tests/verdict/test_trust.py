@@ -121,6 +121,14 @@ def test_a_slow_nat_is_no_difference_of_clocks() -> None:
         assert doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS)) == said
 
 
+def test_a_nat_that_is_slow_one_way_is_no_difference_of_clocks() -> None:
+    world = b.clean()
+    for p in world.packets:
+        if p.direction == "down":
+            p.inside = replace(p.inside, t=p.inside.t + 2.5)
+    assert doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS)) == ()
+
+
 def test_a_client_that_dials_anew_says_nothing_of_the_clocks() -> None:
     """Its first datagram was long before; where hardly a mark was sent that is most of what there is to compare."""
     world = b.clean()

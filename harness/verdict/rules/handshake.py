@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.detection import announced
+from harness.verdict.dials import dials
 from harness.verdict.negotiation import IKE_PORT, L2TP_PORT, NATT_PORT, UDP, UDP_TRANSPORT, UDP_TRANSPORT_DRAFT, nat_d
 from harness.verdict.reading import Reading, ike
 from harness.verdict.rules.answers import STEPS, unanswered
@@ -78,11 +79,23 @@ def not_floated(said: Said) -> Find:
             if owner not in since or o.t <= since[owner]:
                 continue
             bare = o.kind is FrameKind.ESP and o.sport is None
-            if bare or (o.kind is FrameKind.IKE and ike(o, "encrypted") and IKE_PORT in (o.sport, o.dport)):
+            on_500 = o.kind is FrameKind.IKE and IKE_PORT in (o.sport, o.dport)
+            anew = on_500 and said is BY_CLIENT and _begins_anew(reading, o, owner)
+            if bare or anew or (on_500 and ike(o, "encrypted")):
                 wrong.append(o)
         yield from by_owner(reading, wrong)
 
     return find
+
+
+def _begins_anew(reading: Reading, o: Observation, client: str | None) -> bool:
+    """A new main mode of a client that had floated in the same life, after which all goes by 4500 (RFC 3947 section 4)."""
+    if ike(o, "message") != "MM1" or client is None:
+        return False
+    dial = next((d for d in dials(reading, client) if d.holds(o.t)), None)
+    return dial is not None and any(
+        dial.holds(m.t) and m.t < o.t and m.dport == NATT_PORT for m in reading.ike_messages(client, "MM5", Side.INSIDE)
+    )
 
 
 def marker_false(said: Said) -> Find:
