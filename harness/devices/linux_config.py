@@ -21,6 +21,7 @@ from harness.model import Secret
 
 TEMPLATES = Path(__file__).parent / "linux"
 DEMUX_FIRST_PORT = 1024
+RULES = "/etc/natstorm/rules"
 AUTHENTICATIONS = {
     "mschap-v2": "require-mschap-v2\nrefuse-chap",
     "chap-md5": "require-chap\nrefuse-mschap-v2",
@@ -183,8 +184,15 @@ def render(settings: GatewaySettings) -> dict[str, str]:
     files = {}
     for path, template in {**table["files"], **({} if chosen.ipsec != "demux" else table["demux_files"])}.items():
         files[path] = fill(template, words)
-    files["/etc/natstorm/rules"] = fill(chosen.rules, words)
+    files[RULES] = fill(chosen.rules, words)
     return files
+
+
+def files_of(name: str) -> tuple[str, ...]:
+    """The paths of the files that a gateway of that variant is given."""
+    table = _table()
+    more = table["demux_files"] if variant(name).ipsec == "demux" else {}
+    return (*table["files"], *more, RULES)
 
 
 SECRET_FILES = ("/etc/swanctl/swanctl.conf", "/etc/ppp/chap-secrets")

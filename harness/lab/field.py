@@ -14,7 +14,7 @@ from typing import Any
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_nat import LinuxNat
 from harness.devices.ssh import SshConnection
-from harness.errors import LabError, NatstormError, UsageError
+from harness.errors import LabError, NatstormError
 from harness.lab import enclosure
 from harness.lab.field_gateways import FieldGateway, field_gateway
 from harness.lab.namespaces import Netns
@@ -60,7 +60,6 @@ class FieldLab:
     async def up(self) -> None:
         """Everything but the gateway's configuration, which is a scenario's. Raises LabError, DeviceError or UsageError, with all
         put back that was changed."""
-        judge_allowance(self.testbed)
         try:
             async with self._step("look at the clients' interface"):
                 self._segment.check()
@@ -167,18 +166,3 @@ class FieldLab:
         finally:
             self.took[name] = time.monotonic() - began
 
-
-def judge_allowance(testbed: Testbed) -> None:
-    """UsageError, before the first packet, where clients would send to an address that the testbed does not allow."""
-    allowance = testbed.allowance
-    if allowance is None:
-        problem = "it names devices and says nowhere what may be sent to them"
-        raise UsageError(problem, file=testbed.file, cure="add testbed.custom.allow.networks")
-    wanted = (testbed.gateway.address, testbed.nat.inside.host, testbed.nat.outside.host, testbed.gateway.ppp_address)
-    for address in allowance.outside(wanted):
-        raise UsageError(
-            f"{address} is in none of the networks that may be sent to ({', '.join(allowance.networks)})",
-            file=testbed.file,
-            line=allowance.line or None,
-            cure=f"if it is yours to send to, add {address}/32 to testbed.custom.allow.networks",
-        )

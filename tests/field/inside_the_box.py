@@ -5,7 +5,7 @@
 
 `play` runs natstorm qualify to its end. `kill` ends it by SIGKILL when it tells of STEP, waits for the interface to come back, has
 natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
-standard output is a JSON object of what was seen. Secrets are planted in the testbed, and looked for in every process's command line
+standard output is a JSON object of what was seen. Secrets are planted in the testbed, and looked for in every command line
 as long as a run lives.
 """
 

@@ -1,0 +1,60 @@
+"""A carrier that sends only what the testbed allows: to its networks, and no faster than it says.
+
+What would break that is judged before a run (harness/scenario/foreseen.py). This is the lock behind the door: whatever a script, a
+gateway's answer or a fault of ours asks for, nothing else leaves this machine; and what did not leave makes the run inconclusive.
+"""
+
+from __future__ import annotations
+
+from harness.clients.carrier import Carrier, Counters, Owner
+from harness.clients.clock import RunClock
+from harness.model.reach import Allowance
+from harness.wire.events import Datagram
+
+
+class Gated:
+    """`carrier` does the carrying. In no stretch of a second more than `allowance.packets_per_s` datagrams are sent."""
+
+    def __init__(self, carrier: Carrier, allowance: Allowance) -> None:
+        self._carrier = carrier
+        self._allowance = allowance
+        self._known: dict[str, bool] = {}  # destination → whether it may be sent to
+        self._tokens = float(allowance.packets_per_s)
+        self._filled = float("-inf")
+
+    @property
+    def site(self) -> int:
+        return self._carrier.site
+
+    @property
+    def counters(self) -> Counters:
+        return self._carrier.counters
+
+    def open(self, owner: Owner, clock: RunClock) -> None:
+        self._owner = owner
+        self._now = clock.monotonic
+        self._carrier.open(owner, clock)
+
+    def send(self, source: bytes, to: str, datagram: Datagram) -> None:
+        allowed = self._known.get(to)
+        if allowed is None:
+            allowed = self._known[to] = self._allowance.covers(to)
+        if not allowed:
+            self._owner.lost(f"{to} is in none of the networks that the testbed allows: not sent", 1)
+        elif not self._token():
+            self._owner.lost(f"the testbed allows {self._allowance.packets_per_s} packets a second: not sent", 1)
+        else:
+            self._carrier.send(source, to, datagram)
+
+    def close(self) -> None:
+        self._carrier.close()
+
+    def _token(self) -> bool:
+        """One of those that fill a bucket of half a second's at half the rate each: never more than the rate within any second."""
+        now, rate = self._now(), self._allowance.packets_per_s
+        self._tokens = min(rate / 2, self._tokens + (now - self._filled) * rate / 2)
+        self._filled = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

@@ -1,0 +1,106 @@
+"""What a run would send and change on devices that are there already, judged and told before the first packet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.devices import conntrack, linux_config
+from harness.errors import UsageError
+from harness.model.reach import Connection
+from harness.model.testbed import Testbed
+
+SET_UP_PACKETS = 40
+"""Datagrams of one client's set-up at most, what is sent again included: 22 are seen where nothing is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """What clients send in the busiest second: `arrivals` of them set up at once, `clients` send marked packets."""
+
+    name: str
+    clients: int
+    arrivals: int
+    marks_per_s: float
+
+    @property
+    def packets_per_s(self) -> int:
+        return round(self.arrivals * SET_UP_PACKETS + self.clients * self.marks_per_s)
+
+
+def judge(testbed: Testbed, burdens: Iterable[Burden]) -> None:
+    """UsageError, with the line that would permit it, for what the testbed does not allow: an address, or a rate."""
+    allowance = testbed.allowance
+    if allowance is None:
+        problem = "it names devices and says nowhere what may be sent to them"
+        raise UsageError(problem, file=testbed.file, cure="add testbed.custom.allow.networks")
+    gateway, nat = testbed.gateway, testbed.nat
+    line = allowance.line or None
+    for address in allowance.outside((gateway.address, nat.inside.host, nat.outside.host, gateway.ppp_address)):
+        problem = f"{address} is in none of the networks that may be sent to ({', '.join(allowance.networks)})"
+        cure = f"if it is yours to send to, add {address}/32 to testbed.custom.allow.networks"
+        raise UsageError(problem, file=testbed.file, line=line, cure=cure)
+    for burden in burdens:
+        if burden.packets_per_s > allowance.packets_per_s:
+            problem = f"{burden.name} may send {burden.packets_per_s} packets a second, and {allowance.packets_per_s} are allowed"
+            cure = f"packets_per_s: {burden.packets_per_s} below testbed.custom.allow, fewer --clients, or a lower --rate"
+            raise UsageError(problem, file=testbed.file, line=line, cure=cure)
+
+
+def told(testbed: Testbed, burdens: Iterable[Burden]) -> tuple[str, ...]:
+    """For `--dry-run`: what would happen to which device, a line each."""
+    return (*_machine(testbed), *_nat(testbed), *_gateway(testbed), *_traffic(testbed, tuple(burdens)))
+
+
+def _machine(testbed: Testbed) -> Iterable[str]:
+    clients = testbed.clients
+    if not testbed.field:
+        yield "this machine: an enclosure with namespaces for clients, NAT and gateway; nobody's device is reached"
+        return
+    yield (
+        f"this machine: {clients.interface.name} moves into the namespace natstorm-clients as {clients.interface.address}, with "
+        f"all of {clients.prefix} behind it, and comes back as it was"
+    )
+
+
+def _nat(testbed: Testbed) -> Iterable[str]:
+    nat = testbed.nat
+    if nat.connection is None:
+        return
+    settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
+    name = nat.connection.device
+    yield f"{name} ({_where(nat.connection)}): locked while the run lasts"
+    yield f"{name}: nftables table {conntrack.TABLE} is made, settings {', '.join(settings)} are set; put back at the end"
+    yield f"{name}: the mappings of {testbed.clients.prefix} are forgotten before each scenario, no others"
+    for side, source in (("inside", nat.inside_capture), ("outside", nat.outside_capture)):
+        if source is not None:
+            at = "this machine" if source.connection is None else source.connection.device
+            yield f"{at}: {source.kind} captures the NAT's {side} on {source.interface}"
+
+
+def _gateway(testbed: Testbed) -> Iterable[str]:
+    gateway = testbed.gateway
+    if gateway.connection is None:
+        return
+    name = gateway.connection.device
+    yield f"{name} ({_where(gateway.connection)}): locked while the run lasts"
+    if gateway.os == "natstorm":
+        yield f"{name}: natstorm-gateway is started for each scenario, and ended; its files lie in a directory of the run's own"
+    elif gateway.os == "linux":
+        files = sorted({path for one in gateway.variants for path in linux_config.files_of(one)})
+        yield f"{name}: strongSwan and xl2tpd are started with files of the run's ({', '.join(files)}); put back at the end"
+        yield f"{name}: the rules of iptables (legacy) are replaced, and put back at the end; IPsec's SAs and policies are flushed"
+
+
+def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:
+    if burdens:
+        most = max(burdens, key=lambda one: one.packets_per_s)
+        ends = f"from {testbed.clients.prefix} to {testbed.gateway.address}"
+        yield f"packets: at most {most.packets_per_s} a second, in {most.name}, {ends}"
+    if testbed.allowance is not None:
+        networks = ", ".join(testbed.allowance.networks)
+        yield f"packets: {testbed.allowance.packets_per_s} a second are allowed, to {networks} and nowhere else"
+
+
+def _where(connection: Connection) -> str:
+    return f"{connection.protocol} to {connection.host}:{connection.port}"
