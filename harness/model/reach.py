@@ -67,7 +67,8 @@ class Allowance:
 class LabSpec:
     """Who brings the lab up. `provider` is one of PROVIDERS. For "gns3" and "eve-ng" `url` is the server's, `project` the project's
     name or the lab file's path there, `username` and `password` those of the server; else they are empty. `options`: what the
-    testbed says besides, for that provider, as plain values; "nodes" maps a device's name to its node's."""
+    testbed says besides, for that provider, as plain values; "nodes" maps a device's name to its node's. `host`: the machine that
+    the server runs on, where commands of ours may be run there."""
 
     provider: str = "namespaces"
     url: str = ""
@@ -75,6 +76,7 @@ class LabSpec:
     username: str = ""
     password: Secret | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    host: Connection | None = None
 
     def node(self, device: str) -> str:
         """The name of the device's node in the project."""
