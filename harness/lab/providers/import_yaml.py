@@ -94,7 +94,7 @@ def yaml_text(described: Described, roles: Mapping[str, str] | None = None) -> s
         "",
     ]
     for role in (role for role in ROLES if role in cast or role in ROLES[:2]):
-        lines += _device(cast[role], role, segments, provider["provider"] == "gns3") if role in cast else _missing(role, active)
+        lines += _device(cast[role], role) if role in cast else _missing(role, active)
         lines.append("")
     lines += ["topology:", *_clients_interfaces()]
     for role in (role for role in ROLES if role in cast or role in ROLES[:2]):
@@ -197,20 +197,15 @@ def _segments(nodes: Sequence[Node], links: Sequence[Link]) -> list[Link]:
     return [Link(name, tuple(ends), up[name]) for name, ends in segments.items() if ends]
 
 
-def _device(node: Node, role: str, segments: Sequence[Link], captures: bool) -> list[str]:
-    """`captures`: the provider can capture on its links."""
+def _device(node: Node, role: str) -> list[str]:
     lines = [f"  {role}:", f"    type: {role}"]
     system = _OS_OF_KIND.get(node.kind)
     lines.append(f"    os: {system}" if system else f"    os: {TO_COMPLETE}     # ios, linux, … ({_comment(node.kind)} in the lab)")
     lines += _connections(node.console, by_ssh=role in BY_SSH)
     if role in _CUSTOM:
         lines += ["    custom:", *(f"      {line}" for line in _CUSTOM[role])]
-    if role == "nat" and captures:
-        links = {end.port: link.name for link in segments for end in link.ends if end.node == node.name}
-        lines += ["    custom:", "      capture:   # where each side of it is captured: the link at that interface"]
-        for side in ("inside", "outside"):
-            choice = ", ".join(f"{port} ({link})" for port, link in links.items()) or "it has no link"
-            lines.append(f"        {side}: {{source: gns3, interface: {TO_COMPLETE}}}   # {choice}")
+    if role == "nat":
+        lines.append("    # Its two interfaces are captured by tcpdump on it; `custom: {capture: …}` names other places.")
     return lines
 
 

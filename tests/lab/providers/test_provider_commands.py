@@ -61,14 +61,14 @@ def test_completed_it_is_in_order(server, file):
     assert typed(server, "import", "--role", "gateway=R1", "-o", str(file)) == 0
     written = iter((
         "admin", "10.0.0.0/8, 192.0.2.0/24, 203.0.113.0/24, 172.16.0.1/32", "10.0.0.0/24", "10.0.0.2", "linux", "192.0.2.9",
-        "Ethernet1", "Ethernet0", "demux", "172.16.0.1", "172.16.0.10-172.16.0.99",
+        "demux", "172.16.0.1", "172.16.0.10-172.16.0.99",
         "in-nat", "192.0.2.2/30", "203.0.113.232/24", "192.0.2.1/30", "203.0.113.231/24",
     ))  # fmt: skip
     file.write_text(re.sub("(?<!marked )TO COMPLETE(?!' FILE)", lambda _: next(written), file.read_text()))
     testbed = check(file)
     assert next(written, None) is None
     assert testbed.lab == LabSpec("gns3", server.url, "bench", "admin", Secret("s3cret"), {"nodes": {"gateway": "R1"}})
-    assert testbed.nat.outside_capture == CaptureSource("gns3", "Ethernet0", testbed.nat.connection)
+    assert testbed.nat.outside_capture == CaptureSource("tcpdump", "Ethernet0", testbed.nat.connection)
 
 
 def marked(file):
