@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
+from harness.devices import clock
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_nat import LinuxNat
 from harness.devices.ssh import Patience, SshConnection
@@ -31,6 +32,8 @@ from harness.model.testbed import Testbed
 T = TypeVar("T")
 
 PURPOSE = "natstorm qualify"
+CLOCKS_APART_S = 0.1
+"""Verdicts bear no more between the clients' clock and the captures' (harness/verdict/trust.py)."""
 BOOTING = Patience(attempts=9)
 """With nodes that were just started: some four minutes until they answer."""
 
@@ -85,6 +88,7 @@ class FieldLab:
             for connection in self.testbed.connections:
                 async with self._step(f"log in to {connection.device}"):
                     await self.reach(connection)
+            await self._compare_clocks()
             await self._start_nat(self._journal)
             async with self._step(f"lend {self.testbed.clients.interface.name} to the clients"):
                 self._lend(self._journal)
@@ -165,6 +169,19 @@ class FieldLab:
     async def _stop_lab(self, provider: Provider) -> None:
         async with self._step(f"take down {self.testbed.lab.project}"):
             await to_its_end(provider.down)
+
+    async def _compare_clocks(self) -> None:
+        """Tells how far apart the clocks are by which clients, captures and gateway say when. Nothing is corrected by it: a round
+        trip over SSH is a coarse measure, and what the verdicts compare they compare by packets."""
+        sources = (self.testbed.nat.inside_capture, self.testbed.nat.outside_capture)
+        capturing = (one.connection for one in sources if one is not None and one.kind == "tcpdump")
+        devices = (self.testbed.nat.connection, self.testbed.gateway.connection, *capturing)
+        machines = {one.device: one for one in devices if one is not None}
+        for name, connection in machines.items():
+            async with self._step(f"ask {name} for its time"):
+                found = await clock.measure(name, (await self.reach(connection)).execute)
+            ntp = "" if abs(found.seconds) - found.bound <= CLOCKS_APART_S else ": let NTP set both, or verdicts are INCONCLUSIVE"
+            self.tell(f"the clock of {name} is {found}{ntp}")
 
     async def _start_nat(self, journal: Journal) -> None:
         spec = self.testbed.nat

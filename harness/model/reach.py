@@ -44,6 +44,17 @@ class CaptureSource:
     interface: str
     connection: Connection | None = None
 
+    @property
+    def stamped_by(self) -> str:
+        """Whose clock its packets bear: the same text for two sources of one machine. A GNS3 server stamps what it captures."""
+        if self.kind == "gns3":
+            return "gns3"
+        where, words = self.connection, []
+        while where is not None:
+            words.append(f"{where.host} port {where.port}")
+            where = where.jump
+        return " behind ".join(words)
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:

@@ -164,6 +164,12 @@ class Testbed:
         return self.nat.connection is not None or self.gateway.connection is not None
 
     @property
+    def two_clocks(self) -> bool:
+        """Whether the two sides of its NAT are captured by two machines."""
+        inside, outside = self.nat.inside_capture, self.nat.outside_capture
+        return inside is not None and outside is not None and inside.stamped_by != outside.stamped_by
+
+    @property
     def own_clock(self) -> bool:
         """Whether its gateway lives in the time of the wall alone."""
         return self.field or self.gateway.in_guest

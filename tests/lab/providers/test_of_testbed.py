@@ -60,7 +60,8 @@ def test_a_gns3_server_that_asks_nobody_needs_nobody(edited, tmp_path):
 
 
 def test_eve_ng_is_told_what_the_testbed_says(edited, tmp_path):
-    options = "      options:\n        clients: pnet1\n        tenant: 0\n        verify: false\n        host: evebox\n        start: [R1]\n"
+    rows = ("clients: pnet1", "tenant: 0", "verify: false", "host: evebox", "start: [R1]")
+    options = "\n        ".join(("      options:", *rows)) + "\n"
     testbed = edited("eve-ng.yaml", ("      options:\n", options), ("devices:\n", JUMP))
     lab = provider_of(testbed, "", tmp_path)
     assert isinstance(lab, EveNg)
