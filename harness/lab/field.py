@@ -179,7 +179,7 @@ class FieldLab:
         machines = {one.device: one for one in devices if one is not None}
         for name, connection in machines.items():
             async with self._step(f"ask {name} for its time"):
-                found = await clock.measure(name, (await self.reach(connection)).execute)
+                found = await clock.measure(await self.reach(connection))
             ntp = "" if abs(found.seconds) - found.bound <= CLOCKS_APART_S else ": let NTP set both, or verdicts are INCONCLUSIVE"
             self.tell(f"the clock of {name} is {found}{ntp}")
 

@@ -1,12 +1,11 @@
 """How far a device's clock is off, by round trips over its command line."""
 
-import asyncio
+import socket
+import threading
 
 import pytest
 
-from harness.devices.clock import ASKED, Asked, Offset, measure, offset
-from harness.devices.ssh import Result
-from harness.errors import DeviceError
+from harness.devices.clock import ASKED, Asked, Offset, ask, offset
 
 
 def test_the_quickest_round_trip_counts_and_bounds():
@@ -26,28 +25,40 @@ def test_the_truth_is_within_the_bound_whenever_in_the_trip_it_answers(answered_
 
 def asked_of(*answers):
     """What is measured of a device that gives these answers, each after 0.2 s by our clock."""
-    now, left = [1000.0], list(answers)
+    now, (ours, theirs) = [1000.0], socket.socketpair()
 
-    async def execute(command, timeout):
-        assert (command, timeout > 0) == ("date +%s.%N", True)
-        now[0] += 0.2
-        return left.pop(0)
+    def answer():
+        with theirs, theirs.makefile("rb") as questions:
+            for one in answers:
+                if questions.readline() != b"\n":
+                    return
+                now[0] += 0.2
+                theirs.sendall(one)
 
-    return asyncio.run(measure("nat", execute, lambda: now[0])), left
+    device = threading.Thread(target=answer)
+    device.start()
+    try:
+        return ask(ours, lambda: now[0])
+    finally:
+        ours.close()
+        device.join(30)
 
 
 def test_a_device_is_asked_several_times():
-    found, left = asked_of(*(Result(0, f"{1003.1 + 0.2 * n:.9f}\n") for n in range(ASKED)))
-    assert left == []
+    found = asked_of(*(f"{1003.1 + 0.2 * n:.9f}\n".encode() for n in range(ASKED)))
     assert found == pytest.approx(Offset(3.0, 0.1))
     assert str(found) == "+3000.0 ms off this machine's, within ±100.0 ms"
 
 
-@pytest.mark.parametrize(("result", "said"), [
-    (Result(127, "date: command not found\n"), "command not found"),
-    (Result(0, "1003.%N\n"), r"1003\.%N"),
-    (Result(1, ""), "exit status 1"),
+@pytest.mark.parametrize(("answers", "said"), [
+    ([b"1003.%N\n"], r"'1003\.%N'"),
+    ([b"1000.2\n", b"10"], "'10'"),
 ])  # fmt: skip
-def test_a_device_that_does_not_tell_the_time_is_named(result, said):
-    with pytest.raises(DeviceError, match=f"nat.*{said}"):
-        asked_of(result)
+def test_what_is_no_time_is_refused(answers, said):
+    with pytest.raises(ValueError, match=f"no time: {said}"):
+        asked_of(*answers)
+
+
+def test_a_device_that_goes_away_is_no_time_either():
+    with pytest.raises((OSError, ValueError)):
+        asked_of(b"1000.2\n")
