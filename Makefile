@@ -51,7 +51,8 @@ fuzz: setup      ## ten million hostile datagrams against cores and gateway, an 
 setup: $(VENV)/.complete node_modules/.complete  ## Python packages, Debian packages, Allure
 	@$(BIN)/natstorm setup
 
-# Nothing but the project's own tests needs them; without them those tests say why they are skipped.
+# Nothing but the project's own tests needs them; where the package index is out of reach, the tests that want one say why they are
+# skipped, and the others are run.
 servers: $(VENV)/.complete  ## GNS3 servers for the project's own tests, in environments of their own
 	@$(BIN)/natstorm setup --gns3 || echo 'the GNS3 servers could not be installed: what is tested against live ones is skipped' >&2
 

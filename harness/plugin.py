@@ -123,11 +123,13 @@ class Session:
 
     def __init__(self, config: pytest.Config) -> None:
         from harness.catalogue import load_catalogue
+        from harness.lab.place import require_driver
         from harness.testbed.load import check
 
         self.config = config
         self.behaviours: dict[str, Behaviour] = load_catalogue(SUITES / "behaviours")
         self.testbed: Testbed = check(config.option.testbed)
+        require_driver(self.testbed)
         self.variants = self._chosen_variants()
         self._check_behaviours()
         self._check_clients()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -99,6 +101,32 @@ def test_the_number_of_clients_is_for_scenarios_that_take_any() -> None:
 def test_a_mistake_is_told_in_a_sentence(words: list[str], sentence: str) -> None:
     _, said = collect(*words, status=pytest.ExitCode.USAGE_ERROR)
     assert sentence in said
+    assert "Traceback" not in said
+
+
+HARDWARE = ("--testbed", "testbeds/hardware.yaml")
+
+
+@pytest.fixture
+def hardware_s_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PSK", "PPP_PASSWORD", "LAB_PASSWORD", "ENABLE"):
+        monkeypatch.setenv(f"NATSTORM_{name}", "x")
+
+
+@pytest.mark.usefixtures("hardware_s_variables")
+@pytest.mark.parametrize("words", [["qualify"], ["storm", "--clients", "2"]], ids=lambda words: words[0])
+def test_a_gateway_that_nothing_can_be_played_with_yet_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anybody logs in, and before the enclosure: this process would not come back out of one."""
+    assert cli.main([*words, *HARDWARE]) == 2
+    said = capsys.readouterr()
+    assert "hardware.yaml: no driver plays the gateway on 'ios' yet\n  cure: `os: linux or natstorm`" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.usefixtures("hardware_s_variables")
+def test_nor_is_anything_collected_for_it() -> None:
+    _, said = collect(*HARDWARE, status=4)
+    assert "no driver plays the gateway on 'ios' yet" in said
     assert "Traceback" not in said
 
 

@@ -1,29 +1,41 @@
 """A lab of devices that are there already: reached over SSH, configured, and left as they were found.
 
-`up` takes the lock on the devices, logs in everywhere, has the NAT translate and lends the clients their interface; every change is
-in the restore journal before it is made. `down` undoes all of it in reverse; what a killed run left behind is `natstorm restore`'s.
+`up` has a GNS3 or EVE-NG server bring its project up where the devices are nodes of one, takes the lock on the devices, logs in
+everywhere, has the NAT translate and lends the clients their interface; every change is in the restore journal before it is made.
+`down` undoes all of it in reverse; what a killed run left behind is `natstorm restore`'s, on a server `natstorm lab clean`'s.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
 
+from harness.devices import clock
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_nat import LinuxNat
-from harness.devices.ssh import SshConnection
+from harness.devices.ssh import Patience, SshConnection
 from harness.errors import LabError, NatstormError
 from harness.lab import enclosure
 from harness.lab.field_gateways import FieldGateway, field_gateway
 from harness.lab.namespaces import Netns
+from harness.lab.providers.gns3 import Gns3
+from harness.lab.providers.of_testbed import SERVERS, provider_of
+from harness.lab.providers.provider import Provider, unable
 from harness.lab.providers.static import Static
 from harness.lab.segment import Segment
-from harness.model.reach import Connection
+from harness.model.reach import CaptureSource, Connection
 from harness.model.testbed import Testbed
 
+T = TypeVar("T")
+
 PURPOSE = "natstorm qualify"
+CLOCKS_APART_S = 0.1
+"""Verdicts bear no more between the clients' clock and the captures' (harness/verdict/trust.py)."""
+BOOTING = Patience(attempts=9)
+"""With nodes that were just started: some four minutes until they answer."""
 
 
 class FieldLab:
@@ -31,10 +43,11 @@ class FieldLab:
 
     def __init__(self, testbed: Testbed, tell: Callable[[str], None], purpose: str = PURPOSE) -> None:
         self.testbed = testbed
-        self._tell = tell
+        self.tell = tell
         self._purpose = purpose
         self._held = AsyncExitStack()
         self._devices: dict[str, SshConnection] = {}
+        self._provider: Provider | None = None
         self._journal: Journal | None = None
         self._segment = Segment(testbed)
         self._nat: LinuxNat | None = None
@@ -63,16 +76,18 @@ class FieldLab:
         try:
             async with self._step("look at the clients' interface"):
                 self._segment.check()
+            await self._start_lab()
             async with self._step("lock the devices"):
                 lock = Static.of(self.testbed, self._purpose)
                 for note in lock.up().notes:
-                    self._tell(note)
+                    self.tell(note)
                 self._held.callback(lock.down)
             self._journal = Journal.create(self.testbed.name, self.testbed.file)
             self._held.callback(self._journal.close)
             for connection in self.testbed.connections:
                 async with self._step(f"log in to {connection.device}"):
                     await self.reach(connection)
+            await self._compare_clocks()
             await self._start_nat(self._journal)
             async with self._step(f"lend {self.testbed.clients.interface.name} to the clients"):
                 self._lend(self._journal)
@@ -100,7 +115,8 @@ class FieldLab:
         key = connection.device
         if key not in self._devices:
             secrets = (*self.testbed.access_secrets, self.testbed.clients.psk)
-            device = SshConnection(connection, root=True, secrets=secrets)
+            patience = Patience() if self._provider is None else BOOTING
+            device = SshConnection(connection, root=True, secrets=secrets, patience=patience)
             self._held.push_async_callback(device.close)
             self._devices[key] = device
         await self._devices[key].open()
@@ -114,9 +130,57 @@ class FieldLab:
             self._gateway = self._nat = None
             await self._held.aclose()
             self._devices.clear()
-            self._journal = None
+            self._journal = self._provider = None
+
+    async def link_at(self, source: CaptureSource) -> str:
+        """The name of the server's link that is to be captured. LabError where there is none, or no server that could."""
+        provider = self._captures()
+        assert source.connection is not None
+        node = self.testbed.lab.node(source.connection.device)
+        return await to_its_end(lambda: provider.link_at(node, source.interface))
+
+    def capture(self, link: str) -> AbstractContextManager[Iterator[bytes]]:
+        """The server's capture of it. Entering and leaving block, as does the iterator."""
+        return self._captures().capture(link)
 
     # --- within ---
+
+    def _captures(self) -> Gns3:
+        if not isinstance(self._provider, Gns3):
+            raise unable(self.testbed.lab.provider, "capture on a link", "`source: tcpdump` in devices.nat.custom.capture")
+        return self._provider
+
+    async def _start_lab(self) -> None:
+        """Where the devices are nodes on a server: its project is up then."""
+        if self.testbed.lab.provider not in SERVERS:
+            return
+        provider = self._provider = provider_of(self.testbed, self._purpose)
+        async with self._step(f"bring up {self.testbed.lab.project} at {self.testbed.lab.url}"):
+            try:
+                status = await to_its_end(provider.up)
+            except asyncio.CancelledError:
+                await self._stop_lab(provider)  # it may have come up by then
+                raise
+        self._held.push_async_callback(self._stop_lab, provider)
+        for note in status.notes:
+            self.tell(note)
+
+    async def _stop_lab(self, provider: Provider) -> None:
+        async with self._step(f"take down {self.testbed.lab.project}"):
+            await to_its_end(provider.down)
+
+    async def _compare_clocks(self) -> None:
+        """Tells how far apart the clocks are by which clients, captures and gateway say when. Nothing is corrected by it: a round
+        trip over SSH is a coarse measure, and what the verdicts compare they compare by packets."""
+        sources = (self.testbed.nat.inside_capture, self.testbed.nat.outside_capture)
+        capturing = (one.connection for one in sources if one is not None and one.kind == "tcpdump")
+        devices = (self.testbed.nat.connection, self.testbed.gateway.connection, *capturing)
+        machines = {one.device: one for one in devices if one is not None}
+        for name, connection in machines.items():
+            async with self._step(f"ask {name} for its time"):
+                found = await clock.measure(await self.reach(connection))
+            ntp = "" if abs(found.seconds) - found.bound <= CLOCKS_APART_S else ": let NTP set both, or verdicts are INCONCLUSIVE"
+            self.tell(f"the clock of {name} is {found}{ntp}")
 
     async def _start_nat(self, journal: Journal) -> None:
         spec = self.testbed.nat
@@ -155,7 +219,7 @@ class FieldLab:
 
     @asynccontextmanager
     async def _step(self, name: str) -> AsyncIterator[None]:
-        self._tell(name)
+        self.tell(name)
         began = time.monotonic()
         try:
             yield
@@ -166,3 +230,13 @@ class FieldLab:
         finally:
             self.took[name] = time.monotonic() - began
 
+
+async def to_its_end(call: Callable[[], T]) -> T:
+    """What a call that blocks returns, from a thread. Whoever cancels this waits until the call has ended, by its own time-outs:
+    what it was about can be undone only then."""
+    work = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait({work})
+        raise

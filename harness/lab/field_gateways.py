@@ -18,7 +18,7 @@ from harness.devices.ssh_line import SshLine
 from harness.devices.ssh_stream import SshStream
 from harness.devices.virtual_gateway import ProcessGateway
 from harness.errors import CaptureError, DeviceError, LabError, UsageError
-from harness.lab import witness
+from harness.lab import place, witness
 from harness.lab.gateways import settings_of
 from harness.lab.guest_link import Result
 from harness.lab.virtual_gateway import VirtualNode, plan
@@ -59,12 +59,9 @@ def field_gateway(
     changes: Mapping[str, Any],
 ) -> FieldGateway:
     """The testbed's gateway, not yet configured. UsageError for a system that no driver knows, or a change that it cannot take."""
-    system = testbed.gateway.os
-    if system == "natstorm":
+    place.require_driver(testbed)
+    if testbed.gateway.os == "natstorm":
         return InstalledGateway(testbed, variant, device, time_scale, changes)
-    if system != "linux":
-        cure = "linux and natstorm gateways can be qualified so far"
-        raise UsageError(f"no driver plays the gateway on {system!r} yet", file=testbed.file, cure=cure)
     if changes:
         cure = "play it on testbeds/virtual.yaml"
         raise UsageError(f"the gateway of {testbed.file} takes no settings of its own ({', '.join(changes)})", cure=cure)

@@ -9,6 +9,7 @@ down (`Nic`), and a keeper (harness/lab/segment_keeper.py) is started that puts 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import socket
@@ -76,6 +77,9 @@ class Segment:
             seen = f"namespace {CLIENTS} is there already: another run has it, or one that was killed"
             raise LabError(f"take interface {name}", seen, "wait for the other run, or `natstorm restore`")
         nic = look(name)
+        for told in self._testbed.management:
+            if told == name or _address(told) in [_address(one.partition("/")[0]) for one in nic.addresses]:
+                raise self._refused(name, f"testbed.custom.management names {told}")
         for device, address in self._reached():
             if _way_to(address) == name:
                 raise self._refused(name, f"{device} ({address}) is reached through it")
@@ -134,6 +138,14 @@ class Segment:
     def _refused(self, name: str, why: str) -> UsageError:
         cure = "name the interface that carries the clients' segment below topology.clients"
         return UsageError(f"{name} is the management interface: {why}", file=self._testbed.file, cure=cure)
+
+
+def _address(text: str) -> str:
+    """In the one way that IPv6 addresses are compared in; what is no address stays what it is."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def look(name: str) -> Nic:

@@ -44,6 +44,17 @@ class CaptureSource:
     interface: str
     connection: Connection | None = None
 
+    @property
+    def stamped_by(self) -> str:
+        """Whose clock its packets bear: the same text for two sources of one machine. A GNS3 server stamps what it captures."""
+        if self.kind == "gns3":
+            return "gns3"
+        where, words = self.connection, []
+        while where is not None:
+            words.append(f"{where.host} port {where.port}")
+            where = where.jump
+        return " behind ".join(words)
+
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
@@ -67,7 +78,8 @@ class Allowance:
 class LabSpec:
     """Who brings the lab up. `provider` is one of PROVIDERS. For "gns3" and "eve-ng" `url` is the server's, `project` the project's
     name or the lab file's path there, `username` and `password` those of the server; else they are empty. `options`: what the
-    testbed says besides, for that provider, as plain values; "nodes" maps a device's name to its node's."""
+    testbed says besides, for that provider, as plain values; "nodes" maps a device's name to its node's. `host`: the machine that
+    the server runs on, where commands of ours may be run there."""
 
     provider: str = "namespaces"
     url: str = ""
@@ -75,6 +87,7 @@ class LabSpec:
     username: str = ""
     password: Secret | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    host: Connection | None = None
 
     def node(self, device: str) -> str:
         """The name of the device's node in the project."""

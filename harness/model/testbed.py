@@ -32,6 +32,9 @@ VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS, "ios": I
 """By the gateway's `os`: strongSwan and xl2tpd (in a guest, or on a box of their own), the project's own cores in a process, and a
 router that is there already."""
 
+TO_COMPLETE = "TO COMPLETE"
+"""Stands in a testbed file that was written from a lab, where a person has to say what: no such file is in order."""
+
 TRANSPORTS = ("auto", "tap", "raw")
 """How the gateway's guest is attached: by a tap (needs /dev/net/tun), by a raw socket on a veth, or as this machine allows."""
 
@@ -161,6 +164,12 @@ class Testbed:
         return self.nat.connection is not None or self.gateway.connection is not None
 
     @property
+    def two_clocks(self) -> bool:
+        """Whether the two sides of its NAT are captured by two machines."""
+        inside, outside = self.nat.inside_capture, self.nat.outside_capture
+        return inside is not None and outside is not None and inside.stamped_by != outside.stamped_by
+
+    @property
     def own_clock(self) -> bool:
         """Whether its gateway lives in the time of the wall alone."""
         return self.field or self.gateway.in_guest
@@ -175,7 +184,7 @@ class Testbed:
     def access_secrets(self) -> tuple[Secret, ...]:
         """Of the devices, their jump and capture hosts, and the lab's server: what must never show, beside the clients' secrets."""
         sources = (self.nat.inside_capture, self.nat.outside_capture)
-        todo = [*self.connections, *(one.connection for one in sources if one is not None)]
+        todo = [*self.connections, self.lab.host, *(one.connection for one in sources if one is not None)]
         found: list[Secret | None] = [self.lab.password]
         while todo:
             if (one := todo.pop()) is not None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.model import ClockOffset, Observation, Pair, Side
+from harness.probes.pairing import pair
 
 GRAIN_S = 0.0005
 """Two captures may stamp one instant this far apart: a packet may seem to be as much quicker than light."""
@@ -77,6 +78,29 @@ def estimate(inside: Iterable[Observation], outside: Iterable[Observation], pair
         why = "neither one offset nor a steady drift fits all packets: one of the clocks was set meanwhile"
         return replace(found, bound_s=math.inf, why=why)
     return replace(found, bound_s=max(_reach(room, slope, end - start), GRAIN_S))
+
+
+def compare(observations: Mapping[Side, Sequence[Observation]], gateway: str) -> ClockOffset | None:
+    """The offset of two captures of one NAT, `corrected` where the clocks are shown to be apart; None where nothing is in both.
+
+    How the packets are paired does not rest on their stamps as far as it counts: `estimate` takes only what occurs once.
+    """
+    inside, outside = observations.get(Side.INSIDE, ()), observations.get(Side.OUTSIDE, ())
+    found = estimate(inside, outside, pair(inside, outside, gateway).pairs)
+    return None if found is None else replace(found, corrected=provable(found))
+
+
+def in_words(clock: ClockOffset | None) -> str:
+    if clock is None:
+        return "not compared: nothing was captured on both sides"
+    if clock.why:
+        return f"cannot be compared: {clock.why}"
+    rests = f"{clock.up} packets up and {clock.down} down"
+    bound = f"within ±{clock.bound_s * 1000:.3f} ms"
+    drift = f", and gains {clock.drift_ppm:+.1f} µs a second" if clock.drift_ppm else ""
+    if not clock.corrected:
+        return f"not shown to be apart: {clock.offset_s * 1000:+.3f} ms, {bound}, by {rests}"
+    return f"the outside's is {clock.offset_s:+.6f} s off the inside's{drift}, {bound}, by {rests}; corrected"
 
 
 def provable(clock: ClockOffset) -> bool:

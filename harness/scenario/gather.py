@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import CaptureError
-from harness.model import ClientPlan, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side
+from harness.model import ClientPlan, ClockOffset, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side
 from harness.model.testbed import Testbed
+from harness.probes import clocks
 from harness.probes.dissect import Addresses, Dissection, Dissector
 from harness.probes.identity import translated_ports, with_gateway_ports
 from harness.probes.keyring import read_keys
@@ -44,20 +45,30 @@ async def gather(
     gateway, nat_outside = testbed.gateway.address, testbed.nat.outside.host
     trouble = list(gathered.trouble)
     keys = folder / "keys.jsonl"
-    try:
-        seen = await dissector.dissect_async(
+    clock: ClockOffset | None = None
+
+    async def dissect() -> Dissection:
+        return await dissector.dissect_async(
             {facts.side: facts.path for facts in gathered.captures},
             keys=keys,
             addresses=Addresses(gateway, nat_outside, clients),
             decrypted=folder / "decrypted.pcap",
+            clock=clock,
         )
+
+    try:
+        seen = await dissect()
+        if testbed.two_clocks:
+            clock = clocks.compare(seen, gateway)
+            if clock is not None and clock.corrected:
+                seen = await dissect()  # once more, in the order in which things happened
     except CaptureError as error:
         trouble.append(str(error))
         seen = Dissection()
     trouble += [f"the {side.value} capture is damaged: {why}" for side, why in seen.damaged.items()]
     write_keys(read_keys(keys), folder / "tshark-keys")
     write_texts(gathered, folder / "gateway")
-    everything = tell_injected_apart(seen, gathered.records)
+    everything = tell_injected_apart(seen if clock is None else clocks.on_one_clock(seen, clock), gathered.records)
     own = {side: tuple(o for o in frames if o.kind is not FrameKind.INJECTED) for side, frames in everything.items()}
     paired, found, sites = sort_out(own, plans, gateway, nat_outside, gathered.sites)
     exposed = watch(own, clear_expected=clear_expected)
@@ -84,6 +95,7 @@ async def gather(
         trouble=tuple(trouble),
         exposures=exposures,
         clear_expected=clear_expected,
+        clock=clock,
     )
 
 

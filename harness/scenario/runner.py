@@ -12,6 +12,7 @@ from harness.errors import DeviceError, LabError
 from harness.model import ClientPlan, Evidence
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
+from harness.probes import clocks
 from harness.probes.dissect import Dissector
 from harness.scenario import breaking
 from harness.scenario.bench import Bench, Gathered
@@ -146,5 +147,7 @@ class Runner:
     ) -> Evidence:
         with self._bus.step("dissect the captures"):
             evidence = await gather(gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear_expected)
+            if self.testbed.two_clocks:
+                self._bus.note(f"the clocks of the two captures: {clocks.in_words(evidence.clock)}")
         nat = chosen.nat or self.testbed.nat.personality
         return replace(evidence, time=bench.time, nat=nat, gateway_told=dict(chosen.gateway))

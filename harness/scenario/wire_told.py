@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.model import ClockOffset, Evidence, Outcome, Side, Verdict
+from harness.probes import clocks
 from harness.probes.survey import Surveyed, survey
 from harness.scenario.taken_elsewhere import FileFacts, Taken, stamp
 from harness.verdict import from_captures, story, unkeyed
@@ -113,16 +114,7 @@ def to_dict(told: Told) -> dict[str, Any]:
 
 
 def clock_in_words(clock: ClockOffset | None) -> str:
-    if clock is None:
-        return "not compared: there is one capture"
-    if clock.why:
-        return f"cannot be compared: {clock.why}"
-    rests = f"{clock.up} packets up and {clock.down} down"
-    bound = f"within ±{clock.bound_s * 1000:.3f} ms"
-    drift = f", and gains {clock.drift_ppm:+.1f} µs a second" if clock.drift_ppm else ""
-    if not clock.corrected:
-        return f"not shown to be apart: {clock.offset_s * 1000:+.3f} ms, {bound}, by {rests}"
-    return f"the outside's is {clock.offset_s:+.6f} s off the inside's{drift}, {bound}, by {rests}; corrected"
+    return "not compared: there is one capture" if clock is None else clocks.in_words(clock)
 
 
 def _file(file: FileFacts) -> str:

@@ -24,7 +24,7 @@ def build(reading: Reading, name: str) -> Testbed | None:
     connections = access.read_connections(reading)
     inside_capture, outside_capture = field.read_captures(reading, wiring, connections)
     allowance = field.read_allowance(reading, wiring)
-    lab = field.read_lab(reading)
+    lab = field.read_lab(reading, connections)
     if reading.mistakes:
         return None
     assert wiring is not None

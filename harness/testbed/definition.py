@@ -43,6 +43,8 @@ def personality(known: tuple[str, ...]) -> Value:
 TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1})
 SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True)
 NUMBER = Value(values.count, COUNT)
+NUMBER_0 = Value(values.number, {"type": "integer", "minimum": 0})
+FLAG = Value(values.flag, {"type": "boolean"})
 ADDRESS = Value(values.address, {"type": "string", "pattern": f"^{QUAD}$"})
 ADDRESS_ON_LINK = Value(values.interface_address, {"type": "string", "pattern": rf"^{QUAD}/\d{{1,2}}$"})
 PREFIX = Value(values.prefix, {"type": "string", "pattern": rf"^{QUAD}(/\d{{1,2}})?$"})
@@ -89,12 +91,24 @@ CAPTURES = Section({
 
 NODES = Field(MapOf(TEXT), "A device's node, where it has another name there than the device has here.")
 CA_FILE = Field(TEXT, "The certificate of the server's authority; a relative name counts from the testbed file.")
+START = Field(ListOf(TEXT), "The nodes to start, by their names there (all).")
 OPTIONS = {
-    "gns3": Section({"nodes": NODES, "ca_file": CA_FILE}),
+    "gns3": Section({
+        "nodes": NODES,
+        "ca_file": CA_FILE,
+        "start": START,
+        "file": Field(TEXT, "Where there is no such project: a .gns3project file to make it of; relative to the testbed file."),
+        "template": Field(TEXT, "Where there is no such project: the project to copy it from."),
+    }),
     "eve-ng": Section({
         "nodes": NODES,
         "ca_file": CA_FILE,
+        "start": START,
+        "verify": Field(FLAG, "false trusts any certificate: on a network of your own (true)."),
         "edition": Field(one_of(("community", "pro")), "Which EVE-NG it is; Pro speaks https alone."),
+        "clients": Field(TEXT, "The host's bridge that leads to the clients, as in pnet1; the lab must have a node on it."),
+        "tenant": Field(NUMBER_0, "The number in the names of the host's interfaces, where it is not the user's own."),
+        "host": Field(TEXT, "The device of `type: jump` that is EVE-NG's own host: where links of running nodes are cut."),
     }),
 }  # fmt: skip
 """By the lab's provider, what may stand below `options`."""

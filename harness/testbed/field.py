@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Any
 
 from harness.model.reach import Allowance, CaptureSource, Connection, LabSpec
 from harness.testbed.access import reached
+from harness.testbed.definition import JUMP
 from harness.testbed.reading import Reading
 from harness.testbed.wiring import Wiring
 
@@ -135,7 +137,7 @@ def _destinations(reading: Reading, wiring: Wiring | None) -> dict[str, str]:
     return found
 
 
-def read_lab(reading: Reading) -> LabSpec | None:
+def read_lab(reading: Reading, connections: Mapping[str, Connection]) -> LabSpec | None:
     """None where something is wrong with it."""
     path, there = (*_CUSTOM, "lab"), reached(reading)
     if not reading.has(*path):
@@ -157,16 +159,33 @@ def read_lab(reading: Reading) -> LabSpec | None:
         if not reading.has(*path, key):
             reading.wrong(f"{key!r} is missing in testbed.custom.lab", path, f"add `{key}:` there")
     login = ("testbed", "credentials", provider)
-    if not reading.has(*login) and not reading.unknown("testbed", "credentials"):
+    needed = provider == "eve-ng"  # a GNS3 server may well ask nobody who he is
+    if needed and not reading.has(*login) and not reading.unknown("testbed", "credentials"):
         cure = f'add `{provider}: {{username: …, password: "%ENV{{NAME}}"}}` to testbed.credentials'
         reading.wrong(f"nobody is named who logs in at the {provider} server", path, cure)
-    options = reading.plain(*path, "options")
-    nodes = reading.keys(*path, "options", "nodes")
-    for device in nodes:
-        if not reading.has("devices", device):
-            reading.wrong(f"{device!r} is no device of this testbed", (*path, "options", "nodes", device), "the name of a device")
-    if "ca_file" in options:
-        options["ca_file"] = reading.file(*path, "options", "ca_file")
     url, project = reading.value(*path, "url"), reading.value(*path, "project")
     username, password = reading.value(*login, "username"), reading.value(*login, "password")
-    return None if url is None or project is None else LabSpec(provider, url, project, username or "", password, options)
+    options = _options(reading, url or "")
+    host = None if "host" not in options else connections.get(str(options.pop("host")))
+    return None if url is None or project is None else LabSpec(provider, url, project, username or "", password, options, host)
+
+
+def _options(reading: Reading, url: str) -> dict[str, Any]:
+    """What the lab's server is told besides, files as absolute names."""
+    path = (*_CUSTOM, "lab", "options")
+    options = reading.plain(*path)
+    for device in reading.keys(*path, "nodes"):
+        if not reading.has("devices", device):
+            reading.wrong(f"{device!r} is no device of this testbed", (*path, "nodes", device), "the name of a device")
+    for key in ("ca_file", "file"):
+        if key in options:
+            options[key] = reading.file(*path, key)
+    for one, other in (("file", "template"), ("ca_file", "verify")):
+        if one in options and other in options:
+            reading.wrong(f"{one!r} and {other!r} cannot both count", (*path, other), "remove one")
+    if options.get("edition") == "pro" and url.startswith("http:"):
+        reading.wrong("EVE-NG Pro speaks https alone", (*_CUSTOM, "lab", "url"), f"`url: https:{url.removeprefix('http:')}`")
+    host = reading.value(*path, "host")
+    if host is not None and reading.value("devices", host, "type") != JUMP:
+        reading.wrong(f"{host!r} is no device of `type: {JUMP}`", (*path, "host"), f"describe it below `devices:`, `type: {JUMP}`")
+    return options

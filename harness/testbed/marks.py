@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import yaml
 
+from harness.model.testbed import TO_COMPLETE
 from harness.testbed.markup import Environment
 from harness.testbed.mistakes import Mistakes
 
@@ -132,5 +133,8 @@ class _Reader:
             return UNKNOWN
         if not isinstance(value, str):
             return value
+        if TO_COMPLETE in value:
+            self.mistakes.add("this is still to be completed", line, f"write the value in the place of {TO_COMPLETE}")
+            return UNKNOWN
         expanded = self.environment.expand(value, line)
         return UNKNOWN if expanded is None else expanded

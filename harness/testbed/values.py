@@ -96,6 +96,22 @@ def count(value: Any) -> int:
     return number
 
 
+def number(value: Any) -> int:
+    """A whole number from 0."""
+    found = _number(value)
+    if found is None or found < 0:
+        raise BadValue(f"{value!r} is not a whole number from 0", "as in 0")
+    return found
+
+
+def flag(value: Any) -> bool:
+    """true or false. As text it is what %ENV{} gives."""
+    found = {"true": True, "false": False}.get(value) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise BadValue(f"{value!r} is neither true nor false", "true or false")
+    return found
+
+
 def _number(value: Any) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return int(value)

@@ -117,9 +117,9 @@ class _Wirer:
 
     def _named(self, device: str, name: str) -> bool:
         """Whether the name can be an interface's on that device; at the clients it is one of this machine."""
-        system = self.reading.value("devices", device, "os")
+        system, unknown = self.reading.value("devices", device, "os"), self.reading.unknown("devices", device, "os")
         try:
-            (values.port_name if system in OWN_NAMES else values.interface_name)(name)
+            (values.port_name if unknown or system in OWN_NAMES else values.interface_name)(name)
         except values.BadValue as bad:
             self.reading.wrong(f"{name}: {bad.problem}", ("topology", device, "interfaces", name), bad.cure)
             return False

@@ -237,7 +237,8 @@ def _clocks(reading: Reading) -> Iterator[str]:
     elif not distances:
         yield "no client record could be matched with a frame, so the clocks cannot be compared"
     elif abs(statistics.median(distances)) > CLOCK_BOUND_S:
-        yield f"the clients' clock is {statistics.median(distances):+.3f} s off the capture's"
+        cure = "let NTP set the clocks of this machine and of the one that captures"
+        yield f"the clients' clock is {statistics.median(distances):+.3f} s off the capture's ({cure})"
     apart = clocks_apart(reading.crossings())
     if abs(apart) > CLOCK_BOUND_S:
         yield f"the clocks of the two captures are {apart:+.3f} s apart"

@@ -14,7 +14,7 @@ import pytest
 
 from bench_in_a_box import sshd
 from bench_in_a_box.sshd import Sshd
-from harness.devices import ssh_wrapper
+from harness.devices import clock, ssh_wrapper
 from harness.devices.linux_gateway import files_script
 from harness.devices.ssh import ConnectionCut, Patience, SshConnection, Unreachable, in_thread
 from harness.devices.ssh_keys import ChangedHostKey, Refused, UnknownHostKey
@@ -91,6 +91,18 @@ def test_more_commands_at_once_than_a_server_takes_sessions(server):
         assert [result.output for result in results] == [f"{number}\n" for number in range(15)]
 
     play(body, server.connection())
+
+
+def test_its_clock_is_measured_to_within_a_round_trip(server):
+    """The server is on this machine: both clocks are one."""
+    found = play(clock.measure, server.connection("box"))
+    assert abs(found.seconds) <= found.bound
+
+
+def test_a_device_that_does_not_tell_its_time_is_named(server, monkeypatch):
+    monkeypatch.setattr(clock, "COMMAND", "echo no clock here >&2; exit 1")
+    with pytest.raises(DeviceError, match=r"box.*(no clock here|no time: )"):
+        play(clock.measure, server.connection("box"))
 
 
 def test_the_loop_goes_on_while_a_command_runs(server, tmp_path):

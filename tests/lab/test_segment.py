@@ -47,6 +47,7 @@ def machine():
         ("link", "set", NIC, "up"),
         ("address", "add", "198.18.5.5/24", "dev", NIC),
         ("address", "add", "198.18.6.5/32", "dev", NIC),
+        ("address", "add", "2001:db8::5/64", "dev", NIC, "nodad"),
         ("route", "add", "198.18.7.0/24", "via", "198.18.5.1", "dev", NIC, "metric", "77"),
     ):
         tools.run(["ip", *words], step="prepare")
@@ -63,7 +64,7 @@ def told(words):
 def test_it_moves_serves_and_comes_back_as_it_was():
     router = machine()
     before = look(NIC)
-    assert before.addresses == ("198.18.5.5/24", "198.18.6.5/32")
+    assert before.addresses == ("198.18.5.5/24", "198.18.6.5/32", "2001:db8::5/64")
     assert "tx" in before.offloads
     assert "gro" not in before.offloads
     lent = Segment(bench())
@@ -163,6 +164,9 @@ def test_the_management_interface_is_refused():
     with pytest.raises(UsageError, match="default route leaves by it"):
         Segment(bench()).up()
     tools.run(["ip", "route", "del", "default"], step="prepare")
+    for told in (NIC, "198.18.6.5", "2001:DB8:0::5"):
+        with pytest.raises(UsageError, match=rf"nic0 is the management interface: testbed\.custom\.management names {told}"):
+            Segment(replace(bench(), management=("eth7", "198.18.6.50", told))).up()
     assert look(NIC) == before
 
 

@@ -37,6 +37,12 @@ def lab(rows: str) -> str:
     return CUSTOM + f"    lab: {{{rows}}}\n"
 
 
+def of_eve_ng(options: str) -> list[tuple[str, str]]:
+    """The bench on an EVE-NG server, which is told these options."""
+    server = lab(f"provider: eve-ng, url: 'http://x', project: p, options: {{{options}}}")
+    return [(CUSTOM, server), (LOGIN, LOGIN + "    eve-ng: {username: a, password: b}\n")]
+
+
 def test_the_bench_in_a_box(bench, box):
     testbed = check(bench())
     assert testbed.field
@@ -325,6 +331,21 @@ MISTAKES = {
             (LOGIN, LOGIN + "    gns3: {username: a, password: b}\n"),
         ],
         "lab:", "'edition' is not known in testbed.custom.lab.options", "known here: nodes, ca_file",
+    ),
+    "project from two places": (
+        [(CUSTOM, lab("provider: gns3, url: 'http://x', project: p, options: {file: edited.yaml, template: t}"))],
+        "lab:", "'file' and 'template' cannot both count", "remove one",
+    ),
+    "trust of two kinds": (
+        of_eve_ng("verify: false, ca_file: edited.yaml"), "lab:", "'ca_file' and 'verify' cannot both count", "remove one",
+    ),
+    "Pro without TLS": (of_eve_ng("edition: pro"), "lab:", "Pro speaks https alone", "`url: https://x`"),
+    "host that is no jump host": (of_eve_ng("host: nat"), "lab:", "'nat' is no device of `type: jump`", "below `devices:`"),
+    "tenant": (of_eve_ng("tenant: -1"), "lab:", "tenant: -1 is not a whole number from 0", "as in 0"),
+    "verify": (of_eve_ng("verify: maybe"), "lab:", "verify: 'maybe' is neither true nor false", "true or false"),
+    "not completed": ([("ip: 10.99.0.2", "ip: TO COMPLETE")], "TO COMPLETE", "still to be completed", "in the place of TO COMPL"),
+    "secret not completed": (
+        [("psk: sharedsecret", "psk: it is TO COMPLETE, planted")], "TO COMPLETE", "still to be completed", "in the place of",
     ),
     "one address for two": (
         [("198.51.100.10/24", "203.0.113.232/24"), ("198.51.100.1/24", "203.0.113.1/24")],

@@ -18,7 +18,7 @@ from harness.testbed import definition, examine, schema
 from harness.testbed.shape import By, ListOf, MapOf, Section, Value
 
 DOCS = TESTBEDS.parent / "docs" / "testbeds.md"
-TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
 SAID_ONLY = {"$schema", "title", "description", "definitions"}
 
 
@@ -34,7 +34,7 @@ def refuses(rule: dict, value: object, root: dict) -> bool:
         return refuses(root["definitions"][rule["$ref"].removeprefix("#/definitions/")], value, root)
     names = rule.get("type", list(TYPES))
     kinds = tuple(TYPES[name] for name in ([names] if isinstance(names, str) else names))
-    if "type" in rule and (not isinstance(value, kinds) or isinstance(value, bool)):
+    if "type" in rule and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
         return True
     if isinstance(value, dict):
         known, other = rule.get("properties", {}), rule.get("additionalProperties", True)

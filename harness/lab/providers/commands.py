@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-from harness.lab.providers.import_yaml import ROLES, TO_COMPLETE, yaml_text
+from harness.lab.providers.import_yaml import HEAD_LINES, ROLES, yaml_text
 from harness.model.secret import Secret
+from harness.model.testbed import TO_COMPLETE
 
-PROVIDERS = {"gns3": "harness.lab.providers.gns3_commands"}
+PROVIDERS = {"gns3": "harness.lab.providers.gns3_commands", "eve-ng": "harness.lab.providers.eve_ng_commands"}
 
 
 def add_commands(verbs: Any) -> None:
@@ -46,7 +47,7 @@ def lab_import(arguments: argparse.Namespace) -> int:
     if arguments.output is not None and Path(arguments.output).exists():
         raise UsageError("is there already", file=arguments.output, cure="name another file, or remove that one")
     described = arguments.describe(arguments)
-    text = yaml_text(described.lab, described.section, described.nodes, described.links, roles)
+    text = yaml_text(described, roles)
     if arguments.output is None:
         print(text, end="")
         return 0
@@ -55,7 +56,7 @@ def lab_import(arguments: argparse.Namespace) -> int:
             file.write(text)
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", file=arguments.output, cure="name another file") from error
-    marked = sum(TO_COMPLETE in line for line in text.splitlines()[3:])
+    marked = sum(TO_COMPLETE in line for line in text.splitlines()[HEAD_LINES:])
     print(f"{arguments.output}: {len(described.nodes)} nodes, {len(described.links)} links, {marked} places marked {TO_COMPLETE}")
     return 0
 

@@ -156,7 +156,7 @@ class EveNg:
         """tcpdump on EVE-NG's host: on the host's end of the link's first interface, or on the bridge that leads out."""
         if self.spec.host is None:
             seen = f"it is tcpdump's on EVE-NG's host {self._api.session.host}, and the testbed does not say how that is reached"
-            raise LabError(f"capture on {link}", seen, "lab: host: in the testbed (root over SSH)")
+            raise LabError(f"capture on {link}", seen, "`host:` in testbed.custom.lab.options (root over SSH)")
         try:
             wire = find_wire(self._wires(self._api.nodes()), link)
             device = wire.network.kind if wire.network.kind.startswith("pnet") else host_device(self._tenant(), wire.plugs[0])
@@ -218,7 +218,7 @@ class EveNg:
             by_hand = " and ".join(f"`ip link set dev {host_device(self._tenant(), plug)} down`" for plug in running)
             raise LabError(
                 f"take down link {wire.link.name}", "EVE-NG Community does not rewire running nodes",
-                f"lab: host: in the testbed, so that {by_hand} can be run there; or EVE-NG Pro",
+                f"`host:` in testbed.custom.lab.options, so that {by_hand} can be run there; or EVE-NG Pro",
             )  # fmt: skip
         tenant = self._tenant()
         return [Cut(plug.node.number, plug.interface.number, number, host_device(tenant, plug)) for plug in running]

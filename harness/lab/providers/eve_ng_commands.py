@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
-import sys
 from typing import Any
 
-from harness.errors import UsageError
-from harness.lab.providers.eve_ng_import import PASSWORD, Imported
+from harness.lab.providers.eve_ng_import import PASSWORD
+from harness.lab.providers.import_yaml import Described
 from harness.model.secret import Secret
 
 
@@ -25,7 +22,7 @@ def add_import(parser: Any) -> None:
 add_clean = add_import
 
 
-def describe(arguments: argparse.Namespace) -> Imported:
+def describe(arguments: argparse.Namespace) -> Described:
     from harness.lab.providers.eve_ng_import import import_eve_ng
 
     return import_eve_ng(arguments.server, arguments.lab, arguments.user, _password(arguments.user), verify=_verify(arguments))
@@ -48,9 +45,6 @@ def _verify(arguments: argparse.Namespace) -> bool | str:
 
 
 def _password(user: str) -> Secret:
-    """From the environment, or asked at the terminal; never an argument, which every process can read."""
-    if PASSWORD in os.environ:
-        return Secret(os.environ[PASSWORD])
-    if not sys.stdin.isatty():
-        raise UsageError(f"no password for {user}", cure=f"export {PASSWORD}=…")
-    return Secret(getpass.getpass(f"password of {user}: "))
+    from harness.lab.providers.commands import password
+
+    return password(user, PASSWORD) or Secret("")

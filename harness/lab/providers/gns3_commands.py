@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.lab.providers.gns3_server import server_url
@@ -26,10 +27,11 @@ add_clean = add_import
 
 def describe(arguments: argparse.Namespace) -> Described:
     nodes, links = _lab(arguments, "write a testbed file").describe()
-    section: dict[str, str | int] = {"provider": "gns3", "url": server_url(arguments.server), "project": arguments.project}
+    section = {"provider": "gns3", "url": server_url(arguments.server), "project": arguments.project}
     if arguments.user:
         section |= {"user": arguments.user, "password": f"%ENV{{{PASSWORD}}}"}
-    return Described(arguments.project, section, nodes, links)
+    options = {} if arguments.ca is None else {"ca_file": str(Path(arguments.ca).absolute())}
+    return Described(arguments.project, section, nodes, links, options)
 
 
 def clean(arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -1,24 +1,33 @@
 """A testbed file from what a provider tells of a lab: devices, consoles and links; what it cannot know is marked TO COMPLETE.
 
-The marks are values as well as comments, so that a file that is not finished is refused with the line where something is missing.
+The marks are values, each of which `natstorm check` refuses with its line.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from harness.errors import LabError, UsageError
 from harness.lab.providers.provider import Console, End, Link, Node
+from harness.model.testbed import TO_COMPLETE
 
-TO_COMPLETE = "TO COMPLETE"
-ROLES = ("clients", "nat", "gateway", "host")
-"""What the devices of a testbed file are called."""
+ROLES = ("nat", "gateway", "host")
+"""What the devices of a testbed file are called; the first two every testbed has. The clients are no node of a lab."""
+BY_SSH = ("nat", "host")
+"""Those that no driver reaches by a console."""
+
+Options: TypeAlias = Mapping[str, "str | int"]
 
 SWITCHES = ("ethernet_switch", "ethernet_hub", "bridge", "ovs")
 """Nodes that join wires and are nothing else: what hangs on one is on one link, named after it."""
+
+HEAD_LINES = 3
+"""Of remarks at the file's head, which tell of the mark."""
 
 LOGIN = ("user", "password")
 """Keys of the provider's section that go to `testbed.credentials`."""
@@ -32,12 +41,14 @@ _MARKUP = re.compile(r"%\w*\{")
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What an import learned of a lab: its name, what stands below `testbed.custom.lab`, and what is in it."""
+    """What an import learned of a lab: its name, what stands below `testbed.custom.lab`, below `options` there, and what is in
+    it."""
 
     lab: str
-    section: Mapping[str, str | int]
+    section: Mapping[str, str]
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
+    options: Options = field(default_factory=dict)
 
 
 _CUSTOM: Mapping[str, tuple[str, ...]] = {
@@ -58,50 +69,46 @@ _CUSTOM: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def yaml_text(
-    lab: str,
-    provider: Mapping[str, str | int],
-    nodes: Sequence[Node],
-    links: Sequence[Link],
-    roles: Mapping[str, str] | None = None,
-) -> str:
-    """The file's text. `lab` is its name, `provider` what stands below `testbed.custom.lab`: {"provider": "gns3", "url": …}, with
-    `user` and `password` (%ENV{NAME}) where the server wants them; `roles` says which node plays what, {"gateway": "R1"},
-    beside those that are called by their role.
+def yaml_text(described: Described, roles: Mapping[str, str] | None = None) -> str:
+    """The file's text. Its `section` is {"provider": "gns3", "url": …}, with `user` and `password` (%ENV{NAME}) where the server
+    wants them; `roles` says which node plays what, {"gateway": "R1"}, beside those that are called by their role. Nodes that play
+    nothing are remarks.
 
     Raises UsageError for a role or node that there is not, LabError for a name that a testbed file cannot hold."""
-    _all_can_be_written([lab, *(str(value) for key, value in provider.items() if key != "password")], nodes, links)
+    provider, nodes, links = described.section, described.nodes, described.links
+    texts = [value for key, value in provider.items() if key != "password"]
+    _all_can_be_written([described.lab, *texts, *map(str, described.options.values())], nodes, links)
     active = [node for node in nodes if not node.passive]
     played = _played(active, roles or {})
     segments = _segments(nodes, links)
-    names = {node.name: played.get(node.name, node.name) for node in active}
+    cast = {role: node for node in active for name, role in played.items() if name == node.name}
     lines = [
         f"# Written by `natstorm lab import {provider['provider']}`. What no provider can know is marked {TO_COMPLETE}:",
         f"# `grep -n '{TO_COMPLETE}' FILE` lists it, `natstorm check FILE` says what is still missing.",
-        f"# Devices are called {', '.join(ROLES)} by the part they play; delete those that play none.",
+        f"# Devices are called {', '.join(ROLES)} by the part they play; nodes that play none are named at the end.",
         "",
-        *_testbed(lab, provider, {role: node for node, role in names.items() if role != node}),
+        *_testbed(described, {role: node.name for role, node in cast.items() if role != node.name}),
         "",
         "devices:",
+        *_clients(),
+        "",
     ]
-    for node in active:
-        lines += [*_device(node, names[node.name], segments, provider["provider"] == "gns3"), ""]
-    for missing in (role for role in ROLES[:3] if role not in names.values()):
-        lines += _missing(missing)
-    lines.append("topology:")
-    for node in active:
-        lines += _interfaces(node.name, names[node.name], segments)
-    if "clients" not in names.values():
-        lines += _missing_interfaces("clients")
-    lines += ["", *_remarks(nodes, segments)]
+    for role in (role for role in ROLES if role in cast or role in ROLES[:2]):
+        lines += _device(cast[role], role) if role in cast else _missing(role, active)
+        lines.append("")
+    lines += ["topology:", *_clients_interfaces()]
+    for role in (role for role in ROLES if role in cast or role in ROLES[:2]):
+        lines += _interfaces(cast[role].name, role, segments) if role in cast else [f"  {role}: {TO_COMPLETE}"]
+    lines += ["", *_remarks([node for node in nodes if node not in cast.values()], segments)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _testbed(lab: str, provider: Mapping[str, str | int], nodes: Mapping[str, str]) -> list[str]:
+def _testbed(described: Described, nodes: Mapping[str, str]) -> list[str]:
     """`nodes`: by device, the node's name where that is another."""
+    provider = described.section
     lines = [
         "testbed:",
-        f"  name: {scalar(lab)}",
+        f"  name: {scalar(described.lab)}",
         "  credentials:",
         "    default:   # who logs in at the devices",
         f"      username: {TO_COMPLETE}",
@@ -112,8 +119,10 @@ def _testbed(lab: str, provider: Mapping[str, str | int], nodes: Mapping[str, st
         lines += [f"      password: {scalar(provider['password'])}"] if "password" in provider else []
     lines += ["  custom:", "    lab:"]
     lines += [f"      {key}: {scalar(value)}" for key, value in provider.items() if key not in LOGIN]
+    if nodes or described.options:
+        lines += ["      options:", *(f"        {key}: {scalar(value)}" for key, value in described.options.items())]
     if nodes:
-        lines += ["      options:", "        nodes:   # where a node has another name in the lab than the device has here"]
+        lines += ["        nodes:   # where a node has another name in the lab than the device has here"]
         lines += [f"          {role}: {scalar(node)}" for role, node in nodes.items()]
     return [
         *lines,
@@ -126,7 +135,7 @@ def _testbed(lab: str, provider: Mapping[str, str | int], nodes: Mapping[str, st
 def scalar(value: str | int) -> str:
     """A value as YAML reads it back: plain where nothing can be mistaken, in double quotes otherwise."""
     if isinstance(value, int):
-        return str(value)
+        return str(value).lower()  # true and false among them
     return value if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT else json.dumps(value, ensure_ascii=False)
 
 
@@ -148,6 +157,8 @@ def _all_can_be_written(texts: Iterable[str], nodes: Sequence[Node], links: Sequ
 
 def _played(active: Sequence[Node], roles: Mapping[str, str]) -> dict[str, str]:
     """By the node's name, the role it plays."""
+    if "clients" in roles:
+        raise UsageError("the clients are no node of the lab", cure="leave it out: they run on this machine, see topology.clients")
     there = {node.name for node in active}
     by_role = {name.lower(): name for name in sorted(there, reverse=True) if name.lower() in ROLES}
     for role, name in roles.items():
@@ -186,67 +197,70 @@ def _segments(nodes: Sequence[Node], links: Sequence[Link]) -> list[Link]:
     return [Link(name, tuple(ends), up[name]) for name, ends in segments.items() if ends]
 
 
-def _device(node: Node, name: str, segments: Sequence[Link], captures: bool) -> list[str]:
-    """`captures`: the provider can capture on its links."""
-    role = name if name in ROLES else None
-    lines = [f"  {scalar(name)}:"]
-    lines.append(f"    type: {role}" if role else f"    type: {TO_COMPLETE}   # {', '.join(ROLES)}, and call the device so")
+def _device(node: Node, role: str) -> list[str]:
+    lines = [f"  {role}:", f"    type: {role}"]
     system = _OS_OF_KIND.get(node.kind)
     lines.append(f"    os: {system}" if system else f"    os: {TO_COMPLETE}     # ios, linux, … ({_comment(node.kind)} in the lab)")
-    lines += _connections(node.console)
+    lines += _connections(node.console, by_ssh=role in BY_SSH)
     if role in _CUSTOM:
-        lines += ["    custom:", *(f"      {line}" for line in _CUSTOM[str(role)])]
-    if role == "nat" and captures:
-        links = {end.port: link.name for link in segments for end in link.ends if end.node == node.name}
-        lines += ["    custom:", "      capture:   # where each side of it is captured: the link at that interface"]
-        for side in ("inside", "outside"):
-            choice = ", ".join(f"{port} ({link})" for port, link in links.items()) or "it has no link"
-            lines.append(f"        {side}: {{source: gns3, interface: {TO_COMPLETE}}}   # {choice}")
+        lines += ["    custom:", *(f"      {line}" for line in _CUSTOM[role])]
+    if role == "nat":
+        lines.append("    # Its two interfaces are captured by tcpdump on it; `custom: {capture: …}` names other places.")
     return lines
 
 
-def _connections(console: Console | None) -> list[str]:
-    if console is not None and console.protocol in CONSOLE_PROTOCOLS:
+def _connections(console: Console | None, *, by_ssh: bool) -> list[str]:
+    """`by_ssh`: its console is of no use to its driver."""
+    if console is None:
+        seen = "the lab gives it no console"
+    elif console.protocol not in CONSOLE_PROTOCOLS:
+        seen = f"its console is {_comment(console.protocol)}, no command line"
+    elif by_ssh and console.protocol != "ssh":
+        seen = f"its console is {console.protocol}, and it is reached by ssh"
+    else:
         return [
             "    connections:",
             "      cli:",
             f"        protocol: {console.protocol}",
-            f"        ip: {console.host if re.fullmatch(r'[0-9.]+', console.host) else scalar(console.host)}",
+            f"        ip: {_address(console.host)}",
             f"        port: {console.port}",
         ]
-    seen = "the lab gives it no console" if console is None else f"its console is {_comment(console.protocol)}, no command line"
     return ["    connections:", "      cli:", f"        protocol: ssh   # {seen}", f"        ip: {TO_COMPLETE}", "        port: 22"]
 
 
-def _missing(role: str) -> list[str]:
-    """Clients are the harness's own, and stand in the file as a device; another device has to be found among the nodes."""
-    if role != "clients":
-        return [f"  # {TO_COMPLETE}: no node is called {role!r}: write `--role {role}=NODE`, or call the one so that is it", ""]
-    return [
-        "  clients:   # the harness's own, on this machine",
-        "    type: clients",
-        "    os: linux",
-        "    connections: {}",
-        "    custom:",
-        *(f"      {line}" for line in _CUSTOM["clients"]),
-        "",
-    ]
+def _address(host: str) -> str:
+    """A testbed names addresses, since what a name means depends on who asks."""
+    try:
+        return scalar(str(ipaddress.ip_address(host)))
+    except ValueError:
+        return f"{TO_COMPLETE}   # the address of {_comment(host)}"
 
 
-def _interfaces(node: str, name: str, segments: Sequence[Link]) -> list[str]:
+def _clients() -> list[str]:
+    own = ["  clients:   # the harness's own, on this machine", "    type: clients", "    os: linux", "    connections: {}"]
+    return [*own, "    custom:", *(f"      {line}" for line in _CUSTOM["clients"])]
+
+
+def _missing(role: str, active: Sequence[Node]) -> list[str]:
+    """A device that has to be found among the nodes."""
+    there = ", ".join(_comment(node.name) for node in active) or "none"
+    return [f"  {role}: {TO_COMPLETE}   # no node is called so: import with --role {role}=NODE; there are {there}"]
+
+
+def _interfaces(node: str, role: str, segments: Sequence[Link]) -> list[str]:
     rows = [(end.port, link.name) for link in segments for end in link.ends if end.node == node]
     if not rows:
-        return [f"  {scalar(name)}:", f"    interfaces: {{}}   # {TO_COMPLETE}: no link ends there"]
-    lines = [f"  {scalar(name)}:", "    interfaces:"]
+        return [f"  {role}:", f"    interfaces: {TO_COMPLETE}   # no link ends there"]
+    lines = [f"  {role}:", "    interfaces:"]
     for port, link in rows:
         ipv4 = f"        ipv4: {TO_COMPLETE}   # with prefix length, as in 192.0.2.1/30"
         lines += [f"      {scalar(port)}:", "        type: ethernet", f"        link: {scalar(link)}", ipv4]
     return lines
 
 
-def _missing_interfaces(role: str) -> list[str]:
+def _clients_interfaces() -> list[str]:
     return [
-        f"  {role}:",
+        "  clients:",
         "    interfaces:",
         "      eth1:   # this machine's interface towards the lab, as `ip -br link` names it",
         "        type: ethernet",
@@ -256,10 +270,10 @@ def _missing_interfaces(role: str) -> list[str]:
 
 
 def _remarks(nodes: Sequence[Node], segments: Sequence[Link]) -> list[str]:
-    """What of the lab is no device of a testbed, for the reader."""
+    """What of the lab is no device of a testbed, for the reader. `nodes` are those that play no part."""
     lines = []
     for node in nodes:
-        if node.passive and node.kind not in SWITCHES:
+        if node.kind not in SWITCHES:
             on = [f"{link.name} (port {end.port})" for link in segments for end in link.ends if end.node == node.name]
             lines.append(f"# No device: {_comment(node.name)}, {_comment(node.kind)}, on {_comment(', '.join(on)) or 'no link'}")
     lines += [f"# Link {_comment(link.name)} is down in the lab." for link in segments if not link.up]

@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from eve_ng_fake import LAB, PASSWORD, USER, FakeEveNg, serving
+from eve_ng_fake import LAB, NAT, PASSWORD, USER, FakeEveNg, serving
 from eve_ng_play import provider
 
+from harness.cli import main
 from harness.errors import UsageError
 from harness.lab.providers import eve_ng_commands
 from harness.lab.providers.eve_ng_import import PASSWORD as VARIABLE
 from harness.lab.providers.eve_ng_ledger import default_folder
+from harness.model.testbed import TO_COMPLETE
+from harness.testbed import examine
 
 
 @pytest.fixture
@@ -38,6 +42,31 @@ def parsed(fake: FakeEveNg, *more: str) -> argparse.Namespace:
 def test_import_describes_the_lab(fake: FakeEveNg) -> None:
     found = eve_ng_commands.describe(parsed(fake))
     assert (found.lab, len(found.nodes), len(found.links)) == ("L2TP one", 6, 4)
+
+
+def test_an_import_as_typed_lacks_what_is_marked_and_nothing_else(
+    fake: FakeEveNg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("NATSTORM_PSK", "NATSTORM_PPP_PASSWORD", "NATSTORM_LAB_PASSWORD"):
+        monkeypatch.setenv(variable, "x")
+    fake.nodes[NAT].kind = "qemu"  # as Linux is, whose interfaces are not called after slots
+    fake.nodes[NAT].interfaces = {0: "e0", 16: "e1", 32: "e2"}
+    file = tmp_path / "lab.yaml"
+    words = ["lab", "import", "eve-ng", "--server", fake.url, "--lab", LAB, "--user", USER, "--insecure", "-o", str(file)]
+    assert main(words) == 0
+    text = file.read_text()
+    marked = [n for n, line in enumerate(text.splitlines(), 1) if TO_COMPLETE in line and not line.startswith("#")]
+    assert capsys.readouterr().out.endswith(f"4 links, {len(marked)} places marked TO COMPLETE\n")
+    told = examine(file).mistakes
+    assert [one.line for one in told] == marked
+    assert {one.problem for one in told} == {"this is still to be completed"}
+    found = yaml.safe_load(text)
+    assert found["testbed"]["credentials"]["eve-ng"] == {"username": USER, "password": "%ENV{NATSTORM_EVE_PASSWORD}"}
+    assert found["testbed"]["custom"]["lab"] == {
+        "provider": "eve-ng", "url": fake.url, "project": LAB,
+        "options": {"edition": "community", "verify": False, "clients": "pnet1", "nodes": {"nat": "NAT"}},
+    }  # fmt: skip
+    assert PASSWORD not in text
 
 
 def test_clean_undoes_what_a_killed_run_left(fake: FakeEveNg) -> None:

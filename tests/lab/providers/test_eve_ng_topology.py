@@ -107,9 +107,9 @@ def test_import_reads_and_changes_nothing(fake: FakeEveNg) -> None:
     found = import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD))
     assert found.lab == "L2TP one"
     assert found.section == {
-        "provider": "eve-ng", "url": fake.url, "lab": LAB, "user": USER, "password": "%ENV{NATSTORM_EVE_NG_PASSWORD}",
-        "clients": "pnet1",
+        "provider": "eve-ng", "url": fake.url, "project": LAB, "user": USER, "password": "%ENV{NATSTORM_EVE_PASSWORD}",
     }  # fmt: skip
+    assert found.options == {"edition": "community", "clients": "pnet1"}
     assert PASSWORD not in repr(found)
     assert [one.name for one in found.nodes] == ["NAT", "gateway", "host", "monitor", "pnet0", "pnet1"]
     assert found.nodes[0].console == Console("127.0.0.1", 32769, "telnet")
@@ -121,12 +121,12 @@ def test_import_reads_and_changes_nothing(fake: FakeEveNg) -> None:
 
 
 def test_import_keeps_how_the_certificate_was_taken(fake: FakeEveNg) -> None:
-    assert import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD), verify=False).section["verify"] is False
+    assert import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD), verify=False).options["verify"] is False
 
 
 def test_import_leaves_open_which_of_two_bridges_leads_to_the_clients(fake: FakeEveNg) -> None:
     fake.networks[3]["type"] = "pnet2"
-    assert "clients" not in import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD)).section
+    assert "clients" not in import_eve_ng(fake.url, LAB, USER, Secret(PASSWORD)).options
 
 
 def test_import_of_an_empty_lab(fake: FakeEveNg) -> None:

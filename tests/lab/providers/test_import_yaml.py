@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from harness.errors import LabError, UsageError
-from harness.lab.providers.import_yaml import TO_COMPLETE, scalar, yaml_text
+from harness.lab.providers.import_yaml import Described, scalar, yaml_text
 from harness.lab.providers.provider import Console, End, Link, Node
+from harness.model.testbed import TO_COMPLETE
 
 SECTION = {"provider": "gns3", "url": "http://lab.example:3080", "project": "Bench 7"}
 NODES = (
@@ -24,8 +25,9 @@ LINKS = (
 
 
 def read(**changes):
-    arguments = {"lab": "bench", "provider": SECTION, "nodes": NODES, "links": LINKS, "roles": {"gateway": "R1"}} | changes
-    text = yaml_text(**arguments)
+    arguments = {"lab": "bench", "section": SECTION, "nodes": NODES, "links": LINKS} | changes
+    roles = arguments.pop("roles", {"gateway": "R1"})
+    text = yaml_text(Described(**arguments), roles)
     return text, yaml.safe_load(text)
 
 
@@ -48,23 +50,46 @@ def test_what_hangs_on_joined_switches_is_on_one_link():
     assert sides["eth0"] == "inside"
 
 
-def test_what_cannot_be_known_is_marked_both_as_value_and_comment():
+def test_what_cannot_be_known_is_marked():
     text, found = read()
     assert found["topology"]["nat"]["interfaces"]["eth0"]["ipv4"] == TO_COMPLETE
     assert found["devices"]["nat"]["connections"]["cli"]["ip"] == TO_COMPLETE
     assert "its console is vnc, no command line" in text
     assert found["devices"]["gateway"]["custom"]["variants"] == [TO_COMPLETE]
-    assert found["devices"]["nat"]["custom"]["capture"]["inside"] == {"source": "gns3", "interface": TO_COMPLETE}
-    assert "# eth1 (sw), eth0 (inside)" in text
     assert found["testbed"]["custom"]["allow"]["networks"] == [TO_COMPLETE]
     assert "# No device: tap cloud, cloud, on inside (port tap0)" in text
     assert "# Link inside is down in the lab." in text
 
 
-def test_a_node_without_a_role_waits_for_one():
+def test_a_device_that_no_node_is_called_by_is_to_be_completed_and_the_nodes_are_named():
     text, found = read(roles={})
-    assert found["devices"]["R1"]["type"] == TO_COMPLETE
-    assert "no node is called 'gateway'" in text
+    assert set(found["devices"]) == set(found["topology"]) == {"clients", "nat", "gateway"}
+    assert found["devices"]["gateway"] == found["topology"]["gateway"] == TO_COMPLETE
+    assert "import with --role gateway=NODE; there are R1, nat" in text
+    assert "# No device: R1, dynamips, on sw (port FastEthernet0/0)" in text
+
+
+def test_a_device_without_a_link_is_to_be_completed():
+    _, found = read(links=LINKS[1:])
+    assert found["topology"]["gateway"]["interfaces"] == TO_COMPLETE
+
+
+def test_a_console_of_a_machine_that_has_a_name_is_to_be_completed():
+    text, found = read(nodes=(Node("R1", "dynamips", "started", Console("lab.example", 5000, "telnet")), *NODES[1:]))
+    assert found["devices"]["gateway"]["connections"]["cli"] == {"protocol": "telnet", "ip": TO_COMPLETE, "port": 5000}
+    assert "# the address of lab.example" in text
+
+
+def test_a_nat_is_reached_by_ssh_whatever_its_console():
+    text, found = read(nodes=(NODES[0], Node("nat", "qemu", "stopped", Console("192.0.2.50", 5901, "telnet")), *NODES[2:]))
+    assert found["devices"]["nat"]["connections"]["cli"] == {"protocol": "ssh", "ip": TO_COMPLETE, "port": 22}
+    assert "its console is telnet, and it is reached by ssh" in text
+
+
+def test_options_stand_beside_the_nodes_names():
+    _, found = read(options={"verify": False, "clients": "pnet1"})
+    nodes = {"gateway": "R1"}
+    assert found["testbed"]["custom"]["lab"]["options"] == {"verify": False, "clients": "pnet1", "nodes": nodes}
 
 
 def test_secrets_are_left_to_the_environment():
@@ -74,14 +99,15 @@ def test_secrets_are_left_to_the_environment():
 
 
 def test_who_logs_in_at_the_server_stands_with_the_credentials():
-    _, found = read(provider=SECTION | {"user": "admin", "password": "%ENV{SERVER}"})
+    _, found = read(section=SECTION | {"user": "admin", "password": "%ENV{SERVER}"})
     assert found["testbed"]["credentials"]["gns3"] == {"username": "admin", "password": "%ENV{SERVER}"}
     assert set(found["testbed"]["custom"]["lab"]) == {"provider", "url", "project", "options"}
 
 
-def test_a_provider_that_cannot_capture_promises_none():
-    _, found = read(provider=SECTION | {"provider": "eve-ng"})
+def test_captures_are_left_to_tcpdump_which_tells_what_it_lost():
+    text, found = read()
     assert "custom" not in found["devices"]["nat"]
+    assert "captured by tcpdump on it" in text
 
 
 @pytest.mark.parametrize("name", ["%CLI{touch /tmp/x}", "%ENV{HOME}", "R1\ndevices:", "R\x7f"])
@@ -89,7 +115,8 @@ def test_a_name_that_pyats_would_carry_out_is_refused(name):
     for changes in (
         {"nodes": (Node(name, "qemu"),), "links": (), "roles": {}},
         {"links": (Link("x", (End("R1", name), End("nat", "eth0"))),)},
-        {"provider": {**SECTION, "project": name}},
+        {"section": {**SECTION, "project": name}},
+        {"options": {"clients": name}},
     ):
         with pytest.raises(LabError, match="rename it in the lab"):
             read(**changes)
@@ -106,6 +133,7 @@ def test_two_nodes_of_one_name_are_refused():
         ({"router": "R1"}, "no role 'router'"),
         ({"gateway": "R9"}, "no node 'R9'"),
         ({"gateway": "R1", "host": "R1"}, "plays two roles"),
+        ({"clients": "R1"}, "the clients are no node"),
     ],
 )
 def test_roles_must_make_sense(roles, problem):

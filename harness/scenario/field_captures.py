@@ -1,0 +1,171 @@
+"""Captures of a NAT that is a box of somebody's: their bytes come to this machine, from tcpdump over SSH or from a GNS3 server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+
+from harness.devices.ssh import SshConnection
+from harness.devices.ssh_stream import SshStream
+from harness.errors import CaptureError, DeviceError, LabError
+from harness.lab.field import FieldLab, to_its_end
+from harness.model import CaptureFacts, Side
+from harness.model.reach import CaptureSource
+from harness.probes.remote_capture import ByteStream, RemoteCapture, tcpdump_command
+
+
+class Elsewhere(ABC):
+    """A capture whose stream a subclass opens."""
+
+    def __init__(self, lab: FieldLab, side: Side, source: CaptureSource, path: Path) -> None:
+        self.lab = lab
+        self.source = source
+        self._side = side
+        self._path = path
+        self._capture: RemoteCapture | None = None
+
+    @abstractmethod
+    async def open(self) -> tuple[str, ByteStream]:
+        """Where it captures, for the reader of its facts, and the stream. DeviceError, LabError or CaptureError."""
+
+    async def start(self) -> None:
+        try:
+            place, stream = await self.open()
+        except (DeviceError, LabError) as error:
+            raise CaptureError(f"no capture of the NAT's {self._side.value}, {self.source.interface}: {error}") from error
+        self._capture = RemoteCapture(self._side, place, stream, self._path)
+        await self._capture.start()
+
+    async def stop(self) -> CaptureFacts:
+        if self._capture is None:
+            raise CaptureError(f"the capture on {self.source.interface} was never started")
+        return await self._capture.stop()
+
+
+class OverSsh(Elsewhere):
+    """tcpdump on a device, its capture coming over the connection as it grows."""
+
+    async def open(self) -> tuple[str, ByteStream]:
+        assert self.source.connection is not None
+        device = await self.lab.reach(self.source.connection)
+        management = (self.source.connection.host, self.source.connection.port)
+        stream = await Pulled.begin(device, tcpdump_command(self.source.interface, management=management))
+        return f"{self.source.interface} of {device.name}", stream
+
+
+class OverGns3(Elsewhere):
+    """The capture that a GNS3 server makes of a link. It never says what was lost: nobody can call such a capture complete."""
+
+    async def open(self) -> tuple[str, ByteStream]:
+        link = await self.lab.link_at(self.source)
+        self.lab.tell(f"GNS3 does not say what its capture of {link} loses: what rests on it will be INCONCLUSIVE")
+        return f"link {link}", await Iterated.begin(self.lab.capture(link))
+
+
+class Pieces(ABC):
+    """Bytes that another thread brings, for a reader that pulls (remote_capture.ByteStream)."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(self) -> bytes:
+        piece = await self._pieces.get()
+        if not piece:
+            self._pieces.put_nowait(b"")  # whoever asks again hears the same
+            await self.ended()
+        return piece
+
+    @abstractmethod
+    async def ended(self) -> None:
+        """Called once all pieces are read. EOFError where the stream broke."""
+
+    def take(self, piece: bytes) -> None:
+        """From any thread; b"" after the last one."""
+        with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+            self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
+
+
+class Pulled(Pieces):
+    """An SSH stream, which pushes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stream: SshStream | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def begin(cls, device: SshConnection, command: str) -> Pulled:
+        pulled = cls()
+        pulled._stream = await device.stream(command, pulled.take)
+        pulled._ending = asyncio.create_task(pulled._end())
+        return pulled
+
+    async def stop(self) -> None:
+        assert self._stream is not None
+        self._stream.signal("INT")
+
+    @property
+    def stderr(self) -> str:
+        return "" if self._stream is None else self._stream.said
+
+    async def ended(self) -> None:
+        assert self._stream is not None
+        try:
+            await self._stream.wait()
+        except DeviceError as error:
+            raise EOFError(str(error)) from error
+
+    async def _end(self) -> None:
+        with suppress(EOFError):
+            await self.ended()
+        self.take(b"")
+
+
+class Iterated(Pieces):
+    """A provider's capture: a context, within which a thread waits for one piece after another. Leaving it ends the capture, and
+    wakes the thread."""
+
+    stderr = ""
+
+    def __init__(self, capture: AbstractContextManager[Iterator[bytes]]) -> None:
+        super().__init__()
+        self._capture = capture
+        self._within = False
+        self._broken = ""
+
+    @classmethod
+    async def begin(cls, capture: AbstractContextManager[Iterator[bytes]]) -> Iterated:
+        """LabError or CaptureError where it does not begin."""
+        iterated = cls(capture)
+        pieces = await to_its_end(capture.__enter__)
+        iterated._within = True
+        threading.Thread(target=iterated._bring, args=(pieces,), name="capture", daemon=True).start()
+        return iterated
+
+    async def stop(self) -> None:
+        """Returns once the other end has ended it; what has come by then is still read. EOFError where that fails."""
+        if not self._within:
+            return
+        self._within = False
+        try:
+            await to_its_end(lambda: self._capture.__exit__(None, None, None))
+        except (LabError, CaptureError) as error:
+            raise EOFError(str(error)) from error
+
+    async def ended(self) -> None:
+        if self._broken:
+            raise EOFError(self._broken)
+
+    def _bring(self, pieces: Iterator[bytes]) -> None:
+        try:
+            for piece in pieces:
+                self.take(piece)
+        except (LabError, CaptureError, OSError) as error:
+            self._broken = str(error)
+        finally:
+            self.take(b"")
