@@ -76,6 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--time", choices=TIMES, help="play everything in this time, where it can be")
     group.addoption("--seed", type=int, default=1, metavar="N", help="what chance decides in virtual time (1)")
     group.addoption("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time)")
+    group.addoption("--dry-run", action="store_true", help="say what would happen to which device, and do nothing")
     group.addoption("--no-html", action="store_true", help="no Allure page: results, summaries and captures only")
     group.addoption("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="where the run's folder goes (reports/)")
 
@@ -89,7 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.unregister(hypothesis)
     try:
         config.stash[SESSION] = session = Session(config)
-        if config.option.collectonly or config.option.help or config.option.markers or config.option.showfixtures:
+        only_asks = ("dry_run", "collectonly", "help", "markers", "showfixtures")
+        if any(getattr(config.option, one) for one in only_asks):
             return
         if config.option.time != VIRTUAL:
             from harness.lab import enclosure, place
@@ -134,6 +136,7 @@ class Session:
         self._check_behaviours()
         self._check_clients()
         self._check_time()
+        self.foretold: tuple[str, ...] = ()  # with --dry-run: what would happen to which device
         self.clear: set[Cast] = set()  # those that a behaviour declares to carry L2TP in clear
         self.sink: Sink | None = None
         self._played: dict[Cast, Evidence | BaseException] = {}
@@ -166,6 +169,20 @@ class Session:
             for name in scenarios
             for cast in self._showings(name, variant, wanted)
         ]
+
+    def foresee(self, casts: Sequence[Cast]) -> None:
+        """Judges, before anything is reached or sent, what these would send to devices that are there already."""
+        from harness.scenario import foreseen
+        from harness.scenario.scripts import script
+
+        burdens = []
+        for cast in casts:
+            chosen = script(cast.scenario)
+            burdens.append(foreseen.Burden(cast.name, cast.clients, chosen.marks_per_s, chosen.arrivals_per_s))
+        if self.testbed.field:
+            foreseen.judge(self.testbed, burdens)
+        if self.config.option.dry_run:
+            self.foretold = foreseen.told(self.testbed, burdens)
 
     def _showings(self, scenario: str, variant: str, wanted: str | None) -> Iterator[Cast]:
         """`wanted` is the time in which alone it may be played; None where it may be in any."""
@@ -298,6 +315,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         order.setdefault(_cast(item), len(order))
     items.sort(key=lambda item: order[_cast(item)])
+    try:
+        session.foresee([cast for cast in order if cast is not None])
+    except UsageError as error:
+        refuse(error)
+    if config.option.dry_run:
+        config.hook.pytest_deselected(items=items[:])
+        items[:] = []
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if SESSION in config.stash:
+        for line in config.stash[SESSION].foretold:
+            terminalreporter.write_line(line)
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -38,6 +39,7 @@ def add_commands(commands: Any) -> None:
     add("--seed", type=int, metavar="N", help="what chance decides in virtual time (default 1): the same seed, the same packets")
     add("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time; natstorm prove lists them)")
     add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: the project's reports/)")
+    add("--dry-run", action="store_true", help="say what would happen to which device, and do nothing")
     add("--json", action="store_true", help="print summary.json; progress goes to stderr")
     command.set_defaults(run=qualify)
 
@@ -47,6 +49,8 @@ def qualify(arguments: argparse.Namespace) -> int:
     from harness.testbed import check
 
     words = pytest_words(arguments)
+    if arguments.dry_run:
+        return _dry_run(words)
     if arguments.time != "virtual":
         place.settle(check(arguments.testbed or DEFAULT_TESTBED), guests=arguments.guests)
     import pytest
@@ -70,6 +74,19 @@ def qualify(arguments: argparse.Namespace) -> int:
     return grab.outcome(as_json=arguments.json)
 
 
+def _dry_run(words: list[str]) -> int:
+    """Prints what would happen. UsageError where nothing would, for want of cases; the status of a refusal otherwise."""
+    import pytest
+
+    grab, said = _Grab(), io.StringIO()
+    with redirect_stdout(said):
+        status = pytest.main(words, plugins=[grab])
+    if grab.session is None or not grab.session.foretold:
+        return 2 if status == pytest.ExitCode.USAGE_ERROR else 3
+    print("\n".join(grab.session.foretold))
+    return 0
+
+
 def pytest_words(arguments: argparse.Namespace) -> list[str]:
     """The command line for pytest. UsageError for what can be seen to be wrong beforehand."""
     if not SUITES.is_dir():
@@ -88,7 +105,7 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
         words += ["-k", arguments.expression]
     words += [f"--variant={name}" for name in arguments.variant]
     words += [f"--behaviour={name}" for name in arguments.behaviour]
-    for option in ("all_variants", "guests"):
+    for option in ("all_variants", "guests", "dry_run"):
         if getattr(arguments, option):
             words.append(f"--{option.replace('_', '-')}")
     if arguments.json:

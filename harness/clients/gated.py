@@ -6,7 +6,9 @@ gateway's answer or a fault of ours asks for, nothing else leaves this machine; 
 
 from __future__ import annotations
 
-from harness.clients.carrier import Carrier, Counters, Owner
+from collections import deque
+
+from harness.clients.carrier import Carrier, Owner
 from harness.clients.clock import RunClock
 from harness.model.reach import Allowance
 from harness.wire.events import Datagram
@@ -19,16 +21,9 @@ class Gated:
         self._carrier = carrier
         self._allowance = allowance
         self._known: dict[str, bool] = {}  # destination → whether it may be sent to
-        self._tokens = float(allowance.packets_per_s)
-        self._filled = float("-inf")
-
-    @property
-    def site(self) -> int:
-        return self._carrier.site
-
-    @property
-    def counters(self) -> Counters:
-        return self._carrier.counters
+        self._left: deque[float] = deque()  # when each datagram of the last second left
+        self.site = carrier.site
+        self.counters = carrier.counters
 
     def open(self, owner: Owner, clock: RunClock) -> None:
         self._owner = owner
@@ -41,7 +36,7 @@ class Gated:
             allowed = self._known[to] = self._allowance.covers(to)
         if not allowed:
             self._owner.lost(f"{to} is in none of the networks that the testbed allows: not sent", 1)
-        elif not self._token():
+        elif not self._turn():
             self._owner.lost(f"the testbed allows {self._allowance.packets_per_s} packets a second: not sent", 1)
         else:
             self._carrier.send(source, to, datagram)
@@ -49,12 +44,12 @@ class Gated:
     def close(self) -> None:
         self._carrier.close()
 
-    def _token(self) -> bool:
-        """One of those that fill a bucket of half a second's at half the rate each: never more than the rate within any second."""
-        now, rate = self._now(), self._allowance.packets_per_s
-        self._tokens = min(rate / 2, self._tokens + (now - self._filled) * rate / 2)
-        self._filled = now
-        if self._tokens < 1:
+    def _turn(self) -> bool:
+        """Whether fewer than the rate have left within the last second; then one more does."""
+        now = self._now()
+        while self._left and self._left[0] <= now - 1.0:
+            self._left.popleft()
+        if len(self._left) >= self._allowance.packets_per_s:
             return False
-        self._tokens -= 1
+        self._left.append(now)
         return True

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.model import Verdict
     from harness.model.steps import StepEvent
     from harness.model.testbed import Testbed
+    from harness.scenario.foreseen import Burden
     from harness.scenario.play import Play
     from harness.scenario.runner import Runner
     from harness.scenario.storms import Storm
@@ -59,6 +60,7 @@ def add_commands(commands: Any) -> None:
     add("--variant", metavar="NAME", help="gateway variant (default: the testbed's first)")
     add("--time", choices=TIMES, default=WALL, help="virtual: a simulated link, NAT and clock (virtual testbed only)")
     add("--seed", type=int, default=1, metavar="N", help="what chance decides (default 1)")
+    add("--dry-run", action="store_true", help="say what would happen to which device, and do nothing")
     add("--keep", type=Path, metavar="DIR", help="keep captures and records in this folder")
     add("--json", type=Path, metavar="OUT", help="write all figures there as JSON")
     command.set_defaults(run=run)
@@ -66,10 +68,17 @@ def add_commands(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from harness.lab import place
+    from harness.scenario import foreseen
     from harness.testbed import check
 
     testbed = check(arguments.testbed)
     shape = checked(arguments, testbed)
+    burden = _burden(arguments, shape)
+    if testbed.field:
+        foreseen.judge(testbed, [burden])
+    if arguments.dry_run:
+        print("\n".join(foreseen.told(testbed, [burden])))
+        return 0
     if arguments.time == WALL:
         place.settle(testbed)
     told = Storming(arguments, shape, testbed).play()
@@ -127,6 +136,14 @@ def _check_writable(option: str, path: Path, *, folder: bool) -> None:
         raise UsageError(f"this is {here}, and {option} takes {wanted}", file=str(path), cure=f"another name for {option}")
     if not os.access(at if at.exists() else at.parent, os.W_OK):
         raise UsageError("nothing can be written there", file=str(path), cure=f"a place of your own for {option}")
+
+
+def _burden(arguments: argparse.Namespace, shape: Shape) -> Burden:
+    """A ramp and a burst may have all come in one second; a Poisson shape has twice its rate in a second now and then."""
+    from harness.scenario.foreseen import Burden
+
+    peak = None if arguments.ramp or shape.kind is Kind.BURST else shape.rate * (2 if shape.kind is Kind.POISSON else 1)
+    return Burden("the storm", arguments.clients, arguments.marks, peak)
 
 
 class Storming:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,16 +17,17 @@ SET_UP_PACKETS = 40
 
 @dataclass(frozen=True, slots=True)
 class Burden:
-    """What clients send in the busiest second: `arrivals` of them set up at once, `clients` send marked packets."""
+    """What clients send in the busiest second: `arrivals_per_s` of them begin in it (None: all `clients`), and all send marks."""
 
     name: str
     clients: int
-    arrivals: int
     marks_per_s: float
+    arrivals_per_s: float | None = None
 
     @property
     def packets_per_s(self) -> int:
-        return round(self.arrivals * SET_UP_PACKETS + self.clients * self.marks_per_s)
+        arrivals = self.clients if self.arrivals_per_s is None else min(self.clients, self.arrivals_per_s)
+        return math.ceil(arrivals * SET_UP_PACKETS + self.clients * self.marks_per_s)
 
 
 def judge(testbed: Testbed, burdens: Iterable[Burden]) -> None:

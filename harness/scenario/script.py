@@ -48,6 +48,7 @@ class Script:
     captures: str = EVERYTHING
     not_up: frozenset[str] = frozenset()
     overrun_s: float = 300.0
+    arrivals_per_s: float | None = None  # of clients; None: all may come in one moment
     guest: bool = False  # one of its clients is a machine in a guest: the wall's time alone, and only where guests are wanted
 
     def plans(self, plans: Iterable[ClientPlan]) -> tuple[ClientPlan, ...]:

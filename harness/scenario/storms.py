@@ -192,5 +192,6 @@ STORMS = (
         usual,
         any_number=True,
         marks_per_s=MARKS_PER_S,
+        arrivals_per_s=RATE,
     ),
 )

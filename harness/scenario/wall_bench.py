@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.clients import personality
+from harness.clients.carrier import Carrier
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
+from harness.clients.gated import Gated
 from harness.clients.journal import Journal
 from harness.clients.transport import IKE_PORT, NATT_PORT, Transport, open_ports, open_raw
 from harness.devices.linux_config import Timers
@@ -117,7 +119,9 @@ class WallBench(ABC):
     def fleet(self, journal: Journal) -> Fleet:
         enter = self.clients.entered
         sockets = open_ports((IKE_PORT, NATT_PORT, *personality.clear_ports()), enter)
-        carrier = Transport(sockets, open_raw(enter=enter))
+        carrier: Carrier = Transport(sockets, open_raw(enter=enter))
+        if self.testbed.allowance is not None:
+            carrier = Gated(carrier, self.testbed.allowance)
         return Fleet(carriers=[carrier], journal=journal, machines=self.machines())
 
     @asynccontextmanager

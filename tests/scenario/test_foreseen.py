@@ -1,0 +1,103 @@
+"""What a run would send and change, told and judged before the first packet."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from harness.errors import UsageError
+from harness.lab import enclosure
+from harness.model import Allowance, CaptureSource, Connection
+from harness.scenario.foreseen import SET_UP_PACKETS, Burden, judge, told
+from harness.testbed import check
+
+NAT, GATEWAY = Connection("nat", "10.99.0.2"), Connection("gateway", "10.99.0.3")
+NETWORKS = ("10.0.0.0/20", "192.0.2.0/30", "203.0.113.0/24", "172.16.0.0/20")
+PAIR = Burden("demux-pair-2", 2, 5.0)
+
+
+def bench(name="virtual", *, networks=NETWORKS, rate=1000):
+    known = check(enclosure.ROOT / f"testbeds/{name}.yaml")
+    nat = replace(known.nat, connection=NAT, inside_capture=CaptureSource("tcpdump", "inside0", NAT))
+    gateway = replace(known.gateway, connection=GATEWAY)
+    return replace(known, nat=nat, gateway=gateway, allowance=Allowance(tuple(networks), rate, 17))
+
+
+def test_a_burden_is_its_busiest_second():
+    assert PAIR.packets_per_s == 2 * SET_UP_PACKETS + 10
+    assert Burden("storm", 500, 0.5, arrivals_per_s=10.0).packets_per_s == 10 * SET_UP_PACKETS + 250
+    assert Burden("storm", 5, 0.5, arrivals_per_s=10.0).packets_per_s == 5 * SET_UP_PACKETS + 3  # no more arrive than there are
+
+
+def test_what_is_allowed_passes():
+    judge(bench(), [PAIR, Burden("storm", 500, 0.5, arrivals_per_s=10.0)])
+
+
+@pytest.mark.parametrize(
+    ("left_out", "address"),
+    [("203.0.113.0/24", "203.0.113.231"), ("192.0.2.0/30", "192.0.2.1"), ("172.16.0.0/20", "172.16.0.1")],
+)
+def test_an_address_outside_is_refused_with_the_line_that_would_permit_it(left_out, address):
+    networks = [one for one in NETWORKS if one != left_out]
+    with pytest.raises(UsageError, match=rf"virtual.yaml:17: {address} is in none of the networks.*\n.*add {address}/32 to"):
+        judge(bench(networks=networks), [PAIR])
+
+
+def test_a_rate_beyond_is_refused():
+    with pytest.raises(UsageError, match=r":17: demux-pair-2 may send 90 packets a second, and 89 are allowed\n.*: 90 "):
+        judge(bench(rate=89), [PAIR])
+    judge(bench(rate=90), [PAIR])
+
+
+def test_a_field_lab_without_an_allowance_is_refused():
+    with pytest.raises(UsageError, match="says nowhere what may be sent"):
+        judge(replace(bench(), allowance=None), [])
+
+
+def test_it_tells_what_happens_to_which_device():
+    lines = told(bench("linux"), [PAIR, Burden("together", 6, 5.0)])
+    text = "\n".join(lines)
+    for words in (
+        "this machine: lan0 moves into the namespace natstorm-clients as 192.0.2.2/30, with all of 10.0.0.0/24 behind it",
+        "nat (ssh to 10.99.0.2:22): locked",
+        "nat: nftables table ip natstorm is made, settings net/ipv4/ip_forward,",
+        "nat: the mappings of 10.0.0.0/24 are forgotten",
+        "nat: tcpdump captures the NAT's inside on inside0",
+        "gateway (ssh to 10.99.0.3:22): locked",
+        "/etc/natstorm/demux-setup",
+        "/etc/ppp/chap-secrets",
+        "packets: at most 270 a second, in together, from 10.0.0.0/24 to 203.0.113.231",
+        "packets: 1000 a second are allowed, to 10.0.0.0/20,",
+    ):
+        assert words in text
+    assert "outside on" not in text  # the testbed names no capture there
+    assert "natstorm-gateway is started" in "\n".join(told(bench(), []))
+
+
+def test_of_a_lab_of_its_own_there_is_little_to_tell():
+    lines = told(check(enclosure.ROOT / "testbeds/virtual.yaml"), [PAIR])
+    assert lines[0] == "this machine: an enclosure with namespaces for clients, NAT and gateway; nobody's device is reached"
+    assert lines[1].startswith("packets: at most 90 a second, in demux-pair-2")
+    assert len(lines) == 2
+
+
+def test_a_dry_run_tells_and_does_nothing(tmp_path):
+    """Not even a folder for a report; without root, an enclosure or a device to reach."""
+    for name in ("known_hosts", "id"):
+        (tmp_path / name).write_text("nothing")
+        (tmp_path / name).chmod(0o600)
+    command = [sys.executable, "-m", "harness.cli"]
+    options = ["--testbed", str(enclosure.ROOT / "testbeds/bench-in-a-box.yaml"), "--dry-run"]
+    environment = {**os.environ, "NATSTORM_BOX": str(tmp_path)}
+    for words in (["qualify", "--reports", str(tmp_path / "reports"), *options], ["storm", "--clients", "25", *options]):
+        done = subprocess.run([*command, *words], cwd=enclosure.ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "nic0 moves into the namespace natstorm-clients" in done.stdout
+        assert "5000 a second are allowed" in done.stdout
+    assert not (tmp_path / "reports").exists()
+    crowd = ["qualify", "--clients", "900", *options]
+    done = subprocess.run([*command, *crowd], cwd=enclosure.ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "bench-in-a-box.yaml:21: demux-together-900 may send" in done.stdout + done.stderr
