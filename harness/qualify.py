@@ -82,6 +82,7 @@ def _dry_run(words: list[str]) -> int:
     with redirect_stdout(said):
         status = pytest.main(words, plugins=[grab])
     if grab.session is None or not grab.session.foretold:
+        print(said.getvalue(), end="", file=sys.stderr)
         return 2 if status == pytest.ExitCode.USAGE_ERROR else 3
     print("\n".join(grab.session.foretold))
     return 0
