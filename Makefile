@@ -9,7 +9,7 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify prove soak mutants test lint bench fuzz setup servers lock clean
+.PHONY: help qualify prove box soak mutants test lint bench fuzz setup servers lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,15 @@ prove: setup     ## break every mechanism in turn, and 120 by chance: which test
 		status=0; \
 		$(BIN)/natstorm prove --mutants 120 $(ARGS) || status=$$?; \
 		$(BIN)/natstorm prove $(ARGS) || status=$$?; \
+		$(MAKE) --no-print-directory box ARGS= || status=$$?; \
 		exit $$status)
+
+box: setup       ## the suites on the bench in a box, our own gateway and a real one, reached by SSH and one network card alone
+	@status=0; \
+		$(BIN)/python -m bench_in_a_box -- $(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box.yaml $(ARGS) || status=$$?; \
+		$(BIN)/python -m bench_in_a_box --gateway linux -- \
+			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-linux.yaml $(ARGS) || status=$$?; \
+		exit $$status
 
 soak: setup      ## a day of 100 clients coming and going, then 500 in a storm at the rate that a ramp finds: half an hour
 	$(BIN)/natstorm qualify --time virtual --variant demux -k churn-day $(ARGS)
