@@ -9,7 +9,7 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify prove box soak mutants test lint bench fuzz setup servers lock clean
+.PHONY: help qualify prove box kills soak mutants test lint bench fuzz setup servers lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ box: setup       ## the suites on the bench in a box, our own gateway and a real
 		$(BIN)/python -m bench_in_a_box --gateway linux -- \
 			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-linux.yaml $(ARGS) || status=$$?; \
 		exit $$status
+
+kills: setup     ## runs on the bench in a box, killed at 20 random moments: is all given back? (ARGS="40 2": moments, seed)
+	$(BIN)/python tests/field/kill_at_random.py $(ARGS)
 
 soak: setup      ## a day of 100 clients coming and going, then 500 in a storm at the rate that a ramp finds: half an hour
 	$(BIN)/natstorm qualify --time virtual --variant demux -k churn-day $(ARGS)

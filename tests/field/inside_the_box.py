@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NIC = "nic0"
 PLANTED = {"psk": "Planted-Psk-7f3a91", "password": "Planted-Password-{number}-c04d"}
 TOKENS = (b"Planted-Psk-7f3a91", b"Planted-Password-")
+AFTER = "after:"
+"""In the place of a step: so many seconds after the start, whatever the run is doing then."""
+
 PATIENCE_S = 120.0
 
 LOOK = """
@@ -107,10 +110,12 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
     run = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     assert run.stdout is not None
     told = []
+    if step.startswith(AFTER):
+        threading.Timer(float(step.removeprefix(AFTER)), run.kill).start()
     for line in run.stdout:
         told.append(line)
         if step and step in line:
-            run.send_signal(signal.SIGKILL)
+            run.kill()
             break
     return run.wait(), "".join(told)
 
@@ -145,7 +150,8 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
     watch.start()
     status, told = qualify(file, work, expression, step if what == "kill" else "")
     if what == "kill":
-        found["reached"] = step in told
+        found["reached"] = step in told or (step.startswith(AFTER) and status == -signal.SIGKILL)
+        found["doing"] = told.splitlines()[-1] if told else ""
         wait_until_back()
         found["after_kill"] = {"nic": look(NIC).to_json(), "journals": state(devices)["journals"]}
         restored = subprocess.run(

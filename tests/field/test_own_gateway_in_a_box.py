@@ -1,0 +1,33 @@
+"""The suites on the project's own gateway as a box that is known by SSH and one network card alone; and what is left of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench_in_a_box import sshd
+
+sys.path.append(str(Path(__file__).parent))
+from box_runs import VIRTUAL, gives_all_back, passes_and_leaves_nothing, played
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(sshd.missing() is not None, reason="no OpenSSH server unpacked (natstorm setup)"),
+]
+
+
+def test_the_suites_pass(tmp_path):
+    seen = played(tmp_path, VIRTUAL, "play", "pair")
+    passes_and_leaves_nothing(seen, 50)
+    assert "c2 killed c1. To blame: the gateway" in seen["told"]  # the plain variant is the known-bad control there, too
+
+
+@pytest.mark.parametrize("words", [["have the NAT translate"], ["lend nic0 to the clients"], ["connect:c2", "again"]])
+def test_a_run_that_is_killed_gives_all_back(tmp_path, words):
+    seen = played(tmp_path, VIRTUAL, "kill", "pair and demux", *words)
+    assert seen["after_kill"]["journals"]  # there was something to restore
+    gives_all_back(seen)
+    if words[1:]:
+        passes_and_leaves_nothing(seen, 35)

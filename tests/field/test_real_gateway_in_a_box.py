@@ -1,0 +1,29 @@
+"""The suites on strongSwan, xl2tpd and pppd as a box that is known by SSH alone; and what is left of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench_in_a_box import sshd
+
+sys.path.append(str(Path(__file__).parent))
+from box_runs import LINUX, gives_all_back, passes_and_leaves_nothing, played
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(sshd.missing() is not None, reason="no OpenSSH server unpacked (natstorm setup)"),
+]
+
+
+def test_the_suites_pass(tmp_path):
+    passes_and_leaves_nothing(played(tmp_path, LINUX, "play", "pair and demux"), 35)
+
+
+@pytest.mark.parametrize("step", ["configure the gateway", "connect:c2"])
+def test_a_run_that_is_killed_gives_all_back(tmp_path, step):
+    seen = played(tmp_path, LINUX, "kill", "pair and demux", step)
+    assert seen["after_kill"]["journals"]  # there was something to restore
+    gives_all_back(seen)
