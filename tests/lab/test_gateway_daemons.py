@@ -13,7 +13,7 @@ from harness.devices.linux_gateway import LinuxGateway
 from harness.errors import DeviceError
 from harness.lab import kernel_modules, packages
 from harness.lab.uml import GuestPlan, UmlGuest
-from harness.lab.witness import far_end, translated
+from harness.lab.witness import InGuest, far_end, translated
 from harness.model import Secret, Side
 
 pytestmark = pytest.mark.lab
@@ -45,7 +45,7 @@ async def play():
         await gateway.start()
         assert await gateway.running() == {"charon": True, "xl2tpd": True}
 
-        witnesses = [far_end(guest, ["127.0.0.0/8"]), translated(guest)]
+        witnesses = [far_end(InGuest(guest), ["127.0.0.0/8"]), translated(InGuest(guest))]
         for witness in witnesses:
             await witness.start()
         view = await gateway.view("idle")

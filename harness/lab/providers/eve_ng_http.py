@@ -11,7 +11,6 @@ came, `done` looks whether it happened, and only where it did not is it asked on
 from __future__ import annotations
 
 import json
-import ssl
 import time
 import warnings
 from collections.abc import Callable
@@ -254,6 +253,8 @@ def server_url(text: str) -> str:
 def _readable(verify: bool | str) -> bool | str:
     """`verify`; UsageError where it is a file that no certificate can be read from."""
     if isinstance(verify, str):
+        import ssl  # here: a command that has nothing to do with EVE-NG need not be able to load it
+
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(verify)
         except OSError as error:
