@@ -59,7 +59,7 @@ async def play():
         assert all(Path(f.path).stat().st_size == 24 for f in facts)  # a capture file's header
 
         # an interface that comes and goes while the capture runs, with a packet on it, and a burst larger than libpcap's own buffer
-        witness = far_end(guest, ["198.51.100.0/24"])
+        witness = far_end(InGuest(guest), ["198.51.100.0/24"])
         await witness.start()
         come = "ip link add ppp7 type dummy; ip address add 198.51.100.1/24 dev ppp7; ip link set ppp7 up"
         index = int((await guest.execute(f"{come}; cat /sys/class/net/ppp7/ifindex")).output)
