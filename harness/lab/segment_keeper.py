@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from harness.errors import NatstormError
 from harness.lab import libc
-from harness.lab.segment import Nic, put_back
+from harness.lab.nic import Nic
+from harness.lab.segment import put_back
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -23,7 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness.lab.segment import CLIENTS, look
+from harness.lab.nic import look
+from harness.lab.segment import CLIENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NIC = "nic0"
