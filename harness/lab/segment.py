@@ -10,10 +10,11 @@ down (`Nic`), and a keeper (harness/lab/segment_keeper.py) is started that puts 
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import subprocess
 
-from harness.errors import LabError, UsageError
+from harness.errors import LabError, UsageError, typed
 from harness.lab import enclosure, management, tools
 from harness.lab.namespaces import OFFLOADS, Netns
 from harness.lab.nic import Nic, as_it_was, look
@@ -50,7 +51,7 @@ class Segment:
             raise LabError(f"take interface {name}", "moving an interface needs root", "run as root")
         if self.clients.exists():
             seen = f"namespace {CLIENTS} is there already: another run has it, or one that was killed"
-            raise LabError(f"take interface {name}", seen, "wait for the other run, or `natstorm restore`")
+            raise LabError(f"take interface {name}", seen, f"wait for the other run, or: {restore_by(self._testbed)}")
         nic = look(name)
         for why in management.reasons(nic, self._testbed):
             raise self._refused(f"{name} is the management interface: {why}")
@@ -71,17 +72,20 @@ class Segment:
             raise
 
     def down(self) -> None:
-        """Safe at any time, and twice."""
-        nic, self._nic = self._nic, None
+        """Safe at any time, and twice. LabError where the interface is not back as it was: then the keeper tries too, and another
+        call does again what is not done."""
         keeper, self._keeper = self._keeper, None
         back = False
         try:
-            if nic is not None:
-                put_back(nic)
+            if self._nic is not None:
+                put_back(self._nic)
+                self._nic = None
             back = True
+        except LabError as error:
+            raise LabError(error.step, error.seen, restore_by(self._testbed)) from error
         finally:
             if keeper is not None:
-                _end_keeper(keeper, let_go=back)  # where it could not be put back from here, the keeper tries, and tells
+                _end_keeper(keeper, let_go=back)
 
     def _furnish(self, nic: Nic) -> None:
         clients, inside = self._testbed.clients, self._testbed.nat.inside
@@ -100,6 +104,11 @@ class Segment:
         return UsageError(problem, file=self._testbed.file, cure=cure)
 
 
+def restore_by(testbed: Testbed) -> str:
+    """The command that puts back what a run has changed."""
+    return typed(f"restore --testbed {shlex.quote(testbed.file)}")
+
+
 def put_back(nic: Nic) -> None:
     """The interface as it was, in this process's namespace, and the clients' namespace gone. What is done already is not done
     again, so that whoever was killed half-way can be followed by another."""
@@ -109,10 +118,12 @@ def put_back(nic: Nic) -> None:
             there = any(name == nic.name for _, name in socket.if_nameindex())
         if there:
             clients.ip("link", "set", nic.name, "netns", str(os.getpid()))
-    if nic.name in (name for _, name in socket.if_nameindex()):
-        as_it_was(nic)
-    if clients.exists():
-        clients.delete()
+    try:
+        if nic.name in (name for _, name in socket.if_nameindex()):
+            as_it_was(nic)
+    finally:  # what it lacks can be given to it without the namespace, which nothing is left in
+        if clients.exists():
+            clients.delete()
 
 
 def _offloads(nic: Nic) -> tuple[str, ...]:

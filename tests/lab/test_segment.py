@@ -166,6 +166,25 @@ def test_what_cannot_be_given_back_is_told_and_the_rest_is_there():
 
 @lab
 @enclosed
+def test_where_it_did_not_come_back_another_attempt_brings_it():
+    machine()
+    before = everything()
+    lent = Segment(bench())
+    lent.up()
+    lent._keeper.kill()  # nobody else brings it
+    lent._keeper.wait()
+    held = lent._nic
+    lent._nic = replace(held, neighbours=(("198.18.5.78", "lladdr", "no-address"),))
+    with pytest.raises(LabError, match=r"(?s)no-address.*cure: .*natstorm restore --testbed .*linux\.yaml"):
+        lent.down()
+    assert lent._nic is not None
+    lent._nic = held
+    lent.down()
+    same(before)
+
+
+@lab
+@enclosed
 def test_the_keeper_brings_it_back_when_the_run_is_killed():
     machine()
     before = everything()
