@@ -41,7 +41,8 @@ for setting in net/ipv4/ip_forward net/ipv4/conf/all/send_redirects net/netfilte
     net/netfilter/nf_conntrack_udp_timeout_stream; do echo "$setting $(cat /proc/sys/$setting 2>/dev/null)"; done
 for file in /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/chap-secrets /etc/strongswan.conf /etc/natstorm/rules; do
     echo "$file $({ md5sum < $file; } 2>/dev/null)"; done
-ls -d /tmp/tmp.* 2>/dev/null; pgrep -l 'charon|xl2tpd|pppd|tcpdump|natstorm-gw' | cut -d' ' -f2 | sort
+ls -d /tmp/tmp.* /tmp/natstorm-run.* /run/natstorm.lock* 2>/dev/null
+pgrep -l 'charon|xl2tpd|pppd|tcpdump|natstorm-gw' | cut -d' ' -f2 | sort
 iptables-legacy-save 2>/dev/null | grep -e '^-A' | sort; ip -o link show demux0 2>/dev/null; true
 """
 
