@@ -51,7 +51,7 @@ class Segment:
             raise LabError(f"take interface {name}", "moving an interface needs root", "run as root")
         if self.clients.exists():
             seen = f"namespace {CLIENTS} is there already: another run has it, or one that was killed"
-            raise LabError(f"take interface {name}", seen, f"wait for the other run, or: {restore_by(self._testbed)}")
+            raise LabError(f"take interface {name}", seen, f"wait for the other run, or: {restore_by(self._testbed.file)}")
         nic = look(name)
         for why in management.reasons(nic, self._testbed):
             raise self._refused(f"{name} is the management interface: {why}")
@@ -82,7 +82,7 @@ class Segment:
                 self._nic = None
             back = True
         except LabError as error:
-            raise LabError(error.step, error.seen, restore_by(self._testbed)) from error
+            raise LabError(error.step, error.seen, restore_by(self._testbed.file)) from error
         finally:
             if keeper is not None:
                 _end_keeper(keeper, let_go=back)
@@ -104,9 +104,9 @@ class Segment:
         return UsageError(problem, file=self._testbed.file, cure=cure)
 
 
-def restore_by(testbed: Testbed) -> str:
-    """The command that puts back what a run has changed."""
-    return typed(f"restore --testbed {shlex.quote(testbed.file)}")
+def restore_by(file: str) -> str:
+    """The command that puts back what runs on the testbed of that file have changed."""
+    return typed(f"restore --testbed {shlex.quote(file)}")
 
 
 def put_back(nic: Nic) -> None:

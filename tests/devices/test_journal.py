@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -43,6 +44,7 @@ def restore(*words, testbed=None):
     commands.add_commands(parser.add_subparsers())
     arguments = parser.parse_args(["restore", *words])
     arguments.load_testbed = load
+    arguments.lock_devices = lambda *_: contextlib.nullcontext()
     return arguments.run(arguments)
 
 
