@@ -145,7 +145,7 @@ class FieldLab:
         while todo:
             try:
                 await todo.pop()()
-            except NatstormError as error:
+            except (NatstormError, OSError) as error:
                 failed.append(error.seen if isinstance(error, LabError) else str(error))
             except BaseException as error:
                 broken = broken or error

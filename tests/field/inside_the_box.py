@@ -65,6 +65,13 @@ def state(devices: list[str]) -> dict[str, object]:
     }
 
 
+def locks(devices: list[str]) -> dict[str, list[str]]:
+    """Those that this machine keeps, by their files, and those on the devices, by the devices."""
+    here = Path(os.environ["XDG_STATE_HOME"], "natstorm/locks").glob("*.json")
+    there = [device for device in devices if "/run/natstorm.lock\n" in device_state(device)]
+    return {"here": sorted(path.name for path in here), "there": there}
+
+
 class Watch(threading.Thread):
     """Looks for the planted secrets in the command lines and environments that any process shows."""
 
@@ -155,12 +162,14 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["reached"] = step in told or (step.startswith(AFTER) and status == -signal.SIGKILL)
         found["doing"] = told.splitlines()[-1] if told else ""
         wait_until_back()
-        found["after_kill"] = {"nic": look(NIC).to_json(), "journals": state(devices)["journals"]}
+        left = state(devices)
+        found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
         restored = subprocess.run(
             natstorm("restore", "--testbed", str(file)), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
         found["restored"] = state(devices)
+        found["restored_locks"] = locks(devices)
         told += restored.stdout + restored.stderr
         found["in_killed_files"] = files_with_secrets(work)
         if then:
