@@ -128,7 +128,7 @@ class FieldLab:
         """The session with that device, which is opened when it is first wanted and stays."""
         key = connection.device
         if key not in self._devices:
-            device = self._session(connection)
+            device = self._session(connection, Patience() if self._provider is None else BOOTING)
             self._undo.append(device.close)
             self._devices[key] = device
         await self._devices[key].open()
@@ -181,9 +181,8 @@ class FieldLab:
             raise unable(self.testbed.lab.provider, "capture on a link", "`source: tcpdump` in devices.nat.custom.capture")
         return self._provider
 
-    def _session(self, connection: Connection) -> SshConnection:
+    def _session(self, connection: Connection, patience: Patience) -> SshConnection:
         secrets = (*self.testbed.access_secrets, self.testbed.clients.psk)
-        patience = Patience() if self._provider is None else BOOTING
         return SshConnection(connection, root=True, secrets=secrets, patience=patience)
 
     async def _start_lab(self) -> None:
@@ -220,7 +219,7 @@ class FieldLab:
             async with self._step(f"log in to {connection.device}"):
                 await self.reach(connection)
         async with self._step("lock the devices on themselves"):
-            locks = self._locks = DeviceLocks(Claim.new(self._purpose), self._session, journal)
+            locks = self._locks = DeviceLocks(Claim.new(self._purpose), lambda one: self._session(one, Patience()), journal)
             self._undo.append(lambda: locks.release(self.reach))
             for connection in on_devices(self.testbed):
                 if (taken_over := await locks.take(await self.reach(connection))) is not None:

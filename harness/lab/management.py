@@ -108,8 +108,8 @@ def way_to(address: str) -> str | None:
 
 
 def default_ways() -> tuple[str, ...]:
-    """The interfaces of this machine's default routes, in whatever table."""
-    rows = [row for version in ("-4", "-6") for row in _json(["ip", "-j", version, "route", "show", "table", "all", "default"])]
+    """The interfaces of this machine's default routes; those in tables of their own are for what comes in by the same interface."""
+    rows = [row for version in ("-4", "-6") for row in _json(["ip", "-j", version, "route", "show", "default"])]
     hops = [hop for row in rows for hop in (row, *row.get("nexthops", ()))]
     return tuple(dict.fromkeys(hop["dev"] for hop in hops if "dev" in hop))
 

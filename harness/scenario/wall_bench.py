@@ -138,7 +138,7 @@ class WallBench(ABC):
                 await self.rest()
             except BaseException:
                 # Nobody will read them; but they, and the place that they have there, go whatever ends the scenario.
-                with suppress(CaptureError, DeviceError, LabError):
+                with suppress(CaptureError, DeviceError, LabError, OSError):
                     await self.node.stop_witnesses(folder)
                 raise
             await self._end_witnesses(folder, gathered)

@@ -69,6 +69,7 @@ ip route add 198.18.7.0/24 via 198.18.5.1 dev nic0 metric 78 proto static mtu 13
 ip route add 198.18.20.0/24 via 198.18.99.1 dev nic0 onlink table 77
 ip route add 198.18.30.0/24 nexthop via 198.18.5.1 dev nic0 weight 2 nexthop via 10.99.0.9 dev mgmt0 weight 1
 ip route add 198.18.40.0/24 via 10.99.0.9 dev mgmt0 src 198.18.5.5
+ip route add default via 198.18.5.1 dev nic0 table 79
 ip route add 198.18.50.1 dev nic0 scope link table 78
 ip route add 198.18.51.0/24 via 198.18.50.1 dev nic0 onlink table 78
 ip -6 route add 2001:db8:9::/48 via 2001:db8::9 dev nic0 metric 2000 proto static
