@@ -11,11 +11,13 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 
 from harness.errors import NatstormError, UsageError
+from harness.model.reach import Connection
 from harness.model.testbed import Testbed
 from harness.programme import DEFAULT_TESTBED
 
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="natstorm", description="Interop tests for L2TP/IPsec gateways behind one NAT.")
     parser.add_argument("--version", action="version", version=f"natstorm {version('natstorm')}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    parser.set_defaults(load_testbed=_load_testbed, default_testbed=DEFAULT_TESTBED)
+    parser.set_defaults(load_testbed=_load_testbed, lock_devices=_lock_devices, default_testbed=DEFAULT_TESTBED)
     for group in GROUPS:
         importlib.import_module(group).add_commands(commands)
     arguments = parser.parse_args(argv)
@@ -61,6 +63,14 @@ def _load_testbed(file: Path) -> Testbed:
     from harness.testbed import load
 
     return load(file)
+
+
+def _lock_devices(
+    devices: Sequence[Connection], keeping: Sequence[Connection], tell: Callable[[str], None]
+) -> AbstractContextManager[None]:
+    from harness.lab import field_locks
+
+    return field_locks.held(devices, keeping, "natstorm restore", tell)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class Session:
 
     def begin(self) -> None:
         """The run's folder is made, and everything from now on is kept in it. SIGTERM ends the run as Ctrl-C does."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         from harness.report.pytest_sink import install
 
         clients = self.testbed.clients

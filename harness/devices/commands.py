@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from harness.devices import journal
 from harness.devices.journal import Kept
-from harness.errors import NatstormError
+from harness.errors import LabError, NatstormError
 from harness.model.reach import Connection
 
 
 def add_commands(commands: Any) -> None:
-    """`restore` finds the function that reads a testbed file in the arguments, as `load_testbed`."""
+    """`restore` finds two functions in the arguments: `load_testbed`, which reads a testbed file, and `lock_devices`: from devices,
+    those of them that keep a lock themselves, and `tell` it makes the context in which all are locked."""
     restore = commands.add_parser(
         "restore",
         help="put devices back after an interrupted run",
@@ -24,7 +26,7 @@ def add_commands(commands: Any) -> None:
     restore.add_argument("--testbed", default=None, metavar="FILE", help="of this testbed alone, with its credentials")
     restore.add_argument("--list", action="store_true", help="say what there is to undo, and do nothing")
     restore.add_argument("--dry-run", action="store_true", help="say what would be done, step by step, and do nothing")
-    restore.add_argument("--force", action="store_true", help="even where the run that made the changes is still alive")
+    restore.add_argument("--force", action="store_true", help="even where its run is still alive, or somebody has a lock")
     restore.set_defaults(run=_restore)
 
 
@@ -53,13 +55,26 @@ def _restore(arguments: argparse.Namespace) -> int:
 def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
     from harness.devices import restore
 
+    def tell(text: str) -> None:
+        print("  " + text.replace("\n", "\n  "), flush=True)
+
     connections: dict[str, Connection] = {}
     if any(undo.through != "local" for _, undo in one.open):
         try:
             connections = restore.connections_of(arguments.load_testbed(Path(arguments.testbed or one.file)))
         except (NatstormError, OSError) as error:
             print(f"  its testbed cannot be used: {error}")
-    return asyncio.run(restore.put_back(one, connections, lambda text: print("  " + text.replace("\n", "\n  "), flush=True)))
+    touched = {undo.device: undo.through for _, undo in one.open if undo.device in connections}
+    there = [connections[device] for device in touched]
+    keeping = [connections[device] for device, through in touched.items() if through == "linux"]
+    try:
+        with nullcontext() if arguments.force or not there else arguments.lock_devices(there, keeping, tell):
+            if not one.path.exists():
+                return 0  # somebody else has put all back meanwhile
+            return asyncio.run(restore.put_back(journal.read(one.path), connections, tell))
+    except LabError as error:
+        tell(f"left alone: {error}")
+        return len(one.open)
 
 
 def _rehearse(one: Kept) -> None:

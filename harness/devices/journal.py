@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,7 +30,8 @@ class Undo:
 
     `what`: sentences for people. `through` is one of THROUGH: "local" runs `commands`, argument lists, on this machine (nothing
     where `unless`, a command, succeeds: then it is undone already); "linux" runs `script` by bash on the device; "ios" brings
-    its configuration back to `script`, the one that was saved. `at` is how the device was reached, without secrets.
+    its configuration back to `script`, the one that was saved. `at` is how the device was reached, without secrets. `harmless`:
+    what is to be undone lies beside what the device is, and in no other run's way.
     """
 
     what: tuple[str, ...]
@@ -41,6 +42,7 @@ class Undo:
     unless: tuple[str, ...] = ()
     script: str = ""
     by_hand: str = ""  # commands to type on the device, where they are not `script` itself
+    harmless: bool = False
 
     def __post_init__(self) -> None:
         if self.through not in THROUGH:
@@ -173,6 +175,25 @@ def kept(where: Path | None = None) -> list[Kept]:
     """The journals that are there, the latest first: what was changed last is undone first."""
     found = [read(path) for path in (where or directory()).glob("*.jsonl")]
     return sorted(found, key=lambda one: one.t, reverse=True)
+
+
+def left_changed(connections: Iterable[Connection], file: str, where: Path | None = None) -> tuple[tuple[str, Kept], ...]:
+    """What runs that were killed have left changed of these devices, whatever a testbed calls them, and of this machine for the
+    testbed of that file: (name, journal), the latest first."""
+    names = {_place(reached(one)): one.device for one in connections}
+    found: dict[tuple[str, Path], Kept] = {}
+    for one in kept(where):
+        for undo in () if one.alive else (undo for _, undo in one.open if not undo.harmless):
+            if undo.at is not None and (place := _place(undo.at)) in names:
+                found.setdefault((names[place], one.path), one)
+            elif undo.at is None and one.file == os.path.abspath(file):
+                found.setdefault((undo.device or "this machine", one.path), one)
+    return tuple((name, one) for (name, _), one in found.items())
+
+
+def _place(at: Mapping[str, Any]) -> tuple[Any, ...]:
+    """By what a device is the same one: address and port, and what is gone through on the way."""
+    return (str(at["host"]).lower(), at["port"], *(_place(at["jump"]) if at.get("jump") else ()))
 
 
 def reopen(journal: Kept) -> Journal:

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from harness.devices import clock
-from harness.devices.journal import Journal, Undo
+from harness.devices.journal import Journal, Undo, left_changed
 from harness.devices.linux_nat import LinuxNat
 from harness.devices.ssh import Patience, SshConnection
 from harness.errors import LabError, NatstormError
 from harness.lab import enclosure
 from harness.lab.field_gateways import FieldGateway, field_gateway
+from harness.lab.field_locks import DeviceLocks, on_devices
 from harness.lab.namespaces import Netns
+from harness.lab.providers.device_lock import Claim
 from harness.lab.providers.gns3 import Gns3
+from harness.lab.providers.lock import Lock
 from harness.lab.providers.of_testbed import SERVERS, provider_of
 from harness.lab.providers.provider import Provider, unable
-from harness.lab.providers.static import Static
-from harness.lab.segment import Segment
+from harness.lab.providers.static import Static, taken_by
+from harness.lab.segment import Segment, restore_by
 from harness.model.reach import CaptureSource, Connection
 from harness.model.testbed import Testbed
 
@@ -45,13 +48,16 @@ class FieldLab:
         self.testbed = testbed
         self.tell = tell
         self._purpose = purpose
-        self._held = AsyncExitStack()
+        self._undo: list[Callable[[], Awaitable[None]]] = []  # what `down` does, from the last to the first
         self._devices: dict[str, SshConnection] = {}
         self._provider: Provider | None = None
         self._journal: Journal | None = None
+        self._lock: Lock | None = None
+        self._locks: DeviceLocks | None = None
         self._segment = Segment(testbed)
         self._nat: LinuxNat | None = None
         self._gateway: FieldGateway | None = None
+        self._spoiled = ""  # why no further scenario is played
         self.took: dict[str, float] = {}
 
     @property
@@ -70,33 +76,41 @@ class FieldLab:
             raise LabError("use the gateway", "there is none at present", "bring the lab up first")
         return self._gateway
 
+    @property
+    def lost(self) -> LabError | None:
+        """What was lost of the locks on the devices since they were taken: then somebody else may be changing them."""
+        return next((one.lost for one in (self._lock, self._locks) if one is not None and one.lost is not None), None)
+
     async def up(self) -> None:
         """Everything but the gateway's configuration, which is a scenario's. Raises LabError, DeviceError or UsageError, with all
-        put back that was changed."""
+        put back that was changed; where that failed too, LabError with the command that does it."""
         try:
             async with self._step("look at the clients' interface"):
                 self._segment.check()
             await self._start_lab()
-            async with self._step("lock the devices"):
-                lock = Static.of(self.testbed, self._purpose)
-                for note in lock.up().notes:
-                    self.tell(note)
-                self._held.callback(lock.down)
-            self._journal = Journal.create(self.testbed.name, self.testbed.file)
-            self._held.callback(self._journal.close)
-            for connection in self.testbed.connections:
-                async with self._step(f"log in to {connection.device}"):
-                    await self.reach(connection)
+            await self._take_locks()
+            self._refuse_changed()
+            self._journal = journal = Journal.create(self.testbed.name, self.testbed.file)
+            self._undo.append(returning(journal.close))
+            await self._take_locks_there(journal)
             await self._compare_clocks()
-            await self._start_nat(self._journal)
+            await self._start_nat(journal)
             async with self._step(f"lend {self.testbed.clients.interface.name} to the clients"):
-                self._lend(self._journal)
-        except BaseException:
-            await self.down()
+                self._lend(journal)
+        except BaseException as error:
+            try:
+                await self.down()
+            except LabError as left:
+                if isinstance(error, NatstormError):
+                    raise LabError("bring the lab up", f"{error}\n  and then: {left.seen}", left.cure) from error
+                self.tell(str(left))
             raise
 
     async def fresh_gateway(self, variant: str, *, time_scale: float = 1.0, changes: Mapping[str, Any] | None = None) -> None:
-        """The gateway as if never used, in that variant: whatever it had of another scenario is gone."""
+        """The gateway as if never used, in that variant: whatever it had of another scenario is gone. LabError where it could not
+        be put back, or the devices are somebody else's by now: nothing is played on them then."""
+        if self.lost is not None:
+            raise self.lost
         await self._stop_gateway()
         connection = self.testbed.gateway.connection
         assert connection is not None
@@ -114,23 +128,40 @@ class FieldLab:
         """The session with that device, which is opened when it is first wanted and stays."""
         key = connection.device
         if key not in self._devices:
-            secrets = (*self.testbed.access_secrets, self.testbed.clients.psk)
-            patience = Patience() if self._provider is None else BOOTING
-            device = SshConnection(connection, root=True, secrets=secrets, patience=patience)
-            self._held.push_async_callback(device.close)
+            device = self._session(connection, Patience() if self._provider is None else BOOTING)
+            self._undo.append(device.close)
             self._devices[key] = device
         await self._devices[key].open()
         return self._devices[key]
 
     async def down(self) -> None:
-        """Safe at any time, and twice. Whatever cannot be undone is told, and stays in the journal."""
-        try:
-            await self._stop_gateway()
-        finally:
-            self._gateway = self._nat = None
-            await self._held.aclose()
-            self._devices.clear()
-            self._journal = self._provider = None
+        """Safe at any time, and twice. All is tried, whatever fails; LabError then, with all that failed. Where something is left
+        changed it is in the journal, and the error has the command that puts it back."""
+        failed: list[str] = []
+        broken: BaseException | None = None
+        self._spoiled = ""
+        todo = [*self._undo, self._stop_gateway]
+        self._undo = []
+        while todo:
+            try:
+                await todo.pop()()
+            except (NatstormError, OSError) as error:
+                failed.append(error.seen if isinstance(error, LabError) else str(error))
+            except BaseException as error:
+                broken = broken or error
+        journal, self._journal = self._journal, None
+        self._gateway = self._nat = self._provider = self._lock = self._locks = None
+        self._devices.clear()
+        if journal is not None and journal.open:
+            left = "; ".join(sentence for _, undo in journal.open for sentence in undo.what)
+            failed.append(f"left to do: {left}")
+        trouble = LabError("give the devices back", "; ".join(failed), restore_by(self.testbed.file)) if failed else None
+        if broken is not None:
+            if trouble is not None:
+                self.tell(str(trouble))
+            raise broken
+        if trouble is not None:
+            raise trouble
 
     async def link_at(self, source: CaptureSource) -> str:
         """The name of the server's link that is to be captured. LabError where there is none, or no server that could."""
@@ -150,6 +181,10 @@ class FieldLab:
             raise unable(self.testbed.lab.provider, "capture on a link", "`source: tcpdump` in devices.nat.custom.capture")
         return self._provider
 
+    def _session(self, connection: Connection, patience: Patience) -> SshConnection:
+        secrets = (*self.testbed.access_secrets, self.testbed.clients.psk)
+        return SshConnection(connection, root=True, secrets=secrets, patience=patience)
+
     async def _start_lab(self) -> None:
         """Where the devices are nodes on a server: its project is up then."""
         if self.testbed.lab.provider not in SERVERS:
@@ -161,13 +196,41 @@ class FieldLab:
             except asyncio.CancelledError:
                 await self._stop_lab(provider)  # it may have come up by then
                 raise
-        self._held.push_async_callback(self._stop_lab, provider)
+        self._undo.append(lambda: self._stop_lab(provider))
         for note in status.notes:
             self.tell(note)
 
     async def _stop_lab(self, provider: Provider) -> None:
         async with self._step(f"take down {self.testbed.lab.project}"):
             await to_its_end(provider.down)
+
+    async def _take_locks(self) -> None:
+        """Those for all who use this machine. LabError where somebody has one."""
+        async with self._step("lock the devices"):
+            static = Static.of(self.testbed, self._purpose)
+            self._lock = static.lock
+            self._undo.append(returning(static.down))
+            for note in static.up().notes:
+                self.tell(note)
+
+    async def _take_locks_there(self, journal: Journal) -> None:
+        """On each device, for everybody else."""
+        for connection in taken_by(self.testbed):
+            async with self._step(f"log in to {connection.device}"):
+                await self.reach(connection)
+        async with self._step("lock the devices on themselves"):
+            locks = self._locks = DeviceLocks(Claim.new(self._purpose), lambda one: self._session(one, Patience()), journal)
+            self._undo.append(lambda: locks.release(self.reach))
+            for connection in on_devices(self.testbed):
+                if (taken_over := await locks.take(await self.reach(connection))) is not None:
+                    self.tell(taken_over)
+            locks.beat()
+
+    def _refuse_changed(self) -> None:
+        """What is not as its owner left it must not be saved as if it were."""
+        for device, left in left_changed(taken_by(self.testbed), self.testbed.file):
+            seen = f"{device} was left changed by a run that was killed (process {left.pid}, {left.path})"
+            raise LabError("look whether the devices are as they were", seen, restore_by(left.file))
 
     async def _compare_clocks(self) -> None:
         """Tells how far apart the clocks are by which clients, captures and gateway say when. Nothing is corrected by it: a round
@@ -190,7 +253,7 @@ class FieldLab:
         nat = LinuxNat(
             device.execute, spec, self.testbed.clients.prefix, name=there.device, journal=journal, connection=there
         )
-        self._held.push_async_callback(nat.restore)
+        self._undo.append(nat.restore)
         async with self._step("have the NAT translate"):
             await nat.start()
             await nat.forget()
@@ -206,16 +269,25 @@ class FieldLab:
 
         def back() -> None:
             self._segment.down()
-            journal.done(number)
+            journal.done(number)  # not reached where it is not back
 
-        self._held.callback(back)
+        self._undo.append(returning(back))
         self._segment.up()
 
     async def _stop_gateway(self) -> None:
-        gateway, self._gateway = self._gateway, None
-        if gateway is not None:
+        """It is kept until it is put back: a new one would take what this one wrote for what the device had."""
+        if self._gateway is None:
+            return
+        if self._spoiled:
+            seen = f"it was not put back after the last scenario ({self._spoiled}), so that nothing more is played on it"
+            raise LabError("use the gateway", seen, restore_by(self.testbed.file))
+        try:
             async with self._step("stop the gateway"):
-                await gateway.stop()
+                await self._gateway.stop()
+        except NatstormError as error:
+            self._spoiled = str(error)
+            raise LabError("put the gateway back", str(error), restore_by(self.testbed.file)) from error
+        self._gateway = None
 
     @asynccontextmanager
     async def _step(self, name: str) -> AsyncIterator[None]:
@@ -229,6 +301,15 @@ class FieldLab:
             raise LabError(name, str(error)) from error
         finally:
             self.took[name] = time.monotonic() - began
+
+
+def returning(call: Callable[[], object]) -> Callable[[], Awaitable[None]]:
+    """A call that does not wait, as something to be awaited."""
+
+    async def awaited() -> None:
+        call()
+
+    return awaited
 
 
 async def to_its_end(call: Callable[[], T]) -> T:

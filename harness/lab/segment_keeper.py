@@ -10,9 +10,10 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from harness.errors import NatstormError
+from harness.errors import NatstormError, typed
 from harness.lab import libc
-from harness.lab.segment import Nic, put_back
+from harness.lab.nic import Nic
+from harness.lab.segment import put_back
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,5 +36,5 @@ def _put_back(nic: Nic) -> None:
     try:
         put_back(nic)
     except (NatstormError, OSError) as error:
-        print(f"natstorm: {nic.name} was not put back: {error}\n  cure: natstorm restore", file=sys.stderr, flush=True)
+        print(f"natstorm: {nic.name} was not put back: {error}\n  cure: {typed('restore')}", file=sys.stderr, flush=True)
         raise SystemExit(3) from error

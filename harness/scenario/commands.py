@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -81,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.time == WALL:
         place.settle(testbed)
+    # As Ctrl-C does: what is under way is cancelled, and all is given back.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     told = Storming(arguments, shape, testbed).play()
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

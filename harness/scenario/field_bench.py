@@ -27,8 +27,7 @@ class FieldBench(WallBench):
     def __init__(self, testbed: Testbed, bus: StepBus, loop: asyncio.Runner) -> None:
         super().__init__(testbed, bus, loop)
         self.lab = FieldLab(testbed, bus.note)
-        self._up = False
-        self._trouble: list[str] = []
+        self._begun = self._up = False
 
     @property
     def node(self) -> FieldGateway:
@@ -47,6 +46,7 @@ class FieldBench(WallBench):
             problem = f"{script.name} wants the NAT {script.nat!r}, and the NAT is a box that is there"
             raise UsageError(problem, file=self.testbed.file, cure="play it on testbeds/virtual.yaml")
         if not self._up:
+            self._begun = True
             await self.lab.up()
             self._up = True
         await self.lab.fresh_gateway(variant, time_scale=script.time_scale, changes=script.gateway)
@@ -63,13 +63,13 @@ class FieldBench(WallBench):
         """All clients are simulated: they rest already."""
 
     def trouble(self) -> list[str]:
-        found, self._trouble = self._trouble, []
-        return found
+        """A lock that was lost: somebody else may have changed the devices meanwhile."""
+        return [] if self.lab.lost is None else [str(self.lab.lost)]
 
     def close(self) -> None:
         """Gives back what was lent, and leaves the devices as they were. Safe after any failure."""
-        if self._up:
-            self._up = False
+        if self._begun:
+            self._begun = self._up = False
             self._loop.run(self.lab.down())
 
     def _capture(self, side: Side, source: CaptureSource | None, path: Path) -> Capturing:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -132,9 +132,15 @@ class WallBench(ABC):
             for capture in self.captures(folder):
                 await capture.start()
                 closing.push_async_callback(self._end_capture, capture, gathered)
-            await self.node.start_witnesses()
-            yield
-            await self.rest()
+            try:
+                await self.node.start_witnesses()
+                yield
+                await self.rest()
+            except BaseException:
+                # Nobody will read them; but they, and the place that they have there, go whatever ends the scenario.
+                with suppress(CaptureError, DeviceError, LabError, OSError):
+                    await self.node.stop_witnesses(folder)
+                raise
             await self._end_witnesses(folder, gathered)
 
     def tell_scaled(self, variant: str, factor: float) -> None:

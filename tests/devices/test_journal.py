@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,8 +34,8 @@ def state(tmp_path, monkeypatch):
     return tmp_path / "state" / "natstorm" / "restore"
 
 
-def restore(*words, testbed=None):
-    """`natstorm restore WORDS`; `testbed` is what any testbed file says, an error where it is one."""
+def restore(*words, testbed=None, lock=lambda *_: contextlib.nullcontext()):
+    """`natstorm restore WORDS`; `testbed` is what any testbed file says, an error where it is one; `lock` holds locks."""
 
     def load(file):
         if isinstance(testbed, Exception):
@@ -43,6 +46,7 @@ def restore(*words, testbed=None):
     commands.add_commands(parser.add_subparsers())
     arguments = parser.parse_args(["restore", *words])
     arguments.load_testbed = load
+    arguments.lock_devices = lock
     return arguments.run(arguments)
 
 
@@ -258,3 +262,43 @@ def test_a_journal_lists_what_a_program_wrote_in_it_as_data(state):
     assert entry["commands"] == [["ip", "link", "set", "nic0", "netns", "1"]]
     with pytest.raises(ValueError, match="no way 'telepathy'"):
         Undo(("x",), through="telepathy")
+
+
+def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(state, capsys, tmp_path):
+    asked = []
+
+    def held(devices, keeping, tell):
+        asked.append(([one.device for one in devices], [one.device for one in keeping]))
+        raise LabError("lock edge", "it is held by somebody", "wait")
+
+    edge = replace(DEVICE, host="127.0.0.1", port=9)
+    router = replace(edge, device="router", port=10)
+    testbed = SimpleNamespace(
+        connections=(edge, router), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="lab.yaml"
+    )
+    proof = tmp_path / "undone"
+    book = Journal.create("a lab", "lab.yaml")
+    book.before(Undo(("a file",), "linux", "edge", reached(edge), script="true\n"))
+    book.before(Undo(("its rules",), "linux", "edge", reached(edge), script="true\n"))
+    book.before(Undo(("its lines",), "ios", "router", reached(router), script="hostname x\n"))
+    book.before(local(f"touch {proof}"))
+    os.close(book._handle)  # its run is gone
+    assert restore(testbed=testbed, lock=held) == 3
+    assert asked == [(["edge", "router"], ["edge"])]
+    assert "left alone: lab: lock edge: it is held by somebody" in capsys.readouterr().out
+    assert not proof.exists()
+    assert len(journal.kept()[0].open) == 4
+
+
+def test_restore_finds_what_another_has_put_back_while_it_waited_for_the_lock(state, tmp_path):
+    @contextlib.contextmanager
+    def held(devices, keeping, tell):
+        book.path.unlink()
+        yield
+
+    testbed = SimpleNamespace(connections=(DEVICE,), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="x")
+    book = Journal.create("a lab", "lab.yaml")
+    book.before(Undo(("a file",), "linux", "edge", reached(DEVICE), script="true\n"))
+    os.close(book._handle)  # its run is gone
+    assert restore(testbed=testbed, lock=held) == 0
+    assert journal.kept() == []

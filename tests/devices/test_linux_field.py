@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -154,6 +155,7 @@ def restore(testbed):
     commands.add_commands(parser.add_subparsers())
     arguments = parser.parse_args(["restore"])
     arguments.load_testbed = lambda file: testbed
+    arguments.lock_devices = lambda *_: contextlib.nullcontext()
     return arguments.run(arguments)
 
 

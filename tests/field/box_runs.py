@@ -36,12 +36,33 @@ def shows_no_secret(seen):
     assert (seen["in_process_list"], seen["in_files"], seen["in_words"]) == ([], [], False)
 
 
+UNTOUCHED = ("look at the clients' interface", "lock the devices", "a fresh gateway, ", "stop the gateway")
+"""Steps in which nothing is in the restore journal yet, or may be no more."""
+LOCKED = ("ask nat for its time", "have the NAT translate", "clear the NAT", "configure the gateway", "connect:")
+
+
+def must_be_journalled(doing):
+    """Whether a run that told this last had begun on the devices: then there is a journal, whatever came of it."""
+    step = doing.partition(" · ")[2].partition(": ")[2]
+    return bool(step) and not step.startswith(UNTOUCHED)
+
+
 def gives_all_back(seen):
-    """After a kill: the interface by its keeper, at once; the devices by natstorm restore; the lock by its owner's end."""
+    """After a kill: the interface by its keeper, at once; the devices by natstorm restore; the locks, which are there as long as
+    nobody looks whether their owner lives, by its end."""
     assert seen["reached"], seen["told"]
-    assert seen["after_kill"]["nic"] == seen["before"]["nic"]
+    after = seen["after_kill"]
+    assert after["nic"] == seen["before"]["nic"]
     status, said = seen["restore"]
     assert status == 0, said
     assert seen["restored"] == seen["before"], said
+    if must_be_journalled(seen["doing"]):
+        assert after["journals"], seen["doing"]
+        assert len(after["locks"]["here"]) > 1, seen["doing"]
+    if any(step in seen["doing"] for step in LOCKED):
+        assert after["locks"]["there"] == ["10.99.0.2", "10.99.0.3"]
+        assert "was taken over from" in said
+        assert "is gone" in said
+        assert seen["restored_locks"] == {"here": [], "there": []}
     assert seen["in_killed_files"] == []
     shows_no_secret(seen)

@@ -23,7 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from harness.lab.segment import CLIENTS, look
+from harness.lab.nic import look
+from harness.lab.segment import CLIENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NIC = "nic0"
@@ -40,7 +41,8 @@ for setting in net/ipv4/ip_forward net/ipv4/conf/all/send_redirects net/netfilte
     net/netfilter/nf_conntrack_udp_timeout_stream; do echo "$setting $(cat /proc/sys/$setting 2>/dev/null)"; done
 for file in /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/chap-secrets /etc/strongswan.conf /etc/natstorm/rules; do
     echo "$file $({ md5sum < $file; } 2>/dev/null)"; done
-ls -d /tmp/tmp.* 2>/dev/null; pgrep -l 'charon|xl2tpd|pppd|tcpdump|natstorm-gw' | cut -d' ' -f2 | sort
+ls -d /tmp/tmp.* /tmp/natstorm-run.* /run/natstorm.lock* 2>/dev/null
+pgrep -l 'charon|xl2tpd|pppd|tcpdump|natstorm-gw' | cut -d' ' -f2 | sort
 iptables-legacy-save 2>/dev/null | grep -e '^-A' | sort; ip -o link show demux0 2>/dev/null; true
 """
 
@@ -61,6 +63,13 @@ def state(devices: list[str]) -> dict[str, object]:
         "journals": kept,
         **{device: device_state(device) for device in devices},
     }
+
+
+def locks(devices: list[str]) -> dict[str, list[str]]:
+    """Those that this machine keeps, by their files, and those on the devices, by the devices."""
+    here = Path(os.environ["XDG_STATE_HOME"], "natstorm/locks").glob("*.json")
+    there = [device for device in devices if "/run/natstorm.lock\n" in device_state(device)]
+    return {"here": sorted(path.name for path in here), "there": there}
 
 
 class Watch(threading.Thread):
@@ -153,12 +162,14 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["reached"] = step in told or (step.startswith(AFTER) and status == -signal.SIGKILL)
         found["doing"] = told.splitlines()[-1] if told else ""
         wait_until_back()
-        found["after_kill"] = {"nic": look(NIC).to_json(), "journals": state(devices)["journals"]}
+        left = state(devices)
+        found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
         restored = subprocess.run(
             natstorm("restore", "--testbed", str(file)), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
         found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
         found["restored"] = state(devices)
+        found["restored_locks"] = locks(devices)
         told += restored.stdout + restored.stderr
         found["in_killed_files"] = files_with_secrets(work)
         if then:

@@ -1,5 +1,6 @@
 """The interface that the clients of a real lab borrow: it moves, it comes back as it was, whoever is killed."""
 
+import difflib
 import os
 import signal
 import socket
@@ -7,15 +8,17 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from enclosed import enclosed
 
 from harness.errors import LabError, UsageError
-from harness.lab import enclosure, namespaces, segment, tools
+from harness.lab import enclosure, management, namespaces, segment, tools
 from harness.lab.namespaces import Netns
-from harness.lab.segment import CLIENTS, Nic, Segment, look
-from harness.model import Connection
+from harness.lab.nic import Nic, features, look
+from harness.lab.segment import CLIENTS, Segment
+from harness.model import CaptureSource, Connection
 from harness.testbed import check
 
 lab = pytest.mark.lab
@@ -41,18 +44,65 @@ def machine():
     router.ip("address", "add", "192.0.2.1/30", "dev", "inside0")
     router.ip("route", "add", "10.0.0.0/24", "via", "192.0.2.2")
     here.ip("link", "set", "far", "up")
-    for words in (
-        ("link", "set", "mgmt0", "up"),
-        ("address", "add", "10.99.0.1/24", "dev", "mgmt0"),
-        ("link", "set", NIC, "up"),
-        ("address", "add", "198.18.5.5/24", "dev", NIC),
-        ("address", "add", "198.18.6.5/32", "dev", NIC),
-        ("address", "add", "2001:db8::5/64", "dev", NIC, "nodad"),
-        ("route", "add", "198.18.7.0/24", "via", "198.18.5.1", "dev", NIC, "metric", "77"),
-    ):
-        tools.run(["ip", *words], step="prepare")
-    tools.run(["ethtool", "-K", NIC, "gro", "off"], step="prepare")
+    settings = {"accept_dad": "0", "disable_ipv6": "0"}  # whether an address is another's would be asked for a second
+    for name, value in settings.items():
+        for place in ("default", NIC, "mgmt0"):
+            Path(f"/proc/sys/net/ipv6/conf/{place}/{name}").write_text(value)
+    for line in FURNITURE.strip().splitlines():
+        tools.run(line.split(), step="prepare")
+    for setting, value in SETTINGS.items():
+        Path("/proc/sys", setting).write_text(value)
     return router
+
+
+FURNITURE = """
+ip link set mgmt0 up
+ip address add 10.99.0.1/24 dev mgmt0
+ip link set nic0 mtu 1450 up
+ip address add 198.18.5.5/24 broadcast 198.18.5.250 label nic0:first dev nic0
+ip address add 198.18.6.5/32 scope link dev nic0
+ip address add 198.18.8.1 peer 198.18.8.2/32 metric 5 dev nic0
+ip address add 2001:db8::5/64 dev nic0 nodad
+ip address add 2001:db8:1::5/64 dev nic0 nodad noprefixroute
+ip route add 198.18.7.0/24 via 198.18.5.1 dev nic0 metric 77
+ip route add 198.18.7.0/24 via 198.18.5.1 dev nic0 metric 78 proto static mtu 1300
+ip route add 198.18.20.0/24 via 198.18.99.1 dev nic0 onlink table 77
+ip route add 198.18.30.0/24 nexthop via 198.18.5.1 dev nic0 weight 2 nexthop via 10.99.0.9 dev mgmt0 weight 1
+ip route add 198.18.40.0/24 via 10.99.0.9 dev mgmt0 src 198.18.5.5
+ip route add default via 198.18.5.1 dev nic0 table 79
+ip route add 198.18.50.1 dev nic0 scope link table 78
+ip route add 198.18.51.0/24 via 198.18.50.1 dev nic0 onlink table 78
+ip -6 route add 2001:db8:9::/48 via 2001:db8::9 dev nic0 metric 2000 proto static
+ip neigh add 198.18.5.77 lladdr 02:00:00:00:00:01 dev nic0 nud permanent
+ethtool -K nic0 gro off
+ethtool -K nic0 tx-checksum-sctp off
+"""
+SETTINGS = {
+    "net/ipv4/conf/nic0/rp_filter": "2",
+    "net/ipv4/conf/nic0/arp_ignore": "1",
+    "net/ipv4/conf/nic0/forwarding": "1",
+    "net/ipv4/neigh/nic0/gc_stale_time": "77",
+    "net/ipv6/conf/nic0/accept_ra": "0",
+}
+
+
+def everything():
+    """All that this machine says of its interfaces, in the programs' own words."""
+    shown = [told(words) for words in (["-d", "address"], ["-d", "route", "show", "table", "all"])]
+    shown += [told(["-d", "-6", "route", "show", "table", "all"]), told(["neigh", "show", "nud", "permanent"])]
+    shown.append(tools.run(["ethtool", "-k", NIC], step="look").stdout)
+    places = [f"/proc/sys/net/{version}/{kind}/{NIC}" for version in ("ipv4", "ipv6") for kind in ("conf", "neigh")]
+    for file in sorted(file for place in places for file in Path(place).iterdir()):
+        try:
+            shown.append(f"{file} {file.read_text()}")
+        except OSError:
+            shown.append(f"{file} cannot be read\n")
+    return "".join(shown)
+
+
+def same(before):
+    now = everything()
+    assert now == before, "\n".join(difflib.unified_diff(before.splitlines(), now.splitlines(), "before", "now", n=0))
 
 
 def told(words):
@@ -63,10 +113,9 @@ def told(words):
 @enclosed
 def test_it_moves_serves_and_comes_back_as_it_was():
     router = machine()
-    before = look(NIC)
-    assert before.addresses == ("198.18.5.5/24", "198.18.6.5/32", "2001:db8::5/64")
-    assert "tx" in before.offloads
-    assert "gro" not in before.offloads
+    before = everything()
+    assert {"2001:db8::5", "198.18.5.5"} < set(look(NIC).hosts)
+    assert SETTINGS.items() <= look(NIC).settings.items()
     lent = Segment(bench())
     lent.up()
     assert NIC not in [name for _, name in socket.if_nameindex()]
@@ -85,18 +134,61 @@ def test_it_moves_serves_and_comes_back_as_it_was():
     server.sendto(b"down", seen_as)
     assert client.recv(64) == b"down"
     client.close()
+    on = [name for name, state in features_of(lent.clients).items() if state == "on"]
+    assert not [name for name in on if name.startswith(("tx-check", "generic"))]
     lent.down()
-    assert look(NIC) == before
+    same(before)
     assert not Netns(CLIENTS).exists()
     lent.down()  # nothing left to do
-    assert look(NIC) == before
+    same(before)
+
+
+def features_of(namespace):
+    with namespace.entered():
+        return features(NIC)
+
+
+@lab
+@enclosed
+def test_what_cannot_be_given_back_is_told_and_the_rest_is_there():
+    machine()
+    before = everything()
+    was = look(NIC)
+    lent = Segment(bench())
+    lent.up()
+    extra = (("-4", "198.18.61.0/24", "via", "198.18.60.1", "dev", NIC),)
+    worse = replace(was, addresses=(("198.18.5.5/99",), *was.addresses), routes=(*extra, *was.routes))
+    with pytest.raises(LabError, match=r"198\.18\.5\.5/99.*; .*198\.18\.61\.0/24 via 198\.18\.60\.1"):
+        segment.put_back(worse)
+    same(before)
+    lent.down()
+    same(before)
+
+
+@lab
+@enclosed
+def test_where_it_did_not_come_back_another_attempt_brings_it():
+    machine()
+    before = everything()
+    lent = Segment(bench())
+    lent.up()
+    lent._keeper.kill()  # nobody else brings it
+    lent._keeper.wait()
+    held = lent._nic
+    lent._nic = replace(held, neighbours=(("198.18.5.78", "lladdr", "no-address"),))
+    with pytest.raises(LabError, match=r"(?s)no-address.*cure: .*natstorm restore --testbed .*linux\.yaml"):
+        lent.down()
+    assert lent._nic is not None
+    lent._nic = held
+    lent.down()
+    same(before)
 
 
 @lab
 @enclosed
 def test_the_keeper_brings_it_back_when_the_run_is_killed():
     machine()
-    before = look(NIC)
+    before = everything()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(enclosure.ROOT / "tests/lab"), str(enclosure.ROOT)], stdout=subprocess.PIPE, text=True
     )
@@ -111,7 +203,7 @@ def test_the_keeper_brings_it_back_when_the_run_is_killed():
     while Netns(CLIENTS).exists() or named(keepers[0]):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert look(NIC) == before
+    same(before)
 
 
 HOLD = """
@@ -139,21 +231,22 @@ def named(pid):
 @enclosed
 def test_where_the_keeper_dies_too_what_was_noted_brings_it_back():
     machine()
-    before = look(NIC)
+    before = everything()
+    noted = look(NIC).to_json()
     lent = Segment(bench())
     lent.up()
     lent._keeper.kill()
-    segment.put_back(Nic.from_json(before.to_json()))
-    assert look(NIC) == before
-    segment.put_back(before)  # whoever comes second finds it done
-    assert look(NIC) == before
+    segment.put_back(Nic.from_json(noted))
+    same(before)
+    segment.put_back(Nic.from_json(noted))  # whoever comes second finds it done
+    same(before)
 
 
 @lab
 @enclosed
 def test_the_management_interface_is_refused():
     machine()
-    before = look(NIC)
+    before = everything()
     with pytest.raises(UsageError, match=r"nic0 is the management interface: nat \(198.18.5.9\) is reached through it"):
         Segment(bench("198.18.5.9")).up()
     os.environ["SSH_CONNECTION"] = "198.18.6.1 50000 198.18.6.5 22"
@@ -167,7 +260,90 @@ def test_the_management_interface_is_refused():
     for told in (NIC, "198.18.6.5", "2001:DB8:0::5"):
         with pytest.raises(UsageError, match=rf"nic0 is the management interface: testbed\.custom\.management names {told}"):
             Segment(replace(bench(), management=("eth7", "198.18.6.50", told))).up()
-    assert look(NIC) == before
+    same(before)
+
+
+@lab
+@enclosed
+def test_a_card_below_a_bridge_is_refused_and_left_where_it_is():
+    machine()
+    tools.run(["ip", "address", "flush", "dev", NIC], step="prepare")
+    for line in ("ip link add br0 type bridge", "ip link set nic0 master br0", "ip link set br0 up"):
+        tools.run(line.split(), step="prepare")
+    tools.run(["ip", "address", "add", "198.18.5.5/24", "dev", "br0"], step="prepare")
+    with pytest.raises(UsageError, match=r"nat \(198\.18\.5\.9\) is reached through it, by br0"):
+        Segment(bench("198.18.5.9")).up()
+    with pytest.raises(UsageError, match=r"nic0 has br0 on it"):
+        Segment(bench()).up()
+    tools.run(["ip", "route", "add", "default", "via", "198.18.5.1"], step="prepare")
+    with pytest.raises(UsageError, match=r"default route leaves by it, by br0"):
+        Segment(bench()).up()
+    assert "master br0" in told(["link", "show", NIC])
+    assert not Netns(CLIENTS).exists()
+
+
+def test_what_stands_on_a_card_is_known_whatever_it_is():
+    rows = [
+        {"ifname": "nic0", "master": "bond0"},
+        {"ifname": "bond0", "linkinfo": {"info_kind": "bond"}},
+        {"ifname": "bond0.7", "link": "bond0", "linkinfo": {"info_kind": "vlan", "info_data": {"id": 7}}},
+        {"ifname": "mv0", "link": "nic0", "linkinfo": {"info_kind": "macvlan"}},
+        {"ifname": "vx0", "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 3, "link": "nic0"}}},
+        {"ifname": "veth0", "link": "nic0", "linkinfo": {"info_kind": "veth"}},
+    ]
+    links = management.below(rows)
+    assert management.beneath("bond0.7", links) == {"bond0.7", "bond0", "nic0"}
+    assert management.beneath("veth0", links) == {"veth0"}
+    assert sorted(name for name, lower in links.items() if "nic0" in lower) == ["bond0", "mv0", "vx0"]
+
+
+@lab
+@enclosed
+def test_all_that_is_reached_is_looked_for_by_its_address():
+    machine()
+    with pytest.raises(UsageError, match=r"nat \(2001:db8::9\) is reached through it"):
+        Segment(bench("2001:db8::9")).up()
+    jump = Connection("jump", "198.18.5.8")
+    with pytest.raises(UsageError, match=r"jump \(198\.18\.5\.8\) is reached through it"):
+        Segment(replace(bench(), nat=replace(bench().nat, connection=Connection("nat", "10.99.0.2", jump=jump)))).up()
+    tap = CaptureSource("tcpdump", "eth0", Connection("tap", "198.18.5.7"))
+    with pytest.raises(UsageError, match=r"tap \(198\.18\.5\.7\) is reached through it"):
+        Segment(replace(bench(), nat=replace(bench().nat, outside_capture=tap))).up()
+    with pytest.raises(UsageError, match=r"the server http://198\.18\.5\.6:3080 \(198\.18\.5\.6\) is reached through it"):
+        Segment(replace(bench(), lab=replace(bench().lab, provider="gns3", url="http://198.18.5.6:3080"))).up()
+
+
+@lab
+@enclosed
+def test_a_session_that_sudo_hides_is_found():
+    router = machine()
+    router.ip("address", "add", "198.18.5.1/24", "dev", "inside0")
+    for version, own, far in ((socket.AF_INET, "198.18.5.5", "198.18.5.1"), (socket.AF_INET6, "::", "198.18.5.1")):
+        server = socket.socket(version, socket.SOCK_STREAM)  # the second hears IPv4 as ::ffff:…, as sshd does
+        server.bind((own, 2222))
+        server.listen()
+        with router.entered():
+            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        client.settimeout(15)
+        client.connect(("198.18.5.5", 2222))
+        accepted, _ = server.accept()
+        with pytest.raises(UsageError, match=rf"the session from {far} comes in through it"):
+            Segment(bench()).up()
+        client.close()
+        assert accepted.recv(1) == b""
+        accepted.close()
+        server.close()
+    Segment(bench()).check()
+
+
+def test_connections_are_read_as_the_kernel_writes_them():
+    text = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 050512C6:0016 010512C6:C001 01 00000000:00000000 00:00000000 00000000 0 0 1 1
+   1: 050512C6:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1 1
+   2: 0100007F:0016 0100007F:C001 01 00000000:00000000 00:00000000 00000000 0 0 1 1
+   3: B80D0120000000000000000005000000:0016 B80D0120000000000000000009000000:C001 01 0:0 0:0 0 0 0 1 1
+"""
+    assert list(management.established(text)) == [("198.18.5.1", "198.18.5.5"), ("2001:db8::9", "2001:db8::5")]
 
 
 @lab
@@ -183,10 +359,10 @@ def test_what_cannot_be_had_is_told_and_nothing_changed():
     with pytest.raises(LabError, match="another run has it"):
         Segment(bench()).up()
     first.down()
-    before = look(NIC)
+    before = everything()
     bad = bench()
     bad = replace(bad, nat=replace(bad.nat, inside=replace(bad.nat.inside, address="198.51.100.1/24")))  # a next hop out of reach
     with pytest.raises(LabError, match=r"via 198\.51\.100\.1"):
         Segment(bad).up()
-    assert look(NIC) == before
+    same(before)
     assert not Netns(CLIENTS).exists()

@@ -119,7 +119,7 @@ class Lock:
             self._held = tuple(
                 Holder(
                     device,
-                    f"{_user()}@{socket.gethostname()}",
+                    f"{user()}@{socket.gethostname()}",
                     pid,
                     start_time(pid) or 0,
                     where,
@@ -273,7 +273,8 @@ def _renewed(holder: Holder, expires: float) -> Holder:
     return Holder(**asdict(holder) | {"expires": expires})
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs this, for the reader of a lock."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user that no file lists

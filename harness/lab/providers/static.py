@@ -31,7 +31,8 @@ class Static:
         """The lab of a testbed's devices. LabError where it has none."""
         if not testbed.connections:
             raise LabError("lock the devices", f"{testbed.file} names no device that is there already", "use another provider")
-        return cls(testbed.name, testbed.connections, make(device_keys(testbed.connections), purpose, directory))
+        taken = taken_by(testbed)
+        return cls(testbed.name, taken, make(device_keys(taken), purpose, directory))
 
     def up(self) -> LabStatus:
         if not self.lock.held:
@@ -61,6 +62,14 @@ class Static:
 
     def down(self) -> None:
         self.lock.release()
+
+
+def taken_by(testbed: Testbed) -> tuple[Connection, ...]:
+    """The devices that a run has for itself: those that it configures, and those that capture for it. What is only gone through on
+    the way to them serves others meanwhile; nothing of it is changed."""
+    sources = (testbed.nat.inside_capture, testbed.nat.outside_capture)
+    capturing = (one.connection for one in sources if one is not None and one.kind == "tcpdump")
+    return tuple(dict.fromkeys((*testbed.connections, *(one for one in capturing if one is not None))))
 
 
 def device_keys(connections: Sequence[Connection]) -> tuple[str, ...]:
