@@ -10,8 +10,9 @@ import asyncio
 import base64
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from harness.devices.execute import Execute
 from harness.devices.journal import Journal, Undo, reached
@@ -26,15 +27,22 @@ _EMPTY = "iptables-legacy -t $t -F && iptables-legacy -t $t -X"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`files` by path; `settings` as paths below /proc/sys; nftables `tables` ("ip natstorm"); `packet_rules`: those of iptables
-    (legacy); `daemons` by the name of their program; `extra`: lines of bash that undo what was made anew, whatever was there
-    before."""
+    (legacy); `daemons` by the name of their program; `folders`: directories that go with all that is in them, where they were not
+    there; `extra`: lines of bash that undo what was made anew, whatever was there before."""
 
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     packet_rules: bool = False
     daemons: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Every directory that may have to be made for the files, the outer ones first."""
+        found = {str(one) for path in self.files for one in PurePosixPath(path).parents}
+        return tuple(sorted(found - {"/", "."}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +62,14 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """None for what was not there."""
+    """None for what was not there; `missing`: the directories that were not, the outer ones first."""
 
     files: Mapping[str, File | None]
     settings: Mapping[str, str | None]
     tables: Mapping[str, str | None]
     packet_rules: str | None
     daemons: Mapping[str, Daemon | None]
+    missing: tuple[str, ...] = ()
 
 
 def script(wanted: Wanted) -> str:
@@ -86,6 +95,8 @@ def script(wanted: Wanted) -> str:
             f"pid=$(pidof -s {daemon}) && {{ grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup || echo; "
             "base64 -w 0 /proc/$pid/cmdline; }",
         ]
+    if directories := " ".join(map(shlex.quote, (*wanted.parents, *wanted.folders))):
+        lines += [announce("missing"), f'for d in {directories}; do [ -d "$d" ] || echo "$d"; done']
     return "\n".join(["umask 077", *lines, "true"]) + "\n"
 
 
@@ -104,6 +115,7 @@ def read(text: str, wanted: Wanted) -> Saved:
         {table: take(f"table {table}") or None for table in wanted.tables},
         take("packet rules") if wanted.packet_rules else None,
         {name: _daemon(take(f"daemon {name}")) for name in wanted.daemons},
+        tuple(take("missing").splitlines()) if wanted.parents or wanted.folders else (),
     )
 
 
@@ -128,6 +140,12 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
             written = f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')} && printf %s {file.content} | base64 -d > {part}"
             mine = f"chown {file.owner} {part} && chmod {file.mode} {part} && mv -f {part} {name}"
             step(f"put {path} back", f"{written} && {mine}")
+    for folder in reversed(saved.missing):
+        name = shlex.quote(folder)
+        if folder in wanted.folders:
+            step(f"remove {folder}", f"rm -rf {name}")
+        else:  # what somebody has put there since keeps it
+            step(f"remove {folder}", f'[ ! -d {name} ] || [ -n "$(ls -A {name})" ] || rmdir {name}')
     for setting, value in saved.settings.items():
         if value is not None:
             step(f"set {setting} to {value}", f"echo {shlex.quote(value)} > {shlex.quote(f'/proc/sys/{setting}')}")
@@ -195,11 +213,14 @@ class Care:
     async def save(self) -> Undo:
         return await save(self._execute, self._device, self._changed(), self._connection)
 
-    async def before_changes(self) -> bool:
-        """To be awaited before anything is changed; whether this was the first time."""
+    async def before_changes(self, look: Callable[[], Awaitable[None]] | None = None) -> bool:
+        """To be awaited before anything is changed; whether this was the first time. `look` is awaited then, before all else: what
+        it raises forbids the change."""
         async with self._turn:
             if self._journal is None or self._kept is not None:
                 return False
+            if look is not None:
+                await look()
             found = await self.save()
             self._kept = self._journal.before(found), found
             return True

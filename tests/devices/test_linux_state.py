@@ -122,3 +122,17 @@ def test_a_daemon_that_ran_is_started_as_it_ran(tmp_path):
     finally:
         subprocess.run(["bash", "-c", f"kill -KILL $(pidof {name})"], check=False, capture_output=True)
         running.wait(30)
+
+
+def test_directories_made_anew_go_again_unless_somebody_uses_them(tmp_path):
+    used, unused, whole, kept = (tmp_path / name for name in ("used", "unused", "whole", "kept"))
+    kept.mkdir()
+    files = (str(used / "deep" / "file"), str(unused / "deep" / "file"), str(kept / "file"))
+    undo = save(Wanted(files=files, folders=(str(whole), str(kept))))
+    for file in (*files, str(whole / "more")):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text("made")
+    (used / "theirs").write_text("put there meanwhile")
+    for _ in range(2):
+        put_back(undo)
+        assert sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")) == ["kept", "used", "used/theirs"]

@@ -66,6 +66,8 @@ def test_it_tells_what_happens_to_which_device():
         "nat: the mappings of 10.0.0.0/24 are forgotten",
         "nat: tcpdump captures the NAT's inside on inside0",
         "gateway (ssh to 10.99.0.3:22): locked",
+        "gateway: what runs there of xl2tpd, charon, charon-systemd is stopped",
+        "IPsec SAs or policies of somebody's, or a pppd, is refused",
         "/etc/natstorm/demux-setup",
         "/etc/ppp/chap-secrets",
         "packets: at most 270 a second, in together, from 10.0.0.0/24 to 203.0.113.231",
