@@ -49,12 +49,21 @@ class Elsewhere(ABC):
 class OverSsh(Elsewhere):
     """tcpdump on a device, its capture coming over the connection as it grows."""
 
+    @property
+    def promiscuous(self) -> bool:
+        """Whether it captures what others send each other: on the NAT itself all that counts is addressed to it, or sent by it."""
+        nat = self.lab.testbed.nat.connection
+        return self.source.connection is None or nat is None or self.source.connection.device != nat.device
+
+    def command(self, *, nice: bool = True) -> str:
+        assert self.source.connection is not None
+        management = (self.source.connection.host, self.source.connection.port)
+        return tcpdump_command(self.source.interface, management=management, nice=nice, promiscuous=self.promiscuous)
+
     async def open(self) -> tuple[str, ByteStream]:
         assert self.source.connection is not None
         device = await self.lab.reach(self.source.connection)
-        management = (self.source.connection.host, self.source.connection.port)
-        stream = await Pulled.begin(device, tcpdump_command(self.source.interface, management=management))
-        return f"{self.source.interface} of {device.name}", stream
+        return f"{self.source.interface} of {device.name}", await Pulled.begin(device, self.command())
 
 
 class OverGns3(Elsewhere):
