@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from harness.devices import linux_rules
 from harness.errors import UsageError
 from harness.model import Secret
 
@@ -193,8 +194,14 @@ def render(settings: GatewaySettings) -> dict[str, str]:
     files = {}
     for path, template in {**table["files"], **({} if chosen.ipsec != "demux" else table["demux_files"])}.items():
         files[path] = fill(template, words)
-    files[RULES] = fill(chosen.rules, words)
+    rules = fill(chosen.rules, words)
+    files[RULES] = linux_rules.own_chains(rules) if settings.shared else rules
     return files
+
+
+def chains(name: str) -> dict[str, tuple[str, ...]]:
+    """The chains that the packet rules of that variant are in, by table."""
+    return linux_rules.chains(fill(variant(name).rules, {"interface": "any"}))
 
 
 def files_of(name: str) -> tuple[str, ...]:

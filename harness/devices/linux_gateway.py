@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.devices import linux_config, linux_shared, linux_state, linux_view, vici_text
+from harness.devices import linux_config, linux_rules, linux_shared, linux_state, linux_view, vici_text
 from harness.devices.execute import CommandResult, Execute
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_config import GatewaySettings
@@ -91,10 +91,9 @@ class LinuxGateway:
         return linux_state.Wanted(
             files=tuple(linux_config.render(self.settings)),
             settings=("net/ipv4/conf/all/send_redirects",) if demux else (),
-            packet_rules=True,
             daemons=linux_shared.DAEMONS,
             folders=linux_shared.FOLDERS,
-            extra=(*linux_shared.UNDO, *(linux_shared.UNDO_DEMUX if demux else ())),
+            extra=(*linux_shared.UNDO, *self._no_rules(), *(linux_shared.UNDO_DEMUX if demux else ())),
         )
 
     async def _look(self) -> None:
@@ -103,6 +102,7 @@ class LinuxGateway:
         if found.in_the_way:
             seen = f"{'; '.join(found.in_the_way)}: a run would destroy that, and nothing could put it back"
             raise DeviceError(self.name, linux_shared.LOOK, f"{seen}\n  cure: {linux_shared.CURE}")
+        self.notes = tuple(f"{self.name}: {note}" for note in found.notes)
 
     # --- life ---
 
@@ -118,7 +118,7 @@ class LinuxGateway:
             + (linux_shared.EMPTY_LOGS if self.settings.shared else "")
             + self._at(START_CHARON)
             + setup
-            + "iptables-legacy-restore /etc/natstorm/rules || exit 1\n"
+            + self._rules()
             + self._at(START_XL2TPD + AWAIT_DAEMONS)
         )
         await self._run("start", script)
@@ -151,9 +151,10 @@ class LinuxGateway:
     async def silence(self, on: bool = True) -> None:
         """A gateway that neither hears nor says anything any more, though all its daemons live."""
         action, interface = ("-I" if on else "-D"), self.settings.interface
+        command, own = (linux_rules.COMMAND, linux_rules.PREFIX) if self.settings.shared else ("iptables-legacy", "")
         script = (
-            f"iptables-legacy {action} INPUT -i {interface} -j DROP || exit 1\n"
-            f"iptables-legacy {action} OUTPUT -o {interface} -j DROP || exit 1\n"
+            f"{command} {action} {own}INPUT -i {interface} -j DROP || exit 1\n"
+            f"{command} {action} {own}OUTPUT -o {interface} -j DROP || exit 1\n"
         )
         await self._run("silence" if on else "end the silence", script)
 
@@ -213,6 +214,14 @@ class LinuxGateway:
 
     def _at(self, script: str) -> str:
         return script.replace("{logs}", self.settings.logs)
+
+    def _rules(self) -> str:
+        if not self.settings.shared:
+            return f"iptables-legacy-restore {linux_config.RULES} || exit 1\n"
+        return "\n".join((*self._no_rules(), f"{linux_rules.RESTORE} {linux_config.RULES} || exit 1\n"))
+
+    def _no_rules(self) -> tuple[str, ...]:
+        return linux_rules.removal(linux_config.chains(self.settings.variant))
 
     def _view_script(self, *names: str) -> str:
         return linux_view.script(*names, logs=self.settings.logs)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from harness.devices.linux_config import OWN_FOLDER, PPPD_OPTIONS
+from harness.devices.linux_rules import PREFIX
 from harness.devices.linux_view import announce, sections
 
 DAEMONS = ("xl2tpd", "charon", "charon-systemd")
@@ -49,9 +50,10 @@ UNDO_DEMUX = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`in_the_way`: phrases that name what a run would destroy."""
+    """`in_the_way`: phrases that name what a run would destroy. `notes`: sentences on what may keep clients from coming up."""
 
     in_the_way: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def look() -> str:
@@ -62,6 +64,9 @@ def look() -> str:
             f"{announce('states')}; ip xfrm state list nokeys || exit 1",
             f"{announce('policies')}; ip xfrm policy || exit 1",
             f"{announce('pppd')}; for pid in $(pidof pppd); do {parent}; done 2>/dev/null",
+            # Neither is asked where it is not in use: to ask iptables would load its modules.
+            f"{announce('iptables')}; ! grep -q . /proc/net/ip_tables_names 2>/dev/null || iptables-legacy-save",
+            f"{announce('nftables')}; nft -s list ruleset 2>/dev/null",
             "true\n",
         ]
     )
@@ -76,7 +81,19 @@ def read(text: str) -> Found:
     way = [_of(states, "IPsec SA", "IPsec SAs")] if states else []
     way += [_of(policies, "IPsec policy", "IPsec policies")] if policies else []
     way += [f"pppd {pid}, which {parent or 'somebody'} has started" for pid, parent in links]
-    return Found(tuple(way))
+    return Found(tuple(way), filters(found.get("iptables", ""), found.get("nftables", "")))
+
+
+def filters(iptables: str, nftables: str) -> tuple[str, ...]:
+    """A sentence on each packet filter of somebody's that drops or rejects anything, from iptables-save and `nft list ruleset`."""
+    said = []
+    theirs = [line for line in iptables.splitlines() if PREFIX not in line]
+    if any(re.search(r"^:\S+ DROP|-j (DROP|REJECT)\b", line) for line in theirs):
+        said.append("iptables (legacy) has rules of somebody's that drop or reject packets")
+    for family, name, body in re.findall(r"^table (\S+) (\S+) \{$(.*?)^\}$", nftables, re.MULTILINE | re.DOTALL):
+        if "type filter hook" in body and re.search(r"\b(drop|reject)\b", body):
+            said.append(f"nftables table {family} {name} drops or rejects packets")
+    return tuple(f"{one}; it stays, so see that it lets UDP 500 and 4500 and what clients send in tunnels pass" for one in said)
 
 
 def _of(rows: list[tuple[str, str]], one: str, many: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from harness.errors import DeviceError
 from harness.model.reach import Connection
 
 SAVE_S = 60.0
-_EMPTY = "iptables-legacy -t $t -F && iptables-legacy -t $t -X"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,6 @@ class Wanted:
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
-    packet_rules: bool = False
     daemons: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -67,7 +64,6 @@ class Saved:
     files: Mapping[str, File | None]
     settings: Mapping[str, str | None]
     tables: Mapping[str, str | None]
-    packet_rules: str | None
     daemons: Mapping[str, Daemon | None]
     missing: tuple[str, ...] = ()
 
@@ -87,8 +83,6 @@ def script(wanted: Wanted) -> str:
     for table in wanted.tables:
         there = f'grep -qxF {shlex.quote("table " + table)} <<< "$tables"'
         lines += [announce(f"table {table}"), f"if {there}; then nft -s list table {table} || exit 1; fi"]
-    if wanted.packet_rules:
-        lines += [announce("packet rules"), "iptables-legacy-save || exit 1"]
     for daemon in wanted.daemons:
         lines += [
             announce(f"daemon {daemon}"),
@@ -113,7 +107,6 @@ def read(text: str, wanted: Wanted) -> Saved:
         {path: _file(take(f"file {path}")) for path in wanted.files},
         {name: take(f"setting {name}").strip() or None for name in wanted.settings},
         {table: take(f"table {table}") or None for table in wanted.tables},
-        take("packet rules") if wanted.packet_rules else None,
         {name: _daemon(take(f"daemon {name}")) for name in wanted.daemons},
         tuple(take("missing").splitlines()) if wanted.parents or wanted.folders else (),
     )
@@ -152,12 +145,6 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
     for table, rules in saved.tables.items():
         sentence = f"remove nftables table {table}" if rules is None else f"put nftables table {table} back"
         step(sentence, f"nft -f - <<'end'\ntable {table}\ndelete table {table}\n{rules or ''}end")
-    if saved.packet_rules is not None:
-        # Tables that nothing had used then are not in what was saved: they are emptied.
-        had = "|".join(re.findall(r"^\*(\w+)$", saved.packet_rules, re.MULTILINE)) or "-"
-        others = f"for t in $(cat /proc/net/ip_tables_names); do case $t in {had}) ;; *) {_EMPTY} || exit 1;; esac; done"
-        back = f"iptables-legacy-restore <<'end'\n{saved.packet_rules}end"
-        step("put the rules of iptables back", f"({others}) && {back}")
     for name, daemon in saved.daemons.items():
         if daemon is not None and daemon.unit:
             step(f"start {daemon.unit}", f"systemctl start {shlex.quote(daemon.unit)}")

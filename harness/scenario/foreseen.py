@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.devices import conntrack, linux_config, linux_shared
+from harness.devices import conntrack, linux_config, linux_rules, linux_shared
 from harness.errors import UsageError
 from harness.model.reach import Connection
 from harness.model.testbed import Testbed
@@ -95,7 +95,10 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
             f"IPsec SAs or policies of somebody's, or a pppd, is refused before anything is changed"
         )
         yield f"{name}: strongSwan and xl2tpd are started with files of the run's ({', '.join(files)}); put back at the end"
-        yield f"{name}: the rules of iptables (legacy) are replaced, and put back at the end; IPsec's SAs and policies are flushed"
+        yield (
+            f"{name}: rules of iptables (legacy) are added, in chains {linux_rules.PREFIX}INPUT and so on, and removed at the end; "
+            f"all that is there stays, with its policies"
+        )
 
 
 def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:

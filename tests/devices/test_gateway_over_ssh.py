@@ -35,7 +35,8 @@ PSK = Secret("Zaphod42's heart")
 THEIRS = """
 mkdir -p /etc/swanctl /etc/ppp; echo '# theirs' > /etc/swanctl/swanctl.conf; chmod 640 /etc/swanctl/swanctl.conf
 printf 'charon {\\n  filelog { }\\n}\\n' > /etc/strongswan.conf
-iptables-legacy -A INPUT -p udp --dport 9 -j DROP
+iptables-legacy -A INPUT -p udp --dport 9 -j DROP; iptables-legacy -P FORWARD DROP; iptables-legacy -N theirs
+iptables-legacy -t mangle -A POSTROUTING -p udp --dport 9 -j ACCEPT
 mkdir -p /run/theirs; cp /bin/sleep /run/theirs/charon; setsid /run/theirs/charon 6000 </dev/null >/dev/null 2>&1 &
 cp /bin/bash /run/theirs/pppd; for log in charon xl2tpd pppd; do echo theirs > /var/log/$log.log; done
 """
@@ -47,7 +48,7 @@ STATE = """
 for file in /etc/strongswan.conf /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/options.xl2tpd /etc/ppp/chap-secrets \
     /etc/natstorm/rules /var/log/{charon,xl2tpd,pppd,demux}.log; do
     echo "$file $(stat -c '%a %u:%g' $file 2>/dev/null) $({ md5sum < $file; } 2>/dev/null)"; done
-iptables-legacy-save | grep -e '^-A' -e ':INPUT' | sed 's/ \\[.*//' | sort -u
+iptables-legacy-save | grep -e '^-A' -e DROP -e natstorm -e theirs | sed 's/ \\[.*//'
 for daemon in charon xl2tpd; do echo $daemon $(for pid in $(pidof $daemon); do tr '\\0' ' ' < /proc/$pid/cmdline; done); done
 ls -d /etc/natstorm /etc/xl2tpd /run/natstorm* /run/xl2tpd* /run/charon.out /run/charon.vici 2>/dev/null; true
 """
@@ -78,6 +79,24 @@ async def is_refused_with_tunnels_of_somebodys(device, gateway, book, before):
     await refused(LINK.format(options="/etc/ppp/peers/uplink"), r"pppd \d+, which \S+ has started", "kill -KILL $(pidof pppd)")
 
 
+async def theirs_and_our_rules_stand_together(device, gateway):
+    async def rules():
+        return (await device.execute("iptables-legacy-save")).output
+
+    at_first = await rules()
+    theirs = "-A INPUT -p udp -m udp --dport 9 -j DROP"
+    for line in (":FORWARD DROP", theirs, "-A natstorm-PREROUTING ! -i demux0", "MARK --set-xmark"):
+        assert line in at_first
+    assert at_first.index("-A INPUT -j natstorm-INPUT\n") < at_first.index(theirs)
+    await gateway.silence()
+    assert "-A natstorm-OUTPUT -o eth0 -j DROP" in await rules()
+    await gateway.silence(False)
+    assert [line.partition(" [")[0] for line in (await rules()).splitlines() if line[0] != "#"] == [
+        line.partition(" [")[0] for line in at_first.splitlines() if line[0] != "#"
+    ]
+    await gateway.silence()  # and so it is left
+
+
 async def play():
     batch = f"link add gw0 type veth peer name gw1\nlink set gw0 up\nlink set gw1 up\naddress add {ROUTER[:-1]}2/24 dev gw1\n"
     subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
@@ -100,11 +119,13 @@ async def play():
         book = Journal.create("field", "field.yaml", Path("/tmp/restore"))
         async with SshConnection(reach, root=True, secrets=[PSK]) as device:
             before = (await device.execute(STATE)).output
-            settings = GatewaySettings(variant="demux-user", psk=PSK)
+            settings = GatewaySettings(variant="demux-user", interface="eth0", psk=PSK)
             gateway = LinuxGateway(device.execute, settings, journal=book, connection=reach)
             await is_refused_with_tunnels_of_somebodys(device, gateway, book, before)
             await device.execute("mkdir -p /run/natstorm/log; echo old > /run/natstorm/log/pppd.log")  # of a run that was killed
             await gateway.start()
+            assert [note.split(" has")[0] for note in gateway.notes] == ["gateway: iptables (legacy)"]
+            await theirs_and_our_rules_stand_together(device, gateway)
             assert "old" not in "".join((await gateway.logs()).values())
             assert await gateway.running() == {"charon": True, "xl2tpd": True}
             for options in ("/etc/ppp/peers/uplink", "/etc/ppp/options.xl2tpd"):

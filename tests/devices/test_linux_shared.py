@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.devices import linux_shared
 from harness.devices.linux_view import SECTION
 
@@ -42,3 +44,45 @@ def test_sas_policies_and_links_are_named():
 
 def test_an_idle_daemons_sockets_are_nothing_that_would_be_lost():
     assert found(states="", policies=SOCKETS, pppd="").in_the_way == ()
+
+
+LEGACY = """\
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD {policy} [0:0]
+:natstorm-INPUT - [0:0]
+-A INPUT -j natstorm-INPUT
+-A INPUT -p tcp -j {verdict}
+-A natstorm-INPUT -p udp --dport 1701 -j DROP
+COMMIT
+"""
+NFT = """\
+table inet filter {{
+\tchain input {{
+\t\ttype {kind} hook input priority filter; policy {policy};
+\t\ttcp dport 22 accept
+\t}}
+}}
+table ip natstorm {{
+\tchain translate {{
+\t\ttype nat hook postrouting priority srcnat - 1; policy accept;
+\t}}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("iptables", "nftables", "said"),
+    [
+        ("", "", ()),
+        (LEGACY.format(policy="ACCEPT", verdict="ACCEPT"), NFT.format(kind="filter", policy="accept"), ()),
+        (LEGACY.format(policy="DROP", verdict="ACCEPT"), "", ("iptables (legacy)",)),
+        (LEGACY.format(policy="ACCEPT", verdict="REJECT --reject-with tcp-reset"), "", ("iptables (legacy)",)),
+        ("", NFT.format(kind="filter", policy="drop"), ("nftables table inet filter",)),
+        ("", NFT.format(kind="nat", policy="drop"), ()),
+    ],
+)
+def test_a_filter_of_somebodys_that_may_keep_clients_out_is_noted(iptables, nftables, said):
+    notes = found(states="", policies="", pppd="", iptables=iptables, nftables=nftables).notes
+    assert len(notes) == len(said)
+    assert all(note.startswith(begin) for note, begin in zip(notes, said, strict=True))

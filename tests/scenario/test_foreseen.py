@@ -68,6 +68,7 @@ def test_it_tells_what_happens_to_which_device():
         "gateway (ssh to 10.99.0.3:22): locked",
         "gateway: what runs there of xl2tpd, charon, charon-systemd is stopped",
         "IPsec SAs or policies of somebody's, or a pppd, is refused",
+        "gateway: rules of iptables (legacy) are added, in chains natstorm-INPUT",
         "/etc/natstorm/demux-setup",
         "/etc/ppp/chap-secrets",
         "packets: at most 270 a second, in together, from 10.0.0.0/24 to 203.0.113.231",
