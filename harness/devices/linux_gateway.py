@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from harness.devices import linux_config, linux_rules, linux_shared, linux_state, linux_view, vici_text
-from harness.devices.execute import CommandResult, Execute
+from harness.devices.execute import CommandResult, Execute, complaint
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_config import GatewaySettings
 from harness.errors import DeviceError
 from harness.model import GatewaySession, GatewayView
 from harness.model.reach import Connection
+from harness.model.redact import Redactor
 
 __all__ = ["CommandResult", "Execute", "LinuxGateway", "files_script"]
 
@@ -72,6 +73,7 @@ class LinuxGateway:
         self.settings = settings if journal is None else replace(settings, shared=True)
         self.notes: tuple[str, ...] = ()  # what whoever runs it should know of the device, from the first `start` on
         self.start_seconds = 0.0
+        self._redactor = Redactor([settings.psk, *settings.users.values()])
         self._execute = execute
         self._clock = clock
         self._care = linux_state.Care(execute, name, self._changed, journal, connection)
@@ -146,6 +148,7 @@ class LinuxGateway:
         if fixed:
             raise DeviceError(self.name, "reconfigure", f"{', '.join(sorted(fixed))} can only be set before the start")
         self.settings = replace(self.settings, **changes)
+        self._redactor.add(self.settings.psk, *self.settings.users.values())
         await self._run("reconfigure", files_script(linux_config.render(self.settings)) + LOAD)
 
     async def silence(self, on: bool = True) -> None:
@@ -260,7 +263,7 @@ class LinuxGateway:
     async def _run(self, what: str, script: str, timeout: float = 45.0) -> str:
         result = await self._execute(script, timeout)
         if result.status != 0:
-            raise DeviceError(self.name, what, result.output.strip() or f"exit status {result.status}")
+            raise DeviceError(self.name, what, self._redactor.text(complaint(result)))
         return result.output
 
 

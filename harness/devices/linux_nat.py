@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from harness.devices import conntrack, linux_parsers, linux_state
-from harness.devices.execute import Execute
+from harness.devices.execute import CommandResult, Execute, complaint, said
 from harness.devices.journal import Journal, Undo
 from harness.errors import DeviceError
 from harness.model.reach import Connection
@@ -65,16 +65,16 @@ class LinuxNat:
     async def mappings(self, protocol: str = "udp") -> tuple[conntrack.Entry, ...]:
         """The clients' part of the table as it is now, by inside address and port."""
         shown = await self._run("read the NAT's mappings", f"conntrack -L -p {shlex.quote(protocol)} -s {self.client_prefix}")
-        return conntrack.entries(shown.splitlines())
+        return conntrack.entries(shown.output.splitlines())
 
     async def forget(self, inside_address: str | None = None) -> int:
         """It loses its mappings, of one client or of all of them; how many there were."""
         what = "have the NAT forget its mappings"
         chosen = shlex.quote(inside_address or self.client_prefix)
         # Status 1 says that there was none.
-        said = await self._run(what, f"conntrack -D -s {chosen} || [ $? = 1 ]")
-        if (count := conntrack.deleted(said)) is None:
-            raise DeviceError(self.name, what, f"unexpected words: {said.strip() or '(none)'}")
+        answer = await self._run(what, f"conntrack -D -s {chosen} || [ $? = 1 ]")
+        if (count := conntrack.deleted(answer.output)) is None:
+            raise DeviceError(self.name, what, f"unexpected words: {said(answer).strip() or '(none)'}")
         return count
 
     async def reboot(self) -> None:
@@ -93,7 +93,7 @@ class LinuxNat:
     # --- within ---
 
     async def _check_interfaces(self) -> None:
-        rows = linux_parsers.parse_addresses(await self._run("read its addresses", "ip -o -4 address"))
+        rows = linux_parsers.parse_addresses((await self._run("read its addresses", "ip -o -4 address")).output)
         for side in (self._spec.inside, self._spec.outside):
             there = [address for interface, address, _ in rows.rows if interface == side.name]
             if side.host not in there:
@@ -110,8 +110,8 @@ class LinuxNat:
         settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
         return linux_state.Wanted(settings=settings, tables=(conntrack.TABLE,))
 
-    async def _run(self, what: str, script: str) -> str:
+    async def _run(self, what: str, script: str) -> CommandResult:
         result = await self._execute(script, TIMEOUT_S)
         if result.status != 0:
-            raise DeviceError(self.name, what, result.output.strip() or f"exit status {result.status}")
-        return result.output
+            raise DeviceError(self.name, what, complaint(result))
+        return result

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from harness.devices.execute import Execute
+from harness.devices.execute import Execute, complaint
 from harness.devices.journal import Journal, Undo, reached
-from harness.devices.linux_view import announce, sections
+from harness.devices.linux_view import SECTION, announce, sections
 from harness.errors import DeviceError
 from harness.model.reach import Connection
 
@@ -73,7 +73,7 @@ def script(wanted: Wanted) -> str:
     lines = []
     for path in wanted.files:
         name = shlex.quote(path)
-        shown = f"stat -L -c '%a %u:%g' {name} && base64 -w 0 {name}"
+        shown = f"content=$(base64 -w 0 {name}) && stat -L -c '%a %u:%g' {name} && printf %s \"$content\""
         lines += [announce(f"file {path}"), f"if [ -e {name} ]; then {shown} || exit 1; fi"]
     for setting in wanted.settings:
         name = shlex.quote(f"/proc/sys/{setting}")
@@ -160,7 +160,8 @@ async def save(execute: Execute, device: str, wanted: Wanted, connection: Connec
     """Reads the device, changes nothing. DeviceError where something cannot be read: then nothing may be changed."""
     result = await execute(script(wanted), SAVE_S)
     if result.status != 0:
-        raise DeviceError(device, "save the configuration", result.output.strip()[-500:] or f"exit status {result.status}")
+        # Of the last section alone: those before it hold files, in a form in which no secret is recognized.
+        raise DeviceError(device, "save the configuration", complaint(result).rpartition(SECTION)[2][-500:])
     try:
         saved = read(result.output, wanted)
     except ValueError as error:
@@ -173,8 +174,7 @@ async def put_back(execute: Execute, undo: Undo) -> None:
     """DeviceError with what was not put back."""
     result = await execute(undo.script, SAVE_S)
     if result.status != 0:
-        seen = result.output.strip()[-1000:] or f"exit status {result.status}"
-        raise DeviceError(undo.device or "device", "put the configuration back", seen)
+        raise DeviceError(undo.device or "device", "put the configuration back", complaint(result)[-1000:])
 
 
 class Care:

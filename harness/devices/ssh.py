@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,10 +49,16 @@ class ConnectionCut(DeviceError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished command. `status` is a shell's exit status (128 and more: the signal's number that ended it)."""
+    """A finished command. `status` is a shell's exit status (128 and more: the signal's number that ended it). `output` is as it
+    came; `shown` is what a message may say of it, without secrets."""
 
     status: int
     output: str
+    redactor: Redactor | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        return self.output if self.redactor is None else self.redactor.text(self.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +337,7 @@ class _Run:
             raise self._ended_early(framing, bytes(heard)) from error
         finally:
             channel.close()
-        return Result(status, framing.output(bytes(heard)).decode(errors="replace"))
+        return Result(status, framing.output(bytes(heard)).decode(errors="replace"), self._owner.redactor)
 
     def leave(self) -> None:
         """Whoever waited is gone: the far side sees the channel close and kills what runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 
 from harness.devices import linux_state
 from harness.devices.linux_state import Wanted
+from harness.devices.ssh import Result
 from harness.errors import DeviceError
+from harness.model import Secret
+from harness.model.redact import Redactor
 
 
 @dataclass
@@ -136,3 +140,24 @@ def test_directories_made_anew_go_again_unless_somebody_uses_them(tmp_path):
     for _ in range(2):
         put_back(undo)
         assert sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")) == ["kept", "used", "used/theirs"]
+
+
+def test_neither_saving_nor_putting_back_tells_a_secret(tmp_path):
+    """A device that says it, and files that hold it: those before the one that cannot be read were sent already."""
+    secret = Secret("Zaphod42's heart")
+    (tmp_path / "a").write_text(secret.reveal() * 3)
+    (tmp_path / "b").mkdir()
+
+    async def talkative(command, timeout):
+        done = await bash(command, timeout)
+        return Result(1, f"{done.output}\nthe key is {secret.reveal()}\n", Redactor([secret]))
+
+    wanted = Wanted(files=(str(tmp_path / "a"), str(tmp_path / "b")))
+    with pytest.raises(DeviceError, match=r"(?s)/b\n.*Is a directory.*the key is \*\*\*") as saving:
+        save(wanted, talkative)
+    with pytest.raises(DeviceError, match=r"the key is \*\*\*") as putting:
+        put_back(save(Wanted(files=(str(tmp_path / "a"),))), talkative)
+    content = base64.b64encode((tmp_path / "a").read_bytes()).decode()
+    for caught in (saving, putting):
+        assert secret.reveal() not in str(caught.value)
+        assert content[:40] not in str(caught.value)

@@ -207,6 +207,8 @@ def test_transcripts_and_errors_show_no_secret(server):
 
     async def body(device):
         await device.execute(f"echo Marvin77x {PLANTED.reveal()!r}")
+        result = await device.execute("echo Marvin77x")
+        assert (result.output, result.shown) == ("Marvin77x\n", "***\n")
         await device.execute(f"true\necho {PLANTED.reveal()!r}")
         with pytest.raises(DeviceError) as caught:
             await device.execute("echo Marvin77x Zaphod42; sleep 600", 1.0)
