@@ -37,6 +37,7 @@ class LinuxNat:
         self.client_prefix = client_prefix
         self._execute = execute
         self._spec = spec
+        self._ranges = [(spec.first_port, spec.last_port)]  # mappings outlive a change of their range
         self._care = linux_state.Care(execute, name, self._changed, journal, connection)
 
     async def start(self) -> None:
@@ -55,6 +56,7 @@ class LinuxNat:
     async def set_ports(self, first: int, last: int) -> None:
         """The outside ports that mappings made from now on get; those that exist stay as they are."""
         await self._care.before_changes()
+        self._ranges.append((first, last))
         rules = conntrack.rules(self._spec.outside.name, self.client_prefix, first, last)
         await self._run("give the NAT its rules", f"nft -f - <<'end'\n{rules}end\n")
 
@@ -63,9 +65,19 @@ class LinuxNat:
         await self._set(conntrack.timeouts(seconds, stream_seconds))
 
     async def mappings(self, protocol: str = "udp") -> tuple[conntrack.Entry, ...]:
-        """The clients' part of the table as it is now, by inside address and port."""
+        """The clients' part of the table as it is now, by inside address and port. DeviceError where one goes out by another
+        address or port than the testbed names: then somebody else's rule translates it, or its way is another one."""
         shown = await self._run("read the NAT's mappings", f"conntrack -L -p {shlex.quote(protocol)} -s {self.client_prefix}")
-        return conntrack.entries(shown.output.splitlines())
+        found = conntrack.entries(shown.output.splitlines())
+        spec = self._spec
+        if (one := conntrack.astray(found, spec.outside.host, self._ranges, (spec.inside.host, spec.outside.host))) is not None:
+            seen = f"{one.inside_address} port {one.inside_port} goes out as {one.outside_address} port {one.outside_port}"
+            ports = " or ".join(f"{first} to {last}" for first, last in dict.fromkeys(self._ranges))
+            cure = f"see `nft list ruleset` and `ip route get {one.remote_address}` there, or correct the testbed's outside of it"
+            named = f"the testbed names {spec.outside.host}, ports {ports}"
+            what = "NAT whose outside address is not the one named"
+            raise DeviceError(self.name, "conntrack -L", f"{what}: {seen}, and {named}\n  cure: {cure}")
+        return found
 
     async def forget(self, inside_address: str | None = None) -> int:
         """It loses its mappings, of one client or of all of them; how many there were."""
@@ -107,7 +119,7 @@ class LinuxNat:
         await self._run("set " + ", ".join(values), "\n".join(lines) + "\n")
 
     def _changed(self) -> linux_state.Wanted:
-        settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
+        settings = (*conntrack.SETTINGS, *conntrack.FOLLOWING, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
         return linux_state.Wanted(settings=settings, tables=(conntrack.TABLE,))
 
     async def _run(self, what: str, script: str) -> CommandResult:

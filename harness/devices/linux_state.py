@@ -24,9 +24,9 @@ SAVE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`files` by path; `settings` as paths below /proc/sys; nftables `tables` ("ip natstorm"); `packet_rules`: those of iptables
-    (legacy); `daemons` by the name of their program; `folders`: directories that go with all that is in them, where they were not
-    there; `extra`: lines of bash that undo what was made anew, whatever was there before."""
+    """`files` by path; `settings` as paths below /proc/sys, put back in their order (one with a * stands for all that match);
+    nftables `tables` ("ip natstorm"); `daemons` by the name of their program; `folders`: directories that go with all that is in
+    them, where they were not there; `extra`: lines of bash that undo what was made anew, whatever was there before."""
 
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Saved:
     """None for what was not there; `missing`: the directories that were not, the outer ones first."""
 
     files: Mapping[str, File | None]
-    settings: Mapping[str, str | None]
+    settings: Mapping[str, str | None]  # for one with a *: lines of path and value
     tables: Mapping[str, str | None]
     daemons: Mapping[str, Daemon | None]
     missing: tuple[str, ...] = ()
@@ -77,7 +77,9 @@ def script(wanted: Wanted) -> str:
         lines += [announce(f"file {path}"), f"if [ -e {name} ]; then {shown} || exit 1; fi"]
     for setting in wanted.settings:
         name = shlex.quote(f"/proc/sys/{setting}")
-        lines += [announce(f"setting {setting}"), f"if [ -e {name} ]; then cat {name} || exit 1; fi"]
+        one = f"if [ -e {name} ]; then cat {name} || exit 1; fi"
+        every = f'for f in /proc/sys/{setting}; do [ ! -e "$f" ] || echo "${{f#/proc/sys/}} $(< "$f")" || exit 1; done'
+        lines += [announce(f"setting {setting}"), every if "*" in setting else one]
     if wanted.tables:
         lines.append('tables=$(nft list tables) || { echo "nft does not answer"; exit 1; }')
     for table in wanted.tables:
@@ -140,7 +142,9 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
         else:  # what somebody has put there since keeps it
             step(f"remove {folder}", f'[ ! -d {name} ] || [ -n "$(ls -A {name})" ] || rmdir {name}')
     for setting, value in saved.settings.items():
-        if value is not None:
+        if value is not None and "*" in setting:  # an interface that has gone since needs nothing
+            step(f"set {setting} to what they were", " && ".join(_if_there(*line.split(" ", 1)) for line in value.splitlines()))
+        elif value is not None:
             step(f"set {setting} to {value}", f"echo {shlex.quote(value)} > {shlex.quote(f'/proc/sys/{setting}')}")
     for table, rules in saved.tables.items():
         sentence = f"remove nftables table {table}" if rules is None else f"put nftables table {table} back"
@@ -219,6 +223,11 @@ class Care:
                 await put_back(self._execute, found)
                 self._journal.done(number)
                 self._kept = None
+
+
+def _if_there(setting: str, value: str) -> str:
+    path = shlex.quote(f"/proc/sys/{setting}")
+    return f"{{ [ ! -e {path} ] || echo {shlex.quote(value)} > {path}; }}"
 
 
 def _file(text: str) -> File | None:

@@ -70,6 +70,13 @@ def test_a_setting_is_put_back_with_its_value(tmp_path, monkeypatch):
     assert "echo Linux > /proc/sys/kernel/ostype" in undo.script
 
 
+def test_settings_that_match_are_put_back_where_they_are_there_still():
+    undo = save(Wanted(settings=("kernel/ostyp*", "kernel/no-such-*")))
+    assert undo.what == ("set kernel/ostyp* to what they were",)
+    assert "{ [ ! -e /proc/sys/kernel/ostype ] || echo Linux > /proc/sys/kernel/ostype; }" in undo.script
+    assert "no-such" not in undo.script
+
+
 def test_what_cannot_be_put_back_is_named_and_the_rest_is(tmp_path):
     first, second = tmp_path / "dir" / "first", tmp_path / "second"
     for file in (first, second):
