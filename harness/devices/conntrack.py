@@ -43,7 +43,7 @@ class Entry(NatMapping):
 
 def rules(outside_interface: str, client_prefix: str, first: int, last: int) -> str:
     """For `nft -f -`: one transaction, so that there is no moment without the rule. The first chain that translates a connection
-    decides, so this one comes before those at the usual priority: the box may have rules of somebody's."""
+    decides, so this one comes before those at the usual priority: a box may have rules of somebody's."""
     return (
         f"table {TABLE}\n"
         f"delete table {TABLE}\n"

@@ -66,10 +66,10 @@ class Field:
 
 
 def theirs(netns, priority):
-    """Another translation of the clients, which was there first."""
+    """Another translation of the clients, loaded anew where it is there already."""
     chain = f"type nat hook postrouting priority {priority};"
     rule = "ip saddr 10.0.0.0/24 udp dport 500 masquerade to :60000-60999"
-    text = f"table ip theirs {{\n chain translate {{\n {chain}\n {rule}\n }}\n}}\n"
+    text = f"table ip theirs\ndelete table ip theirs\ntable ip theirs {{\n chain translate {{\n {chain}\n {rule}\n }}\n}}\n"
     netns.run(["nft", text])
 
 
@@ -90,6 +90,7 @@ def test_a_nat_over_ssh_translates_is_read_forgets_and_is_left_as_it_was():
                 nat = field.driver(device, book)
                 await nat.start()
                 assert len(book.open) == 1
+                theirs(play.nat.netns, "srcnat")  # of two at one priority the later one would win
                 assert field.state()[1][:3] == ["41", "42", "1"]
                 await asyncio.to_thread(traffic, nat)
                 with pytest.raises(DeviceError, match="renumber"):
