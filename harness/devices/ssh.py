@@ -95,7 +95,7 @@ class SshConnection:
         self.patience = patience or Patience()
         self.redactor = Redactor([*secrets_of(connection), *secrets])
         self.attempts = 0  # to connect, since it is wanted
-        self._root = root
+        self.root = root
         self._hear = hear
         self._transport: paramiko.Transport | None = None
         self._jump: SshConnection | None = None
@@ -196,7 +196,7 @@ class SshConnection:
             self._hear(self.redactor.text(text))
 
     def _start(self, stream: SshStream, transport: paramiko.Transport, sink: Callable[[bytes], None]) -> None:
-        stream.start(self._session(transport, stream.command), sink, root=self._root)
+        stream.start(self._session(transport, stream.command), sink, root=self.root)
 
     def _session(self, transport: paramiko.Transport, command: str) -> paramiko.Channel:
         import paramiko
@@ -320,7 +320,7 @@ class _Run:
         try:
             channel.settimeout(timeout)
             channel.set_combine_stderr(True)
-            channel.exec_command(ssh_wrapper.command(root=self._owner._root))
+            channel.exec_command(ssh_wrapper.command(root=self._owner.root))
             channel.sendall(framing.opening(self._command))
             while (status := framing.status(bytes(heard[-CHUNK - 200 :]))) is None:
                 channel.settimeout(max(0.001, deadline - time.monotonic()))
