@@ -44,9 +44,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """Behind a symbolic link it is what the link leads to; one that leads nowhere has neither mode nor owner."""
+
     mode: str  # octal digits
     owner: str  # "uid:gid"
     content: str  # base64
+    link: str = ""  # what the link says, base64; "" for what is no symbolic link
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ def script(wanted: Wanted) -> str:
     for path in wanted.files:
         name = shlex.quote(path)
         shown = f"content=$(base64 -w 0 {name}) && stat -L -c '%a %u:%g' {name} && printf %s \"$content\""
-        lines += [announce(f"file {path}"), f"if [ -e {name} ]; then {shown} || exit 1; fi"]
+        link = f"if [ -L {name} ]; then echo link $(readlink -n {name} | base64 -w 0) || exit 1; fi"
+        lines += [announce(f"file {path}"), link, f"if [ -e {name} ]; then {shown} || exit 1; fi"]
     for setting in wanted.settings:
         name = shlex.quote(f"/proc/sys/{setting}")
         one = f"if [ -e {name} ]; then cat {name} || exit 1; fi"
@@ -128,13 +132,10 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
         step(f"end {name}", f"kill $(pidof {name}) 2>/dev/null; {waited}; kill -KILL $(pidof {name}) 2>/dev/null; true")
     lines += wanted.extra
     for path, file in saved.files.items():
-        name, part = shlex.quote(path), shlex.quote(f"{path}.natstorm-part")
         if file is None:
-            step(f"remove {path}", f"rm -f {name}")
+            step(f"remove {path}", f"rm -f {shlex.quote(path)}")
         else:
-            written = f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')} && printf %s {file.content} | base64 -d > {part}"
-            mine = f"chown {file.owner} {part} && chmod {file.mode} {part} && mv -f {part} {name}"
-            step(f"put {path} back", f"{written} && {mine}")
+            step(f"put {path} back", _written(path, file))
     for folder in reversed(saved.missing):
         name = shlex.quote(folder)
         if folder in wanted.folders:
@@ -230,13 +231,36 @@ def _if_there(setting: str, value: str) -> str:
     return f"{{ [ ! -e {path} ] || echo {shlex.quote(value)} > {path}; }}"
 
 
+def _written(path: str, file: File) -> str:
+    """Commands: the link first, where there was one, then what it led to, unless that is as it was."""
+    name = shlex.quote(path)
+    commands = [f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')}"]
+    if file.link:
+        link = shlex.quote(base64.b64decode(file.link).decode(errors="surrogateescape"))
+        commands.append(f'{{ [ "$(readlink {name})" = {link} ] || {{ rm -f {name} && ln -s -- {link} {name}; }}; }}')
+    if file.mode:
+        kept = f'[ "$(stat -c "%a %u:%g" "$real")" = "{file.mode} {file.owner}" ]'
+        same = f'printf %s {file.content} | base64 -d | cmp -s - "$real" && {kept}'
+        whole = f'printf %s {file.content} | base64 -d > "$part" && chown {file.owner} "$part" && chmod {file.mode} "$part"'
+        commands.append(f"real=$(readlink -f {name}) && part=$real.natstorm-part")
+        commands.append(f'{{ {{ {same}; }} || {{ {whole} && mv -f "$part" "$real"; }}; }}')
+    return " && ".join(commands)
+
+
 def _file(text: str) -> File | None:
+    link = ""
+    if text.startswith("link "):
+        first, _, text = text.partition("\n")
+        link = first.removeprefix("link ").strip()
+        base64.b64decode(link, validate=True)
+        if not text.strip():
+            return File("", "", "", link)
     if not text:
         return None
     head, _, content = text.partition("\n")
     mode, owner = head.split()
     base64.b64decode(content.strip(), validate=True)
-    return File(mode, owner, content.strip())
+    return File(mode, owner, content.strip(), link)
 
 
 def _daemon(text: str) -> Daemon | None:

@@ -152,14 +152,13 @@ class SshConnection:
         return await in_thread(partial(self._session, transport, command))
 
     async def upload(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        """A small file in one piece: whoever reads `path` finds the old one or the new one."""
+        """A small file in one piece: whoever reads `path` finds the old one or the new one. A symbolic link stays one."""
         _small(self.name, path, len(data))
-        part = shlex.quote(f"{path}.natstorm-part")
         text = base64.encodebytes(data).decode()
-        await self._do(
-            f"write {path}",
-            f"umask 077; base64 -d > {part} <<'end' && chmod {mode:o} {part} && mv -f {part} {shlex.quote(path)}\n{text}end\n",
-        )
+        name = shlex.quote(path)
+        real = f"umask 077; real=$(readlink -f -- {name} || echo {name}); part=$real.natstorm-part"
+        whole = f"""base64 -d > "$part" <<'end' && chmod {mode:o} "$part" && mv -f "$part" "$real"\n{text}end\n"""
+        await self._do(f"write {path}", f"{real}\n{whole}")
 
     async def download(self, path: str) -> bytes:
         """A small file. DeviceError where there is none, or it is no small one."""

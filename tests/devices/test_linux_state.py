@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,32 @@ def test_a_daemon_that_ran_is_started_as_it_ran(tmp_path):
     finally:
         subprocess.run(["bash", "-c", f"kill -KILL $(pidof {name})"], check=False, capture_output=True)
         running.wait(30)
+
+
+def test_links_come_back_as_links(tmp_path):
+    """To what is there, to what is not, and one in whose target somebody has written meanwhile."""
+    target, written, gone = tmp_path / "it's the target", tmp_path / "written", tmp_path / "gone"
+    links = [tmp_path / name for name in ("plain", "through", "dangling")]
+    for file in (target, written):
+        file.write_text("before")
+        file.chmod(0o640)
+    links[0].symlink_to(target.name)
+    links[1].symlink_to(written)
+    links[2].symlink_to(gone)
+    kept = target.stat()
+    undo = save(Wanted(files=tuple(map(str, links))))
+    links[1].write_text("through the link")
+    written.chmod(0o600)
+    for link in links[::2]:
+        link.unlink()
+        link.write_text("in its place")
+    for _ in range(2):
+        put_back(undo)
+        assert [os.readlink(link) for link in links] == [target.name, str(written), str(gone)]
+        assert (target.read_text(), written.read_text(), gone.exists()) == ("before", "before", False)
+        assert written.stat().st_mode & 0o777 == 0o640
+        assert (target.stat().st_ino, target.stat().st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)  # nobody touched it
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([target.name, "written", "plain", "through", "dangling"])
 
 
 def test_directories_made_anew_go_again_unless_somebody_uses_them(tmp_path):

@@ -274,6 +274,12 @@ def test_files_go_up_and_down_unchanged(server, tmp_path):
         assert target.read_bytes() == data
         assert target.stat().st_mode & 0o777 == 0o640
         assert await device.download(str(target)) == data
+        link = tmp_path / "link"
+        link.symlink_to(target.name)
+        await device.upload(str(link), b"through it")
+        assert link.is_symlink()
+        assert target.read_bytes() == b"through it"
+        link.unlink()
         await device.upload(str(target), b"")
         assert await device.download(str(target)) == b""
         with pytest.raises(DeviceError, match=r"^box: 'read /nowhere': .*No such file"):
