@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from harness.devices.ssh import SshConnection, in_thread
 from harness.devices.ssh_line import SshLine
+from harness.errors import DeviceError
 
 COMMAND = "while read -r _; do date +%s.%N; done"
 ASKED = 8
@@ -53,6 +54,18 @@ async def measure(device: SshConnection) -> Offset:
         raise device.trouble(COMMAND, line.said or str(error)) from error
     finally:
         line.close()
+
+
+async def told(device: SshConnection, apart_s: float) -> str:
+    """A sentence on the device's clock, with what to do where it is more than `apart_s` off; that it is not known where the device
+    does not tell: a run needs no device's time."""
+    try:
+        found = await measure(device)
+    except DeviceError as error:
+        seen = " ".join(error.seen.split())
+        return f"the clock of {device.name} is not known ({seen}): let NTP set it and this machine's, or verdicts are INCONCLUSIVE"
+    ntp = "" if abs(found.seconds) - found.bound <= apart_s else ": let NTP set both, or verdicts are INCONCLUSIVE"
+    return f"the clock of {device.name} is {found}{ntp}"
 
 
 def ask(there: socket.socket, now: Callable[[], float] = time.time) -> Offset:

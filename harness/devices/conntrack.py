@@ -7,7 +7,7 @@ finds none left.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from harness.model.evidence import NatMapping
@@ -20,6 +20,8 @@ SETTINGS = {
     "net/ipv4/conf/default/send_redirects": "0",
     "net/netfilter/nf_conntrack_acct": "1",
 }
+FOLLOWING = ("net/ipv4/conf/all/accept_redirects", "net/ipv4/conf/*/forwarding")
+"""What the kernel sets by itself whenever ip_forward changes: to be put back after that."""
 UDP_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout"
 UDP_STREAM_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout_stream"
 
@@ -40,13 +42,14 @@ class Entry(NatMapping):
 
 
 def rules(outside_interface: str, client_prefix: str, first: int, last: int) -> str:
-    """For `nft -f -`: one transaction, so that there is no moment without the rule."""
+    """For `nft -f -`: one transaction, so that there is no moment without the rule. The first chain that translates a connection
+    decides, so this one comes before those at the usual priority: a box may have rules of somebody's."""
     return (
         f"table {TABLE}\n"
         f"delete table {TABLE}\n"
         f"table {TABLE} {{\n"
         "  chain translate {\n"
-        "    type nat hook postrouting priority srcnat; policy accept;\n"
+        "    type nat hook postrouting priority srcnat - 1; policy accept;\n"
         f'    oifname "{outside_interface}" ip saddr {client_prefix} meta l4proto {{ tcp, udp }}'
         f" masquerade to :{first}-{last}\n"
         f'    oifname "{outside_interface}" ip saddr {client_prefix} masquerade\n'
@@ -93,6 +96,17 @@ def parse(line: str) -> Entry | None:
         int(out["packets"]) if "packets" in out else None,
         int(back["packets"]) if "packets" in back else None,
     )
+
+
+def astray(found: Iterable[Entry], outside: str, ranges: Iterable[tuple[int, int]], own: Collection[str]) -> Entry | None:
+    """The first entry whose outside is not `outside` with a port of one of the `ranges` (first, last); None where there is none.
+    What is sent to an address in `own`, the NAT's, is not translated."""
+    ports = tuple(ranges)
+    for entry in found:
+        inside = any(first <= entry.outside_port <= last for first, last in ports)
+        if entry.remote_address not in own and not (entry.outside_address == outside and inside):
+            return entry
+    return None
 
 
 def deleted(text: str) -> int | None:

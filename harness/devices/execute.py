@@ -16,3 +16,13 @@ class CommandResult(Protocol):
 
 Execute = Callable[[str, float], Awaitable[CommandResult]]
 """`execute(command, timeout)` runs bash on the device, to the end or for so many seconds."""
+
+
+def said(result: CommandResult) -> str:
+    """What a command has said, for a message: without the secrets that the connection knows of."""
+    return str(getattr(result, "shown", result.output))
+
+
+def complaint(result: CommandResult) -> str:
+    """What a command that has failed has said, or its status where that is nothing."""
+    return said(result).strip() or f"exit status {result.status}"

@@ -16,12 +16,15 @@ from typing import Any
 
 import yaml
 
+from harness.devices import linux_rules
 from harness.errors import UsageError
 from harness.model import Secret
 
 TEMPLATES = Path(__file__).parent / "linux"
 DEMUX_FIRST_PORT = 1024
 RULES = "/etc/natstorm/rules"
+OWN_FOLDER = "/run/natstorm"
+PPPD_OPTIONS = "/etc/ppp/options.xl2tpd"
 AUTHENTICATIONS = {
     "mschap-v2": "require-mschap-v2\nrefuse-chap",
     "chap-md5": "require-chap\nrefuse-mschap-v2",
@@ -104,6 +107,12 @@ class GatewaySettings:
     ike_proposals: tuple[str, ...] = ()  # empty: those of variants.yaml
     esp_proposals: tuple[str, ...] = ()
     timers: Timers = field(default_factory=Timers)
+    shared: bool = False  # the device is somebody's, with things on it that are not this gateway's
+
+    @property
+    def logs(self) -> str:
+        """The directory of its logs. On somebody's device one that is ours, for theirs may stand in /var/log."""
+        return f"{OWN_FOLDER}/log" if self.shared else "/var/log"
 
     @property
     def ppp_networks(self) -> tuple[str, ...]:
@@ -180,12 +189,19 @@ def render(settings: GatewaySettings) -> dict[str, str]:
         else "lcp-echo-interval 0",
         "users": "".join(f"{quoted(user)} lns {quoted(password.reveal())} *\n" for user, password in settings.users.items()),
         "first_port": str(DEMUX_FIRST_PORT),
+        "logs": settings.logs,
     }
     files = {}
     for path, template in {**table["files"], **({} if chosen.ipsec != "demux" else table["demux_files"])}.items():
         files[path] = fill(template, words)
-    files[RULES] = fill(chosen.rules, words)
+    rules = fill(chosen.rules, words)
+    files[RULES] = linux_rules.own_chains(rules) if settings.shared else rules
     return files
+
+
+def chains(name: str) -> dict[str, tuple[str, ...]]:
+    """The chains that the packet rules of that variant are in, by table."""
+    return linux_rules.chains(fill(variant(name).rules, {"interface": "any"}))
 
 
 def files_of(name: str) -> tuple[str, ...]:

@@ -8,68 +8,46 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.devices import linux_config, linux_state, linux_view, vici_text
-from harness.devices.execute import CommandResult, Execute
+from harness.devices import linux_config, linux_rules, linux_shared, linux_state, linux_view, vici_text
+from harness.devices.execute import CommandResult, Execute, complaint
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_config import GatewaySettings
 from harness.errors import DeviceError
 from harness.model import GatewaySession, GatewayView
 from harness.model.reach import Connection
+from harness.model.redact import Redactor
 
 __all__ = ["CommandResult", "Execute", "LinuxGateway", "files_script"]
 
 
-LOGS = {
-    "charon": "/var/log/charon.log",
-    "xl2tpd": "/var/log/xl2tpd.log",
-    "pppd": "/var/log/pppd.log",
-    "demux": "/var/log/demux.log",
-}
+LOGS = ("charon", "xl2tpd", "pppd", "demux")
 
 # A bounded wait: `until_true SECONDS command…` looks until the command succeeds. The daemons tell nobody that they are ready.
 WAIT_FUNCTION = """
 until_true() { local end=$((SECONDS + $1)); shift; until "$@"; do ((SECONDS <= end)) || return 1; sleep 0.03; done; }
 """
 START_CHARON = """
-rm -f /run/charon.pid /run/charon.vici; : > /var/log/charon.log
+rm -f /run/charon.pid /run/charon.vici; : > {logs}/charon.log
 setsid /usr/lib/ipsec/charon </dev/null >/run/charon.out 2>&1 &
 """
 START_XL2TPD = """
-rm -f /run/xl2tpd.pid /run/xl2tpd/l2tp-control; mkdir -p /run/xl2tpd; : > /var/log/xl2tpd.log
-setsid xl2tpd -D -c /etc/xl2tpd/xl2tpd.conf -p /run/xl2tpd.pid </dev/null >/var/log/xl2tpd.log 2>&1 &
+rm -f /run/xl2tpd.pid /run/xl2tpd/l2tp-control; mkdir -p /run/xl2tpd; : > {logs}/xl2tpd.log
+setsid xl2tpd -D -c /etc/xl2tpd/xl2tpd.conf -p /run/xl2tpd.pid </dev/null >{logs}/xl2tpd.log 2>&1 &
 """
 LOAD = 'loaded=$(swanctl --load-all --clear --noprompt 2>&1) || { echo "swanctl: $loaded"; exit 1; }\n'
-AWAIT_DAEMONS = (
-    """
-until_true 20 test -S /run/charon.vici || { echo "charon does not answer:"; tail -n 5 /var/log/charon.log /run/charon.out; exit 1; }
+AWAIT_CHARON = """
+until_true 20 test -S /run/charon.vici || { echo "charon does not answer:"; tail -n 5 {logs}/charon.log /run/charon.out; exit 1; }
 """
-    + LOAD
-    + """
-until_true 20 test -p /run/xl2tpd/l2tp-control || { echo "xl2tpd does not answer:"; tail -n 5 /var/log/xl2tpd.log; exit 1; }
+AWAIT_XL2TPD = """
+until_true 20 test -p /run/xl2tpd/l2tp-control || { echo "xl2tpd does not answer:"; tail -n 5 {logs}/xl2tpd.log; exit 1; }
 """
-)
+AWAIT_DAEMONS = AWAIT_CHARON + LOAD + AWAIT_XL2TPD
 # Orderly: xl2tpd sends StopCCN and must go before the SAs that carry it; then charon sends its deletes.
 STOP = """
 gone() { ! pidof "$1" >/dev/null; }
 kill $(pidof xl2tpd) 2>/dev/null; until_true 5 gone xl2tpd || { echo "xl2tpd does not end"; exit 1; }
 kill $(pidof charon) 2>/dev/null; until_true 10 gone charon || { echo "charon does not end"; exit 1; }
 """
-# On a device that is somebody's: by systemd where it keeps them, or it would start them again.
-TAKE_OVER = """
-for daemon in DAEMONS; do
-    pid=$(pidof -s $daemon) || continue
-    unit=$(grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup) && { systemctl stop "$unit" || exit 1; } || kill $(pidof $daemon)
-    gone() { ! pidof $daemon >/dev/null; }
-    until_true 10 gone || { echo "$daemon, which ran there, does not end"; exit 1; }
-done
-"""
-DAEMONS = ("xl2tpd", "charon", "charon-systemd")
-# What `demux-setup` makes anew.
-UNDO_DEMUX = (
-    "ip link del demux0 2>/dev/null; ip link del l2tp0 2>/dev/null",
-    "ip rule del pref 11 fwmark 0x20000/0x20000 lookup 100 2>/dev/null",
-)
-UNDO_SAS = ("kill -KILL $(pidof pppd) 2>/dev/null; ip xfrm state flush; ip xfrm policy flush",)
 KILL = "kill -KILL $(pidof charon xl2tpd pppd) 2>/dev/null; ip xfrm state flush; ip xfrm policy flush\n"
 
 
@@ -77,7 +55,8 @@ class LinuxGateway:
     """The role Gateway. `execute(command, timeout)` runs bash on the device; `clock` gives seconds since the epoch for views.
 
     With a `journal` the device is somebody's: what is changed there is written down before (`connection` says where that is), and
-    `restore` puts it back. Every method raises DeviceError with what the device said when it does not do as asked.
+    `restore` puts it back; a device with IPsec SAs or PPP links of somebody's is refused. Every method raises DeviceError with what
+    the device said when it does not do as asked.
     """
 
     def __init__(
@@ -91,8 +70,10 @@ class LinuxGateway:
         connection: Connection | None = None,
     ) -> None:
         self.name = name
-        self.settings = settings
+        self.settings = settings if journal is None else replace(settings, shared=True)
+        self.notes: tuple[str, ...] = ()  # what whoever runs it should know of the device, from the first `start` on
         self.start_seconds = 0.0
+        self._redactor = Redactor([settings.psk, *settings.users.values()])
         self._execute = execute
         self._clock = clock
         self._care = linux_state.Care(execute, name, self._changed, journal, connection)
@@ -112,27 +93,35 @@ class LinuxGateway:
         return linux_state.Wanted(
             files=tuple(linux_config.render(self.settings)),
             settings=("net/ipv4/conf/all/send_redirects",) if demux else (),
-            packet_rules=True,
-            daemons=DAEMONS,
-            extra=(*UNDO_SAS, *(UNDO_DEMUX if demux else ())),
+            daemons=linux_shared.DAEMONS,
+            folders=linux_shared.FOLDERS,
+            extra=(*linux_shared.UNDO, *self._no_rules(), *(linux_shared.UNDO_DEMUX if demux else ())),
         )
+
+    async def _look(self) -> None:
+        """Before the first change: DeviceError where the device carries what a run would destroy."""
+        found = linux_shared.read(await self._run(linux_shared.LOOK, linux_shared.look()))
+        if found.in_the_way:
+            seen = f"{'; '.join(found.in_the_way)}: a run would destroy that, and nothing could put it back"
+            raise DeviceError(self.name, linux_shared.LOOK, f"{seen}\n  cure: {linux_shared.CURE}")
+        self.notes = tuple(f"{self.name}: {note}" for note in found.notes)
 
     # --- life ---
 
     async def start(self) -> None:
         """Write the configuration, set the packet rules, start the daemons; return when both take requests."""
         began = time.monotonic()
-        if await self._care.before_changes():
-            await self._run("take over", WAIT_FUNCTION + TAKE_OVER.replace("DAEMONS", " ".join(DAEMONS)))
+        if await self._care.before_changes(self._look):
+            await self._run("take over", WAIT_FUNCTION + linux_shared.TAKE_OVER)
         setup = "/etc/natstorm/demux-setup || exit 1\n" if linux_config.variant(self.settings.variant).ipsec == "demux" else ""
         script = (
             WAIT_FUNCTION
             + files_script(linux_config.render(self.settings))
-            + START_CHARON
+            + (linux_shared.EMPTY_LOGS if self.settings.shared else "")
+            + self._at(START_CHARON)
             + setup
-            + "iptables-legacy-restore /etc/natstorm/rules || exit 1\n"
-            + START_XL2TPD
-            + AWAIT_DAEMONS
+            + self._rules()
+            + self._at(START_XL2TPD + AWAIT_DAEMONS)
         )
         await self._run("start", script)
         self.start_seconds = time.monotonic() - began
@@ -143,12 +132,12 @@ class LinuxGateway:
 
     async def kill_daemons(self) -> None:
         """A gateway that dies: no word to anybody, and nothing is left of its SAs."""
-        await self._run("kill the daemons", KILL + "true")
+        await self._run("kill the daemons", (linux_shared.KILL if self.settings.shared else KILL) + "true")
 
     async def restart_daemons(self) -> None:
         """Start them again after stop_daemons or kill_daemons, with the present settings."""
-        script = WAIT_FUNCTION + files_script(linux_config.render(self.settings)) + START_CHARON + START_XL2TPD + AWAIT_DAEMONS
-        await self._run("start the daemons again", script)
+        files = files_script(linux_config.render(self.settings))
+        await self._run("start the daemons again", WAIT_FUNCTION + files + self._at(START_CHARON + START_XL2TPD + AWAIT_DAEMONS))
 
     async def reconfigure(self, **changes: Any) -> None:
         """Change GatewaySettings while it runs: psk, users, ike_proposals, esp_proposals, authentication, timers.
@@ -159,14 +148,16 @@ class LinuxGateway:
         if fixed:
             raise DeviceError(self.name, "reconfigure", f"{', '.join(sorted(fixed))} can only be set before the start")
         self.settings = replace(self.settings, **changes)
+        self._redactor.add(self.settings.psk, *self.settings.users.values())
         await self._run("reconfigure", files_script(linux_config.render(self.settings)) + LOAD)
 
     async def silence(self, on: bool = True) -> None:
         """A gateway that neither hears nor says anything any more, though all its daemons live."""
         action, interface = ("-I" if on else "-D"), self.settings.interface
+        command, own = (linux_rules.COMMAND, linux_rules.PREFIX) if self.settings.shared else ("iptables-legacy", "")
         script = (
-            f"iptables-legacy {action} INPUT -i {interface} -j DROP || exit 1\n"
-            f"iptables-legacy {action} OUTPUT -o {interface} -j DROP || exit 1\n"
+            f"{command} {action} {own}INPUT -i {interface} -j DROP || exit 1\n"
+            f"{command} {action} {own}OUTPUT -o {interface} -j DROP || exit 1\n"
         )
         await self._run("silence" if on else "end the silence", script)
 
@@ -174,13 +165,14 @@ class LinuxGateway:
 
     async def logs(self) -> dict[str, str]:
         """Every log of the daemons, by name; those that do not exist are left out."""
-        parts = [f"[ -f {path} ] && {{ {linux_view.announce(name)}; cat {path}; }}\n" for name, path in LOGS.items()]
+        paths = {name: f"{self.settings.logs}/{name}.log" for name in LOGS}
+        parts = [f"[ -f {path} ] && {{ {linux_view.announce(name)}; cat {path}; }}\n" for name, path in paths.items()]
         return linux_view.sections(await self._run("logs", "".join(parts) + "true"))
 
     async def view(self, label: str) -> GatewayView:
         """The gateway's own account of its SAs and sessions, gathered by one command."""
         moment = self._clock()
-        return linux_view.assemble(moment, label, linux_view.sections(await self._run("view", linux_view.script())))
+        return linux_view.assemble(moment, label, linux_view.sections(await self._run("view", self._view_script())))
 
     async def running(self) -> dict[str, bool]:
         """Whether each daemon lives."""
@@ -223,6 +215,20 @@ class LinuxGateway:
 
     # --- within ---
 
+    def _at(self, script: str) -> str:
+        return script.replace("{logs}", self.settings.logs)
+
+    def _rules(self) -> str:
+        if not self.settings.shared:
+            return f"iptables-legacy-restore {linux_config.RULES} || exit 1\n"
+        return "\n".join((*self._no_rules(), f"{linux_rules.RESTORE} {linux_config.RULES} || exit 1\n"))
+
+    def _no_rules(self) -> tuple[str, ...]:
+        return linux_rules.removal(linux_config.chains(self.settings.variant))
+
+    def _view_script(self, *names: str) -> str:
+        return linux_view.script(*names, logs=self.settings.logs)
+
     async def _control(self, what: str, request: str) -> None:
         # xl2tpd reads a request from a pipe and writes its answer, "00 OK" or a code and a reason, to the pipe named before it.
         # It says OK to the number of a tunnel or call that does not exist, too.
@@ -234,7 +240,7 @@ class LinuxGateway:
         await self._run(what, script)
 
     async def _sessions(self) -> tuple[GatewaySession, ...]:
-        texts = linux_view.sections(await self._run("list sessions", linux_view.script("xl2tpd", "pppd", "addresses")))
+        texts = linux_view.sections(await self._run("list sessions", self._view_script("xl2tpd", "pppd", "addresses")))
         return linux_view.assemble(self._clock(), "sessions", texts).sessions
 
     async def _ike_sas(self) -> tuple[vici_text.IkeSa, ...]:
@@ -257,7 +263,7 @@ class LinuxGateway:
     async def _run(self, what: str, script: str, timeout: float = 45.0) -> str:
         result = await self._execute(script, timeout)
         if result.status != 0:
-            raise DeviceError(self.name, what, result.output.strip() or f"exit status {result.status}")
+            raise DeviceError(self.name, what, self._redactor.text(complaint(result)))
         return result.output
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.devices import linux_parsers
-from harness.devices.execute import Execute
+from harness.devices.execute import CommandResult, Execute, complaint, said
 from harness.devices.linux_parsers import Rows
 from harness.errors import DeviceError
 
@@ -35,7 +35,8 @@ class LinuxHost:
     async def addresses(self) -> dict[str, tuple[str, ...]]:
         """By interface, IPv4 alone."""
         command = "ip -o -4 address"
-        rows = self._all(linux_parsers.parse_addresses(await self._run(command, command)), command)
+        answer = await self._run(command, command)
+        rows = self._all(linux_parsers.parse_addresses(answer.output), command, answer)
         found: dict[str, tuple[str, ...]] = {}
         for interface, address, _ in rows:
             found[interface] = (*found.get(interface, ()), address)
@@ -43,7 +44,8 @@ class LinuxHost:
 
     async def routes(self) -> tuple[Route, ...]:
         """The main table's."""
-        return self._all(parse_routes(await self._run("read the routes", "ip -4 route")), "ip -4 route")
+        answer = await self._run("read the routes", "ip -4 route")
+        return self._all(parse_routes(answer.output), "ip -4 route", answer)
 
     async def ready_to_capture(self, interface: str) -> None:
         """Returns where tcpdump is there and this user may capture on that interface; else DeviceError that says which is wrong."""
@@ -53,22 +55,24 @@ class LinuxHost:
             cure = "install it on the device (Debian: apt-get install tcpdump)"
             raise DeviceError(self.name, "tcpdump", f"it is not there\n  cure: {cure}")
         if result.status != 0:
-            said = result.output.strip()
+            why = said(result).strip()
             cure = "log in as root, or setcap cap_net_raw+ep tcpdump there"
-            if "such device" in said:
+            if "such device" in why:
                 cure = "name one of its interfaces (ip link)"
-            raise DeviceError(self.name, f"tcpdump -i {interface}", f"{said}\n  cure: {cure}")
+            raise DeviceError(self.name, f"tcpdump -i {interface}", f"{why}\n  cure: {cure}")
 
-    def _all(self, rows: Rows[linux_parsers.Row], command: str) -> tuple[linux_parsers.Row, ...]:
+    def _all(self, rows: Rows[linux_parsers.Row], command: str, answer: CommandResult) -> tuple[linux_parsers.Row, ...]:
         if rows.unread:
-            raise DeviceError(self.name, command, f"a line that is none of its: {rows.unread[0]!r}")
+            line = rows.unread[0]
+            shown = repr(line) if line in said(answer) else f"one with a secret in it, of {said(answer).strip()[:200]!r}"
+            raise DeviceError(self.name, command, f"a line that is none of its: {shown}")
         return rows.rows
 
-    async def _run(self, what: str, script: str) -> str:
+    async def _run(self, what: str, script: str) -> CommandResult:
         result = await self._execute(script, TIMEOUT_S)
         if result.status != 0:
-            raise DeviceError(self.name, what, result.output.strip() or f"exit status {result.status}")
-        return result.output
+            raise DeviceError(self.name, what, complaint(result))
+        return result
 
 
 NOWHERE = ("blackhole", "unreachable", "prohibit", "throw")

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from harness.devices import conntrack, linux_parsers, linux_state
-from harness.devices.execute import Execute
+from harness.devices.execute import CommandResult, Execute, complaint, said
 from harness.devices.journal import Journal, Undo
 from harness.errors import DeviceError
 from harness.model.reach import Connection
@@ -37,6 +37,7 @@ class LinuxNat:
         self.client_prefix = client_prefix
         self._execute = execute
         self._spec = spec
+        self._ranges = [(spec.first_port, spec.last_port)]  # mappings outlive a change of their range
         self._care = linux_state.Care(execute, name, self._changed, journal, connection)
 
     async def start(self) -> None:
@@ -55,6 +56,7 @@ class LinuxNat:
     async def set_ports(self, first: int, last: int) -> None:
         """The outside ports that mappings made from now on get; those that exist stay as they are."""
         await self._care.before_changes()
+        self._ranges.append((first, last))
         rules = conntrack.rules(self._spec.outside.name, self.client_prefix, first, last)
         await self._run("give the NAT its rules", f"nft -f - <<'end'\n{rules}end\n")
 
@@ -63,18 +65,28 @@ class LinuxNat:
         await self._set(conntrack.timeouts(seconds, stream_seconds))
 
     async def mappings(self, protocol: str = "udp") -> tuple[conntrack.Entry, ...]:
-        """The clients' part of the table as it is now, by inside address and port."""
+        """The clients' part of the table as it is now, by inside address and port. DeviceError where one goes out by another
+        address or port than the testbed names: then somebody else's rule translates it, or its way is another one."""
         shown = await self._run("read the NAT's mappings", f"conntrack -L -p {shlex.quote(protocol)} -s {self.client_prefix}")
-        return conntrack.entries(shown.splitlines())
+        found = conntrack.entries(shown.output.splitlines())
+        spec = self._spec
+        if (one := conntrack.astray(found, spec.outside.host, self._ranges, (spec.inside.host, spec.outside.host))) is not None:
+            seen = f"{one.inside_address} port {one.inside_port} goes out as {one.outside_address} port {one.outside_port}"
+            ports = " or ".join(f"{first} to {last}" for first, last in dict.fromkeys(self._ranges))
+            cure = f"see `nft list ruleset` and `ip route get {one.remote_address}` there, or correct the testbed's outside of it"
+            named = f"the testbed names {spec.outside.host}, ports {ports}"
+            what = "NAT whose outside address is not the one named"
+            raise DeviceError(self.name, "conntrack -L", f"{what}: {seen}, and {named}\n  cure: {cure}")
+        return found
 
     async def forget(self, inside_address: str | None = None) -> int:
         """It loses its mappings, of one client or of all of them; how many there were."""
         what = "have the NAT forget its mappings"
         chosen = shlex.quote(inside_address or self.client_prefix)
         # Status 1 says that there was none.
-        said = await self._run(what, f"conntrack -D -s {chosen} || [ $? = 1 ]")
-        if (count := conntrack.deleted(said)) is None:
-            raise DeviceError(self.name, what, f"unexpected words: {said.strip() or '(none)'}")
+        answer = await self._run(what, f"conntrack -D -s {chosen} || [ $? = 1 ]")
+        if (count := conntrack.deleted(answer.output)) is None:
+            raise DeviceError(self.name, what, f"unexpected words: {said(answer).strip() or '(none)'}")
         return count
 
     async def reboot(self) -> None:
@@ -93,7 +105,7 @@ class LinuxNat:
     # --- within ---
 
     async def _check_interfaces(self) -> None:
-        rows = linux_parsers.parse_addresses(await self._run("read its addresses", "ip -o -4 address"))
+        rows = linux_parsers.parse_addresses((await self._run("read its addresses", "ip -o -4 address")).output)
         for side in (self._spec.inside, self._spec.outside):
             there = [address for interface, address, _ in rows.rows if interface == side.name]
             if side.host not in there:
@@ -107,11 +119,11 @@ class LinuxNat:
         await self._run("set " + ", ".join(values), "\n".join(lines) + "\n")
 
     def _changed(self) -> linux_state.Wanted:
-        settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
+        settings = (*conntrack.SETTINGS, *conntrack.FOLLOWING, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
         return linux_state.Wanted(settings=settings, tables=(conntrack.TABLE,))
 
-    async def _run(self, what: str, script: str) -> str:
+    async def _run(self, what: str, script: str) -> CommandResult:
         result = await self._execute(script, TIMEOUT_S)
         if result.status != 0:
-            raise DeviceError(self.name, what, result.output.strip() or f"exit status {result.status}")
-        return result.output
+            raise DeviceError(self.name, what, complaint(result))
+        return result

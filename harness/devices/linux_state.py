@@ -8,40 +8,48 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
-from harness.devices.execute import Execute
+from harness.devices.execute import Execute, complaint
 from harness.devices.journal import Journal, Undo, reached
-from harness.devices.linux_view import announce, sections
+from harness.devices.linux_view import SECTION, announce, sections
 from harness.errors import DeviceError
 from harness.model.reach import Connection
 
 SAVE_S = 60.0
-_EMPTY = "iptables-legacy -t $t -F && iptables-legacy -t $t -X"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`files` by path; `settings` as paths below /proc/sys; nftables `tables` ("ip natstorm"); `packet_rules`: those of iptables
-    (legacy); `daemons` by the name of their program; `extra`: lines of bash that undo what was made anew, whatever was there
-    before."""
+    """`files` by path; `settings` as paths below /proc/sys, put back in their order (one with a * stands for all that match);
+    nftables `tables` ("ip natstorm"); `daemons` by the name of their program; `folders`: directories that go with all that is in
+    them, where they were not there; `extra`: lines of bash that undo what was made anew, whatever was there before."""
 
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
-    packet_rules: bool = False
     daemons: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Every directory that may have to be made for the files, the outer ones first."""
+        found = {str(one) for path in self.files for one in PurePosixPath(path).parents}
+        return tuple(sorted(found - {"/", "."}))
 
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """Behind a symbolic link it is what the link leads to; one that leads nowhere has neither mode nor owner."""
+
     mode: str  # octal digits
     owner: str  # "uid:gid"
     content: str  # base64
+    link: str = ""  # what the link says, base64; "" for what is no symbolic link
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +62,13 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """None for what was not there."""
+    """None for what was not there; `missing`: the directories that were not, the outer ones first."""
 
     files: Mapping[str, File | None]
-    settings: Mapping[str, str | None]
+    settings: Mapping[str, str | None]  # for one with a *: lines of path and value
     tables: Mapping[str, str | None]
-    packet_rules: str | None
     daemons: Mapping[str, Daemon | None]
+    missing: tuple[str, ...] = ()
 
 
 def script(wanted: Wanted) -> str:
@@ -68,24 +76,27 @@ def script(wanted: Wanted) -> str:
     lines = []
     for path in wanted.files:
         name = shlex.quote(path)
-        shown = f"stat -L -c '%a %u:%g' {name} && base64 -w 0 {name}"
-        lines += [announce(f"file {path}"), f"if [ -e {name} ]; then {shown} || exit 1; fi"]
+        shown = f"content=$(base64 -w 0 {name}) && stat -L -c '%a %u:%g' {name} && printf %s \"$content\""
+        link = f"if [ -L {name} ]; then echo link $(readlink -n {name} | base64 -w 0) || exit 1; fi"
+        lines += [announce(f"file {path}"), link, f"if [ -e {name} ]; then {shown} || exit 1; fi"]
     for setting in wanted.settings:
         name = shlex.quote(f"/proc/sys/{setting}")
-        lines += [announce(f"setting {setting}"), f"if [ -e {name} ]; then cat {name} || exit 1; fi"]
+        one = f"if [ -e {name} ]; then cat {name} || exit 1; fi"
+        every = f'for f in /proc/sys/{setting}; do [ ! -e "$f" ] || echo "${{f#/proc/sys/}} $(< "$f")" || exit 1; done'
+        lines += [announce(f"setting {setting}"), every if "*" in setting else one]
     if wanted.tables:
         lines.append('tables=$(nft list tables) || { echo "nft does not answer"; exit 1; }')
     for table in wanted.tables:
         there = f'grep -qxF {shlex.quote("table " + table)} <<< "$tables"'
         lines += [announce(f"table {table}"), f"if {there}; then nft -s list table {table} || exit 1; fi"]
-    if wanted.packet_rules:
-        lines += [announce("packet rules"), "iptables-legacy-save || exit 1"]
     for daemon in wanted.daemons:
         lines += [
             announce(f"daemon {daemon}"),
             f"pid=$(pidof -s {daemon}) && {{ grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup || echo; "
             "base64 -w 0 /proc/$pid/cmdline; }",
         ]
+    if directories := " ".join(map(shlex.quote, (*wanted.parents, *wanted.folders))):
+        lines += [announce("missing"), f'for d in {directories}; do [ -d "$d" ] || echo "$d"; done']
     return "\n".join(["umask 077", *lines, "true"]) + "\n"
 
 
@@ -102,8 +113,8 @@ def read(text: str, wanted: Wanted) -> Saved:
         {path: _file(take(f"file {path}")) for path in wanted.files},
         {name: take(f"setting {name}").strip() or None for name in wanted.settings},
         {table: take(f"table {table}") or None for table in wanted.tables},
-        take("packet rules") if wanted.packet_rules else None,
         {name: _daemon(take(f"daemon {name}")) for name in wanted.daemons},
+        tuple(take("missing").splitlines()) if wanted.parents or wanted.folders else (),
     )
 
 
@@ -121,25 +132,24 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
         step(f"end {name}", f"kill $(pidof {name}) 2>/dev/null; {waited}; kill -KILL $(pidof {name}) 2>/dev/null; true")
     lines += wanted.extra
     for path, file in saved.files.items():
-        name, part = shlex.quote(path), shlex.quote(f"{path}.natstorm-part")
         if file is None:
-            step(f"remove {path}", f"rm -f {name}")
+            step(f"remove {path}", f"rm -f {shlex.quote(path)}")
         else:
-            written = f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')} && printf %s {file.content} | base64 -d > {part}"
-            mine = f"chown {file.owner} {part} && chmod {file.mode} {part} && mv -f {part} {name}"
-            step(f"put {path} back", f"{written} && {mine}")
+            step(f"put {path} back", _written(path, file))
+    for folder in reversed(saved.missing):
+        name = shlex.quote(folder)
+        if folder in wanted.folders:
+            step(f"remove {folder}", f"rm -rf {name}")
+        else:  # what somebody has put there since keeps it
+            step(f"remove {folder}", f'[ ! -d {name} ] || [ -n "$(ls -A {name})" ] || rmdir {name}')
     for setting, value in saved.settings.items():
-        if value is not None:
+        if value is not None and "*" in setting:  # an interface that has gone since needs nothing
+            step(f"set {setting} to what they were", " && ".join(_if_there(*line.split(" ", 1)) for line in value.splitlines()))
+        elif value is not None:
             step(f"set {setting} to {value}", f"echo {shlex.quote(value)} > {shlex.quote(f'/proc/sys/{setting}')}")
     for table, rules in saved.tables.items():
         sentence = f"remove nftables table {table}" if rules is None else f"put nftables table {table} back"
         step(sentence, f"nft -f - <<'end'\ntable {table}\ndelete table {table}\n{rules or ''}end")
-    if saved.packet_rules is not None:
-        # Tables that nothing had used then are not in what was saved: they are emptied.
-        had = "|".join(re.findall(r"^\*(\w+)$", saved.packet_rules, re.MULTILINE)) or "-"
-        others = f"for t in $(cat /proc/net/ip_tables_names); do case $t in {had}) ;; *) {_EMPTY} || exit 1;; esac; done"
-        back = f"iptables-legacy-restore <<'end'\n{saved.packet_rules}end"
-        step("put the rules of iptables back", f"({others}) && {back}")
     for name, daemon in saved.daemons.items():
         if daemon is not None and daemon.unit:
             step(f"start {daemon.unit}", f"systemctl start {shlex.quote(daemon.unit)}")
@@ -155,7 +165,8 @@ async def save(execute: Execute, device: str, wanted: Wanted, connection: Connec
     """Reads the device, changes nothing. DeviceError where something cannot be read: then nothing may be changed."""
     result = await execute(script(wanted), SAVE_S)
     if result.status != 0:
-        raise DeviceError(device, "save the configuration", result.output.strip()[-500:] or f"exit status {result.status}")
+        # Of the last section alone: those before it hold files, in a form in which no secret is recognized.
+        raise DeviceError(device, "save the configuration", complaint(result).rpartition(SECTION)[2][-500:])
     try:
         saved = read(result.output, wanted)
     except ValueError as error:
@@ -168,8 +179,7 @@ async def put_back(execute: Execute, undo: Undo) -> None:
     """DeviceError with what was not put back."""
     result = await execute(undo.script, SAVE_S)
     if result.status != 0:
-        seen = result.output.strip()[-1000:] or f"exit status {result.status}"
-        raise DeviceError(undo.device or "device", "put the configuration back", seen)
+        raise DeviceError(undo.device or "device", "put the configuration back", complaint(result)[-1000:])
 
 
 class Care:
@@ -195,11 +205,14 @@ class Care:
     async def save(self) -> Undo:
         return await save(self._execute, self._device, self._changed(), self._connection)
 
-    async def before_changes(self) -> bool:
-        """To be awaited before anything is changed; whether this was the first time."""
+    async def before_changes(self, look: Callable[[], Awaitable[None]] | None = None) -> bool:
+        """To be awaited before anything is changed; whether this was the first time. `look` is awaited then, before all else: what
+        it raises forbids the change."""
         async with self._turn:
             if self._journal is None or self._kept is not None:
                 return False
+            if look is not None:
+                await look()
             found = await self.save()
             self._kept = self._journal.before(found), found
             return True
@@ -213,13 +226,41 @@ class Care:
                 self._kept = None
 
 
+def _if_there(setting: str, value: str) -> str:
+    path = shlex.quote(f"/proc/sys/{setting}")
+    return f"{{ [ ! -e {path} ] || echo {shlex.quote(value)} > {path}; }}"
+
+
+def _written(path: str, file: File) -> str:
+    """Commands: the link first, where there was one, then what it led to, unless that is as it was."""
+    name = shlex.quote(path)
+    commands = [f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')}"]
+    if file.link:
+        link = shlex.quote(base64.b64decode(file.link).decode(errors="surrogateescape"))
+        commands.append(f'{{ [ "$(readlink {name})" = {link} ] || {{ rm -f {name} && ln -s -- {link} {name}; }}; }}')
+    if file.mode:
+        kept = f'[ "$(stat -c "%a %u:%g" "$real")" = "{file.mode} {file.owner}" ]'
+        same = f'printf %s {file.content} | base64 -d | cmp -s - "$real" && {kept}'
+        whole = f'printf %s {file.content} | base64 -d > "$part" && chown {file.owner} "$part" && chmod {file.mode} "$part"'
+        commands.append(f"real=$(readlink -f {name}) && part=$real.natstorm-part")
+        commands.append(f'{{ {{ {same}; }} || {{ {whole} && mv -f "$part" "$real"; }}; }}')
+    return " && ".join(commands)
+
+
 def _file(text: str) -> File | None:
+    link = ""
+    if text.startswith("link "):
+        first, _, text = text.partition("\n")
+        link = first.removeprefix("link ").strip()
+        base64.b64decode(link, validate=True)
+        if not text.strip():
+            return File("", "", "", link)
     if not text:
         return None
     head, _, content = text.partition("\n")
     mode, owner = head.split()
     base64.b64decode(content.strip(), validate=True)
-    return File(mode, owner, content.strip())
+    return File(mode, owner, content.strip(), link)
 
 
 def _daemon(text: str) -> Daemon | None:

@@ -10,6 +10,7 @@ from harness.devices.vici_text import parse_sas
 from harness.model import GatewaySa, GatewaySession, GatewayView
 
 SECTION = "@@ natstorm section "
+LOGS = "/var/log"
 
 # Of xl2tpd's log: what became of tunnels and calls, and the packet that brought each call (its line names the tunnel).
 _XL2TPD = """awk '
@@ -58,9 +59,9 @@ def sections(text: str) -> dict[str, str]:
     return {name: "\n".join(part).strip("\n") + "\n" if any(part) else "" for name, part in found.items()}
 
 
-def script(*names: str) -> str:
-    """The shell script that runs the commands of these names, or all."""
-    chosen = {name: COMMANDS[name] for name in names or COMMANDS}
+def script(*names: str, logs: str = LOGS) -> str:
+    """The shell script that runs the commands of these names, or all; `logs` is the directory of the daemons' logs."""
+    chosen = {name: COMMANDS[name].replace(f"{LOGS}/", f"{logs}/") for name in names or COMMANDS}
     return f"exec 2>&1\n{_FUNCTIONS}" + "".join(f"{announce(name)}; {command}\n" for name, command in chosen.items()) + "true"
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,10 +49,16 @@ class ConnectionCut(DeviceError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished command. `status` is a shell's exit status (128 and more: the signal's number that ended it)."""
+    """A finished command. `status` is a shell's exit status (128 and more: the signal's number that ended it). `output` is as it
+    came; `shown` is what a message may say of it, without secrets."""
 
     status: int
     output: str
+    redactor: Redactor | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        return self.output if self.redactor is None else self.redactor.text(self.output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class SshConnection:
         self.patience = patience or Patience()
         self.redactor = Redactor([*secrets_of(connection), *secrets])
         self.attempts = 0  # to connect, since it is wanted
-        self._root = root
+        self.root = root
         self._hear = hear
         self._transport: paramiko.Transport | None = None
         self._jump: SshConnection | None = None
@@ -146,14 +152,13 @@ class SshConnection:
         return await in_thread(partial(self._session, transport, command))
 
     async def upload(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        """A small file in one piece: whoever reads `path` finds the old one or the new one."""
+        """A small file in one piece: whoever reads `path` finds the old one or the new one. A symbolic link stays one."""
         _small(self.name, path, len(data))
-        part = shlex.quote(f"{path}.natstorm-part")
         text = base64.encodebytes(data).decode()
-        await self._do(
-            f"write {path}",
-            f"umask 077; base64 -d > {part} <<'end' && chmod {mode:o} {part} && mv -f {part} {shlex.quote(path)}\n{text}end\n",
-        )
+        name = shlex.quote(path)
+        real = f"umask 077; real=$(readlink -f -- {name} || echo {name}); part=$real.natstorm-part"
+        whole = f"""base64 -d > "$part" <<'end' && chmod {mode:o} "$part" && mv -f "$part" "$real"\n{text}end\n"""
+        await self._do(f"write {path}", f"{real}\n{whole}")
 
     async def download(self, path: str) -> bytes:
         """A small file. DeviceError where there is none, or it is no small one."""
@@ -190,7 +195,7 @@ class SshConnection:
             self._hear(self.redactor.text(text))
 
     def _start(self, stream: SshStream, transport: paramiko.Transport, sink: Callable[[bytes], None]) -> None:
-        stream.start(self._session(transport, stream.command), sink, root=self._root)
+        stream.start(self._session(transport, stream.command), sink, root=self.root)
 
     def _session(self, transport: paramiko.Transport, command: str) -> paramiko.Channel:
         import paramiko
@@ -314,7 +319,7 @@ class _Run:
         try:
             channel.settimeout(timeout)
             channel.set_combine_stderr(True)
-            channel.exec_command(ssh_wrapper.command(root=self._owner._root))
+            channel.exec_command(ssh_wrapper.command(root=self._owner.root))
             channel.sendall(framing.opening(self._command))
             while (status := framing.status(bytes(heard[-CHUNK - 200 :]))) is None:
                 channel.settimeout(max(0.001, deadline - time.monotonic()))
@@ -331,7 +336,7 @@ class _Run:
             raise self._ended_early(framing, bytes(heard)) from error
         finally:
             channel.close()
-        return Result(status, framing.output(bytes(heard)).decode(errors="replace"))
+        return Result(status, framing.output(bytes(heard)).decode(errors="replace"), self._owner.redactor)
 
     def leave(self) -> None:
         """Whoever waited is gone: the far side sees the channel close and kills what runs."""

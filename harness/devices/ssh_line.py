@@ -1,6 +1,7 @@
 """A program at the other end of an SSH channel that one talks with, line by line: its input and output as one socket here.
 
-The program ends when it reads the end of its input, which it does when the connection is gone.
+The program ends when it reads the end of its input, which it does when the connection is gone. It is started by the same few lines
+of bash as scripts are (ssh_wrapper): whatever the login shell is and says, and as root where that is wanted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from harness.devices import ssh_wrapper
 from harness.devices.ssh import SshConnection, in_thread
+from harness.devices.ssh_wrapper import Framing
+from harness.model.redact import Redactor
 
 if TYPE_CHECKING:
     import paramiko
@@ -24,8 +28,12 @@ KEPT_STDERR = 1 << 14
 class SshLine:
     """From `open` to `close`. `socket` is this machine's end; `said` what the program wrote to its standard error."""
 
-    def __init__(self, ours: socket.socket, theirs: socket.socket, channel: paramiko.Channel) -> None:
+    def __init__(
+        self, ours: socket.socket, theirs: socket.socket, channel: paramiko.Channel, framing: Framing, redactor: Redactor
+    ) -> None:
         self.socket = ours
+        self._framing = framing
+        self._redactor = redactor
         self._theirs = theirs
         self._channel = channel
         self._stderr = bytearray()
@@ -36,9 +44,10 @@ class SshLine:
     async def open(cls, connection: SshConnection, command: str) -> SshLine:
         """Starts `command`, which must hold no secret: process lists show it. DeviceError where the device opens no session."""
         channel = await connection.session(command)
-        await in_thread(lambda: channel.exec_command(command))
+        framing = Framing.new(merged=False)
+        await in_thread(lambda: _begin(connection, channel, framing, command))
         ours, theirs = socket.socketpair()
-        return cls(ours, theirs, channel)
+        return cls(ours, theirs, channel, framing, connection.redactor)
 
     async def tell(self, message: Mapping[str, Any]) -> None:
         """One line of JSON for its input: the way for what no process list may show."""
@@ -46,7 +55,8 @@ class SshLine:
 
     @property
     def said(self) -> str:
-        return bytes(self._stderr).decode(errors="replace").strip()
+        """Redacted."""
+        return self._redactor.text(bytes(self._stderr).decode(errors="replace").strip())
 
     @property
     def running(self) -> bool:
@@ -64,8 +74,14 @@ class SshLine:
 
     def _inwards(self) -> None:
         with suppress(OSError):
+            greeting, begun = b"", False
             while chunk := self._channel.recv(CHUNK):
-                self._theirs.sendall(chunk)
+                if not begun:
+                    greeting += chunk
+                    _, found, chunk = greeting.partition(self._framing.beginning)
+                    begun = bool(found)
+                if begun and chunk:
+                    self._theirs.sendall(chunk)
         with suppress(OSError):
             self._theirs.shutdown(socket.SHUT_WR)
 
@@ -81,3 +97,14 @@ class SshLine:
             while chunk := self._channel.recv_stderr(CHUNK):
                 if len(self._stderr) < KEPT_STDERR:
                     self._stderr += chunk
+
+
+def _begin(connection: SshConnection, channel: paramiko.Channel, framing: Framing, command: str) -> None:
+    import paramiko
+
+    try:
+        channel.exec_command(ssh_wrapper.command(root=connection.root, line=True))
+        channel.sendall(framing.opening(command))
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        channel.close()
+        raise connection.trouble(command, f"the device does not begin it: {error or 'the connection was cut'}") from error

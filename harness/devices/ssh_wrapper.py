@@ -7,16 +7,19 @@ that the connection has gone, and ends the group. (OpenSSH's server lets what it
 
 from __future__ import annotations
 
+import base64
 import secrets
-import shlex
 from dataclasses import dataclass
 
 # Tokens frame what the script says: a login shell's greeting comes before the first, what outlives the script after the last.
 # bash tells of jobs that a signal ended on its own standard error, which is therefore nobody's.
-_WRAPPER = """
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+_BEGINNING = """
+PATH=$PATH${1:+:$1}:/usr/local/sbin:/usr/sbin:/sbin
+set --
 IFS=" " read -r token merged size || exit 97
 locale=$LC_ALL; LC_ALL=C; IFS= read -r -N "$size" script || exit 97; LC_ALL=$locale
+"""
+_WRAPPER = """
 exec 3<&0 4>&2 </dev/null 2>/dev/null
 [ "$merged" = merged ] && exec 4>&1
 printf "%s begins\\n" "$token"
@@ -36,14 +39,23 @@ kill -s KILL -- "-$watch"
 [ "$merged" = merged ] && printf "\\n%s ends %d\\n" "$token" "$status"
 exit "$status"
 """
+# For a program that one talks with: what is left of the wrapper's input is the program's.
+_LINE = """
+printf "%s begins\\n" "$token"
+eval "$script"
+"""
 
-_AS_USER = f"exec bash --norc -c {shlex.quote(_WRAPPER)}"
-_AS_ROOT = f'[ "$(id -u)" = 0 ] || exec sudo -n bash --norc -c {shlex.quote(_WRAPPER)}; {_AS_USER}'
+# The login shell may be any (bash, fish, csh): what it is given are words that all of them read alike, on one line, in quotes
+# without a quote. The PATH that it has made goes on to root's, which sudo makes anew.
+_OUTER = 'w=$(echo {text} | base64 -d) || exit 97; {become}exec bash --norc -c "$w" bash'
+_BECOME_ROOT = '[ $EUID = 0 ] || exec sudo -n bash --norc -c "$w" bash "$PATH"; '
 
 
-def command(*, root: bool) -> str:
-    """What to ask the server to execute; with `root`, by way of `sudo -n` where the user is another."""
-    return _AS_ROOT if root else _AS_USER
+def command(*, root: bool, line: bool = False) -> str:
+    """What to ask the server to execute; with `root`, by way of `sudo -n` where the user is another. `line`: for a program that one
+    talks with, which ends by itself when its input does."""
+    text = base64.b64encode((_BEGINNING + (_LINE if line else _WRAPPER)).encode()).decode()
+    return f"exec bash --norc -c '{_OUTER.format(text=text, become=_BECOME_ROOT if root else '')}'"
 
 
 @dataclass(frozen=True, slots=True)

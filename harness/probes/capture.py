@@ -31,6 +31,7 @@ _COUNT = re.compile(r"(\d+) packets? (captured|received by filter|dropped by ker
 
 class Capture:
     """One tcpdump on one interface, not `lo`. `namespace` is a named network namespace, or None for that of this process.
+    `promiscuous`: frames count that are addressed to others, as all are that a SPAN port mirrors.
 
         capture = Capture(Side.INSIDE, "nat", "inside0", path)
         await capture.start()
@@ -38,9 +39,19 @@ class Capture:
         facts = await capture.stop()
     """
 
-    def __init__(self, side: Side, namespace: str | None, interface: str, path: Path | str, expression: str = "ip") -> None:
+    def __init__(
+        self,
+        side: Side,
+        namespace: str | None,
+        interface: str,
+        path: Path | str,
+        expression: str = "ip",
+        *,
+        promiscuous: bool = False,
+    ) -> None:
         self.side, self.interface, self.path = side, interface, Path(path)
         self._namespace, self._expression = namespace, expression
+        self._promiscuous = promiscuous
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._lines: list[str] = []
@@ -59,8 +70,8 @@ class Capture:
         if keep_groups.needed():
             prefix += [sys.executable, "-m", keep_groups.__name__]
         # -Z root: tcpdump must not become the user "tcpdump", which a user namespace with one mapped user does not have.
-        options = ["-n", "-p", "-U", "--immediate-mode", "-B", str(_BUFFER_KIB), "-s", str(_SNAPSHOT)]
-        options += ["--time-stamp-precision=nano"]
+        options = ["-n", "-U", "--immediate-mode", "-B", str(_BUFFER_KIB), "-s", str(_SNAPSHOT), "--time-stamp-precision=nano"]
+        options += [] if self._promiscuous else ["-p"]
         return [*prefix, tcpdump, "-i", self.interface, *options, "-Z", "root", "-w", str(self.path.absolute()), self._expression]
 
     async def start(self) -> None:

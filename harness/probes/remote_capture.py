@@ -56,12 +56,14 @@ def tcpdump_command(
     expression: str = "ip",
     program: str = "tcpdump",
     nice: bool = True,
+    promiscuous: bool = False,
 ) -> str:
     """The line for a remote shell that captures on `interface` to its standard output; every part is quoted.
 
     `management` is (address, port) of the SSH connection that carries the capture, at the far end: were it captured too, each
     packet of it would make another. `nice` asks for immediate mode and nanoseconds, which a tcpdump before 4.99 (libpcap before
-    1.5) may not know; `older` tells from its words whether to ask again without.
+    1.5) may not know; `older` tells from its words whether to ask again without. `promiscuous`: what is addressed to others counts,
+    as where a SPAN port mirrors what another machine sends and gets.
     """
     if not interface or interface.startswith("-"):
         raise CaptureError(f"{interface!r} is no interface's name")
@@ -69,7 +71,7 @@ def tcpdump_command(
     if management is not None:
         address, port = management
         wanted += f" and not (host {address} and tcp port {port})"
-    options = ["-n", "-p", "-U", "-B", str(BUFFER_KIB), "-s", str(SNAPSHOT)]
+    options = ["-n", *([] if promiscuous else ["-p"]), "-U", "-B", str(BUFFER_KIB), "-s", str(SNAPSHOT)]
     options += ["--immediate-mode", "--time-stamp-precision=nano"] if nice else []
     # exec: what ends the shell's only process ends tcpdump; LC_ALL: its closing statistics are read.
     return shlex.join(["exec", "env", "LC_ALL=C", program, "-i", interface, *options, "-w", "-", wanted])

@@ -77,6 +77,6 @@ class FieldBench(WallBench):
             cure = f"name one: devices.nat.custom.capture.{side.value}"
             raise UsageError(f"nothing captures the NAT's {side.value}", file=self.testbed.file, cure=cure)
         if source.kind == "nic":
-            return Capture(side, None, source.interface, path)
+            return Capture(side, None, source.interface, path, promiscuous=True)  # a mirror's frames are addressed to others
         over = OverGns3 if source.kind == "gns3" else OverSsh
         return over(self.lab, side, source, path)

@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from harness.devices.linux_host import LinuxHost
 from harness.devices.ssh import SshConnection
 from harness.devices.ssh_stream import SshStream
 from harness.errors import CaptureError, DeviceError, LabError
 from harness.lab.field import FieldLab, to_its_end
 from harness.model import CaptureFacts, Side
 from harness.model.reach import CaptureSource
-from harness.probes.remote_capture import ByteStream, RemoteCapture, tcpdump_command
+from harness.model.testbed import Testbed
+from harness.probes.remote_capture import ByteStream, RemoteCapture, older, tcpdump_command
+
+
+async def ready(lab: FieldLab, testbed: Testbed) -> None:
+    """Whether every source of the testbed can capture, before anything is configured for the sake of it. DeviceError or LabError
+    with what is wrong there, and the cure."""
+    for source in (testbed.nat.inside_capture, testbed.nat.outside_capture):
+        if source is None:
+            continue
+        if source.kind == "gns3":
+            await lab.link_at(source)
+        elif source.connection is None:
+            await LinuxHost(_here, name="this machine").ready_to_capture(source.interface)
+        else:
+            device = await lab.reach(source.connection)
+            await LinuxHost(device.execute, name=device.name).ready_to_capture(source.interface)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    status: int
+    output: str
+
+
+async def _here(script: str, timeout: float) -> _Done:
+    def run() -> _Done:
+        environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+        done = subprocess.run(
+            ["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", timeout=timeout, env=environment, check=False,
+        )  # fmt: skip
+        return _Done(done.returncode, done.stdout)
+
+    return await asyncio.to_thread(run)
 
 
 class Elsewhere(ABC):
@@ -47,14 +85,40 @@ class Elsewhere(ABC):
 
 
 class OverSsh(Elsewhere):
-    """tcpdump on a device, its capture coming over the connection as it grows."""
+    """tcpdump on a device, its capture coming over the connection as it grows. One that does not know the newer options is asked
+    again without them."""
+
+    def __init__(self, lab: FieldLab, side: Side, source: CaptureSource, path: Path) -> None:
+        super().__init__(lab, side, source, path)
+        self._nice = True
+        self._stream: Pulled | None = None
+
+    @property
+    def promiscuous(self) -> bool:
+        """Whether it captures what others send each other: on the NAT itself all that counts is addressed to it, or sent by it."""
+        nat = self.lab.testbed.nat.connection
+        return self.source.connection is None or nat is None or self.source.connection.device != nat.device
+
+    def command(self, *, nice: bool = True) -> str:
+        assert self.source.connection is not None
+        management = (self.source.connection.host, self.source.connection.port)
+        return tcpdump_command(self.source.interface, management=management, nice=nice, promiscuous=self.promiscuous)
+
+    async def start(self) -> None:
+        try:
+            await super().start()
+        except CaptureError:
+            if self._stream is None or not older(self._stream.stderr):
+                raise
+            self.lab.tell(f"the tcpdump of {self._stream.name} is an old one: its stamps have microseconds alone")
+            self._nice = False
+            await super().start()
 
     async def open(self) -> tuple[str, ByteStream]:
         assert self.source.connection is not None
         device = await self.lab.reach(self.source.connection)
-        management = (self.source.connection.host, self.source.connection.port)
-        stream = await Pulled.begin(device, tcpdump_command(self.source.interface, management=management))
-        return f"{self.source.interface} of {device.name}", stream
+        self._stream = await Pulled.begin(device, self.command(nice=self._nice))
+        return f"{self.source.interface} of {device.name}", self._stream
 
 
 class OverGns3(Elsewhere):
@@ -93,14 +157,15 @@ class Pieces(ABC):
 class Pulled(Pieces):
     """An SSH stream, which pushes."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
+        self.name = name
         self._stream: SshStream | None = None
         self._ending: asyncio.Task[None] | None = None
 
     @classmethod
     async def begin(cls, device: SshConnection, command: str) -> Pulled:
-        pulled = cls()
+        pulled = cls(device.name)
         pulled._stream = await device.stream(command, pulled.take)
         pulled._ending = asyncio.create_task(pulled._end())
         return pulled

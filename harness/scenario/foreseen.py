@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.devices import conntrack, linux_config
+from harness.devices import conntrack, linux_config, linux_rules, linux_shared
 from harness.errors import UsageError
 from harness.model.reach import Connection
 from harness.model.testbed import Testbed
@@ -90,8 +90,15 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
         yield f"{name}: natstorm-gateway is started for each scenario, and ended; its files lie in a directory of the run's own"
     elif gateway.os == "linux":
         files = sorted({path for one in gateway.variants for path in linux_config.files_of(one)})
+        yield (
+            f"{name}: what runs there of {', '.join(linux_shared.DAEMONS)} is stopped, and started again at the end; a device with "
+            f"IPsec SAs or policies of somebody's, or a pppd, is refused before anything is changed"
+        )
         yield f"{name}: strongSwan and xl2tpd are started with files of the run's ({', '.join(files)}); put back at the end"
-        yield f"{name}: the rules of iptables (legacy) are replaced, and put back at the end; IPsec's SAs and policies are flushed"
+        yield (
+            f"{name}: rules of iptables (legacy) are added, in chains {linux_rules.PREFIX}INPUT and so on, and removed at the end; "
+            f"all that is there stays, with its policies"
+        )
 
 
 def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:

@@ -17,6 +17,7 @@ from harness.devices.journal import Journal
 from harness.devices.linux_config import GatewaySettings
 from harness.devices.linux_gateway import LinuxGateway
 from harness.devices.ssh import SshConnection
+from harness.errors import DeviceError
 from harness.lab import kernel_modules, packages
 from harness.lab.namespaces import OFFLOADS
 from harness.lab.uml import GuestPlan, UmlGuest
@@ -34,14 +35,22 @@ PSK = Secret("Zaphod42's heart")
 THEIRS = """
 mkdir -p /etc/swanctl /etc/ppp; echo '# theirs' > /etc/swanctl/swanctl.conf; chmod 640 /etc/swanctl/swanctl.conf
 printf 'charon {\\n  filelog { }\\n}\\n' > /etc/strongswan.conf
-iptables-legacy -A INPUT -p udp --dport 9 -j DROP
+iptables-legacy -A INPUT -p udp --dport 9 -j DROP; iptables-legacy -P FORWARD DROP; iptables-legacy -N theirs
+iptables-legacy -t mangle -A POSTROUTING -p udp --dport 9 -j ACCEPT
 mkdir -p /run/theirs; cp /bin/sleep /run/theirs/charon; setsid /run/theirs/charon 6000 </dev/null >/dev/null 2>&1 &
+cp /bin/bash /run/theirs/pppd; for log in charon xl2tpd pppd; do echo theirs > /var/log/$log.log; done
 """
+# A link of somebody's and one that our xl2tpd has started, which differ in what they were told.
+LINK = "setsid /run/theirs/pppd -c 'while :; do sleep 60; done' pppd file {options} </dev/null >/dev/null 2>&1 &\n"
+SA = "src 198.51.100.1 dst 198.51.100.2 proto esp spi 0x1234"
+KEYS = "mode transport enc 'cbc(aes)' 0x" + "00" * 16 + " auth 'hmac(sha1)' 0x" + "11" * 20
 STATE = """
 for file in /etc/strongswan.conf /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/options.xl2tpd /etc/ppp/chap-secrets \
-    /etc/natstorm/rules; do echo "$file $(stat -c '%a %u:%g' $file 2>/dev/null) $({ md5sum < $file; } 2>/dev/null)"; done
-iptables-legacy-save | grep -e '^-A' -e ':INPUT' | sed 's/ \\[.*//' | sort -u
+    /etc/natstorm/rules /var/log/{charon,xl2tpd,pppd,demux}.log; do
+    echo "$file $(stat -c '%a %u:%g' $file 2>/dev/null) $({ md5sum < $file; } 2>/dev/null)"; done
+iptables-legacy-save | grep -e '^-A' -e DROP -e natstorm -e theirs | sed 's/ \\[.*//'
 for daemon in charon xl2tpd; do echo $daemon $(for pid in $(pidof $daemon); do tr '\\0' ' ' < /proc/$pid/cmdline; done); done
+ls -d /etc/natstorm /etc/xl2tpd /run/natstorm* /run/xl2tpd* /run/charon.out /run/charon.vici 2>/dev/null; true
 """
 
 
@@ -50,6 +59,42 @@ class Raw:
     netns: str = ""
     kind: str = "raw"
     interface: str = "gw0"
+
+
+async def is_refused_with_tunnels_of_somebodys(device, gateway, book, before):
+    async def refused(begin, said, end):
+        assert (await device.execute(begin)).status == 0
+        with pytest.raises(DeviceError, match=said) as caught:
+            await gateway.start()
+        assert "another box" in str(caught.value)
+        assert (await device.execute(STATE)).output == before
+        assert book.open == ()
+        await device.execute(end)
+
+    await refused(f"ip xfrm state add {SA} {KEYS}", r"1 IPsec SA .*\(198.51.100.1 to 198.51.100.2\)", f"ip xfrm state delete {SA}")
+    policy = "src 10.1.0.0/16 dst 10.2.0.0/16 dir out"
+    template = "tmpl src 198.51.100.1 dst 198.51.100.2 proto esp mode tunnel"
+    said = r"1 IPsec policy .*\(10.1.0.0/16 to 10.2.0.0/16\)"
+    await refused(f"ip xfrm policy add {policy} {template}", said, f"ip xfrm policy delete {policy}")
+    await refused(LINK.format(options="/etc/ppp/peers/uplink"), r"pppd \d+, which \S+ has started", "kill -KILL $(pidof pppd)")
+
+
+async def theirs_and_our_rules_stand_together(device, gateway):
+    async def rules():
+        return (await device.execute("iptables-legacy-save")).output
+
+    at_first = await rules()
+    theirs = "-A INPUT -p udp -m udp --dport 9 -j DROP"
+    for line in (":FORWARD DROP", theirs, "-A natstorm-PREROUTING ! -i demux0", "MARK --set-xmark"):
+        assert line in at_first
+    assert at_first.index("-A INPUT -j natstorm-INPUT\n") < at_first.index(theirs)
+    await gateway.silence()
+    assert "-A natstorm-OUTPUT -o eth0 -j DROP" in await rules()
+    await gateway.silence(False)
+    assert [line.partition(" [")[0] for line in (await rules()).splitlines() if line[0] != "#"] == [
+        line.partition(" [")[0] for line in at_first.splitlines() if line[0] != "#"
+    ]
+    await gateway.silence()  # and so it is left
 
 
 async def play():
@@ -74,22 +119,34 @@ async def play():
         book = Journal.create("field", "field.yaml", Path("/tmp/restore"))
         async with SshConnection(reach, root=True, secrets=[PSK]) as device:
             before = (await device.execute(STATE)).output
-            settings = GatewaySettings(variant="demux-user", psk=PSK)
+            settings = GatewaySettings(variant="demux-user", interface="eth0", psk=PSK)
             gateway = LinuxGateway(device.execute, settings, journal=book, connection=reach)
+            await is_refused_with_tunnels_of_somebodys(device, gateway, book, before)
+            await device.execute("mkdir -p /run/natstorm/log; echo old > /run/natstorm/log/pppd.log")  # of a run that was killed
             await gateway.start()
+            assert [note.split(" has")[0] for note in gateway.notes] == ["gateway: iptables (legacy)"]
+            await theirs_and_our_rules_stand_together(device, gateway)
+            assert "old" not in "".join((await gateway.logs()).values())
             assert await gateway.running() == {"charon": True, "xl2tpd": True}
+            for options in ("/etc/ppp/peers/uplink", "/etc/ppp/options.xl2tpd"):
+                await device.execute(LINK.format(options=options))
             view = await gateway.view("idle")
             assert (view.sessions, view.sas, view.ike_sas) == ((), (), ())
             assert "unread" not in view.texts
             assert PSK.reveal() in (await device.execute("cat /etc/swanctl/swanctl.conf")).output
             await gateway.reconfigure(psk=Secret("another"))
             await gateway.kill_daemons()
+            left = await device.execute("for pid in $(pidof pppd); do tr '\\0' ' ' < /proc/$pid/cmdline; echo; done")
+            assert [line.split()[-1] for line in left.output.splitlines()] == ["/etc/ppp/peers/uplink"]
+            await device.execute(LINK.format(options="/etc/ppp/options.xl2tpd"))
             await gateway.restart_daemons()
             assert await gateway.running() == {"charon": True, "xl2tpd": True}
             assert "charon" in await gateway.logs()
             assert len(book.open) == 1
             assert PSK.reveal() not in book.path.read_text()
             await gateway.restore()
+            left = await device.execute("for pid in $(pidof pppd); do tr '\\0' ' ' < /proc/$pid/cmdline; echo; done")
+            assert [line.split()[-1] for line in left.output.splitlines()] == ["/etc/ppp/peers/uplink"]
             after = (await device.execute(STATE)).output
             assert after == before, f"{before}\nis now\n{after}"
             assert "demux0" not in (await device.execute("ip link; ip rule")).output

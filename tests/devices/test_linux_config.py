@@ -112,3 +112,21 @@ def test_the_networks_of_the_ppp_links_are_the_pools_and_the_gateways_own():
     assert GatewaySettings(ppp_address="10.9.0.1", pool="10.9.1.0-10.9.1.254").ppp_networks[0] == "10.9.0.1/32"
     assert GatewaySettings(ppp_address="10.9.1.255", pool="10.9.1.0-10.9.1.254").ppp_networks == ("10.9.1.0/24",)
     assert "172.16.1.200/32" in GatewaySettings().ppp_networks
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_on_somebodys_device_every_rule_is_in_a_chain_of_our_own(variant):
+    def rules(**changes):
+        return render(GatewaySettings(variant=variant, **changes))["/etc/natstorm/rules"].splitlines()
+
+    own, shared = rules(), rules(shared=True)
+    added = [line for line in shared if line.startswith("-A ")]
+    assert added == [line.replace("-A ", "-A natstorm-") for line in own if line.startswith("-A ")]
+    made = [line.split()[0][1:] for line in shared if line.startswith(":")]
+    assert all(chain.startswith("natstorm-") for chain in made)  # no policy is set
+    assert {line.split()[1] for line in added} <= set(made)
+    assert [line for line in shared if line.startswith("-I ")] == [
+        f"-I {chain.removeprefix('natstorm-')} 1 -j {chain}" for chain in made
+    ]
+    assert shared.count("COMMIT") == sum(line.startswith("*") for line in shared)
+    assert {"natstorm-INPUT", "natstorm-OUTPUT"} <= set(made)  # a gateway is silenced in these

@@ -62,7 +62,16 @@ class Field:
         shown = sorted(netns.run(["nft", "-s", "list", "ruleset"]).stdout.split("table "))  # the order of tables has no meaning
         names = [f"net/netfilter/nf_conntrack_udp_timeout{end}" for end in ("", "_stream")]
         names += ["net/netfilter/nf_conntrack_acct", "net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects"]
+        names += ["net/ipv4/conf/all/accept_redirects", *(f"net/ipv4/conf/{one}/forwarding" for one in ("default", "mgmt1", "lo"))]
         return shown, [netns.read_sysctl(name) for name in names]
+
+
+def theirs(netns, priority):
+    """Another translation of the clients, loaded anew where it is there already."""
+    chain = f"type nat hook postrouting priority {priority};"
+    rule = "ip saddr 10.0.0.0/24 udp dport 500 masquerade to :60000-60999"
+    text = f"table ip theirs\ndelete table ip theirs\ntable ip theirs {{\n chain translate {{\n {chain}\n {rule}\n }}\n}}\n"
+    netns.run(["nft", text])
 
 
 @enclosed
@@ -70,8 +79,10 @@ def test_a_nat_over_ssh_translates_is_read_forgets_and_is_left_as_it_was():
     field = Field()
     play = field.play
     with field.server:
-        play.nat.netns.sysctl({"net/netfilter/nf_conntrack_acct": "0"})
-        play.nat.netns.run(["nft", "add", "table", "ip", "theirs"])
+        play.nat.netns.sysctl({"net/netfilter/nf_conntrack_acct": "0", "net/ipv4/ip_forward": "0"})
+        # Neither is what the kernel makes of them when ip_forward becomes 0.
+        play.nat.netns.sysctl({"net/ipv4/conf/all/accept_redirects": "0", "net/ipv4/conf/mgmt1/forwarding": "1"})
+        theirs(play.nat.netns, "srcnat")
         before = field.state()
         book = Journal.create("field", "field.yaml", Path("/tmp/restore"))
 
@@ -80,6 +91,7 @@ def test_a_nat_over_ssh_translates_is_read_forgets_and_is_left_as_it_was():
                 nat = field.driver(device, book)
                 await nat.start()
                 assert len(book.open) == 1
+                theirs(play.nat.netns, "srcnat")  # of two at one priority the later one would win
                 assert field.state()[1][:3] == ["41", "42", "1"]
                 await asyncio.to_thread(traffic, nat)
                 with pytest.raises(DeviceError, match="renumber"):
@@ -111,6 +123,27 @@ def test_a_nat_over_ssh_translates_is_read_forgets_and_is_left_as_it_was():
         asyncio.run(body())
         assert field.state() == before
         assert book.open == ()
+
+
+@enclosed
+def test_a_nat_that_translates_otherwise_than_the_testbed_says_is_told():
+    field = Field()
+    play = field.play
+    with field.server:
+        theirs(play.nat.netns, "srcnat - 50")
+
+        async def body():
+            async with SshConnection(field.connection(), root=True) as device:
+                nat = field.driver(device)
+                await nat.start()
+                assert await nat.mappings() == ()
+                seen = await asyncio.to_thread(lambda: play.ask(play.client("10.0.0.2", 500), b"one"))
+                assert seen[1] >= 60000
+                said = rf"not the one named: 10.0.0.2 port 500 goes out as {NAT} port {seen[1]}, and .*{NAT}, ports 50000 to 50001"
+                with pytest.raises(DeviceError, match=said):
+                    await nat.mappings()
+
+        asyncio.run(body())
 
 
 @enclosed

@@ -134,3 +134,13 @@ def test_which_daemons_run():
 def test_a_view_carries_the_moment_it_was_asked_for():
     found = asyncio.run(gateway(Device()).view("before"))
     assert (found.t, found.label) == (1000.5, "before")
+
+
+@pytest.mark.parametrize("secret", ["Zaphod42's heart", "Trillian-pw-7"])
+def test_what_a_device_says_of_its_secrets_is_in_no_error(secret):
+    device = Device(**{"swanctl --load-all": Answer(1, f"swanctl: loading secret {secret} failed\n")})
+    driver = gateway(device, psk=Secret("Zaphod42's heart"), users={"user1": Secret("another")})
+    for call in (driver.start, lambda: driver.reconfigure(users={"user1": Secret("Trillian-pw-7")}), driver.restart_daemons):
+        with pytest.raises(DeviceError, match="swanctl: loading secret") as caught:
+            asyncio.run(call())
+    assert secret not in str(caught.value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,10 @@ import pytest
 
 from harness.devices import linux_state
 from harness.devices.linux_state import Wanted
+from harness.devices.ssh import Result
 from harness.errors import DeviceError
+from harness.model import Secret
+from harness.model.redact import Redactor
 
 
 @dataclass
@@ -64,6 +69,13 @@ def test_a_setting_is_put_back_with_its_value(tmp_path, monkeypatch):
     undo = save(Wanted(settings=("kernel/ostype", "kernel/no-such-setting")))
     assert undo.what == ("set kernel/ostype to Linux",)
     assert "echo Linux > /proc/sys/kernel/ostype" in undo.script
+
+
+def test_settings_that_match_are_put_back_where_they_are_there_still():
+    undo = save(Wanted(settings=("kernel/ostyp*", "kernel/no-such-*")))
+    assert undo.what == ("set kernel/ostyp* to what they were",)
+    assert "{ [ ! -e /proc/sys/kernel/ostype ] || echo Linux > /proc/sys/kernel/ostype; }" in undo.script
+    assert "no-such" not in undo.script
 
 
 def test_what_cannot_be_put_back_is_named_and_the_rest_is(tmp_path):
@@ -122,3 +134,64 @@ def test_a_daemon_that_ran_is_started_as_it_ran(tmp_path):
     finally:
         subprocess.run(["bash", "-c", f"kill -KILL $(pidof {name})"], check=False, capture_output=True)
         running.wait(30)
+
+
+def test_links_come_back_as_links(tmp_path):
+    """To what is there, to what is not, and one in whose target somebody has written meanwhile."""
+    target, written, gone = tmp_path / "it's the target", tmp_path / "written", tmp_path / "gone"
+    links = [tmp_path / name for name in ("plain", "through", "dangling")]
+    for file in (target, written):
+        file.write_text("before")
+        file.chmod(0o640)
+    links[0].symlink_to(target.name)
+    links[1].symlink_to(written)
+    links[2].symlink_to(gone)
+    kept = target.stat()
+    undo = save(Wanted(files=tuple(map(str, links))))
+    links[1].write_text("through the link")
+    written.chmod(0o600)
+    for link in links[::2]:
+        link.unlink()
+        link.write_text("in its place")
+    for _ in range(2):
+        put_back(undo)
+        assert [os.readlink(link) for link in links] == [target.name, str(written), str(gone)]
+        assert (target.read_text(), written.read_text(), gone.exists()) == ("before", "before", False)
+        assert written.stat().st_mode & 0o777 == 0o640
+        assert (target.stat().st_ino, target.stat().st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)  # nobody touched it
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([target.name, "written", "plain", "through", "dangling"])
+
+
+def test_directories_made_anew_go_again_unless_somebody_uses_them(tmp_path):
+    used, unused, whole, kept = (tmp_path / name for name in ("used", "unused", "whole", "kept"))
+    kept.mkdir()
+    files = (str(used / "deep" / "file"), str(unused / "deep" / "file"), str(kept / "file"))
+    undo = save(Wanted(files=files, folders=(str(whole), str(kept))))
+    for file in (*files, str(whole / "more")):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text("made")
+    (used / "theirs").write_text("put there meanwhile")
+    for _ in range(2):
+        put_back(undo)
+        assert sorted(str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")) == ["kept", "used", "used/theirs"]
+
+
+def test_neither_saving_nor_putting_back_tells_a_secret(tmp_path):
+    """A device that says it, and files that hold it: those before the one that cannot be read were sent already."""
+    secret = Secret("Zaphod42's heart")
+    (tmp_path / "a").write_text(secret.reveal() * 3)
+    (tmp_path / "b").mkdir()
+
+    async def talkative(command, timeout):
+        done = await bash(command, timeout)
+        return Result(1, f"{done.output}\nthe key is {secret.reveal()}\n", Redactor([secret]))
+
+    wanted = Wanted(files=(str(tmp_path / "a"), str(tmp_path / "b")))
+    with pytest.raises(DeviceError, match=r"(?s)/b\n.*Is a directory.*the key is \*\*\*") as saving:
+        save(wanted, talkative)
+    with pytest.raises(DeviceError, match=r"the key is \*\*\*") as putting:
+        put_back(save(Wanted(files=(str(tmp_path / "a"),))), talkative)
+    content = base64.b64encode((tmp_path / "a").read_bytes()).decode()
+    for caught in (saving, putting):
+        assert secret.reveal() not in str(caught.value)
+        assert content[:40] not in str(caught.value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from harness.devices import clock, ssh_wrapper
 from harness.devices.linux_gateway import files_script
 from harness.devices.ssh import ConnectionCut, Patience, SshConnection, Unreachable, in_thread
 from harness.devices.ssh_keys import ChangedHostKey, Refused, UnknownHostKey
+from harness.devices.ssh_line import SshLine
 from harness.errors import DeviceError
 from harness.model import Secret
 from harness.model.reach import Connection
@@ -97,6 +100,46 @@ def test_its_clock_is_measured_to_within_a_round_trip(server):
     """The server is on this machine: both clocks are one."""
     found = play(clock.measure, server.connection("box"))
     assert abs(found.seconds) <= found.bound
+
+
+@pytest.fixture(scope="module")
+def greeting(tmp_path_factory):
+    """A server whose login shell says something, and has another PATH, before it does what it is asked to."""
+    if (reason := sshd.missing()) is not None:
+        pytest.skip(reason)
+    words = 'echo "Welcome to the lab"; echo 1.5; PATH=/usr/bin:/bin exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'
+    with Sshd(tmp_path_factory.mktemp("greeting"), options=f"ForceCommand {words}") as running:
+        yield running
+
+
+def test_a_greeting_is_no_part_of_what_a_program_says(greeting):
+    async def body(device):
+        found = await clock.measure(device)
+        assert abs(found.seconds) <= found.bound
+        assert (await device.execute("echo out")).output == "out\n"
+        line = await SshLine.open(device, "echo $PATH; read -r word; echo $word, $# words; echo Marvin77x >&2")
+        try:
+            line.socket.settimeout(30)
+            await line.tell({"a": 1})
+            with line.socket.makefile("r") as answers:
+                path, *said = await in_thread(answers.readlines)
+            assert "/usr/sbin" in path.strip().split(":")
+            assert said == ['{"a": 1}, 0 words\n']
+            await until(lambda: line.said)
+            assert line.said == "***"
+        finally:
+            line.close()
+
+    play(body, greeting.connection(), secrets=[Secret("Marvin77x")])
+
+
+def test_a_clock_that_is_not_known_ends_no_run(server, monkeypatch):
+    known = play(lambda device: clock.told(device, 1000.0), server.connection("box"))
+    assert known.startswith("the clock of box is ")
+    assert "NTP" not in known
+    assert "let NTP set both" in play(lambda device: clock.told(device, -1000.0), server.connection("box"))
+    monkeypatch.setattr(clock, "COMMAND", "echo no clock here >&2; exit 1")
+    assert "the clock of box is not known (" in play(lambda device: clock.told(device, 1000.0), server.connection("box"))
 
 
 def test_a_device_that_does_not_tell_its_time_is_named(server, monkeypatch):
@@ -207,6 +250,8 @@ def test_transcripts_and_errors_show_no_secret(server):
 
     async def body(device):
         await device.execute(f"echo Marvin77x {PLANTED.reveal()!r}")
+        result = await device.execute("echo Marvin77x")
+        assert (result.output, result.shown) == ("Marvin77x\n", "***\n")
         await device.execute(f"true\necho {PLANTED.reveal()!r}")
         with pytest.raises(DeviceError) as caught:
             await device.execute("echo Marvin77x Zaphod42; sleep 600", 1.0)
@@ -229,6 +274,12 @@ def test_files_go_up_and_down_unchanged(server, tmp_path):
         assert target.read_bytes() == data
         assert target.stat().st_mode & 0o777 == 0o640
         assert await device.download(str(target)) == data
+        link = tmp_path / "link"
+        link.symlink_to(target.name)
+        await device.upload(str(link), b"through it")
+        assert link.is_symlink()
+        assert target.read_bytes() == b"through it"
+        link.unlink()
         await device.upload(str(target), b"")
         assert await device.download(str(target)) == b""
         with pytest.raises(DeviceError, match=r"^box: 'read /nowhere': .*No such file"):
@@ -247,6 +298,41 @@ def test_a_login_shell_that_greets_is_not_part_of_the_output():
     assert framing.status(heard) is None  # the number might have another digit
     assert framing.status(heard + b"\nchild says something late") == 7
     assert framing.output(b"Welcome!\n") == b""
+
+
+@pytest.mark.parametrize("line", [False, True])
+@pytest.mark.parametrize("root", [False, True])
+def test_any_login_shell_reads_the_command_alike(line, root):
+    """fish has escapes between quotes; in csh a quote ends with the line, and ! is expanded; neither knows $(…) elsewhere."""
+    command = ssh_wrapper.command(root=root, line=line)
+    assert command.startswith("exec bash --norc -c '")
+    assert command.count("'") == 2
+    assert command.endswith("'")
+    assert not set(command) & set("\n\\!`")
+
+
+@pytest.mark.parametrize("line", [False, True])
+def test_root_is_become_by_sudo_and_keeps_the_path(line):
+    """As user nobody where this one is root; a program in sudo's place notes how it was called."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    try:
+        folder.chmod(0o755)
+        (folder / "sudo").write_text('#!/bin/sh\n[ "$1" = -n ] || exit 9\nshift\nPATH=/usr/bin:/bin BECAME=root exec "$@"\n')
+        (folder / "sudo").chmod(0o755)
+        framing = ssh_wrapper.Framing.new(merged=True)
+        as_user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        done = subprocess.run(
+            [*as_user, "sh", "-c", ssh_wrapper.command(root=True, line=line)],
+            input=framing.opening("echo $BECAME $PATH"),
+            env={"PATH": f"{folder}:/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        _, _, said = done.stdout.partition(framing.beginning)
+        assert said.decode().splitlines()[0] == f"root /usr/bin:/bin:{folder}:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+    finally:
+        shutil.rmtree(folder)
 
 
 # --- programs that run on ---

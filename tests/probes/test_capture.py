@@ -76,6 +76,34 @@ def test_every_frame_is_in_the_file_at_once(namespace: str, tmp_path: Path) -> N
 
 @pytest.mark.lab
 @needs_tcpdump
+@pytest.mark.parametrize(("promiscuous", "seen"), [(False, 0), (True, 40)])
+def test_frames_for_others_are_seen_where_they_are_asked_for(
+    namespace: str, tmp_path: Path, promiscuous: bool, seen: int
+) -> None:
+    """A bridge stands for the card: it passes up what is for others only while it is promiscuous."""
+    for words in (
+        "link add span0 type bridge mcast_snooping 0",
+        "link add other0 type veth peer name other1",
+        "link set wire1 master span0",
+        "link set other0 master span0",
+        "link set span0 up",
+        "link set other0 up",
+    ):
+        subprocess.run(["ip", "-n", namespace, *words.split()], check=True)
+    fdb = ["bridge", "-n", namespace, "fdb", "add", "02:00:00:00:00:02", "dev", "other0", "master", "static"]
+    subprocess.run(fdb, check=True)
+
+    async def run() -> CaptureFacts:
+        capture = Capture(Side.INSIDE, namespace, "span0", tmp_path / "a.pcap", "udp port 9", promiscuous=promiscuous)
+        await capture.start()
+        send(namespace, 40)
+        return await capture.stop()
+
+    assert asyncio.run(run()) == CaptureFacts(Side.INSIDE, str(tmp_path / "a.pcap"), "span0", seen, 0, True)
+
+
+@pytest.mark.lab
+@needs_tcpdump
 def test_an_idle_capture_is_complete_and_empty(namespace: str, tmp_path: Path) -> None:
     async def run() -> CaptureFacts:
         capture = Capture(Side.OUTSIDE, namespace, "wire0", tmp_path / "a.pcap")

@@ -171,6 +171,7 @@ def test_the_command_is_one_word_a_part_for_the_shell() -> None:
     assert words[words.index("-w") + 1] == "-"
     assert {"-U", "-n", "-p", "--immediate-mode"} <= set(words)
     assert "--immediate-mode" not in tcpdump_command("eth1", nice=False)
+    assert "-p" not in shlex.split(tcpdump_command("eth1", promiscuous=True))
     assert tcpdump_command("eth1").endswith(" ip")
     with pytest.raises(CaptureError, match="no interface"):
         tcpdump_command("-z/bin/sh")

@@ -20,4 +20,4 @@ BATCH
 esac
 status=$?
 read -r uptime rest < /proc/uptime
-echo "$uptime $PLUTO_VERB peer=$PLUTO_PEER udp=${PLUTO_UDP_ENC:-none} mark=$k reqid=$PLUTO_REQID port=$port status=$status" >> /var/log/demux.log
+echo "$uptime $PLUTO_VERB peer=$PLUTO_PEER udp=${PLUTO_UDP_ENC:-none} mark=$k reqid=$PLUTO_REQID port=$port status=$status" >> @{logs}/demux.log

@@ -1,0 +1,102 @@
+"""A Linux gateway on a device that is somebody's: what of theirs forbids a run there, what is stopped for it, and how what is ours
+goes again without what is theirs. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.devices.linux_config import OWN_FOLDER, PPPD_OPTIONS
+from harness.devices.linux_rules import PREFIX
+from harness.devices.linux_view import announce, sections
+
+DAEMONS = ("xl2tpd", "charon", "charon-systemd")
+FOLDERS = ("/run/xl2tpd",)
+"""Made by a run, where they are not there already."""
+
+LOOK = "look for tunnels of somebody's"
+CURE = "where they are an interrupted run's, natstorm restore; else end them there, or name another box as the gateway"
+
+# By systemd where it keeps them, or it would start them again.
+TAKE_OVER = """
+for daemon in DAEMONS; do
+    pid=$(pidof -s $daemon) || continue
+    unit=$(grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup) && { systemctl stop "$unit" || exit 1; } || kill $(pidof $daemon)
+    gone() { ! pidof $daemon >/dev/null; }
+    until_true 10 gone || { echo "$daemon, which ran there, does not end"; exit 1; }
+done
+""".replace("DAEMONS", " ".join(DAEMONS))
+EMPTY_LOGS = f"rm -rf {OWN_FOLDER}/log; mkdir -p {OWN_FOLDER}/log || exit 1\n"
+
+# Those that our xl2tpd has started: also when it has died and they are init's children. There may be others, of an uplink say.
+_EACH = f"for pid in $(pidof pppd); do grep -zqxF {PPPD_OPTIONS} /proc/$pid/cmdline && echo $pid; done"
+_OUR_PPPD = f"our_pppd() {{ local pid; {_EACH}; }} 2>/dev/null"
+# A device with SAs or policies of somebody's was refused, and whoever could make such was stopped: what is there is ours.
+_FLUSH = "ip xfrm state flush; ip xfrm policy flush"
+KILL = f"{_OUR_PPPD}\nkill -KILL $(our_pppd) $(pidof charon xl2tpd) 2>/dev/null; {_FLUSH}\n"
+UNDO = (
+    _OUR_PPPD,
+    'kill -KILL $(our_pppd) 2>/dev/null; for i in {1..50}; do [ -n "$(our_pppd)" ] || break; sleep 0.1; done',
+    _FLUSH,
+    f"rm -rf {OWN_FOLDER}",
+    "rm -f /run/charon.pid /run/charon.vici /run/charon.out /run/xl2tpd.pid /run/xl2tpd/l2tp-control /run/natstorm.answer.*",
+)
+# What `demux-setup` makes anew.
+UNDO_DEMUX = (
+    "ip link del demux0 2>/dev/null; ip link del l2tp0 2>/dev/null",
+    "ip rule del pref 11 fwmark 0x20000/0x20000 lookup 100 2>/dev/null",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`in_the_way`: phrases that name what a run would destroy. `notes`: sentences on what may keep clients from coming up."""
+
+    in_the_way: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def look() -> str:
+    """The script that asks, and changes nothing. No command line is shown: pppd's may hold a password."""
+    parent = 'ppid=$(sed -n "s/^PPid:\\t//p" /proc/$pid/status) && echo "$pid $(< /proc/$ppid/comm)"'
+    return "\n".join(
+        [
+            f"{announce('states')}; ip xfrm state list nokeys || exit 1",
+            f"{announce('policies')}; ip xfrm policy || exit 1",
+            f"{announce('pppd')}; for pid in $(pidof pppd); do {parent}; done 2>/dev/null",
+            # Neither is asked where it is not in use: to ask iptables would load its modules.
+            f"{announce('iptables')}; ! grep -q . /proc/net/ip_tables_names 2>/dev/null || iptables-legacy-save",
+            f"{announce('nftables')}; nft -s list ruleset 2>/dev/null",
+            "true\n",
+        ]
+    )
+
+
+def read(text: str) -> Found:
+    found = sections(text)
+    states = re.findall(r"^src (\S+) dst (\S+)", found.get("states", ""), re.MULTILINE)
+    # Those of a socket are its owner's alone: an idle charon has some.
+    policies = re.findall(r"^src (\S+) dst (\S+).*\n\s+dir ", found.get("policies", ""), re.MULTILINE)
+    links = re.findall(r"^(\d+) (.*)$", found.get("pppd", ""), re.MULTILINE)
+    way = [_of(states, "IPsec SA", "IPsec SAs")] if states else []
+    way += [_of(policies, "IPsec policy", "IPsec policies")] if policies else []
+    way += [f"pppd {pid}, which {parent or 'somebody'} has started" for pid, parent in links]
+    return Found(tuple(way), filters(found.get("iptables", ""), found.get("nftables", "")))
+
+
+def filters(iptables: str, nftables: str) -> tuple[str, ...]:
+    """A sentence on each packet filter of somebody's that drops or rejects anything, from iptables-save and `nft list ruleset`."""
+    said = []
+    theirs = [line for line in iptables.splitlines() if PREFIX not in line]
+    if any(re.search(r"^:\S+ DROP|-j (DROP|REJECT)\b", line) for line in theirs):
+        said.append("iptables (legacy) has rules of somebody's that drop or reject packets")
+    for family, name, body in re.findall(r"^table (\S+) (\S+) \{$(.*?)^\}$", nftables, re.MULTILINE | re.DOTALL):
+        if "type filter hook" in body and re.search(r"\b(drop|reject)\b", body):
+            said.append(f"nftables table {family} {name} drops or rejects packets")
+    return tuple(f"{one}; it stays, so see that it lets UDP 500 and 4500 and what clients send in tunnels pass" for one in said)
+
+
+def _of(rows: list[tuple[str, str]], one: str, many: str) -> str:
+    named = [f"{source} to {destination}" for source, destination in rows]
+    more = f" and {len(named) - 4} more" if len(named) > 4 else ""
+    return f"{len(rows)} {one if len(rows) == 1 else many} of somebody's ({', '.join(named[:4])}{more})"
