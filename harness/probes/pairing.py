@@ -2,14 +2,14 @@
 
 A packet is known by its direction and payload digest. IKE and ESP payloads are all different, so a digest that was seen once on
 each side is a pair; such pairs teach the NAT's mappings. Payloads that are alike (keepalives of many clients, retransmissions) are
-then told apart by those mappings and paired in order within each flow. Linear in the number of frames, but for sorting and one
-binary search.
+then told apart by those mappings and paired in order within each flow; where some were lost, by their IP identification first.
+Linear in the number of frames, but for sorting and one binary search.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -148,13 +148,16 @@ def _split(group: _Group, direction: str, flows: _Flows) -> Iterable[_Group]:
 
 
 def _in_order(group: _Group, direction: str, transit: float, skew: float) -> Iterable[tuple[Observation, Observation]]:
-    """First with first, second with second. Where one side has fewer, one that left too long before the other came was lost."""
+    """First with first, second with second. Where one side has fewer, those of one IP identification belong together,
+    and of the rest one that left too long before the other came was lost."""
     first, second = (group.inside, group.outside) if direction == UP else (group.outside, group.inside)
     first, second = sorted(first, key=lambda o: o.t), sorted(second, key=lambda o: o.t)
     if len(first) == len(second):
         matched = list(zip(first, second, strict=True))
     else:
-        matched, left = [], 0
+        matched, left = list(_alike(first, second, skew)), 0
+        known = {(o.side, o.frame) for both in matched for o in both}
+        first, second = ([o for o in found if (o.side, o.frame) not in known] for found in (first, second))
         for right in second:
             while left < len(first) and first[left].t < right.t - transit:
                 left += 1
@@ -162,3 +165,18 @@ def _in_order(group: _Group, direction: str, transit: float, skew: float) -> Ite
                 matched.append((first[left], right))
                 left += 1
     return matched if direction == UP else [(right, left) for left, right in matched]
+
+
+def _alike(
+    first: Sequence[Observation], second: Sequence[Observation], skew: float
+) -> Iterable[tuple[Observation, Observation]]:
+    """Those of one IP identification, which most NATs leave as it is, where it occurs once on each side."""
+    (left, once), (right, again) = (_identified(found) for found in (first, second))
+    for name in left.keys() & right.keys():
+        if once[name] == again[name] == 1 and left[name].t <= right[name].t + skew:
+            yield left[name], right[name]
+
+
+def _identified(found: Sequence[Observation]) -> tuple[dict[object, Observation], Counter[object]]:
+    names = [(o.headers.get("ip_id"), o) for o in found]
+    return {name: o for name, o in names if name is not None}, Counter(name for name, _ in names)
