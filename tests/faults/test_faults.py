@@ -15,6 +15,9 @@ from harness.faults import FAULTS, named
 from harness.faults.fault import BOXES, in_gateway
 from harness.model import RecordKind
 from harness.model.steps import StepBus
+from harness.nat.helpers import SingleClient, SpiGuess
+from harness.nat.parts import build
+from harness.nat.personality import load
 from harness.scenario.bench import Gathered
 from harness.scenario.runner import Runner
 from harness.scenario.scripts import script
@@ -136,3 +139,14 @@ def test_a_runner_breaks_what_it_is_told_to(tmp_path: Path) -> None:
         (tmp_path / "alone").mkdir()
         gathered = runner.rehearse(script("alone"), "demux", folder=tmp_path / "alone", time="virtual")
     assert [event.detail["port"] for event in gathered.gateway_events if event.kind == "port-given"] == [1025]
+
+
+def test_a_nat_that_does_something_for_esp_goes_on_doing_that() -> None:
+    """What is broken is one that knows nothing but ports."""
+    broken = FAULTS["nat-guesses-esp"].nat
+    assert broken is not None
+    for name, kind in (("ports-only", SpiGuess), ("single-client", SingleClient)):
+        parts = build(load(name), lambda length: bytes(length))
+        broken(parts)
+        assert parts.translator is not None
+        assert type(parts.translator.portless) is kind
