@@ -14,7 +14,7 @@ from harness.verdict.reading import Reading, reading_of
 from harness.verdict.rules import endings, nat
 from harness.verdict.rules.endings import GATEWAY_CLOSES, REACTION_S, fell_mute
 from harness.verdict.rules.rule import CLIENT, GATEWAY, Blame, Strength
-from harness.verdict.rules.table import DOCUMENTED, RULES
+from harness.verdict.rules.table import DOCUMENTED, HIDING, RULES
 from harness.verdict.sites import parts
 from harness.verdict.survival import Cause, Life, every_life
 from harness.verdict.trust import Need, doubts
@@ -45,7 +45,7 @@ def nat_faults(reading: Reading) -> tuple[Blame, ...]:
 
 def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> Blame:
     """For a client that ended, or never came up; `proof` are frames with its words on another client's SA."""
-    for fault in nat_faults(reading):
+    for fault in _found(reading, (*DOCUMENTED, *HIDING)):
         if not fault.frames or life.client in nat.concerned(reading, fault.frames):
             return fault
     if proof:

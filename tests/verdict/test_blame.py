@@ -88,6 +88,29 @@ def swallows(name: str, side: str) -> Act:
     return act
 
 
+def keepalive(*sides: str) -> Act:
+    """The only one of the run, seen at those sides alone."""
+
+    def act(w: Any) -> None:
+        p = w.packet("c1", T, "up", 4500, FrameKind.KEEPALIVE, "keepalive")
+        for side in {"inside", "outside"} - set(sides):
+            setattr(p, side, None)
+
+    return act
+
+
+def bare(w: Any) -> None:
+    """Nobody spoke of NAT-Traversal: ESP without UDP, and the NAT hands client 1's to client 2."""
+    for name in ("MM3", "MM4"):
+        w.set_ike(name, nat_d=[])
+    w.set_ike("MM1", vendor_ids=[])
+    for p in w.packets:
+        if p.inside.kind is FrameKind.ESP:
+            for side in ("inside", "outside"):
+                on(p, side, sport=None, dport=None)
+    w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
+
+
 def delayed(w: Any) -> None:
     p = w.find("mark", "c1")[9]
     on(p, "outside", t=p.outside.t + 1.5)
@@ -338,6 +361,8 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("mapping forgotten", "nat", b.clean, remapped),
     case("swallowed", "nat", b.clean, swallows("mark", "outside")),
     case("swallowed", "nat", b.clean, swallows("answer", "inside")),
+    case("swallowed", "nat", b.clean, keepalive("inside")),
+    case("carries ESP", "nat", b.clean, bare, nat="ports-only"),
     case("held up", "nat", b.clean, delayed),
     case("TTL kept", "nat", b.clean, outside("mark", ttl=64)),
     # the gateway's words
@@ -474,22 +499,20 @@ def test_what_the_scenario_has_the_nat_do_is_not_its_fault() -> None:
     assert who_is_to_blame(world.evidence()).box is None
 
 
-def bare(w: Any) -> None:
-    """Nobody spoke of NAT-Traversal: ESP without UDP, and the NAT hands client 1's to client 2."""
-    for name in ("MM3", "MM4"):
-        w.set_ike(name, nat_d=[])
-    w.set_ike("MM1", vendor_ids=[])
-    for p in w.packets:
-        if p.inside.kind is FrameKind.ESP:
-            for side in ("inside", "outside"):
-                on(p, side, sport=None, dport=None)
-    w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
-
-
 def test_esp_without_udp_is_only_a_nats_business_that_says_so() -> None:
     assert who_is_to_blame(of(b.clean, bare, nat="esp-helper")()).rule == "misdelivered"
     ordinary = who_is_to_blame(of(b.clean, bare)())
     assert (ordinary.box, ordinary.rule) == ("client", "not announced")
+
+
+def test_a_nat_that_may_carry_esp_is_not_blamed_for_it() -> None:
+    for nat in (None, "pat", "esp-helper"):
+        assert who_is_to_blame(of(b.clean, bare, nat=nat)()).rule != "carries ESP"
+
+
+def test_one_keepalive_that_comes_through_says_that_they_do() -> None:
+    assert who_is_to_blame(of(b.clean, keepalive("inside", "outside"))()).box is None
+    assert who_is_to_blame(of(b.clean, keepalive("inside"), lambda w: w.packet("c2", T, "up", 4500, FrameKind.KEEPALIVE, "keepalive"))()).box is None
 
 
 def test_behind_a_nat_that_carries_esp_nobody_needs_nat_traversal() -> None:

@@ -24,6 +24,9 @@ ESP_HELPERS = ("esp-helper", "single-client", "single-client-first")
 """The personalities that take it upon themselves to carry ESP without UDP. Of an ordinary NAT nobody can ask that: NAT-Traversal is
 there because it has no ports to translate."""
 
+PORTS_ONLY = "ports-only"
+"""The personality that knows nothing of any protocol without ports."""
+
 NO_NAT = "none"
 """The personality that routes and translates nothing."""
 
@@ -139,8 +142,21 @@ def forgot_mapping(reading: Reading) -> Iterator[Proof]:
             yield Proof(change.client, (change.last, change.first), {"sentence": change.sentence})
 
 
+def esp_carried(reading: Reading) -> Iterator[Proof]:
+    """ESP without UDP that a NAT let through which is to know ports only: it guesses whose it is."""
+    if reading.evidence.nat != PORTS_ONLY:
+        return
+    found: dict[str | None, list[Observation]] = {}
+    for c in reading.crossings():
+        if c.inside.kind is FrameKind.ESP and c.inside.sport is None:
+            client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
+            found.setdefault(client, []).extend((c.before, c.behind))
+    for client, frames in found.items():
+        yield Proof(client, tuple(frames), {"count": len(frames) // 2})
+
+
 def swallowed(reading: Reading) -> Iterator[Proof]:
-    """More of a client's packets, one way, or more of one kind of all clients', than a NAT may lose."""
+    """More of a client's packets, one way, or more of one kind of all clients', than a NAT may lose; or all of a kind."""
     lost: dict[tuple[str, str, str], list[Observation]] = {}
     sent: dict[tuple[str, str, str], int] = {}
     for way, o, client, came_out in _transits(reading):
@@ -149,7 +165,8 @@ def swallowed(reading: Reading) -> Iterator[Proof]:
             if not came_out:
                 lost.setdefault(key, []).append(o)
     for (client, way, kind), frames in lost.items():
-        if len(frames) > max(1.0, LOSS_BUDGET * sent[client, way, kind]):
+        everything = bool(kind) and len(frames) == sent[client, way, kind]
+        if everything or len(frames) > max(1.0, LOSS_BUDGET * sent[client, way, kind]):
             whose = client or "all clients"
             yield Proof(client or None, tuple(frames), {"whose": whose, "way": way, "of": sent[client, way, kind]})
 

@@ -29,6 +29,7 @@ RULES = (
         ("misdelivered", nat.misdelivered, "the NAT handed {count} of {client}'s packets to another client"),
         ("header changed", nat.header_changed, "the NAT changed {what} from {before} to {behind}"),
         ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
+        ("carries ESP", nat.esp_carried, "the NAT, meant to know ports only, let out {count} of {client}'s packets of protocol 50"),
         ("mapping forgotten", nat.forgot_mapping, "{sentence}"),
         ("swallowed", nat.swallowed, "{count} of {of} packets of {whose} going {way} went into the NAT and did not come out"),
         ("held up", nat.held_up, "the NAT held {count} packets back, for up to {longest} s"),
@@ -195,3 +196,6 @@ RULES = (
 
 DOCUMENTED = ("payload changed", "not translated", "mappings collide", "misdelivered")
 """The faults by which the source tells a NAT that is to blame."""
+
+HIDING = ("carries ESP",)
+"""What a NAT does so that no gateway can tell the clients behind it apart: they have one address, and no ports."""
