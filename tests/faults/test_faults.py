@@ -150,3 +150,11 @@ def test_a_nat_that_does_something_for_esp_goes_on_doing_that() -> None:
         broken(parts)
         assert parts.translator is not None
         assert type(parts.translator.portless) is kind
+
+
+def test_a_step_meets_its_own_client_though_all_have_chosen_one_spi(tmp_path: Path) -> None:
+    gathered = rehearse("client-counts-spis", "endings", "demux", tmp_path)
+    step = next(s for s in gathered.steps if s.name == "delete-ipsec:c1")
+    ended = {r.client for r in gathered.records if r.kind is RecordKind.ENDED and step.began <= r.t <= step.ended}
+    assert ended == {"c1"}
+    assert {r.data["spi_in"] for r in gathered.records if r.kind is RecordKind.ESP_UP} == {"00000100"}
