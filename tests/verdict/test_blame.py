@@ -232,6 +232,15 @@ def still_listed(w: Any) -> None:
     w.views.append(replace(w.views[-1], t=gone + 61.0, label="late"))
 
 
+def lists_at(port: int) -> Act:
+    """The gateway knows client 1's tunnel by that port."""
+
+    def act(w: Any) -> None:
+        w.views = [replace(v, sessions=(replace(v.sessions[0], peer_port=port), *v.sessions[1:])) for v in w.views]
+
+    return act
+
+
 def settle(w: Any) -> None:
     w.steps.append(Step("settle", T + 3, T + 4, ("c4",), {"freed": False}))
 
@@ -448,6 +457,8 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("still held", "gateway", b.endings, settle),
     case("port kept", "gateway", b.endings, lambda w: w.views.append(replace(w.views[-1], ports={7: w.ports["c1"]}))),
     case("lists another socket", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, ike_sas=tuple((i, r, "10.0.0.2", 4500) for i, r, *_ in v.ike_sas)) for v in w.views])),
+    case("lists untold port", "gateway", b.clean, lists_at(1024), variant="plain"),
+    case("dials without L2TP", "client", b.clean, then=lambda e: replace(e, plans=(replace(e.plans[0], personality="windows-98"), *e.plans[1:]))),
     case("lists no SA", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, sas=v.sas[:2]) for v in w.views])),
     case("heard and denied", "client", b.clean, lambda w: setattr(w, "records", [r for r in w.records if not (r.client == "c1" and r.kind is RecordKind.MARK_ANSWERED)])),
     case("not announced", "gateway", no_natt, lambda w: (w.set_ike("MM1", "c1", vendor_ids=[b.RFC3947]), w.set_ike("MM2", "c1", vendor_ids=[]))),
@@ -695,3 +706,9 @@ def test_clients_at_another_site_are_looked_at_by_themselves() -> None:
     world.plans[1] = replace(world.plans[1], site=0)
     world.packets = [p for p in world.packets if p.client != "c2"]
     assert who_is_to_blame(world.evidence()).box is None
+
+
+def test_a_port_of_its_own_is_nothing_to_be_told_of() -> None:
+    rule = next(r for r in RULES if r.name == "lists untold port")
+    assert [found.client for found in rule.blames(Reading(of(b.clean, lists_at(1701), variant="plain")()))] == ["c2"]
+    assert who_is_to_blame(of(b.clean, lists_at(1024), variant="demux")()).box is None

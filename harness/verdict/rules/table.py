@@ -118,6 +118,7 @@ RULES = (
         ("marker false", handshake.marker_false(BY_CLIENT), "{count} IKE messages of {client} have a false marker"),
         ("no IKE", handshake.no_ike(BY_CLIENT), "{client} sent {count} packets to port {port} that are no IKE"),
         ("unreadable", handshake.unreadable(BY_CLIENT), "{count} IKE messages of {client} cannot be read"),
+        ("dials without L2TP", accounts.dials_without_l2tp, "{client} ({personality}) dials, and has no L2TP/IPsec of its own"),
         ("wrong ends", handshake.wrong_ends, "{client}'s QM1 {how}"),
         ("made twice", sharing.made_twice(CLIENT), "{client} sent {count} marks more than once"),
         ("odd secret", endings.odd_secret, "{client} has another secret, or gives another name, than it should"),
@@ -184,6 +185,11 @@ RULES = (
         ("still held", accounts.still_held, "the gateway still holds what was {client}'s ({label})"),
         ("port kept", accounts.port_kept, "the gateway holds {client}'s port {port} and none of its SAs ({label})"),
         ("lists another socket", accounts.lists_other_socket, "the gateway lists {client} at {shown} ({label})"),
+        (
+            "lists untold port",
+            accounts.lists_untold_port,
+            "the gateway lists {client} by port {port} ({label}), and nobody told it to translate any",
+        ),
         ("lists no SA", accounts.lists_no_sa, "the gateway lists no SA of {client} ({label}), and uses one"),
     ),
     *_of(
