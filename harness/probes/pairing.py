@@ -20,6 +20,9 @@ End = tuple[str, int | None]
 
 UP, DOWN = "up", "down"
 
+KEPT = 0.9
+"""A NAT that leaves the IP identification of so many packets as it is does so; one that draws it anew hits it by chance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
@@ -99,18 +102,19 @@ def pair(
                 continue
             group = groups[direction, observation.kind.value, observation.payload_digest]
             (group.inside if side is Side.INSIDE else group.outside).append(observation)
+    kept = _keeps_identification(groups.values())
     sure: list[tuple[Observation, Observation, str]] = []
     doubtful: list[tuple[str, _Group]] = []
     for (direction, _, _), group in groups.items():
         if _one_flow(group.inside, direction) and _one_flow(group.outside, direction):
-            sure.extend((*both, direction) for both in _in_order(group, direction, transit, skew))
+            sure.extend((*both, direction) for both in _in_order(group, direction, transit, skew, kept))
         else:
             doubtful.append((direction, group))
     flows = _Flows()
     flows.learn(sure)
     for direction, group in doubtful:
         for flow in _split(group, direction, flows):
-            sure.extend((*both, direction) for both in _in_order(flow, direction, transit, skew))
+            sure.extend((*both, direction) for both in _in_order(flow, direction, transit, skew, kept))
     pairs = sorted((Pair(i.frame, o.frame, direction) for i, o, direction in sure), key=lambda one: one.inside)
     known = {(Side.INSIDE, one.inside) for one in pairs} | {(Side.OUTSIDE, one.outside) for one in pairs} | set(other)
     every = [(side, o.frame) for side, seen in ((Side.INSIDE, inside), (Side.OUTSIDE, outside)) for o in seen]
@@ -147,15 +151,24 @@ def _split(group: _Group, direction: str, flows: _Flows) -> Iterable[_Group]:
     return split.values()
 
 
-def _in_order(group: _Group, direction: str, transit: float, skew: float) -> Iterable[tuple[Observation, Observation]]:
-    """First with first, second with second. Where one side has fewer, those of one IP identification belong together,
-    and of the rest one that left too long before the other came was lost."""
+def _keeps_identification(groups: Iterable[_Group]) -> bool:
+    """Whether the NAT leaves the IP identification as it is, by the payloads that are on each side once."""
+    once = [(group.inside[0], group.outside[0]) for group in groups if len(group.inside) == len(group.outside) == 1]
+    same = sum(i.headers.get("ip_id") == o.headers.get("ip_id") for i, o in once)
+    return bool(once) and same >= KEPT * len(once)
+
+
+def _in_order(
+    group: _Group, direction: str, transit: float, skew: float, kept: bool
+) -> Iterable[tuple[Observation, Observation]]:
+    """First with first, second with second. Where one side has fewer, those of one IP identification belong together if the NAT has
+    `kept` it, and of the rest one that left too long before the other came was lost."""
     first, second = (group.inside, group.outside) if direction == UP else (group.outside, group.inside)
     first, second = sorted(first, key=lambda o: o.t), sorted(second, key=lambda o: o.t)
     if len(first) == len(second):
         matched = list(zip(first, second, strict=True))
     else:
-        matched, left = list(_alike(first, second, skew)), 0
+        matched, left = list(_alike(first, second, skew)) if kept else [], 0
         known = {(o.side, o.frame) for both in matched for o in both}
         first, second = ([o for o in found if (o.side, o.frame) not in known] for found in (first, second))
         for right in second:
@@ -170,7 +183,7 @@ def _in_order(group: _Group, direction: str, transit: float, skew: float) -> Ite
 def _alike(
     first: Sequence[Observation], second: Sequence[Observation], skew: float
 ) -> Iterable[tuple[Observation, Observation]]:
-    """Those of one IP identification, which most NATs leave as it is, where it occurs once on each side."""
+    """Those of one IP identification, where it occurs once on each side."""
     (left, once), (right, again) = (_identified(found) for found in (first, second))
     for name in left.keys() & right.keys():
         if once[name] == again[name] == 1 and left[name].t <= right[name].t + skew:

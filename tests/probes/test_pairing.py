@@ -129,18 +129,23 @@ def test_random_loss_never_pairs_a_stranger() -> None:
 
 
 def test_a_lost_retransmission_is_told_apart_by_its_identification() -> None:
-    """The same message went in twice within what a NAT may take, and came out once: which of the two it was its IP header says."""
+    """The same message went in twice within what a NAT may take, and came out once: which of the two it was its IP header says,
+    where what else came through shows that the NAT leaves that as it is."""
 
-    def sent(side: Side, number: int, t: float, ip_id: int | None) -> Observation:
+    def sent(side: Side, number: int, t: float, ip_id: int | None, digest: str = "mm3") -> Observation:
         headers = {} if ip_id is None else {"ip_id": ip_id}
         src, port = ("10.0.0.2", 500) if side is Side.INSIDE else (NAT, 1024)
-        return Observation(side, number, t, src, GATEWAY, port, 500, 64, FrameKind.IKE, 200, "mm3", headers=headers)
+        return Observation(side, number, t, src, GATEWAY, port, 500, 64, FrameKind.IKE, 200, digest, headers=headers)
 
-    inside = [sent(Side.INSIDE, 1, 10.0, 4), sent(Side.INSIDE, 2, 10.5, 5)]
-    assert pair(inside, [sent(Side.OUTSIDE, 1, 10.501, 5)], GATEWAY).pairs == (Pair(2, 1, UP),)
-    assert pair(inside, [sent(Side.OUTSIDE, 1, 10.001, 4)], GATEWAY).pairs == (Pair(1, 1, UP),)
-    assert pair(inside, [sent(Side.OUTSIDE, 1, 10.501, 0)], GATEWAY).pairs == (Pair(1, 1, UP),)  # it says nothing: by time
-    copies = [sent(Side.OUTSIDE, 1, 10.001, 4), sent(Side.OUTSIDE, 2, 10.002, 4), sent(Side.OUTSIDE, 3, 10.501, 5)]
-    assert pair(inside, copies, GATEWAY).pairs == (Pair(1, 1, UP), Pair(2, 3, UP))
-    early = pair(inside, [sent(Side.OUTSIDE, 1, 10.2, 5)], GATEWAY)
-    assert early.pairs == (Pair(1, 1, UP),), "nothing comes out before it went in"
+    def pairs(*outside: Observation, kept: bool = True) -> tuple[Pair, ...]:
+        inside = [sent(Side.INSIDE, 1, 9.0, 3, "mm1"), sent(Side.INSIDE, 2, 10.0, 4), sent(Side.INSIDE, 3, 10.5, 5)]
+        first = sent(Side.OUTSIDE, 1, 9.001, 3 if kept else 9, "mm1")
+        return pair(inside, [first, *outside], GATEWAY).pairs[1:]
+
+    assert pairs(sent(Side.OUTSIDE, 2, 10.501, 5)) == (Pair(3, 2, UP),)
+    assert pairs(sent(Side.OUTSIDE, 2, 10.001, 4)) == (Pair(2, 2, UP),)
+    assert pairs(sent(Side.OUTSIDE, 2, 10.501, 5), kept=False) == (Pair(2, 2, UP),)  # it says nothing: by time
+    assert pairs(sent(Side.OUTSIDE, 2, 10.501, None)) == (Pair(2, 2, UP),)
+    copies = [sent(Side.OUTSIDE, 2, 10.001, 4), sent(Side.OUTSIDE, 3, 10.002, 4), sent(Side.OUTSIDE, 4, 10.501, 5)]
+    assert pairs(*copies) == (Pair(2, 2, UP), Pair(3, 4, UP))
+    assert pairs(sent(Side.OUTSIDE, 2, 10.2, 5)) == (Pair(2, 2, UP),), "nothing comes out before it went in"
