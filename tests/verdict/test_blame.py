@@ -15,6 +15,7 @@ from test_checks_traversal import meddled, no_nat, no_natt
 
 from harness.model import Evidence, FrameKind, GatewayEvent, Mark, RecordKind, Secret, Side, Step
 from harness.verdict.blame import RULES, blame, who_is_to_blame
+from harness.verdict.ports import listed_sas
 from harness.verdict.reading import Reading
 from harness.verdict.rules.rule import BOXES, Strength
 from harness.verdict.survival import every_life
@@ -712,3 +713,14 @@ def test_a_port_of_its_own_is_nothing_to_be_told_of() -> None:
     rule = next(r for r in RULES if r.name == "lists untold port")
     assert [found.client for found in rule.blames(Reading(of(b.clean, lists_at(1701), variant="plain")()))] == ["c2"]
     assert who_is_to_blame(of(b.clean, lists_at(1024), variant="demux")()).box is None
+
+
+def test_the_gateway_holds_no_sa_of_a_client_for_another_has_chosen_its_spi() -> None:
+    world = one_spi()
+    world.gone.clear()
+    world.view("both", b.T0 + 5.0)
+    reading, view = Reading(world.evidence()), world.views[-1]
+    assert listed_sas(reading, view, "c1") == {"00000100", *reading.identities["c1"].spis_out}
+    alone = replace(view, sas=tuple(sa for sa in view.sas if sa.udp_port == world.outer("c2", 4500)))
+    assert listed_sas(reading, alone, "c1") == set()
+    assert listed_sas(reading, alone, "c2") == {"00000100", *reading.identities["c2"].spis_out}

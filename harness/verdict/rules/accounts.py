@@ -7,7 +7,7 @@ from itertools import islice
 
 from harness.model import FrameKind, GatewayView, Observation, RecordKind, Side
 from harness.verdict.peers import socket_at, views_while_up
-from harness.verdict.ports import ports_by_life
+from harness.verdict.ports import listed_sas, ports_by_life
 from harness.verdict.reading import Reading, deletes
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import every_life
@@ -82,11 +82,9 @@ def still_held(reading: Reading) -> Iterator[Proof]:
         if owner is not None and "esp" in deletes(o) and not reading.replaced(o):
             gone[owner] = o
     for client, o in gone.items():
-        identity = reading.identities[client]
         for view in reading.evidence.gateway_views:
-            left = {sa.spi for sa in view.sas} & {*identity.spis_in, *identity.spis_out}
             back = any(r.t > o.t for r in reading.records(client, RecordKind.STARTED))
-            if left and view.t > o.t + CLEARED_S and not back:
+            if listed_sas(reading, view, client) and view.t > o.t + CLEARED_S and not back:
                 yield Proof(client, (o,), {"label": view.label})
                 break
     for step in reading.steps("settle"):
