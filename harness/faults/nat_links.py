@@ -15,6 +15,10 @@ KEEPALIVE_LENGTH = 29
 """Of the IP packet around one byte in UDP."""
 
 
+HELD_BACK_S = 0.5
+"""Longer than the pause between two marks, or hardly anything would overtake."""
+
+
 class Counting(Link):
     """Knows how many packets have passed, this one among them."""
 
@@ -43,7 +47,7 @@ class DoublesFifth(Counting):
 class HoldsBackFourth(Counting):
     def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
         arriving = super().carry(now, packet)
-        return [(at + 0.3, piece) for at, piece in arriving] if self.count % 4 == 0 else arriving
+        return [(at + HELD_BACK_S, piece) for at, piece in arriving] if self.count % 4 == 0 else arriving
 
 
 class SwallowsKeepalives(Counting):
@@ -89,7 +93,9 @@ FAULTS: tuple[Fault, ...] = (
     _link("nat-loses-seventh", "Every seventh packet outward is lost.", up=LosesSeventh),
     _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
     _link(
-        "nat-holds-back", "Every fourth packet outward is held back for 0.3 s, and those behind it overtake.", up=HoldsBackFourth
+        "nat-holds-back",
+        "Every fourth packet outward is held back for half a second, and those behind it overtake.",
+        up=HoldsBackFourth,
     ),
     _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
     _link(
