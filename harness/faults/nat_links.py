@@ -15,8 +15,8 @@ KEEPALIVE_LENGTH = 29
 """Of the IP packet around one byte in UDP."""
 
 
-HELD_BACK_S = 0.5
-"""Longer than the pause between two marks, or hardly anything would overtake."""
+HELD_BACK_S = 0.9
+"""Not so long that whoever waits would send again, and long enough for something to overtake."""
 
 
 class Counting(Link):
@@ -94,7 +94,7 @@ FAULTS: tuple[Fault, ...] = (
     _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
     _link(
         "nat-holds-back",
-        "Every fourth packet outward is held back for half a second, and those behind it overtake.",
+        "Every fourth packet outward is held back for 0.9 s, and those behind it overtake.",
         up=HoldsBackFourth,
     ),
     _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
