@@ -15,8 +15,8 @@ KEEPALIVE_LENGTH = 29
 """Of the IP packet around one byte in UDP."""
 
 
-HELD_BACK_S = 0.9
-"""Not so long that whoever waits would send again, and long enough for something to overtake."""
+HELD_BACK_S = (0.9, 0.3, 0.7, 0.5)
+"""In turn: not so long that whoever waits would send again, and not all alike, or what comes behind would never be behind it."""
 
 
 class Counting(Link):
@@ -47,7 +47,8 @@ class DoublesFifth(Counting):
 class HoldsBackFourth(Counting):
     def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
         arriving = super().carry(now, packet)
-        return [(at + HELD_BACK_S, piece) for at, piece in arriving] if self.count % 4 == 0 else arriving
+        turn, waits = divmod(self.count, 4)
+        return [(at + HELD_BACK_S[turn % 4], piece) for at, piece in arriving] if waits == 0 else arriving
 
 
 class SwallowsKeepalives(Counting):
@@ -94,7 +95,7 @@ FAULTS: tuple[Fault, ...] = (
     _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
     _link(
         "nat-holds-back",
-        "Every fourth packet outward is held back for 0.9 s, and those behind it overtake.",
+        "Every fourth packet outward is held back for up to 0.9 s, and those behind it overtake.",
         up=HoldsBackFourth,
     ),
     _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
