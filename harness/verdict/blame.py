@@ -2,7 +2,7 @@
 
 What decides, in this order: the wire on both sides of the NAT, where only the NAT is between; then the protocol's own words, what
 a correct peer must say or must not (whoever was the first to go wrong); then questions that reached a box and got no answer; then
-ends that nothing explains; a box's own account last.
+ends that nothing explains; what a NAT did to packets that hurts nobody; a box's own account last.
 """
 
 from __future__ import annotations

@@ -364,7 +364,9 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("not translated", "nat", b.clean, outside("MM1", src="10.0.0.2")),
     case("mappings collide", "nat", b.clean, frame("mark", None, "outside", sport=40_001)),
     case("misdelivered", "nat", b.clean, frame("answer", "c1", "inside", dst="10.0.0.3")),
-    case("header changed", "nat", b.clean, headers("mark", "outside", tos=8)),
+    case("header touched", "nat", b.clean, headers("mark", "outside", tos=8)),
+    case("header touched", "nat", b.clean, headers("mark", "outside", ip_id=77)),
+    case("header touched", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=None)),
     case("header changed", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=False)),
     case("header changed", "nat", b.clean, outside("mark", dport=4501)),
     case("let out twice", "nat", b.clean, copied),
@@ -680,7 +682,7 @@ def test_what_is_said_after_a_client_gave_up_is_nobodys_turn() -> None:
 def test_every_rule_names_a_box_and_the_strongest_come_first() -> None:
     assert {r.box for r in RULES} == set(BOXES)
     assert {r.strength for r in RULES} == set(Strength)
-    assert all(r.box == "nat" for r in RULES if r.strength is Strength.COMPARED)
+    assert all(r.box == "nat" for r in RULES if r.strength in (Strength.COMPARED, Strength.TOUCHED))
 
 
 def test_frames_that_prove_stand_in_the_evidence() -> None:
@@ -724,3 +726,9 @@ def test_the_gateway_holds_no_sa_of_a_client_for_another_has_chosen_its_spi() ->
     alone = replace(view, sas=tuple(sa for sa in view.sas if sa.udp_port == world.outer("c2", 4500)))
     assert listed_sas(reading, alone, "c1") == set()
     assert listed_sas(reading, alone, "c2") == {"00000100", *reading.identities["c2"].spis_out}
+
+
+@pytest.mark.parametrize("harmless", [headers("mark", "outside", tos=8), outside("mark", ttl=64), copied], ids=["tos", "ttl", "twice"])
+def test_a_nat_is_not_to_blame_for_what_hurts_nobody_where_another_fails(harmless: Act) -> None:
+    found = who_is_to_blame(of(b.eviction, harmless)())
+    assert (found.box, found.rule) == ("gateway", "another client's SA")

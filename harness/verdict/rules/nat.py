@@ -24,6 +24,9 @@ ESP_HELPERS = ("esp-helper", "single-client", "single-client-first")
 """The personalities that take it upon themselves to carry ESP without UDP. Of an ordinary NAT nobody can ask that: NAT-Traversal is
 there because it has no ports to translate."""
 
+HARMLESS = ("tos", "dscp", "ecn", "ip_id")
+"""Header fields that tell routers how to carry a packet, and that neither end looks at."""
+
 PORTS_ONLY = "ports-only"
 """The personality that knows nothing of any protocol without ports."""
 
@@ -106,10 +109,25 @@ def misdelivered(reading: Reading) -> Iterator[Proof]:
 
 
 def header_changed(reading: Reading) -> Iterator[Proof]:
-    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more. A
+    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is false then. A
     NAT may cut a packet into fragments, or put it together: of these the payload alone is compared, in another rule."""
-    found: dict[tuple[str | None, str], list[Observation]] = {}
-    words: dict[tuple[str | None, str], dict[str, object]] = {}
+    return (proof for proof in reading.once(_changed) if not _harmless(proof))
+
+
+def header_touched(reading: Reading) -> Iterator[Proof]:
+    """What a NAT has no business with either, and what nobody's connection depends on."""
+    return (proof for proof in reading.once(_changed) if _harmless(proof))
+
+
+def _harmless(proof: Proof) -> bool:
+    what, behind = proof.words["what"], proof.words["behind"]
+    return what in HARMLESS or (what == "udp_checksum_ok" and behind is None)
+
+
+def _changed(reading: Reading) -> tuple[Proof, ...]:
+    """Of each client each field, and of a field's checks each result, once."""
+    found: dict[tuple[str | None, str, object], list[Observation]] = {}
+    words: dict[tuple[str | None, str, object], dict[str, object]] = {}
     changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
     for c in (*reading.crossings(), *changed):
         if c.before.headers.get("fragment") or c.behind.headers.get("fragment"):
@@ -117,11 +135,10 @@ def header_changed(reading: Reading) -> Iterator[Proof]:
         client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
         for what, before, behind in unchanging(c):
             if before != behind:
-                key = client, what
+                key = client, what, behind if behind in (None, False) else True
                 found.setdefault(key, []).extend((c.before, c.behind))
                 words.setdefault(key, {"what": what, "before": before, "behind": behind})
-    for key, frames in found.items():
-        yield Proof(key[0], tuple(frames), words[key])
+    return tuple(Proof(key[0], tuple(frames), words[key]) for key, frames in found.items())
 
 
 def ttl_kept(reading: Reading) -> Iterator[Proof]:

@@ -9,7 +9,7 @@ from harness.verdict.rules import accounts, answers, endings, esp, handshake, na
 from harness.verdict.rules.esp import BY_CLIENT, BY_GATEWAY
 from harness.verdict.rules.rule import CLIENT, GATEWAY, NAT, Proof, Rule, Strength
 
-COMPARED, SPOKEN, UNANSWERED, ENDED, TOLD = Strength
+COMPARED, SPOKEN, UNANSWERED, ENDED, TOUCHED, TOLD = Strength
 
 Row = tuple[str, Callable[[Reading], Iterable[Proof]], str]
 """Name, test, and the sentence."""
@@ -28,12 +28,10 @@ RULES = (
         ("mappings collide", nat.mappings_collide, "the NAT gave {client} and {other} the same port {port}"),
         ("misdelivered", nat.misdelivered, "the NAT handed {count} of {client}'s packets to another client"),
         ("header changed", nat.header_changed, "the NAT changed {what} from {before} to {behind}"),
-        ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
         ("carries ESP", nat.esp_carried, "the NAT, meant to know ports only, let out {count} of {client}'s packets of protocol 50"),
         ("mapping forgotten", nat.forgot_mapping, "{sentence}"),
         ("swallowed", nat.swallowed, "{count} of {of} packets of {whose} going {way} went into the NAT and did not come out"),
         ("held up", nat.held_up, "the NAT held {count} packets back, for up to {longest} s"),
-        ("TTL kept", nat.ttl_kept, "the NAT let {count} packets through with the TTL they came with"),
     ),
     *_of(
         GATEWAY,
@@ -178,6 +176,13 @@ RULES = (
         ("deaf", esp.deaf, "{client} was told that its session has ended, and sent {count} packets on it after that"),
         ("went silently", endings.went_silently, "{client} hung up, and told the gateway nothing of it"),
         ("closed by the client", endings.closed_by_client, "{client} ended its connection unasked: {cause}"),
+    ),
+    *_of(
+        NAT,
+        TOUCHED,
+        ("header touched", nat.header_touched, "the NAT changed {what} from {before} to {behind}"),
+        ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
+        ("TTL kept", nat.ttl_kept, "the NAT let {count} packets through with the TTL they came with"),
     ),
     *_of(
         GATEWAY,
