@@ -6,17 +6,22 @@ from collections.abc import Callable
 
 from harness.faults.fault import NAT, Fault
 from harness.nat.draws import Draws
-from harness.nat.headers import UDP
+from harness.nat.headers import UDP, header_length
 from harness.nat.link import Impairments, Link
 from harness.nat.parts import Parts
 from harness.nat.state import Dropped
+
+IKE_PORT, NATT_PORT = 500, 4500
 
 KEEPALIVE_LENGTH = 29
 """Of the IP packet around one byte in UDP."""
 
 
-HELD_BACK_S = (0.9, 0.3, 0.7, 0.5)
-"""In turn: not so long that whoever waits would send again, and not all alike, or what comes behind would never be behind it."""
+HELD_BACK_S = 0.9
+"""Not so long that whoever waits for an answer would ask again."""
+
+NO_ESP = bytes(4)
+"""What stands before IKE on port 4500 (RFC 3948 section 2.2)."""
 
 
 class Counting(Link):
@@ -44,11 +49,19 @@ class DoublesFifth(Counting):
         return super().carry(now, packet) * (2 if self.count % 5 == 0 else 1)
 
 
-class HoldsBackFourth(Counting):
+class HoldsBackIke(Link):
+    def __init__(self) -> None:
+        super().__init__(Impairments(), Draws(b"unused"))
+
     def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
-        arriving = super().carry(now, packet)
-        turn, waits = divmod(self.count, 4)
-        return [(at + HELD_BACK_S[turn % 4], piece) for at, piece in arriving] if waits == 0 else arriving
+        held_back = HELD_BACK_S if _is_ike(packet) else 0.0
+        return [(at + held_back, piece) for at, piece in super().carry(now, packet)]
+
+
+def _is_ike(packet: bytes) -> bool:
+    at = header_length(packet)
+    port, begins = int.from_bytes(packet[at + 2 : at + 4]), packet[at + 8 : at + 12]
+    return packet[9] == UDP and (port == IKE_PORT or (port == NATT_PORT and begins == NO_ESP))
 
 
 class SwallowsKeepalives(Counting):
@@ -93,11 +106,7 @@ def _link(name: str, breaks: str, *, up: Callable[[], Link] | None = None, down:
 FAULTS: tuple[Fault, ...] = (
     _link("nat-loses-seventh", "Every seventh packet outward is lost.", up=LosesSeventh),
     _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
-    _link(
-        "nat-holds-back",
-        "Every fourth packet outward is held back for up to 0.9 s, and those behind it overtake.",
-        up=HoldsBackFourth,
-    ),
+    _link("nat-holds-back", "IKE outward is held back for 0.9 s, and what comes behind it overtakes.", up=HoldsBackIke),
     _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
     _link(
         "nat-swaps-words",
