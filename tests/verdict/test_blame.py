@@ -112,6 +112,12 @@ def bare(w: Any) -> None:
     w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
 
 
+def lets_overtake(w: Any) -> None:
+    """Client 1's QM3 comes out behind the first packet on its SA."""
+    qm3, first = w.find("QM3", "c1")[0], w.find("SCCRQ", "c1")[0]
+    on(qm3, "outside", t=first.outside.t + 0.001)
+
+
 def delayed(w: Any) -> None:
     p = w.find("mark", "c1")[9]
     on(p, "outside", t=p.outside.t + 1.5)
@@ -376,6 +382,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("swallowed", "nat", b.clean, keepalive("inside")),
     case("carries ESP", "nat", b.clean, bare, nat="ports-only"),
     case("held up", "nat", b.clean, delayed),
+    case("overtaken", "nat", b.clean, lets_overtake),
     case("TTL kept", "nat", b.clean, outside("mark", ttl=64)),
     # the gateway's words
     case("another client's SA", "gateway", b.eviction),

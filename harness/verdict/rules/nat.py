@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.altered import NAT_TRANSIT_S, altered, copied, unchanging
 from harness.verdict.dials import dials
-from harness.verdict.reading import Crossing, Reading
+from harness.verdict.reading import Crossing, Reading, ike, spi_of
 from harness.verdict.remapping import IN_USE_S, remappings
 from harness.verdict.rules.rule import Proof
 
@@ -192,6 +192,25 @@ def held_up(reading: Reading) -> Iterator[Proof]:
     late = [c for c in reading.crossings() if c.behind.t - c.before.t > NAT_TRANSIT_S]
     longest = max((c.behind.t - c.before.t for c in late), default=0.0)
     yield Proof(None, tuple(o for c in late for o in (c.before, c.behind)), {"count": len(late), "longest": f"{longest:.1f}"})
+
+
+def overtaken(reading: Reading) -> Iterator[Proof]:
+    """ESP that came out of the NAT before the QM3 that it followed into it: on an SA of which its receiver cannot know yet."""
+    begun: dict[str, list[Crossing]] = {}
+    brought: dict[tuple[str, str | None], Crossing] = {}  # client and SPI → the QM3 before its first packet
+    found: dict[str, list[Observation]] = {}
+    for c in sorted((c for c in reading.crossings() if c.direction == "up"), key=lambda c: (c.before.t, c.before.frame)):
+        client = reading.flow_owner(c.before)
+        if client is None:
+            continue
+        if ike(c.before, "message") == "QM3":
+            begun.setdefault(client, []).append(c)
+        elif c.before.kind is FrameKind.ESP and client in begun:
+            qm3 = brought.setdefault((client, spi_of(c.before)), begun[client][-1])
+            if (c.behind.t, c.behind.frame) < (qm3.behind.t, qm3.behind.frame):
+                found.setdefault(client, [qm3.before, qm3.behind]).extend((c.before, c.behind))
+    for client, frames in found.items():
+        yield Proof(client, tuple(frames), {"count": len(frames) // 2 - 1})
 
 
 def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:

@@ -31,6 +31,7 @@ RULES = (
         ("carries ESP", nat.esp_carried, "the NAT, meant to know ports only, let out {count} of {client}'s packets of protocol 50"),
         ("mapping forgotten", nat.forgot_mapping, "{sentence}"),
         ("swallowed", nat.swallowed, "{count} of {of} packets of {whose} going {way} went into the NAT and did not come out"),
+        ("overtaken", nat.overtaken, "the NAT let {count} of {client}'s packets overtake the QM3 that brings their SA"),
         ("held up", nat.held_up, "the NAT held {count} packets back, for up to {longest} s"),
     ),
     *_of(
