@@ -739,3 +739,9 @@ def test_the_gateway_holds_no_sa_of_a_client_for_another_has_chosen_its_spi() ->
 def test_a_nat_is_not_to_blame_for_what_hurts_nobody_where_another_fails(harmless: Act) -> None:
     found = who_is_to_blame(of(b.eviction, harmless)())
     assert (found.box, found.rule) == ("gateway", "another client's SA")
+
+
+def test_mappings_that_collide_concern_both_clients_even_where_nothing_but_the_address_tells_them_apart() -> None:
+    reading = Reading(of(b.clean, frame("mark", None, "outside", sport=40_001))())
+    (found,) = next(r for r in RULES if r.name == "mappings collide").blames(reading)
+    assert {reading.at_address(o.src) for o in found.frames} == {None, "c1", "c2"}

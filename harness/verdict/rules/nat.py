@@ -73,19 +73,20 @@ def address_let_through(reading: Reading) -> Iterator[Proof]:
 def mappings_collide(reading: Reading) -> Iterator[Proof]:
     """One outside port for two clients while both were using it, each in one of its lives."""
     lives = {client: dials(reading, client) for client in reading.clients}
-    spans: dict[int, dict[tuple[str, int], list[Observation]]] = {}
+    spans: dict[int, dict[tuple[str, int], list[Crossing]]] = {}
     for c in reading.crossings():
         client = reading.at_address(c.inside.src)
         if c.direction == "up" and client is not None and c.outside.sport is not None and c.outside.src != c.inside.src:
             life = next((d.number for d in reversed(lives[client]) if d.began <= c.inside.t), 1)
-            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c.outside)
+            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c)
     for port, users in spans.items():
         names = sorted(users)
         for i, one in enumerate(names):
             for other in names[i + 1 :]:
                 a, b = users[one], users[other]
-                if one[0] != other[0] and a[0].t <= b[-1].t and b[0].t <= a[-1].t:
-                    yield Proof(one[0], (a[0], b[0]), {"other": other[0], "port": port})
+                if one[0] != other[0] and a[0].outside.t <= b[-1].outside.t and b[0].outside.t <= a[-1].outside.t:
+                    frames = (a[0].outside, b[0].outside, a[0].inside, b[0].inside)  # the last two tell whose they are
+                    yield Proof(one[0], frames, {"other": other[0], "port": port})
 
 
 def misdelivered(reading: Reading) -> Iterator[Proof]:
