@@ -46,7 +46,7 @@ def nat_faults(reading: Reading) -> tuple[Blame, ...]:
 def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> Blame:
     """For a client that ended, or never came up; `proof` are frames with its words on another client's SA."""
     for fault in _found(reading, (*DOCUMENTED, *HIDING)):
-        if not fault.frames or life.client in nat.concerned(reading, fault.frames):
+        if not fault.frames or life.client == fault.client or life.client in nat.concerned(reading, fault.frames):
             return fault
     if proof:
         return Blame(GATEWAY, f"the gateway put {life.client}'s traffic into another client's SA", proof)

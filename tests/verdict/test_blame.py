@@ -745,3 +745,15 @@ def test_mappings_that_collide_concern_both_clients_even_where_nothing_but_the_a
     reading = Reading(of(b.clean, frame("mark", None, "outside", sport=40_001))())
     (found,) = next(r for r in RULES if r.name == "mappings collide").blames(reading)
     assert {reading.at_address(o.src) for o in found.frames} == {None, "c1", "c2"}
+
+
+def test_who_dies_of_what_was_handed_to_another_in_clear_dies_of_the_nat() -> None:
+    """Without an SA a packet is of whoever is at its address: whose it was, only the rule still knows."""
+    evidence = v.in_clear(b.clean())
+    down = [o for o in evidence.observations[Side.INSIDE] if o.dst == "10.0.0.2" and o.t > T]
+    astray = tuple(replace(o, dst="10.0.0.3") if o in down else o for o in evidence.observations[Side.INSIDE])
+    reading = Reading(replace(evidence, observations={**evidence.observations, Side.INSIDE: astray}))
+    life = next(life for life in every_life(reading) if life.client == "c1")
+    assert life.died
+    found = blame(reading, life)
+    assert (found.box, found.rule) == ("nat", "misdelivered")
