@@ -2,7 +2,8 @@
 
 A packet is known by its direction and payload digest. IKE and ESP payloads are all different, so a digest that was seen once on
 each side is a pair; such pairs teach the NAT's mappings. Payloads that are alike (keepalives of many clients, retransmissions) are
-then told apart by those mappings and paired in order within each flow; where some were lost, by their IP identification first.
+then told apart by their IP identification, if the NAT leaves that as it is, or else by those mappings, and paired in order within
+each flow. A NAT may hand one to the wrong client, or let it through as it is: its flow says nothing then.
 Linear in the number of frames, but for sorting and one binary search.
 """
 
@@ -113,6 +114,8 @@ def pair(
     flows = _Flows()
     flows.learn(sure)
     for direction, group in doubtful:
+        for both in _told_apart(group, direction, skew) if kept else ():
+            sure.append((*both, direction))
         for flow in _split(group, direction, flows):
             sure.extend((*both, direction) for both in _in_order(flow, direction, transit, skew, kept))
     pairs = sorted((Pair(i.frame, o.frame, direction) for i, o, direction in sure), key=lambda one: one.inside)
@@ -156,6 +159,17 @@ def _keeps_identification(groups: Iterable[_Group]) -> bool:
     once = [(group.inside[0], group.outside[0]) for group in groups if len(group.inside) == len(group.outside) == 1]
     same = sum(i.headers.get("ip_id") == o.headers.get("ip_id") for i, o in once)
     return bool(once) and same >= KEPT * len(once)
+
+
+def _told_apart(group: _Group, direction: str, skew: float) -> list[tuple[Observation, Observation]]:
+    """(inside, outside) of those that their identification tells apart, whatever their flows; they are taken out of the group."""
+    first, second = (group.inside, group.outside) if direction == UP else (group.outside, group.inside)
+    found = [both if direction == UP else both[::-1] for both in _alike(first, second, skew)]
+    known = {(o.side, o.frame) for both in found for o in both}
+    group.inside, group.outside = (
+        [o for o in seen if (o.side, o.frame) not in known] for seen in (group.inside, group.outside)
+    )
+    return found
 
 
 def _in_order(

@@ -149,3 +149,19 @@ def test_a_lost_retransmission_is_told_apart_by_its_identification() -> None:
     copies = [sent(Side.OUTSIDE, 2, 10.001, 4), sent(Side.OUTSIDE, 3, 10.002, 4), sent(Side.OUTSIDE, 4, 10.501, 5)]
     assert pairs(*copies) == (Pair(2, 2, UP), Pair(3, 4, UP))
     assert pairs(sent(Side.OUTSIDE, 2, 10.2, 5)) == (Pair(2, 2, UP),), "nothing comes out before it went in"
+
+
+def test_a_retransmission_that_goes_astray_is_told_apart_by_its_identification() -> None:
+    """The gateway's message comes twice; the NAT hands one of the two to another client, whose flow it is not."""
+
+    def down(side: Side, number: int, t: float, ip_id: int, digest: str, client: int = 2) -> Observation:
+        dst, port = (f"10.0.0.{client}", 4500) if side is Side.INSIDE else (NAT, 1022 + client)
+        return Observation(side, number, t, GATEWAY, dst, 4500, port, 64, FrameKind.IKE, 200, digest, headers={"ip_id": ip_id})
+
+    def pairs(astray_id: int) -> tuple[Pair, ...]:
+        outside = [down(Side.OUTSIDE, 1, 9.0, 1, "mm6"), down(Side.OUTSIDE, 2, 10.0, 2, "qm2"), down(Side.OUTSIDE, 3, 10.5, 3, "qm2")]
+        inside = [down(Side.INSIDE, 1, 9.001, 1, "mm6"), down(Side.INSIDE, 2, 10.001, astray_id, "qm2", client=3)]
+        return pair([*inside, down(Side.INSIDE, 3, 10.501, 3, "qm2")], outside, GATEWAY).pairs
+
+    assert pairs(2) == (Pair(1, 1, DOWN), Pair(2, 2, DOWN), Pair(3, 3, DOWN))
+    assert Pair(2, 2, DOWN) not in pairs(9), "nothing says which it is"
