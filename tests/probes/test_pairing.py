@@ -159,7 +159,8 @@ def test_a_retransmission_that_goes_astray_is_told_apart_by_its_identification()
         return Observation(side, number, t, GATEWAY, dst, 4500, port, 64, FrameKind.IKE, 200, digest, headers={"ip_id": ip_id})
 
     def pairs(astray_id: int) -> tuple[Pair, ...]:
-        outside = [down(Side.OUTSIDE, 1, 9.0, 1, "mm6"), down(Side.OUTSIDE, 2, 10.0, 2, "qm2"), down(Side.OUTSIDE, 3, 10.5, 3, "qm2")]
+        sent = ((9.0, "mm6"), (10.0, "qm2"), (10.5, "qm2"))
+        outside = [down(Side.OUTSIDE, number, t, number, digest) for number, (t, digest) in enumerate(sent, 1)]
         inside = [down(Side.INSIDE, 1, 9.001, 1, "mm6"), down(Side.INSIDE, 2, 10.001, astray_id, "qm2", client=3)]
         return pair([*inside, down(Side.INSIDE, 3, 10.501, 3, "qm2")], outside, GATEWAY).pairs
 
