@@ -112,6 +112,13 @@ def bare(w: Any) -> None:
     w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
 
 
+def all_on_500(w: Any) -> None:
+    """The NAT leaves IKE's port to every client, one after the other."""
+    for p in w.packets:
+        if 500 in (p.inside.sport, p.inside.dport):
+            on(p, "outside", sport=500, dport=500)
+
+
 def lets_overtake(w: Any) -> None:
     """Client 1's QM3 comes out behind the first packet on its SA."""
     qm3, first = w.find("QM3", "c1")[0], w.find("SCCRQ", "c1")[0]
@@ -376,6 +383,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("header changed", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=False)),
     case("header changed", "nat", b.clean, outside("mark", dport=4501)),
     case("let out twice", "nat", b.clean, copied),
+    case("port shared", "nat", b.clean, all_on_500),
     case("mapping forgotten", "nat", b.clean, remapped),
     case("swallowed", "nat", b.clean, swallows("mark", "outside")),
     case("swallowed", "nat", b.clean, swallows("answer", "inside")),
@@ -757,3 +765,24 @@ def test_who_dies_of_what_was_handed_to_another_in_clear_dies_of_the_nat() -> No
     assert life.died
     found = blame(reading, life)
     assert (found.box, found.rule) == ("nat", "misdelivered")
+
+
+def asks_in_vain(w: Any) -> None:
+    """Between client 1's last packet by its old mapping and its first by the new one the gateway asks, and the NAT drops it."""
+    sent = [p for p in w.packets if p.client == "c1" and p.direction == "up"]
+    last = max(p.outside.t for p in sent if p.outside.t <= T)
+    lost = w.link("c1", last + 0.001, "down", "LCP", "Echo-Request")
+    lost.inside = None
+
+
+@pytest.mark.parametrize(("acts", "box"), [((remapped, asks_in_vain), "nat"), ((remapped,), "gateway"), ((asks_in_vain,), "gateway")])
+def test_a_gateway_that_was_cut_off_from_a_client_may_end_it(acts: tuple[Act, ...], box: str) -> None:
+    reading = Reading(of(lambda: b.clean(hold=12.0), *acts, says_bye)())
+    life = next(life for life in every_life(reading) if life.client == "c1")
+    assert life.died
+    assert blame(reading, life).box == box
+
+
+def test_a_nat_that_tells_ike_apart_by_cookies_may_leave_everybody_on_500() -> None:
+    assert who_is_to_blame(of(b.clean, all_on_500)()).rule == "port shared"
+    assert who_is_to_blame(of(b.clean, all_on_500, nat="cookie-helper")()).box is None

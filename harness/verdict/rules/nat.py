@@ -30,6 +30,9 @@ HARMLESS = ("tos", "dscp", "ecn", "ip_id")
 PORTS_ONLY = "ports-only"
 """The personality that knows nothing of any protocol without ports."""
 
+COOKIE_HELPER = "cookie-helper"
+"""The personality that keeps port 500 for everybody's IKE."""
+
 NO_NAT = "none"
 """The personality that routes and translates nothing."""
 
@@ -87,6 +90,27 @@ def mappings_collide(reading: Reading) -> Iterator[Proof]:
                 if one[0] != other[0] and a[0].outside.t <= b[-1].outside.t and b[0].outside.t <= a[-1].outside.t:
                     frames = (a[0].outside, b[0].outside, a[0].inside, b[0].inside)  # the last two tell whose they are
                     yield Proof(one[0], frames, {"other": other[0], "port": port})
+
+
+def port_shared(reading: Reading) -> Iterator[Proof]:
+    """One outside port for two clients shortly after one another, while the mapping of the first was still in use (`IN_USE_S`).
+    A NAT that tells IKE apart by its cookies does that on purpose."""
+    if reading.evidence.nat == COOKIE_HELPER:
+        return
+    last: dict[tuple[str, int], Crossing] = {}
+    told: set[tuple[str, str]] = set()
+    for c in reading.crossings():
+        client, port = reading.at_address(c.inside.src), c.outside.sport
+        if c.direction != "up" or client is None or port is None or c.outside.src == c.inside.src:
+            continue
+        before = last.get((c.outside.src, port))
+        other = None if before is None else reading.at_address(before.inside.src)
+        if before is not None and other not in (None, client) and c.outside.t - before.outside.t < IN_USE_S:
+            key = str(other), client
+            if key not in told and not _ordered(reading, before.outside.t, c.outside.t):
+                told.add(key)
+                yield Proof(client, (before.outside, c.outside, before.inside, c.inside), {"other": other, "port": port})
+        last[c.outside.src, port] = c
 
 
 def misdelivered(reading: Reading) -> Iterator[Proof]:

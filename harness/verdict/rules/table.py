@@ -182,6 +182,7 @@ RULES = (
         NAT,
         TOUCHED,
         ("header touched", nat.header_touched, "the NAT changed {what} from {before} to {behind}"),
+        ("port shared", nat.port_shared, "the NAT gave {client} port {port}, which {other} had just used"),
         ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
         ("TTL kept", nat.ttl_kept, "the NAT let {count} packets through with the TTL they came with"),
     ),
