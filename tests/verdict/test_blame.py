@@ -15,6 +15,7 @@ from test_checks_traversal import meddled, no_nat, no_natt
 
 from harness.model import Evidence, FrameKind, GatewayEvent, Mark, RecordKind, Secret, Side, Step
 from harness.verdict.blame import RULES, blame, who_is_to_blame
+from harness.verdict.negotiation import nat_d
 from harness.verdict.ports import listed_sas
 from harness.verdict.reading import Reading
 from harness.verdict.rules.rule import BOXES, Strength
@@ -117,6 +118,10 @@ def all_on_500(w: Any) -> None:
     for p in w.packets:
         if 500 in (p.inside.sport, p.inside.dport):
             on(p, "outside", sport=500, dport=500)
+    for client in ("c1", "c2"):
+        mm4 = w.find("MM4", client)[0].outside
+        seen = nat_d(mm4.ike["icookie"], mm4.ike["rcookie"], b.NAT, 500, len(mm4.ike["nat_d"][0]))
+        w.set_ike("MM4", client, nat_d=[seen, *mm4.ike["nat_d"][1:]])
 
 
 def lets_overtake(w: Any) -> None:
