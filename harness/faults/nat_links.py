@@ -10,6 +10,7 @@ from harness.nat.headers import UDP, header_length
 from harness.nat.link import Impairments, Link
 from harness.nat.parts import Parts
 from harness.nat.state import Dropped
+from harness.wire.ip import build_ipv4, build_udp, dotted
 
 IKE_PORT, NATT_PORT = 500, 4500
 
@@ -93,6 +94,20 @@ class Slow(Link):
         super().__init__(Impairments(delay_s=2.5), Draws(b"unused"))
 
 
+class KeepsAlive(Counting):
+    """After every twentieth packet to port 4500 there is a keepalive of the same flow, as if its client had sent it."""
+
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        arriving = super().carry(now, packet)
+        at = header_length(packet)
+        if packet[9] != UDP or int.from_bytes(packet[at + 2 : at + 4]) != NATT_PORT or self.count % 20:
+            return arriving
+        source, destination, sport = packet[12:16], packet[16:20], int.from_bytes(packet[at : at + 2])
+        alive = build_udp(source, destination, sport, NATT_PORT, b"\xff", checksummed=False)
+        made = build_ipv4(dotted(source), dotted(destination), UDP, alive, ttl=packet[8])
+        return [*arriving, *((when, made) for when, _ in arriving[-1:])]
+
+
 def _link(name: str, breaks: str, *, up: Callable[[], Link] | None = None, down: Callable[[], Link] | None = None) -> Fault:
     def broken(parts: Parts) -> None:
         if up is not None:
@@ -107,6 +122,7 @@ FAULTS: tuple[Fault, ...] = (
     _link("nat-loses-seventh", "Every seventh packet outward is lost.", up=LosesSeventh),
     _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
     _link("nat-holds-back", "IKE outward is held back for 0.9 s, and what comes behind it overtakes.", up=HoldsBackIke),
+    _link("nat-makes-keepalives", "The NAT sends keepalives of its own, as if they were its clients'.", up=KeepsAlive),
     _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
     _link(
         "nat-swaps-words",
