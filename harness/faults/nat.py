@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from harness.faults.fault import NAT, Fault, in_nat
 from harness.nat.allocator import Allocator, Free, PortRange, Preserving, Sequential
 from harness.nat.headers import UDP
-from harness.nat.helpers import CookieHelper, PayloadAlg, SingleClient, SpiGuess
+from harness.nat.helpers import CookieHelper, PayloadAlg, Refuse, SingleClient, SpiGuess
 from harness.nat.parts import Parts, Translator
 from harness.nat.rewriting import TTL_CHANGE, Rewriter
 from harness.nat.table import Binding, Session, Table
@@ -171,7 +171,9 @@ def _last_client(how: Translator) -> None:
 
 
 def _guesses_esp(how: Translator) -> None:
-    how.portless = SpiGuess()
+    """What already does something for protocol 50 goes on doing that."""
+    if isinstance(how.portless, Refuse):
+        how.portless = SpiGuess()
 
 
 def _payloads(how: Translator) -> None:

@@ -6,13 +6,23 @@ from collections.abc import Callable
 
 from harness.faults.fault import NAT, Fault
 from harness.nat.draws import Draws
-from harness.nat.headers import UDP
+from harness.nat.headers import UDP, header_length
 from harness.nat.link import Impairments, Link
 from harness.nat.parts import Parts
 from harness.nat.state import Dropped
+from harness.wire.ip import build_ipv4, build_udp, dotted
+
+IKE_PORT, NATT_PORT = 500, 4500
 
 KEEPALIVE_LENGTH = 29
 """Of the IP packet around one byte in UDP."""
+
+
+HELD_BACK_S = 0.9
+"""Not so long that whoever waits for an answer would ask again."""
+
+NO_ESP = bytes(4)
+"""What stands before IKE on port 4500 (RFC 3948 section 2.2)."""
 
 
 class Counting(Link):
@@ -40,10 +50,19 @@ class DoublesFifth(Counting):
         return super().carry(now, packet) * (2 if self.count % 5 == 0 else 1)
 
 
-class HoldsBackFourth(Counting):
+class HoldsBackIke(Link):
+    def __init__(self) -> None:
+        super().__init__(Impairments(), Draws(b"unused"))
+
     def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
-        arriving = super().carry(now, packet)
-        return [(at + 0.3, piece) for at, piece in arriving] if self.count % 4 == 0 else arriving
+        held_back = HELD_BACK_S if _is_ike(packet) else 0.0
+        return [(at + held_back, piece) for at, piece in super().carry(now, packet)]
+
+
+def _is_ike(packet: bytes) -> bool:
+    at = header_length(packet)
+    port, begins = int.from_bytes(packet[at + 2 : at + 4]), packet[at + 8 : at + 12]
+    return packet[9] == UDP and (port == IKE_PORT or (port == NATT_PORT and begins == NO_ESP))
 
 
 class SwallowsKeepalives(Counting):
@@ -75,6 +94,20 @@ class Slow(Link):
         super().__init__(Impairments(delay_s=2.5), Draws(b"unused"))
 
 
+class KeepsAlive(Counting):
+    """After every twentieth packet to port 4500 there is a keepalive of the same flow, as if its client had sent it."""
+
+    def carry(self, now: float, packet: bytes) -> list[tuple[float, bytes]]:
+        arriving = super().carry(now, packet)
+        at = header_length(packet)
+        if packet[9] != UDP or int.from_bytes(packet[at + 2 : at + 4]) != NATT_PORT or self.count % 20:
+            return arriving
+        source, destination, sport = packet[12:16], packet[16:20], int.from_bytes(packet[at : at + 2])
+        alive = build_udp(source, destination, sport, NATT_PORT, b"\xff", checksummed=False)
+        made = build_ipv4(dotted(source), dotted(destination), UDP, alive, ttl=packet[8])
+        return [*arriving, *((when, made) for when, _ in arriving[-1:])]
+
+
 def _link(name: str, breaks: str, *, up: Callable[[], Link] | None = None, down: Callable[[], Link] | None = None) -> Fault:
     def broken(parts: Parts) -> None:
         if up is not None:
@@ -88,9 +121,8 @@ def _link(name: str, breaks: str, *, up: Callable[[], Link] | None = None, down:
 FAULTS: tuple[Fault, ...] = (
     _link("nat-loses-seventh", "Every seventh packet outward is lost.", up=LosesSeventh),
     _link("nat-doubles-fifth", "Every fifth packet inward comes twice.", down=DoublesFifth),
-    _link(
-        "nat-holds-back", "Every fourth packet outward is held back for 0.3 s, and those behind it overtake.", up=HoldsBackFourth
-    ),
+    _link("nat-holds-back", "IKE outward is held back for 0.9 s, and what comes behind it overtakes.", up=HoldsBackIke),
+    _link("nat-makes-keepalives", "The NAT sends keepalives of its own, as if they were its clients'.", up=KeepsAlive),
     _link("nat-swallows-keepalives", "UDP packets of one byte are dropped.", up=SwallowsKeepalives),
     _link(
         "nat-swaps-words",

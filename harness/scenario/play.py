@@ -113,7 +113,7 @@ class Play:
             sa = client.last.get(RecordKind.ESP_UP)
             detail["carried_out"] = client.up and sa is not None
             if client.up and sa is not None:
-                await self.gateway.delete_ipsec(str(sa.data["spi_in"]))
+                await self.gateway.delete_ipsec(str(sa.data["spi_out"]))
                 await client.until(RecordKind.ENDED, LEAVE_S)
 
     async def gateway_close(self, name: str) -> None:
@@ -276,7 +276,8 @@ class Play:
     async def _rekey(
         self, step: str, name: str, kind: RecordKind, by: str, begin: Callable[[Client, str], Awaitable[None]]
     ) -> None:
-        """`begin` is given the client and the SPI of its ESP SA; the rekey is over with its next record of `kind`."""
+        """`begin` is given the client, and an SPI that the gateway chose for it: two clients may have chosen the same. The
+        rekey is over with its next record of `kind`."""
         client = self.fleet[name]
         sa = client.last.get(RecordKind.ESP_UP)
         known = client.count(kind)
@@ -284,7 +285,7 @@ class Play:
             detail["carried_out"] = False
             if client.up and sa is not None:
                 try:
-                    await begin(client, str(sa.data["spi_in"]))
+                    await begin(client, str(sa.data["spi_out"]))
                 except DeviceError as error:  # a gateway that has lost the SA is a result, and no reason to break off
                     detail["why"] = str(error)
                     return

@@ -2,19 +2,20 @@
 
 What decides, in this order: the wire on both sides of the NAT, where only the NAT is between; then the protocol's own words, what
 a correct peer must say or must not (whoever was the first to go wrong); then questions that reached a box and got no answer; then
-ends that nothing explains; a box's own account last.
+ends that nothing explains; what a NAT did to packets that hurts nobody; a box's own account last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from harness.model import Evidence, Observation
 from harness.verdict.reading import Reading, reading_of
 from harness.verdict.rules import endings, nat
 from harness.verdict.rules.endings import GATEWAY_CLOSES, REACTION_S, fell_mute
 from harness.verdict.rules.rule import CLIENT, GATEWAY, Blame, Strength
-from harness.verdict.rules.table import DOCUMENTED, RULES
+from harness.verdict.rules.table import DOCUMENTED, HIDING, RULES
 from harness.verdict.sites import parts
 from harness.verdict.survival import Cause, Life, every_life
 from harness.verdict.trust import Need, doubts
@@ -45,14 +46,15 @@ def nat_faults(reading: Reading) -> tuple[Blame, ...]:
 
 def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> Blame:
     """For a client that ended, or never came up; `proof` are frames with its words on another client's SA."""
-    for fault in nat_faults(reading):
-        if not fault.frames or life.client in nat.concerned(reading, fault.frames):
+    for fault in _found(reading, (*DOCUMENTED, *HIDING)):
+        if not fault.frames or life.client == fault.client or life.client in nat.concerned(reading, fault.frames):
             return fault
     if proof:
         return Blame(GATEWAY, f"the gateway put {life.client}'s traffic into another client's SA", proof)
     shown = () if life.end.frame is None else (life.end.frame,)
     if life.end.cause in GATEWAY_CLOSES:
-        return _driven(reading, life) or Blame(GATEWAY, f"the gateway ended it: {life.end.cause.value}", shown)
+        ended = Blame(GATEWAY, f"the gateway ended it: {life.end.cause.value}", shown)
+        return _driven(reading, life) or _cut_off(reading, life) or ended
     if life.end.cause is Cause.SILENCE:
         return _driven(reading, life) or endings.silent(reading, life)
     if life.end.cause is Cause.NEVER_UP:
@@ -80,6 +82,19 @@ def _driven(reading: Reading, life: Life) -> Blame | None:
         for one in rule.blames(reading)
     )
     return next((one for one in own if one.client == life.client and one.t <= life.end.t), None)
+
+
+def _cut_off(reading: Reading, life: Life) -> Blame | None:
+    """A NAT that forgot the client's mapping while it was in use, and so kept from it what the gateway asked."""
+    for fault in _found(reading, ("mapping forgotten",)):
+        if fault.client != life.client or not life.began <= fault.t <= life.end.t:
+            continue
+        last, first = fault.frames
+        until = min(first.t, life.end.t)
+        kept = [o for o in endings.not_handed_over(reading, life.client) if last.t < o.t < until]
+        if kept:
+            return replace(fault, frames=(*fault.frames, *kept))
+    return None
 
 
 def _found(reading: Reading, names: Iterable[str]) -> tuple[Blame, ...]:

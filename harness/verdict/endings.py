@@ -6,7 +6,7 @@ from harness.model import GatewayView, Observation, Side, Step, Verdict
 from harness.verdict.blame import blame
 from harness.verdict.dials import latest, own_frames
 from harness.verdict.findings import Findings, require
-from harness.verdict.ports import L2TP_PORT, ports_by_client
+from harness.verdict.ports import L2TP_PORT, listed_sas, ports_by_client
 from harness.verdict.reading import Reading, deleted, deletes, l2tp_message, ppp, result_code, spi_of
 from harness.verdict.survival import ANSWER_WITHIN_S, SILENCE_MARKS, Cause, Life, trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_little_lost
@@ -222,7 +222,7 @@ def _expect_released(
     alive = any(spis & {*i.spis_in, *i.spis_out} for i in others)
     require(alive or bool(f.faults), f"the account {view.label!r} lists no SA of anybody who is still up")
     own = reading.identities[client]
-    left = spis & {*own.spis_in, *own.spis_out}
+    left = listed_sas(reading, view, client)
     f.expect(not left, f"the gateway still holds {client}'s SAs {sorted(left)} ({view.label})")
     known = ports_by_client(reading)
     translates = any(port != L2TP_PORT for i in others for port in known.get(i.client, ()))

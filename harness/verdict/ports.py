@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from harness.model import Observation, Side, Verdict
+from harness.model import GatewayView, Observation, Side, Verdict
 from harness.verdict.dials import dials
 from harness.verdict.findings import Findings, require
 from harness.verdict.reading import UNTRACEABLE, Reading, mark_of
@@ -52,6 +52,17 @@ def port_owners(reading: Reading) -> Mapping[int, frozenset[str]]:
     What L2TP sends is left out: whether it goes to its client's port is to be judged by this.
     """
     return reading.once(_port_owners)
+
+
+def listed_sas(reading: Reading, view: GatewayView, client: str) -> set[str]:
+    """The SPIs of a client's SAs that the gateway lists. Where others have chosen the same one, the port tells whose it is."""
+    identity = reading.identities[client]
+    return {
+        sa.spi
+        for sa in view.sas
+        if sa.spi in identity.spis_out
+        or (sa.spi in identity.spis_in and not (reading.shared(sa.spi) and sa.udp_port != identity.outside_natt_port))
+    }
 
 
 def _at_boundary(reading: Reading) -> tuple[AtBoundary, ...]:

@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, Protocol
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
-from harness.verdict.altered import altered, copied
+from harness.verdict.altered import CLOCK_GRAIN_S, altered, copied
 from harness.verdict.dials import dials, latest, own_frames
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
 from harness.verdict.pulse import asked
@@ -245,17 +245,22 @@ def _clocks(reading: Reading) -> Iterator[str]:
 
 
 def clocks_apart(crossings: Iterable[Crossing]) -> float:
-    """How much later the outside clock is, in seconds: half of what transit upwards takes longer than transit downwards, so that a
-    slow NAT does not count; nothing where no packet comes out before it went in, since a NAT may be slow one way only. With one
-    direction alone transit cannot be told from the clocks, and counts as theirs."""
+    """How much later the outside clock is, in seconds, as far as the packets prove it: 0.0 where none comes out before it went in,
+    either way, since a NAT may be slow, and slow one way only. Else half of what transit upwards takes longer than transit
+    downwards; by the quickest packets where that, by most, is less than they prove. With one direction alone transit cannot be told
+    from the clocks, and counts as theirs.
+
+    Where two clocks stamped the captures, `Evidence.clock` bounds what this leaves open."""
     took: dict[str, list[float]] = {}
     for c in crossings:
         took.setdefault(c.direction, []).append(c.behind.t - c.before.t)
-    ways = {way: statistics.median(found) for way, found in took.items()}
-    if len(ways) == 2 and min(ways.values()) >= 0.0:
+    if len(took) < 2:
+        return sum(statistics.median(found) * (1.0 if way == "up" else -1.0) for way, found in took.items())
+    up, down = min(took["up"]), min(took["down"])
+    if min(up, down) >= -CLOCK_GRAIN_S:
         return 0.0
-    later = ways.get("up", 0.0) - ways.get("down", 0.0)
-    return later / 2 if len(ways) == 2 else later
+    later = (statistics.median(took["up"]) - statistics.median(took["down"])) / 2
+    return max(later, min(up, 0.0), max(-down, 0.0), key=abs)
 
 
 def _record_distances(reading: Reading) -> Iterator[float]:

@@ -12,6 +12,7 @@ from harness.verdict.confusion import towards_clients
 from harness.verdict.findings import Findings, require
 from harness.verdict.negotiation import NATT_VENDOR_IDS
 from harness.verdict.reading import Reading, ike
+from harness.verdict.rules.accounts import WITHOUT_L2TP, plain_name
 from harness.verdict.rules.rule import CLIENT
 from harness.verdict.survival import trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_alive, expect_own_words, lost_in_words
@@ -19,13 +20,12 @@ from harness.verdict.trust import TRAFFIC, WIRE, Need, check
 
 PATCHED = "windows2000"
 UNPATCHED = "windows2000unpatched"
-WITHOUT_L2TP = ("windows95", "windows98", "windowsnt")
 
 
 @check(*TRAFFIC, Need.FAR_END)
 def patched_windows_2000_connects(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
     """Scenario "windows-2000": two clients with the hotfix, and nobody else, come up and stay up, and announce NAT-T as it does."""
-    others = [p.name for p in reading.evidence.plans if _plain(p.personality) != PATCHED]
+    others = [p.name for p in reading.evidence.plans if plain_name(p.personality) != PATCHED]
     require(not others, f"{', '.join(others)} are no Windows 2000 with hotfix 818043")
     f = Findings(personalities={p.name: p.personality for p in reading.evidence.plans})
     found = expect_alive(f, reading, at_least=2, loss_budget=loss_budget)
@@ -43,7 +43,7 @@ def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
     not come up, and is named as the reason. That nothing else was wrong has to be seen: both phases of IKE complete, and its ESP,
     which is IP protocol 50 for want of NAT-T, goes into the NAT and does not come out.
     """
-    clients = [p.name for p in reading.evidence.plans if _plain(p.personality) == UNPATCHED]
+    clients = [p.name for p in reading.evidence.plans if plain_name(p.personality) == UNPATCHED]
     require(bool(clients), "no client is a Windows 2000 without the hotfix")
     lives = trusted_lives(reading)
     answer = who_is_to_blame(reading.evidence)
@@ -78,7 +78,7 @@ def windows_without_l2tp_does_not_dial(reading: Reading) -> Verdict:
 
     That the capture would have shown it has to be seen: another client, which has L2TP, is heard where this one is not.
     """
-    clients = [p.name for p in reading.evidence.plans if _plain(p.personality).startswith(WITHOUT_L2TP)]
+    clients = [p.name for p in reading.evidence.plans if plain_name(p.personality).startswith(WITHOUT_L2TP)]
     require(bool(clients), "no client is a Windows without L2TP")
     heard = {o.src for o in reading.way(Side.INSIDE, "up") if o.kind is not FrameKind.ICMP}
     others = [p.name for p in reading.evidence.plans if p.name not in clients and p.address in heard]
@@ -109,7 +109,3 @@ def newer_windows_is_noted(reading: Reading) -> Verdict:
 
 def _announces_natt(o: Observation) -> bool:
     return any(v in NATT_VENDOR_IDS for v in ike(o, "vendor_ids") or ())
-
-
-def _plain(personality: str) -> str:
-    return personality.lower().replace("-", "").replace("_", "").replace(" ", "")

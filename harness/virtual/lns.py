@@ -39,7 +39,7 @@ class Tunnel:
     up: bool = False
     closing: bool = False
     busy: bool = False
-    idle_at: float | None = None  # when it is closed unless a call comes
+    idle_at: float | None = None  # when it is closed unless it comes up by then, or a call comes
     gone_at: float | None = None  # when what is left of it is forgotten
 
     @property
@@ -197,11 +197,13 @@ class Lns:
                 self._forget(tunnel)
                 return
             tunnel.closing, tunnel.idle_at, tunnel.gone_at = True, None, now + FRESH_S
-        due = tunnel.deadline
-        if due is None and not tunnel.up:  # its first message was refused
-            self._forget(tunnel)
-        else:
-            self._agenda.set(tunnel.number, due)
+        if not tunnel.up and tunnel.deadline is None:
+            if not tunnel.core.tunnel_remote:  # its first message was refused
+                self._forget(tunnel)
+                return
+            # Our SCCRP is acknowledged by a ZLB, or by what overtook the SCCCN, which may still be under way.
+            tunnel.idle_at = now + self.settings.personality.call_wait
+        self._agenda.set(tunnel.number, tunnel.deadline)
 
     def _hear(self, now: float, tunnel: Tunnel, event: events.Event) -> None:
         look = self.settings.personality

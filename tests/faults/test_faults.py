@@ -15,6 +15,9 @@ from harness.faults import FAULTS, named
 from harness.faults.fault import BOXES, in_gateway
 from harness.model import RecordKind
 from harness.model.steps import StepBus
+from harness.nat.helpers import SingleClient, SpiGuess
+from harness.nat.parts import build
+from harness.nat.personality import load
 from harness.scenario.bench import Gathered
 from harness.scenario.runner import Runner
 from harness.scenario.scripts import script
@@ -26,7 +29,8 @@ SHOWS_IN = {
     "return": ("delete-hits-newest", "port-not-freed", "port-freed-in-use", "user-once"),
     "rekey": (
         *("sa-oldest", "sa-cached", "rekey-refused", "no-overlap", "esp-half-life", "esp-ends-with-ike", "port-per-sa"),
-        *("port-per-ike-sa", "client-renews-on-500", "client-never-renews", "client-no-overlap", "client-esp-ends-with-ike"),
+        *("ike-forgotten", "port-per-ike-sa"),
+        *("client-renews-on-500", "client-never-renews", "client-no-overlap", "client-esp-ends-with-ike"),
     ),
     "churn": ("client-dies-of-rekey",),
     "endings": ("client-deaf-to-deletes", "client-deaf-to-goodbyes"),
@@ -136,3 +140,22 @@ def test_a_runner_breaks_what_it_is_told_to(tmp_path: Path) -> None:
         (tmp_path / "alone").mkdir()
         gathered = runner.rehearse(script("alone"), "demux", folder=tmp_path / "alone", time="virtual")
     assert [event.detail["port"] for event in gathered.gateway_events if event.kind == "port-given"] == [1025]
+
+
+def test_a_nat_that_does_something_for_esp_goes_on_doing_that() -> None:
+    """What is broken is one that knows nothing but ports."""
+    broken = FAULTS["nat-guesses-esp"].nat
+    assert broken is not None
+    for name, kind in (("ports-only", SpiGuess), ("single-client", SingleClient)):
+        parts = build(load(name), lambda length: bytes(length))
+        broken(parts)
+        assert parts.translator is not None
+        assert type(parts.translator.portless) is kind
+
+
+def test_a_step_meets_its_own_client_though_all_have_chosen_one_spi(tmp_path: Path) -> None:
+    gathered = rehearse("client-counts-spis", "endings", "demux", tmp_path)
+    step = next(s for s in gathered.steps if s.name == "delete-ipsec:c1")
+    ended = {r.client for r in gathered.records if r.kind is RecordKind.ENDED and step.began <= r.t <= step.ended}
+    assert ended == {"c1"}
+    assert {r.data["spi_in"] for r in gathered.records if r.kind is RecordKind.ESP_UP} == {"00000100"}

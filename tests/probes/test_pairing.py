@@ -126,3 +126,43 @@ def test_random_loss_never_pairs_a_stranger() -> None:
     assert {(p.inside, p.outside) for p in result.pairs} == right
     assert {side for side, _ in result.unpaired} == {Side.INSIDE}
     assert result.pairs[0] == Pair(1, 1, UP)
+
+
+def test_a_lost_retransmission_is_told_apart_by_its_identification() -> None:
+    """The same message went in twice within what a NAT may take, and came out once: which of the two it was its IP header says,
+    where what else came through shows that the NAT leaves that as it is."""
+
+    def sent(side: Side, number: int, t: float, ip_id: int | None, digest: str = "mm3") -> Observation:
+        headers = {} if ip_id is None else {"ip_id": ip_id}
+        src, port = ("10.0.0.2", 500) if side is Side.INSIDE else (NAT, 1024)
+        return Observation(side, number, t, src, GATEWAY, port, 500, 64, FrameKind.IKE, 200, digest, headers=headers)
+
+    def pairs(*outside: Observation, kept: bool = True) -> tuple[Pair, ...]:
+        inside = [sent(Side.INSIDE, 1, 9.0, 3, "mm1"), sent(Side.INSIDE, 2, 10.0, 4), sent(Side.INSIDE, 3, 10.5, 5)]
+        first = sent(Side.OUTSIDE, 1, 9.001, 3 if kept else 9, "mm1")
+        return pair(inside, [first, *outside], GATEWAY).pairs[1:]
+
+    assert pairs(sent(Side.OUTSIDE, 2, 10.501, 5)) == (Pair(3, 2, UP),)
+    assert pairs(sent(Side.OUTSIDE, 2, 10.001, 4)) == (Pair(2, 2, UP),)
+    assert pairs(sent(Side.OUTSIDE, 2, 10.501, 5), kept=False) == (Pair(2, 2, UP),)  # it says nothing: by time
+    assert pairs(sent(Side.OUTSIDE, 2, 10.501, None)) == (Pair(2, 2, UP),)
+    copies = [sent(Side.OUTSIDE, 2, 10.001, 4), sent(Side.OUTSIDE, 3, 10.002, 4), sent(Side.OUTSIDE, 4, 10.501, 5)]
+    assert pairs(*copies) == (Pair(2, 2, UP), Pair(3, 4, UP))
+    assert pairs(sent(Side.OUTSIDE, 2, 10.2, 5)) == (Pair(2, 2, UP),), "nothing comes out before it went in"
+
+
+def test_a_retransmission_that_goes_astray_is_told_apart_by_its_identification() -> None:
+    """The gateway's message comes twice; the NAT hands one of the two to another client, whose flow it is not."""
+
+    def down(side: Side, number: int, t: float, ip_id: int, digest: str, client: int = 2) -> Observation:
+        dst, port = (f"10.0.0.{client}", 4500) if side is Side.INSIDE else (NAT, 1022 + client)
+        return Observation(side, number, t, GATEWAY, dst, 4500, port, 64, FrameKind.IKE, 200, digest, headers={"ip_id": ip_id})
+
+    def pairs(astray_id: int) -> tuple[Pair, ...]:
+        sent = ((9.0, "mm6"), (10.0, "qm2"), (10.5, "qm2"))
+        outside = [down(Side.OUTSIDE, number, t, number, digest) for number, (t, digest) in enumerate(sent, 1)]
+        inside = [down(Side.INSIDE, 1, 9.001, 1, "mm6"), down(Side.INSIDE, 2, 10.001, astray_id, "qm2", client=3)]
+        return pair([*inside, down(Side.INSIDE, 3, 10.501, 3, "qm2")], outside, GATEWAY).pairs
+
+    assert pairs(2) == (Pair(1, 1, DOWN), Pair(2, 2, DOWN), Pair(3, 3, DOWN))
+    assert Pair(2, 2, DOWN) not in pairs(9), "nothing says which it is"

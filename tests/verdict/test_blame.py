@@ -15,6 +15,8 @@ from test_checks_traversal import meddled, no_nat, no_natt
 
 from harness.model import Evidence, FrameKind, GatewayEvent, Mark, RecordKind, Secret, Side, Step
 from harness.verdict.blame import RULES, blame, who_is_to_blame
+from harness.verdict.negotiation import nat_d
+from harness.verdict.ports import listed_sas
 from harness.verdict.reading import Reading
 from harness.verdict.rules.rule import BOXES, Strength
 from harness.verdict.survival import every_life
@@ -86,6 +88,46 @@ def swallows(name: str, side: str) -> Act:
             setattr(p, side, None)
 
     return act
+
+
+def keepalive(*sides: str) -> Act:
+    """The only one of the run, seen at those sides alone."""
+
+    def act(w: Any) -> None:
+        p = w.packet("c1", T, "up", 4500, FrameKind.KEEPALIVE, "keepalive")
+        for side in {"inside", "outside"} - set(sides):
+            setattr(p, side, None)
+
+    return act
+
+
+def bare(w: Any) -> None:
+    """Nobody spoke of NAT-Traversal: ESP without UDP, and the NAT hands client 1's to client 2."""
+    for name in ("MM3", "MM4"):
+        w.set_ike(name, nat_d=[])
+    w.set_ike("MM1", vendor_ids=[])
+    for p in w.packets:
+        if p.inside.kind is FrameKind.ESP:
+            for side in ("inside", "outside"):
+                on(p, side, sport=None, dport=None)
+    w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
+
+
+def all_on_500(w: Any) -> None:
+    """The NAT leaves IKE's port to every client, one after the other."""
+    for p in w.packets:
+        if 500 in (p.inside.sport, p.inside.dport):
+            on(p, "outside", sport=500, dport=500)
+    for client in ("c1", "c2"):
+        mm4 = w.find("MM4", client)[0].outside
+        seen = nat_d(mm4.ike["icookie"], mm4.ike["rcookie"], b.NAT, 500, len(mm4.ike["nat_d"][0]))
+        w.set_ike("MM4", client, nat_d=[seen, *mm4.ike["nat_d"][1:]])
+
+
+def lets_overtake(w: Any) -> None:
+    """Client 1's QM3 comes out behind the first packet on its SA."""
+    qm3, first = w.find("QM3", "c1")[0], w.find("SCCRQ", "c1")[0]
+    on(qm3, "outside", t=first.outside.t + 0.001)
 
 
 def delayed(w: Any) -> None:
@@ -207,6 +249,15 @@ def same(e: Evidence) -> Evidence:
 def still_listed(w: Any) -> None:
     gone = max(p.inside.t for p in w.packets)
     w.views.append(replace(w.views[-1], t=gone + 61.0, label="late"))
+
+
+def lists_at(port: int) -> Act:
+    """The gateway knows client 1's tunnel by that port."""
+
+    def act(w: Any) -> None:
+        w.views = [replace(v, sessions=(replace(v.sessions[0], peer_port=port), *v.sessions[1:])) for v in w.views]
+
+    return act
 
 
 def settle(w: Any) -> None:
@@ -331,14 +382,20 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("not translated", "nat", b.clean, outside("MM1", src="10.0.0.2")),
     case("mappings collide", "nat", b.clean, frame("mark", None, "outside", sport=40_001)),
     case("misdelivered", "nat", b.clean, frame("answer", "c1", "inside", dst="10.0.0.3")),
-    case("header changed", "nat", b.clean, headers("mark", "outside", tos=8)),
+    case("header touched", "nat", b.clean, headers("mark", "outside", tos=8)),
+    case("header touched", "nat", b.clean, headers("mark", "outside", ip_id=77)),
+    case("header touched", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=None)),
     case("header changed", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=False)),
     case("header changed", "nat", b.clean, outside("mark", dport=4501)),
     case("let out twice", "nat", b.clean, copied),
+    case("port shared", "nat", b.clean, all_on_500),
     case("mapping forgotten", "nat", b.clean, remapped),
     case("swallowed", "nat", b.clean, swallows("mark", "outside")),
     case("swallowed", "nat", b.clean, swallows("answer", "inside")),
+    case("swallowed", "nat", b.clean, keepalive("inside")),
+    case("carries ESP", "nat", b.clean, bare, nat="ports-only"),
     case("held up", "nat", b.clean, delayed),
+    case("overtaken", "nat", b.clean, lets_overtake),
     case("TTL kept", "nat", b.clean, outside("mark", ttl=64)),
     # the gateway's words
     case("another client's SA", "gateway", b.eviction),
@@ -423,6 +480,8 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("still held", "gateway", b.endings, settle),
     case("port kept", "gateway", b.endings, lambda w: w.views.append(replace(w.views[-1], ports={7: w.ports["c1"]}))),
     case("lists another socket", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, ike_sas=tuple((i, r, "10.0.0.2", 4500) for i, r, *_ in v.ike_sas)) for v in w.views])),
+    case("lists untold port", "gateway", b.clean, lists_at(1024), variant="plain"),
+    case("dials without L2TP", "client", b.clean, then=lambda e: replace(e, plans=(replace(e.plans[0], personality="windows-98"), *e.plans[1:]))),
     case("lists no SA", "gateway", b.clean, lambda w: setattr(w, "views", [replace(v, sas=v.sas[:2]) for v in w.views])),
     case("heard and denied", "client", b.clean, lambda w: setattr(w, "records", [r for r in w.records if not (r.client == "c1" and r.kind is RecordKind.MARK_ANSWERED)])),
     case("not announced", "gateway", no_natt, lambda w: (w.set_ike("MM1", "c1", vendor_ids=[b.RFC3947]), w.set_ike("MM2", "c1", vendor_ids=[]))),
@@ -474,22 +533,20 @@ def test_what_the_scenario_has_the_nat_do_is_not_its_fault() -> None:
     assert who_is_to_blame(world.evidence()).box is None
 
 
-def bare(w: Any) -> None:
-    """Nobody spoke of NAT-Traversal: ESP without UDP, and the NAT hands client 1's to client 2."""
-    for name in ("MM3", "MM4"):
-        w.set_ike(name, nat_d=[])
-    w.set_ike("MM1", vendor_ids=[])
-    for p in w.packets:
-        if p.inside.kind is FrameKind.ESP:
-            for side in ("inside", "outside"):
-                on(p, side, sport=None, dport=None)
-    w.alter("answer", lambda o: replace(o, dst="10.0.0.3"), client="c1", sides="inside")
-
-
 def test_esp_without_udp_is_only_a_nats_business_that_says_so() -> None:
     assert who_is_to_blame(of(b.clean, bare, nat="esp-helper")()).rule == "misdelivered"
     ordinary = who_is_to_blame(of(b.clean, bare)())
     assert (ordinary.box, ordinary.rule) == ("client", "not announced")
+
+
+def test_a_nat_that_may_carry_esp_is_not_blamed_for_it() -> None:
+    for nat in (None, "pat", "esp-helper"):
+        assert who_is_to_blame(of(b.clean, bare, nat=nat)()).rule != "carries ESP"
+
+
+def test_one_keepalive_that_comes_through_says_that_they_do() -> None:
+    assert who_is_to_blame(of(b.clean, keepalive("inside", "outside"))()).box is None
+    assert who_is_to_blame(of(b.clean, keepalive("inside"), lambda w: w.packet("c2", T, "up", 4500, FrameKind.KEEPALIVE, "keepalive"))()).box is None
 
 
 def test_behind_a_nat_that_carries_esp_nobody_needs_nat_traversal() -> None:
@@ -645,7 +702,7 @@ def test_what_is_said_after_a_client_gave_up_is_nobodys_turn() -> None:
 def test_every_rule_names_a_box_and_the_strongest_come_first() -> None:
     assert {r.box for r in RULES} == set(BOXES)
     assert {r.strength for r in RULES} == set(Strength)
-    assert all(r.box == "nat" for r in RULES if r.strength is Strength.COMPARED)
+    assert all(r.box == "nat" for r in RULES if r.strength in (Strength.COMPARED, Strength.TOUCHED))
 
 
 def test_frames_that_prove_stand_in_the_evidence() -> None:
@@ -672,3 +729,65 @@ def test_clients_at_another_site_are_looked_at_by_themselves() -> None:
     world.plans[1] = replace(world.plans[1], site=0)
     world.packets = [p for p in world.packets if p.client != "c2"]
     assert who_is_to_blame(world.evidence()).box is None
+
+
+def test_a_port_of_its_own_is_nothing_to_be_told_of() -> None:
+    rule = next(r for r in RULES if r.name == "lists untold port")
+    assert [found.client for found in rule.blames(Reading(of(b.clean, lists_at(1701), variant="plain")()))] == ["c2"]
+    assert who_is_to_blame(of(b.clean, lists_at(1024), variant="demux")()).box is None
+
+
+def test_the_gateway_holds_no_sa_of_a_client_for_another_has_chosen_its_spi() -> None:
+    world = one_spi()
+    world.gone.clear()
+    world.view("both", b.T0 + 5.0)
+    reading, view = Reading(world.evidence()), world.views[-1]
+    assert listed_sas(reading, view, "c1") == {"00000100", *reading.identities["c1"].spis_out}
+    alone = replace(view, sas=tuple(sa for sa in view.sas if sa.udp_port == world.outer("c2", 4500)))
+    assert listed_sas(reading, alone, "c1") == set()
+    assert listed_sas(reading, alone, "c2") == {"00000100", *reading.identities["c2"].spis_out}
+
+
+@pytest.mark.parametrize("harmless", [headers("mark", "outside", tos=8), outside("mark", ttl=64), copied], ids=["tos", "ttl", "twice"])
+def test_a_nat_is_not_to_blame_for_what_hurts_nobody_where_another_fails(harmless: Act) -> None:
+    found = who_is_to_blame(of(b.eviction, harmless)())
+    assert (found.box, found.rule) == ("gateway", "another client's SA")
+
+
+def test_mappings_that_collide_concern_both_clients_even_where_nothing_but_the_address_tells_them_apart() -> None:
+    reading = Reading(of(b.clean, frame("mark", None, "outside", sport=40_001))())
+    (found,) = next(r for r in RULES if r.name == "mappings collide").blames(reading)
+    assert {reading.at_address(o.src) for o in found.frames} == {None, "c1", "c2"}
+
+
+def test_who_dies_of_what_was_handed_to_another_in_clear_dies_of_the_nat() -> None:
+    """Without an SA a packet is of whoever is at its address: whose it was, only the rule still knows."""
+    evidence = v.in_clear(b.clean())
+    down = [o for o in evidence.observations[Side.INSIDE] if o.dst == "10.0.0.2" and o.t > T]
+    astray = tuple(replace(o, dst="10.0.0.3") if o in down else o for o in evidence.observations[Side.INSIDE])
+    reading = Reading(replace(evidence, observations={**evidence.observations, Side.INSIDE: astray}))
+    life = next(life for life in every_life(reading) if life.client == "c1")
+    assert life.died
+    found = blame(reading, life)
+    assert (found.box, found.rule) == ("nat", "misdelivered")
+
+
+def asks_in_vain(w: Any) -> None:
+    """Between client 1's last packet by its old mapping and its first by the new one the gateway asks, and the NAT drops it."""
+    sent = [p for p in w.packets if p.client == "c1" and p.direction == "up"]
+    last = max(p.outside.t for p in sent if p.outside.t <= T)
+    lost = w.link("c1", last + 0.001, "down", "LCP", "Echo-Request")
+    lost.inside = None
+
+
+@pytest.mark.parametrize(("acts", "box"), [((remapped, asks_in_vain), "nat"), ((remapped,), "gateway"), ((asks_in_vain,), "gateway")])
+def test_a_gateway_that_was_cut_off_from_a_client_may_end_it(acts: tuple[Act, ...], box: str) -> None:
+    reading = Reading(of(lambda: b.clean(hold=12.0), *acts, says_bye)())
+    life = next(life for life in every_life(reading) if life.client == "c1")
+    assert life.died
+    assert blame(reading, life).box == box
+
+
+def test_a_nat_that_tells_ike_apart_by_cookies_may_leave_everybody_on_500() -> None:
+    assert who_is_to_blame(of(b.clean, all_on_500)()).rule == "port shared"
+    assert who_is_to_blame(of(b.clean, all_on_500, nat="cookie-helper")()).box is None

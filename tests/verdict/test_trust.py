@@ -10,6 +10,7 @@ import pytest
 import verdict_builders as b
 
 from harness.model import CaptureFacts, Evidence, FrameKind, Outcome, RecordKind, Side
+from harness.probes.clocks import compare
 from harness.verdict.checks import CHECKS
 from harness.verdict.reading import Reading
 from harness.verdict.trust import SIDES, TRAFFIC, Need, doubts
@@ -127,6 +128,29 @@ def test_a_nat_that_is_slow_one_way_is_no_difference_of_clocks() -> None:
         if p.direction == "down":
             p.inside = replace(p.inside, t=p.inside.t + 2.5)
     assert doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS)) == ()
+
+
+def test_a_clock_that_is_set_in_the_midst_of_a_run_is_noticed() -> None:
+    """However few packets follow: one that comes out before it went in is enough."""
+    world = b.clean()
+    late = sorted(world.packets, key=lambda p: p.inside.t)[-40:]
+    for p in late:
+        p.outside = replace(p.outside, t=p.outside.t + 0.3)
+    assert {p.direction for p in late} == {"up", "down"}
+    found = doubts(Reading(world.evidence()), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS))
+    assert any("clocks of the two captures" in doubt for doubt in found)
+
+
+def test_of_two_clocks_a_nat_that_is_slow_one_way_leaves_too_little_known() -> None:
+    """Then nothing tells the way through the NAT from the clocks."""
+    world = b.clean()
+    for p in world.packets:
+        if p.direction == "down":
+            p.inside = replace(p.inside, t=p.inside.t + 2.5)
+    evidence = world.evidence()
+    evidence = replace(evidence, clock=compare(evidence.observations, evidence.gateway_address))
+    (doubt,) = doubts(Reading(evidence), (Need.INSIDE, Need.OUTSIDE, Need.CLOCKS))
+    assert "known to within 1.25" in doubt
 
 
 def test_a_client_that_dials_anew_says_nothing_of_the_clocks() -> None:

@@ -8,6 +8,9 @@ from harness.errors import DeviceError, UsageError
 from harness.model import Secret
 from harness.wire import events
 from harness.wire.config import EspProposal
+from harness.wire.packet import Packet
+
+GATEWAY = "203.0.113.231"
 
 
 def gone(net, client, port: int) -> None:
@@ -374,3 +377,31 @@ def test_who_does_not_log_in_takes_no_address(world) -> None:
     net = world("demux", pool_last="172.16.1.10")
     assert not net.dial(1, ppp__password="wrong").up
     assert net.dial(2).stack.address == "172.16.1.10"
+
+
+def sccn(packet: Packet) -> bool:
+    """Whether it is an SCCCN in clear: its first AVP is Message Type 3 (RFC 2661 section 4.4.1)."""
+    return packet.dst == GATEWAY and packet.payload[:1] == b"\xc8" and packet.payload[18:20] == b"\x00\x03"
+
+
+def test_the_call_may_overtake_the_end_of_the_tunnels_set_up(world) -> None:
+    """It acknowledges the SCCRP, and the SCCCN is still under way."""
+    net = world("clear")
+    held: list[Packet] = []
+    net.drop = lambda packet: sccn(packet) and not held and not held.append(packet)
+    one = net.dial(1, ike=None)
+    assert held
+    assert one.up
+    assert net.ping(one)
+
+
+def test_a_tunnel_whose_set_up_never_ends_is_given_up(world) -> None:
+    net = world("clear", call_wait=20.0)
+    net.drop = sccn
+    one = net.dial(1, ike=None, wait=15.0)
+    assert net.gateway.lns.half_open == 1
+    net.clients.clear()
+    assert not one.up
+    net.run(60.0)
+    assert net.gateway.lns.half_open == 0
+    assert net.gateway.lns.tunnels == {}

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
-from harness.model import GatewayView, Observation, RecordKind, Side
+from harness.model import FrameKind, GatewayView, Observation, RecordKind, Side
 from harness.verdict.peers import socket_at, views_while_up
-from harness.verdict.ports import ports_by_life
+from harness.verdict.ports import listed_sas, ports_by_life
 from harness.verdict.reading import Reading, deletes
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import every_life
+
+UNTOLD = ("plain", "default")
+"""The gateway variants whose configuration does not ask for demultiplexing, by how their names begin."""
+
+WITHOUT_L2TP = ("windows95", "windows98", "windowsnt")
+"""The personalities that have no L2TP/IPsec of their own."""
 
 CLEARED_S = 60.0
 """A gateway has at most this long to forget a client that said good-bye, or whom it says it has cleared."""
@@ -23,6 +30,37 @@ def lists_other_socket(reading: Reading) -> Iterator[Proof]:
             socket = socket_at(reading, client, view.t)
             if socket is not None and shown and socket.outside not in shown:
                 yield Proof(client, (socket.frame,), {"label": view.label, "shown": sorted(shown, key=str)[0]})
+
+
+def lists_untold_port(reading: Reading) -> Iterator[Proof]:
+    """A gateway of which nobody asked that it demultiplexes lists a client's tunnel at another port than the client sends from."""
+    if not reading.evidence.variant.startswith(UNTOLD):
+        return
+    first: dict[str, dict[int, Observation]] = {}
+    for o in reading.way(Side.OUTSIDE, "up", FrameKind.ESP):
+        client = reading.sa_owner(o)
+        if client is not None and o.inner is not None:
+            first.setdefault(client, {}).setdefault(o.inner.sport, o)
+    for client, own in first.items():
+        tunnel = reading.identities[client].tunnel_gateway
+        for view in reading.evidence.gateway_views:
+            known = {s.peer_port for s in view.sessions if s.tunnel_local == tunnel}
+            if known - own.keys():
+                yield Proof(client, tuple(own.values()), {"label": view.label, "port": min(known - own.keys())})
+                break
+
+
+def dials_without_l2tp(reading: Reading) -> Iterator[Proof]:
+    """A client that has no L2TP/IPsec of its own, as its plan says, sends something to the gateway."""
+    for plan in reading.evidence.plans:
+        if plain_name(plan.personality).startswith(WITHOUT_L2TP):
+            sent = (o for o in reading.way(Side.INSIDE, "up") if o.src == plan.address and o.kind is not FrameKind.ICMP)
+            yield Proof(plan.name, tuple(islice(sent, 3)), {"personality": plan.personality})
+
+
+def plain_name(personality: str) -> str:
+    """As it counts, whatever its hyphens."""
+    return personality.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
 def lists_no_sa(reading: Reading) -> Iterator[Proof]:
@@ -44,11 +82,9 @@ def still_held(reading: Reading) -> Iterator[Proof]:
         if owner is not None and "esp" in deletes(o) and not reading.replaced(o):
             gone[owner] = o
     for client, o in gone.items():
-        identity = reading.identities[client]
         for view in reading.evidence.gateway_views:
-            left = {sa.spi for sa in view.sas} & {*identity.spis_in, *identity.spis_out}
             back = any(r.t > o.t for r in reading.records(client, RecordKind.STARTED))
-            if left and view.t > o.t + CLEARED_S and not back:
+            if listed_sas(reading, view, client) and view.t > o.t + CLEARED_S and not back:
                 yield Proof(client, (o,), {"label": view.label})
                 break
     for step in reading.steps("settle"):

@@ -97,12 +97,7 @@ def silent(reading: Reading, life: Life) -> Blame:
     swallowed = [q for q in unanswered if q.frame not in behind]
     if swallowed and not passed:
         return Blame(NAT, f"{life.client}'s packets went into the NAT and did not come out", tuple(swallowed))
-    reached = reading.once(_handed_over)
-    held_back = [
-        o
-        for o in carriers(reading, Side.OUTSIDE, "down")
-        if life.end.t <= o.t < life.until and reading.flow_owner(o) == life.client and o.frame not in reached
-    ]
+    held_back = [o for o in not_handed_over(reading, life.client) if life.end.t <= o.t < life.until]
     if held_back:
         return Blame(NAT, f"the gateway's packets for {life.client} went into the NAT and did not come out", tuple(held_back))
     if passed:
@@ -111,6 +106,13 @@ def silent(reading: Reading, life: Life) -> Blame:
         everybody = "; it said nothing to any other client either" if fell_mute(reading, life.end.t) else ""
         return Blame(GATEWAY, f"{life.client}'s packets reached the gateway, and {answer}{everybody}", (*passed, *refused))
     return Blame(None, f"nothing shows where {life.client}'s packets were lost")
+
+
+def not_handed_over(reading: Reading, client: str) -> Iterator[Observation]:
+    """What the gateway sent a client, and what did not come out of the NAT, or not as it was."""
+    reached = reading.once(_handed_over)
+    down = carriers(reading, Side.OUTSIDE, "down")
+    return (o for o in down if reading.flow_owner(o) == client and o.frame not in reached)
 
 
 def never_up(reading: Reading, life: Life) -> Blame:

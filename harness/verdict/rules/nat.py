@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.altered import NAT_TRANSIT_S, altered, copied, unchanging
 from harness.verdict.dials import dials
-from harness.verdict.reading import Crossing, Reading
+from harness.verdict.reading import Crossing, Reading, ike, spi_of
 from harness.verdict.remapping import IN_USE_S, remappings
 from harness.verdict.rules.rule import Proof
 
@@ -23,6 +23,15 @@ _CARRIED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CL
 ESP_HELPERS = ("esp-helper", "single-client", "single-client-first")
 """The personalities that take it upon themselves to carry ESP without UDP. Of an ordinary NAT nobody can ask that: NAT-Traversal is
 there because it has no ports to translate."""
+
+HARMLESS = ("tos", "dscp", "ecn", "ip_id")
+"""Header fields that tell routers how to carry a packet, and that neither end looks at."""
+
+PORTS_ONLY = "ports-only"
+"""The personality that knows nothing of any protocol without ports."""
+
+COOKIE_HELPER = "cookie-helper"
+"""The personality that keeps port 500 for everybody's IKE."""
 
 NO_NAT = "none"
 """The personality that routes and translates nothing."""
@@ -67,19 +76,41 @@ def address_let_through(reading: Reading) -> Iterator[Proof]:
 def mappings_collide(reading: Reading) -> Iterator[Proof]:
     """One outside port for two clients while both were using it, each in one of its lives."""
     lives = {client: dials(reading, client) for client in reading.clients}
-    spans: dict[int, dict[tuple[str, int], list[Observation]]] = {}
+    spans: dict[int, dict[tuple[str, int], list[Crossing]]] = {}
     for c in reading.crossings():
         client = reading.at_address(c.inside.src)
         if c.direction == "up" and client is not None and c.outside.sport is not None and c.outside.src != c.inside.src:
             life = next((d.number for d in reversed(lives[client]) if d.began <= c.inside.t), 1)
-            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c.outside)
+            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c)
     for port, users in spans.items():
         names = sorted(users)
         for i, one in enumerate(names):
             for other in names[i + 1 :]:
                 a, b = users[one], users[other]
-                if one[0] != other[0] and a[0].t <= b[-1].t and b[0].t <= a[-1].t:
-                    yield Proof(one[0], (a[0], b[0]), {"other": other[0], "port": port})
+                if one[0] != other[0] and a[0].outside.t <= b[-1].outside.t and b[0].outside.t <= a[-1].outside.t:
+                    frames = (a[0].outside, b[0].outside, a[0].inside, b[0].inside)  # the last two tell whose they are
+                    yield Proof(one[0], frames, {"other": other[0], "port": port})
+
+
+def port_shared(reading: Reading) -> Iterator[Proof]:
+    """One outside port for two clients shortly after one another, while the mapping of the first was still in use (`IN_USE_S`).
+    A NAT that tells IKE apart by its cookies does that on purpose."""
+    if reading.evidence.nat == COOKIE_HELPER:
+        return
+    last: dict[tuple[str, int], Crossing] = {}
+    told: set[tuple[str, str]] = set()
+    for c in reading.crossings():
+        client, port = reading.at_address(c.inside.src), c.outside.sport
+        if c.direction != "up" or client is None or port is None or c.outside.src == c.inside.src:
+            continue
+        before = last.get((c.outside.src, port))
+        other = None if before is None else reading.at_address(before.inside.src)
+        if before is not None and other not in (None, client) and c.outside.t - before.outside.t < IN_USE_S:
+            key = str(other), client
+            if key not in told and not _ordered(reading, before.outside.t, c.outside.t):
+                told.add(key)
+                yield Proof(client, (before.outside, c.outside, before.inside, c.inside), {"other": other, "port": port})
+        last[c.outside.src, port] = c
 
 
 def misdelivered(reading: Reading) -> Iterator[Proof]:
@@ -103,10 +134,25 @@ def misdelivered(reading: Reading) -> Iterator[Proof]:
 
 
 def header_changed(reading: Reading) -> Iterator[Proof]:
-    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is not any more. A
+    """Anything beyond the client's address and port, the TTL and the checksums; a checksum that was right and is false then. A
     NAT may cut a packet into fragments, or put it together: of these the payload alone is compared, in another rule."""
-    found: dict[tuple[str | None, str], list[Observation]] = {}
-    words: dict[tuple[str | None, str], dict[str, object]] = {}
+    return (proof for proof in reading.once(_changed) if not _harmless(proof))
+
+
+def header_touched(reading: Reading) -> Iterator[Proof]:
+    """What a NAT has no business with either, and what nobody's connection depends on."""
+    return (proof for proof in reading.once(_changed) if _harmless(proof))
+
+
+def _harmless(proof: Proof) -> bool:
+    what, behind = proof.words["what"], proof.words["behind"]
+    return what in HARMLESS or (what == "udp_checksum_ok" and behind is None)
+
+
+def _changed(reading: Reading) -> tuple[Proof, ...]:
+    """Of each client each field, and of a field's checks each result, once."""
+    found: dict[tuple[str | None, str, object], list[Observation]] = {}
+    words: dict[tuple[str | None, str, object], dict[str, object]] = {}
     changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
     for c in (*reading.crossings(), *changed):
         if c.before.headers.get("fragment") or c.behind.headers.get("fragment"):
@@ -114,11 +160,10 @@ def header_changed(reading: Reading) -> Iterator[Proof]:
         client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
         for what, before, behind in unchanging(c):
             if before != behind:
-                key = client, what
+                key = client, what, behind if behind in (None, False) else True
                 found.setdefault(key, []).extend((c.before, c.behind))
                 words.setdefault(key, {"what": what, "before": before, "behind": behind})
-    for key, frames in found.items():
-        yield Proof(key[0], tuple(frames), words[key])
+    return tuple(Proof(key[0], tuple(frames), words[key]) for key, frames in found.items())
 
 
 def ttl_kept(reading: Reading) -> Iterator[Proof]:
@@ -139,8 +184,21 @@ def forgot_mapping(reading: Reading) -> Iterator[Proof]:
             yield Proof(change.client, (change.last, change.first), {"sentence": change.sentence})
 
 
+def esp_carried(reading: Reading) -> Iterator[Proof]:
+    """ESP without UDP that a NAT let through which is to know ports only: it guesses whose it is."""
+    if reading.evidence.nat != PORTS_ONLY:
+        return
+    found: dict[str | None, list[Observation]] = {}
+    for c in reading.crossings():
+        if c.inside.kind is FrameKind.ESP and c.inside.sport is None:
+            client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
+            found.setdefault(client, []).extend((c.before, c.behind))
+    for client, frames in found.items():
+        yield Proof(client, tuple(frames), {"count": len(frames) // 2})
+
+
 def swallowed(reading: Reading) -> Iterator[Proof]:
-    """More of a client's packets, one way, or more of one kind of all clients', than a NAT may lose."""
+    """More of a client's packets, one way, or more of one kind of all clients', than a NAT may lose; or all of a kind."""
     lost: dict[tuple[str, str, str], list[Observation]] = {}
     sent: dict[tuple[str, str, str], int] = {}
     for way, o, client, came_out in _transits(reading):
@@ -149,7 +207,8 @@ def swallowed(reading: Reading) -> Iterator[Proof]:
             if not came_out:
                 lost.setdefault(key, []).append(o)
     for (client, way, kind), frames in lost.items():
-        if len(frames) > max(1.0, LOSS_BUDGET * sent[client, way, kind]):
+        everything = bool(kind) and len(frames) == sent[client, way, kind]
+        if everything or len(frames) > max(1.0, LOSS_BUDGET * sent[client, way, kind]):
             whose = client or "all clients"
             yield Proof(client or None, tuple(frames), {"whose": whose, "way": way, "of": sent[client, way, kind]})
 
@@ -158,6 +217,25 @@ def held_up(reading: Reading) -> Iterator[Proof]:
     late = [c for c in reading.crossings() if c.behind.t - c.before.t > NAT_TRANSIT_S]
     longest = max((c.behind.t - c.before.t for c in late), default=0.0)
     yield Proof(None, tuple(o for c in late for o in (c.before, c.behind)), {"count": len(late), "longest": f"{longest:.1f}"})
+
+
+def overtaken(reading: Reading) -> Iterator[Proof]:
+    """ESP that came out of the NAT before the QM3 that it followed into it: on an SA of which its receiver cannot know yet."""
+    begun: dict[str, list[Crossing]] = {}
+    brought: dict[tuple[str, str | None], Crossing] = {}  # client and SPI → the QM3 before its first packet
+    found: dict[str, list[Observation]] = {}
+    for c in sorted((c for c in reading.crossings() if c.direction == "up"), key=lambda c: (c.before.t, c.before.frame)):
+        client = reading.flow_owner(c.before)
+        if client is None:
+            continue
+        if ike(c.before, "message") == "QM3":
+            begun.setdefault(client, []).append(c)
+        elif c.before.kind is FrameKind.ESP and client in begun:
+            qm3 = brought.setdefault((client, spi_of(c.before)), begun[client][-1])
+            if (c.behind.t, c.behind.frame) < (qm3.behind.t, qm3.behind.frame):
+                found.setdefault(client, [qm3.before, qm3.behind]).extend((c.before, c.behind))
+    for client, frames in found.items():
+        yield Proof(client, tuple(frames), {"count": len(frames) // 2 - 1})
 
 
 def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:

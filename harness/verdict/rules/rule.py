@@ -19,7 +19,8 @@ class Strength(IntEnum):
     SPOKEN = 2  # a box's own words on the wire, which no correct peer would say
     UNANSWERED = 3  # a question that reached a box, and that it had to answer
     ENDED = 4  # a connection that one end gave up without a cause that the wire shows
-    TOLD = 5  # a box's account of itself
+    TOUCHED = 5  # what only the NAT can have done to packets, and what need hurt nobody
+    TOLD = 6  # a box's account of itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from harness.verdict.rules import accounts, answers, endings, esp, handshake, na
 from harness.verdict.rules.esp import BY_CLIENT, BY_GATEWAY
 from harness.verdict.rules.rule import CLIENT, GATEWAY, NAT, Proof, Rule, Strength
 
-COMPARED, SPOKEN, UNANSWERED, ENDED, TOLD = Strength
+COMPARED, SPOKEN, UNANSWERED, ENDED, TOUCHED, TOLD = Strength
 
 Row = tuple[str, Callable[[Reading], Iterable[Proof]], str]
 """Name, test, and the sentence."""
@@ -28,11 +28,11 @@ RULES = (
         ("mappings collide", nat.mappings_collide, "the NAT gave {client} and {other} the same port {port}"),
         ("misdelivered", nat.misdelivered, "the NAT handed {count} of {client}'s packets to another client"),
         ("header changed", nat.header_changed, "the NAT changed {what} from {before} to {behind}"),
-        ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
+        ("carries ESP", nat.esp_carried, "the NAT, meant to know ports only, let out {count} of {client}'s packets of protocol 50"),
         ("mapping forgotten", nat.forgot_mapping, "{sentence}"),
         ("swallowed", nat.swallowed, "{count} of {of} packets of {whose} going {way} went into the NAT and did not come out"),
+        ("overtaken", nat.overtaken, "the NAT let {count} of {client}'s packets overtake the QM3 that brings their SA"),
         ("held up", nat.held_up, "the NAT held {count} packets back, for up to {longest} s"),
-        ("TTL kept", nat.ttl_kept, "the NAT let {count} packets through with the TTL they came with"),
     ),
     *_of(
         GATEWAY,
@@ -117,6 +117,7 @@ RULES = (
         ("marker false", handshake.marker_false(BY_CLIENT), "{count} IKE messages of {client} have a false marker"),
         ("no IKE", handshake.no_ike(BY_CLIENT), "{client} sent {count} packets to port {port} that are no IKE"),
         ("unreadable", handshake.unreadable(BY_CLIENT), "{count} IKE messages of {client} cannot be read"),
+        ("dials without L2TP", accounts.dials_without_l2tp, "{client} ({personality}) dials, and has no L2TP/IPsec of its own"),
         ("wrong ends", handshake.wrong_ends, "{client}'s QM1 {how}"),
         ("made twice", sharing.made_twice(CLIENT), "{client} sent {count} marks more than once"),
         ("odd secret", endings.odd_secret, "{client} has another secret, or gives another name, than it should"),
@@ -178,11 +179,24 @@ RULES = (
         ("closed by the client", endings.closed_by_client, "{client} ended its connection unasked: {cause}"),
     ),
     *_of(
+        NAT,
+        TOUCHED,
+        ("header touched", nat.header_touched, "the NAT changed {what} from {before} to {behind}"),
+        ("port shared", nat.port_shared, "the NAT gave {client} port {port}, which {other} had just used"),
+        ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
+        ("TTL kept", nat.ttl_kept, "the NAT let {count} packets through with the TTL they came with"),
+    ),
+    *_of(
         GATEWAY,
         TOLD,
         ("still held", accounts.still_held, "the gateway still holds what was {client}'s ({label})"),
         ("port kept", accounts.port_kept, "the gateway holds {client}'s port {port} and none of its SAs ({label})"),
         ("lists another socket", accounts.lists_other_socket, "the gateway lists {client} at {shown} ({label})"),
+        (
+            "lists untold port",
+            accounts.lists_untold_port,
+            "the gateway lists {client} by port {port} ({label}), and nobody told it to translate any",
+        ),
         ("lists no SA", accounts.lists_no_sa, "the gateway lists no SA of {client} ({label}), and uses one"),
     ),
     *_of(
@@ -195,3 +209,6 @@ RULES = (
 
 DOCUMENTED = ("payload changed", "not translated", "mappings collide", "misdelivered")
 """The faults by which the source tells a NAT that is to blame."""
+
+HIDING = ("carries ESP",)
+"""What a NAT does so that no gateway can tell the clients behind it apart: they have one address, and no ports."""
