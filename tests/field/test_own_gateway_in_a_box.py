@@ -24,10 +24,8 @@ def test_the_suites_pass(tmp_path):
     assert "c2 killed c1. To blame: the gateway" in seen["told"]  # the plain variant is the known-bad control there, too
 
 
-@pytest.mark.parametrize("words", [["have the NAT translate"], ["lend nic0 to the clients"], ["connect:c2", "again"]])
-def test_a_run_that_is_killed_gives_all_back(tmp_path, words):
-    seen = played(tmp_path, VIRTUAL, "kill", "pair and demux", *words)
-    assert seen["after_kill"]["journals"]  # there was something to restore
+def test_a_run_that_is_killed_gives_all_back_and_another_may_follow(tmp_path):
+    """At one moment; `make kills` has any number of them."""
+    seen = played(tmp_path, VIRTUAL, "kill", "pair and demux", "connect:c2", "again")
     gives_all_back(seen)
-    if words[1:]:
-        passes_and_leaves_nothing(seen, 35)
+    passes_and_leaves_nothing(seen, 35)
