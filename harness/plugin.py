@@ -147,15 +147,13 @@ class Session:
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         from harness.report.pytest_sink import install
 
-        clients = self.testbed.clients
-        passwords = (clients.password_of(number) for number in range(1, self.testbed.gateway.users + 1))
         self.sink = install(
             self.config,
             root=self.config.option.reports,
             testbeds=[self.testbed.name],
             environment={"fault": self.config.option.fault} if self.config.option.fault else {},
             allure_html=not self.config.option.no_html,
-            secrets=[clients.psk, *passwords, *self.testbed.access_secrets],
+            secrets=self.testbed.secrets,
         )
 
     def casts(self, scenarios: Sequence[str], on: Sequence[str] | None, *, in_any_time: bool = False) -> list[Cast]:

@@ -13,6 +13,7 @@ from harness.devices import journal
 from harness.devices.journal import Kept
 from harness.errors import LabError, NatstormError
 from harness.model.reach import Connection
+from harness.model.secret import Secret
 
 
 def add_commands(commands: Any) -> None:
@@ -59,9 +60,11 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
         print("  " + text.replace("\n", "\n  "), flush=True)
 
     connections: dict[str, Connection] = {}
+    secrets: tuple[Secret, ...] = ()
     if any(undo.through != "local" for _, undo in one.open):
         try:
-            connections = restore.connections_of(arguments.load_testbed(Path(arguments.testbed or one.file)))
+            testbed = arguments.load_testbed(Path(arguments.testbed or one.file))
+            connections, secrets = restore.connections_of(testbed), testbed.secrets
         except (NatstormError, OSError) as error:
             print(f"  its testbed cannot be used: {error}")
     touched = {undo.device: undo.through for _, undo in one.open if undo.device in connections}
@@ -71,7 +74,7 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
         with nullcontext() if arguments.force or not there else arguments.lock_devices(there, keeping, tell):
             if not one.path.exists():
                 return 0  # somebody else has put all back meanwhile
-            return asyncio.run(restore.put_back(journal.read(one.path), connections, tell))
+            return asyncio.run(restore.put_back(journal.read(one.path), connections, tell, secrets))
     except LabError as error:
         tell(f"left alone: {error}")
         return len(one.open)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shlex
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from harness.devices.journal import Kept, Undo
 from harness.devices.ssh import SshConnection
 from harness.errors import DeviceError, NatstormError
 from harness.model.reach import Connection
+from harness.model.secret import Secret
 from harness.model.testbed import Testbed
 
 LOCAL_S = 60.0
@@ -32,15 +33,15 @@ def connections_of(testbed: Testbed) -> dict[str, Connection]:
     return {one.device: one for one in found}
 
 
-async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell) -> int:
+async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell, secrets: Sequence[Secret] = ()) -> int:
     """Undoes what is open in one journal, the latest change first; how many changes are left, whose commands are then told. The
-    journal goes when none is."""
+    journal goes when none is. No message shows one of the `secrets`."""
     record = journal.reopen(kept)
     left = 0
     try:
         for number, undo in reversed(kept.open):
             try:
-                await _RUNNERS[undo.through](undo, connections)
+                await _RUNNERS[undo.through](undo, connections, secrets)
             except (NatstormError, OSError) as error:
                 left += 1
                 tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo))}")
@@ -87,7 +88,7 @@ def _ssh(at: Mapping[str, Any] | None) -> str:
     return shlex.join([*words, f"{at['username']}@{at['host']}"]) + f" {shell}"
 
 
-async def _local(undo: Undo, _connections: Mapping[str, Connection]) -> None:
+async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
     def run() -> None:
         if undo.unless and _status(undo.unless)[0] == 0:
             return
@@ -111,12 +112,12 @@ def _status(command: tuple[str, ...]) -> tuple[int, str]:
     return done.returncode, done.stderr or done.stdout
 
 
-async def _linux(undo: Undo, connections: Mapping[str, Connection]) -> None:
-    async with SshConnection(_connection(undo, connections), root=True) as device:
+async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> None:
+    async with SshConnection(_connection(undo, connections), root=True, secrets=secrets) as device:
         await linux_state.put_back(device.execute, undo)
 
 
-async def _ios(undo: Undo, connections: Mapping[str, Connection]) -> None:
+async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
     from harness.devices.ios import Ios
 
     device = Ios(_connection(undo, connections))
@@ -138,7 +139,8 @@ def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection
     return found
 
 
-_RUNNERS: dict[str, Callable[[Undo, Mapping[str, Connection]], Awaitable[None]]] = {"local": _local, "linux": _linux, "ios": _ios}
+_Runner = Callable[[Undo, Mapping[str, Connection], Sequence[Secret]], Awaitable[None]]
+_RUNNERS: dict[str, _Runner] = {"local": _local, "linux": _linux, "ios": _ios}
 
 
 def _indent(text: str) -> str:

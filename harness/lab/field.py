@@ -123,6 +123,8 @@ class FieldLab:
                 self.testbed, variant, device, self._journal, time_scale=time_scale, changes=changes or {}
             )
             await self._gateway.start()
+        for note in getattr(self._gateway.driver, "notes", ()):
+            self.tell(note)
 
     async def reach(self, connection: Connection) -> SshConnection:
         """The session with that device, which is opened when it is first wanted and stays."""
@@ -182,8 +184,7 @@ class FieldLab:
         return self._provider
 
     def _session(self, connection: Connection, patience: Patience) -> SshConnection:
-        secrets = (*self.testbed.access_secrets, self.testbed.clients.psk)
-        return SshConnection(connection, root=True, secrets=secrets, patience=patience)
+        return SshConnection(connection, root=True, secrets=self.testbed.secrets, patience=patience)
 
     async def _start_lab(self) -> None:
         """Where the devices are nodes on a server: its project is up then."""
@@ -241,9 +242,7 @@ class FieldLab:
         machines = {one.device: one for one in devices if one is not None}
         for name, connection in machines.items():
             async with self._step(f"ask {name} for its time"):
-                found = await clock.measure(await self.reach(connection))
-            ntp = "" if abs(found.seconds) - found.bound <= CLOCKS_APART_S else ": let NTP set both, or verdicts are INCONCLUSIVE"
-            self.tell(f"the clock of {name} is {found}{ntp}")
+                self.tell(await clock.told(await self.reach(connection), CLOCKS_APART_S))
 
     async def _start_nat(self, journal: Journal) -> None:
         spec = self.testbed.nat

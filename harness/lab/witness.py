@@ -15,6 +15,7 @@ import shutil
 import signal
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -111,6 +112,7 @@ class Witness:
         self._patience = patience  # seconds for tcpdump to begin, and to go on writing: milliseconds where nothing is wrong
         self._job: Job | None = None
         self._links: Job | None = None
+        self._before = 0  # packets that count as received, and came before there was a filter
 
     async def start(self) -> None:
         """Return when the kernel captures. PPP interfaces come and go: `any` sees them all, as Linux cooked frames (version 2)."""
@@ -125,8 +127,18 @@ class Witness:
                 f"-w {self._machine.place}/{self.name} '{self._expression}'"
             )
             await self._job.seen("listening on", self._patience)
+            await self._look_before(self._job)
         except DeviceError as error:
             raise CaptureError(f"capture of {self.side.value} in {self._machine.name}: {error}") from error
+
+    async def _look_before(self, job: Job) -> None:
+        """What came between tcpdump's opening of its socket and its filter counts as received, and is never captured: over SSH that
+        is the session's own packets."""
+        job.signal(signal.SIGUSR1)
+        with suppress(DeviceError):  # one that is dumb is found out at the end, and says so
+            await job.seen("dropped by kernel", self._patience)
+            counts = _statistics(job.output)
+            self._before = max(0, counts["received by filter"] - counts["dropped by kernel"] - counts["captured"])
 
     async def stop(self, folder: Path) -> CaptureFacts:
         """End the capture, move its file into `folder` and say how far it is to be trusted."""
@@ -160,7 +172,7 @@ class Witness:
                 return False  # the caller says that the capture is not complete
             counts = _statistics(job.output)
             if goal is None:
-                goal = counts["received by filter"] - counts["dropped by kernel"]
+                goal = counts["received by filter"] - counts["dropped by kernel"] - self._before
             if counts["captured"] >= goal:
                 return True
             if counts["captured"] > written:

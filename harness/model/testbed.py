@@ -193,6 +193,12 @@ class Testbed:
         return tuple(dict.fromkeys(one for one in found if one is not None))
 
     @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All of them, the clients' too: what no message may show."""
+        passwords = (self.clients.password_of(number) for number in range(1, self.gateway.users + 1))
+        return tuple(dict.fromkeys((*self.access_secrets, self.clients.psk, *passwords)))
+
+    @property
     def most_clients(self) -> int:
         """As many as have an inside address, a user and an address of the gateway's pool."""
         first, last = (int(ipaddress.IPv4Address(one)) for one in (self.gateway.pool_first, self.gateway.pool_last))

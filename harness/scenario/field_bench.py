@@ -16,7 +16,7 @@ from harness.model.reach import CaptureSource
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
-from harness.scenario.field_captures import OverGns3, OverSsh
+from harness.scenario.field_captures import OverGns3, OverSsh, ready
 from harness.scenario.script import Script
 from harness.scenario.wall_bench import Capturing, WallBench
 
@@ -48,6 +48,7 @@ class FieldBench(WallBench):
         if not self._up:
             self._begun = True
             await self.lab.up()
+            await ready(self.lab, self.testbed)
             self._up = True
         await self.lab.fresh_gateway(variant, time_scale=script.time_scale, changes=script.gateway)
         self.tell_scaled(variant, script.time_scale)

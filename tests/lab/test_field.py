@@ -112,6 +112,7 @@ class Changed:
 
     def __init__(self, world, what, book, connection):
         self.world, self.what, self.book, self.connection = world, what, book, connection
+        self.driver = SimpleNamespace(notes=(f"{what}: a note",))
         self.kept = None
 
     async def start(self):
@@ -159,9 +160,9 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     one = World(tmp_path, check(ROOT / "testbeds/bench-in-a-box.yaml"))
 
-    async def measure(device):
+    async def clock_told(device, apart_s):
         await one.at(f"clock {device.name}")
-        return SimpleNamespace(seconds=0.0, bound=0.01)
+        return f"the clock of {device.name} is right"
 
     def nat(execute, spec, prefix, *, name, journal, connection):
         return Changed(one, "nat", journal, connection)
@@ -173,7 +174,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(field, "Segment", lambda testbed: Lent(one))
     monkeypatch.setattr(field, "LinuxNat", nat)
     monkeypatch.setattr(field, "field_gateway", gateway)
-    monkeypatch.setattr(field.clock, "measure", measure)
+    monkeypatch.setattr(field.clock, "told", clock_told)
     return one
 
 

@@ -17,12 +17,14 @@ FRAME = struct.pack("=IIII", 1, 2, 4, 4) + b"data"
 
 
 class Tcpdump:
-    """A job: writes one more frame at each question, and loses what it is told to lose."""
+    """A job: has received `early` packets when it is first asked, before its filter was there; then writes one more frame at each
+    question, and loses what it is told to lose."""
 
-    def __init__(self, path, *, received=0, dropped=0, status=0, dumb=False, stuck=False, torn=0, unwritten=0):
+    def __init__(self, path, *, received=0, dropped=0, status=0, dumb=False, stuck=False, torn=0, unwritten=0, early=0):
         self.output, self.running = "tcpdump: listening on any\n", True
         self.path, self.received, self.dropped, self.status = path, received, dropped, status
         self.dumb, self.stuck, self.torn, self.unwritten, self.captured = dumb, stuck, torn, unwritten, 0
+        self.early, self.asked = early, 0
         self.signals = []
 
     async def seen(self, pattern, within):
@@ -32,7 +34,8 @@ class Tcpdump:
     def signal(self, number):
         self.signals.append(number)
         if number == signal.SIGUSR1 and not self.dumb:
-            if not self.stuck:
+            self.asked += 1
+            if not self.stuck and self.asked > 1:
                 self.captured = min(self.captured + 1, self.received - self.dropped)
             self.tell(", ")
         if number == signal.SIGINT and self.running:
@@ -42,7 +45,9 @@ class Tcpdump:
             self.path.write_bytes(whole[: len(whole) - self.torn])
 
     def tell(self, between):
-        figures = (("captured", self.captured), ("received by filter", self.received), ("dropped by kernel", self.dropped))
+        received, dropped = (self.received, self.dropped) if self.asked > 1 or not self.running else (0, 0)
+        counted = self.early + received
+        figures = (("captured", self.captured), ("received by filter", counted), ("dropped by kernel", dropped))
         self.output += between.join(f"{number} packets {what}" for what, number in figures) + "\n"
 
     async def wait(self):
@@ -79,6 +84,18 @@ def witnessed(tmp_path, side=Side.TRANSLATED, interface="l2tp0", **how):
         return await witness.stop(tmp_path)
 
     return asyncio.run(play())
+
+
+def test_what_came_before_there_was_a_filter_is_no_loss(tmp_path):
+    """Over SSH the session's own packets come between tcpdump's opening of its socket and its filter."""
+    facts = witnessed(tmp_path, received=5, early=2)
+    assert (facts.frames, facts.dropped, facts.complete) == (5, 0, True)
+
+
+def test_what_came_early_hides_no_loss(tmp_path):
+    facts = witnessed(tmp_path, received=5, early=2, stuck=True)
+    assert not facts.complete
+
 
 
 def test_every_frame_that_was_received_is_waited_for(tmp_path):
