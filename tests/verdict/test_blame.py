@@ -205,6 +205,16 @@ def bad_password() -> Any:
     return world
 
 
+def refuses_who_returns(w: Any) -> None:
+    """The gateway has taken client 1 before, with the same password."""
+    answer = w.find("CHAP Success", "c1")[-1]
+    for side in ("inside", "outside"):
+        on(answer, side, inner=replace(answer.outside.inner, ppp={**answer.outside.inner.ppp, "code": "Failure"}))
+    w.packets = [p for p in w.packets if p.client != "c1" or p.inside.t <= answer.inside.t]
+    w.records = [r for r in w.records if r.client != "c1" or r.t <= answer.inside.t]
+    two_tunnels(w)
+
+
 def quiet(seconds: float) -> Callable[[], Any]:
     def build() -> Any:
         world = b.World(1)
@@ -471,6 +481,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("authentication refused", "client", stuck_at("MM5", 2), gateway_events=(
         GatewayEvent(T, "refused", b.NAT, 40_002, {"reason": "MM5 does not decrypt: malformed"}),)),
     case("refused for no reason", "gateway", stuck_at("MM5", 2)),
+    case("refused for no reason", "gateway", v.returning, refuses_who_returns),
     # ends
     case("closed by the gateway", "gateway", lambda: b.clean(hold=12.0), says_bye),
     case("went silently", "client", b.endings, hangs_up_silently),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.model import FrameKind, Observation, RecordKind, Side
-from harness.verdict.dials import STAMP_GRAIN_S
+from harness.verdict.dials import STAMP_GRAIN_S, dials
 from harness.verdict.floating import KEEPALIVE_S, TIMER_S
 from harness.verdict.pulse import LostBy
 from harness.verdict.reading import CLOSING_STEPS, Reading, deletes, ike, l2tp_message, ppp
@@ -138,11 +138,13 @@ def no_keepalive(reading: Reading) -> Iterator[Proof]:
 
 
 def refused(reading: Reading) -> Iterator[tuple[str, Observation, tuple[Observation, ...]]]:
-    """(client, its MM5 or CHAP Response, what the gateway refused it by) for authentication that was refused or left unanswered."""
+    """(client, its MM5 or CHAP Response, what the gateway refused it by) for authentication that was refused or left unanswered, in
+    each of a client's lives."""
     spoken = reading.once(_authentication)
-    for client in reading.clients:
+    for dial in (dial for client in reading.clients for dial in dials(reading, client)):
+        client = dial.client
         for ask, yes, no in _AUTHENTICATION:
-            own = spoken.get(client, ())
+            own = dial.part(spoken.get(client, ()))
             asked = [o for o in own if ask in name_of(o) and reading.direction(o) == "up"]
             if not asked or any(yes in name_of(o) for o in own):
                 continue

@@ -50,7 +50,7 @@ def refused_authentication(reading: Reading) -> Iterator[Proof]:
     """Main mode or PPP authentication that a gateway refused in words, of a client it had not taken before. Which of the two holds
     the wrong secret the wire does not say; the one who has to prove himself is the client."""
     for client, asked, said in refused(reading):
-        if said and not _took_before(reading, client):
+        if said and not _took_before(reading, client, asked.t):
             yield Proof(client, (asked, *said), {"asked": name_of(asked)[0]})
 
 
@@ -59,7 +59,7 @@ def refused_for_no_reason(reading: Reading) -> Iterator[Proof]:
     for client, asked, said in refused(reading):
         if _odd_secret(reading, client) or (not said and _told_reason(reading, client)):
             continue
-        if not said or _took_before(reading, client):
+        if not said or _took_before(reading, client, asked.t):
             yield Proof(client, (asked, *said), {"asked": name_of(asked)[0]})
 
 
@@ -180,9 +180,9 @@ def _odd_secret(reading: Reading, client: str) -> bool:
     return len(secrets) > 2 and secrets.count(own) * 2 < len(secrets)
 
 
-def _took_before(reading: Reading, client: str) -> bool:
+def _took_before(reading: Reading, client: str, t: float) -> bool:
     """Whether the gateway let the same client in earlier in the run."""
-    return bool(reading.records(client, RecordKind.PPP_UP))
+    return any(r.t < t for r in reading.records(client, RecordKind.PPP_UP))
 
 
 _REASONS = ("hash", "authent", "decrypt", "secret", "password", "malformed", "padding")
