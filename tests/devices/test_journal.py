@@ -274,7 +274,10 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
     edge = replace(DEVICE, host="127.0.0.1", port=9)
     router = replace(edge, device="router", port=10)
     testbed = SimpleNamespace(
-        connections=(edge, router), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="lab.yaml"
+        connections=(edge, router),
+        nat=SimpleNamespace(inside_capture=None, outside_capture=None),
+        file="lab.yaml",
+        secrets=(),
     )
     proof = tmp_path / "undone"
     book = Journal.create("a lab", "lab.yaml")
@@ -296,7 +299,8 @@ def test_restore_finds_what_another_has_put_back_while_it_waited_for_the_lock(st
         book.path.unlink()
         yield
 
-    testbed = SimpleNamespace(connections=(DEVICE,), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="x")
+    nat = SimpleNamespace(inside_capture=None, outside_capture=None)
+    testbed = SimpleNamespace(connections=(DEVICE,), nat=nat, file="x", secrets=())
     book = Journal.create("a lab", "lab.yaml")
     book.before(Undo(("a file",), "linux", "edge", reached(DEVICE), script="true\n"))
     os.close(book._handle)  # its run is gone
