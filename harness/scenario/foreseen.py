@@ -71,7 +71,7 @@ def _nat(testbed: Testbed) -> Iterable[str]:
         return
     settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
     name = nat.connection.device
-    yield f"{name} ({_where(nat.connection)}): locked while the run lasts"
+    yield f"{name} ({_where(nat.connection)}): locked while the run lasts{_on_itself(testbed)}"
     yield f"{name}: nftables table {conntrack.TABLE} is made, settings {', '.join(settings)} are set; put back at the end"
     yield f"{name}: the mappings of {testbed.clients.prefix} are forgotten before each scenario, no others"
     for side, source in (("inside", nat.inside_capture), ("outside", nat.outside_capture)):
@@ -85,7 +85,7 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
     if gateway.connection is None:
         return
     name = gateway.connection.device
-    yield f"{name} ({_where(gateway.connection)}): locked while the run lasts"
+    yield f"{name} ({_where(gateway.connection)}): locked while the run lasts{_on_itself(testbed)}"
     if gateway.os == "natstorm":
         yield f"{name}: natstorm-gateway is started for each scenario, and ended; its files lie in a directory of the run's own"
     elif gateway.os == "linux":
@@ -109,6 +109,10 @@ def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:
     if testbed.allowance is not None:
         networks = ", ".join(testbed.allowance.networks)
         yield f"packets: {testbed.allowance.packets_per_s} a second are allowed, to {networks} and nowhere else"
+
+
+def _on_itself(testbed: Testbed) -> str:
+    return ", here and in its own /run/natstorm.lock" if testbed.gateway.os in ("linux", "natstorm") else ""
 
 
 def _where(connection: Connection) -> str:
