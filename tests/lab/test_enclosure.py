@@ -53,8 +53,10 @@ time.sleep(600)
 
 def start(program: str, *arguments: str, **options) -> subprocess.Popen[str]:
     """A run in an enclosure; returns once it has said "ready"."""
-    command = enclosure.command([PYTHON, "-c", program, *arguments])
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    # A test that was started by nohup, or in a shell's background, ignores some signals, and so would the run: with reason, and in
+    # vain here.
+    heard = ["env", "--default-signal=HUP,INT,TERM", *enclosure.command([PYTHON, "-c", program, *arguments])]
+    run = subprocess.Popen(heard, stdout=subprocess.PIPE, text=True, **options)
     assert run.stdout.readline() == "ready\n"
     return run
 
