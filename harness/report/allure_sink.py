@@ -166,7 +166,7 @@ class AllureSink:
             path.append(node["steps"])
         return {
             "name": f"scenario {story.name}",
-            "status": "broken" if story.headline.tone is Tone.UNTRUSTED else "passed",
+            "status": "broken" if story.headline.tone.open else "passed",
             "statusDetails": {"message": story.headline.sentence},
             "start": _ms(story.began),
             "stop": _ms(max((step.ended for step in story.steps), default=story.began)),

@@ -19,7 +19,7 @@ FIRST = (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE, CaseOutcome.PASSED, CaseO
 
 BOXES = {"gateway": "the gateway", "nat": "the NAT", "client": "the client itself"}
 
-ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.SURVIVED)
+ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.UNDECIDED, Tone.SURVIVED)
 
 
 def page(archive: Archive, summary: Summary, stories: Sequence[Story], *, allure: str = "", cure: str = "") -> str:
@@ -101,11 +101,11 @@ def _answers(stories: Sequence[Story]) -> list[Markup]:
     """Scenarios of which nothing can be said for the same reason share one answer."""
     shared: dict[str, list[str]] = {}
     for story in stories:
-        if story.headline.tone is Tone.UNTRUSTED:
+        if story.headline.tone.open:
             shared.setdefault(story.headline.sentence, []).append(_place(story))
     answers = []
     for story in most_telling(stories):
-        places = shared.get(story.headline.sentence, [_place(story)]) if story.headline.tone is Tone.UNTRUSTED else [_place(story)]
+        places = shared.get(story.headline.sentence, [_place(story)]) if story.headline.tone.open else [_place(story)]
         if places[0] == _place(story):
             answers.append(_answer(story, places))
     return answers
@@ -142,6 +142,9 @@ def short_answer(story: Story) -> str:
     head = story.headline
     if head.tone is Tone.UNTRUSTED:
         return "Inconclusive: the evidence is not to be trusted"
+    blame = f" To blame: {_listed([BOXES.get(box, box) for box in head.blame])}." if head.blame else ""
+    if head.tone is Tone.UNDECIDED:
+        return f"Inconclusive: survival cannot be judged.{blame}"
     if head.tone is Tone.SURVIVED:
         count = len(story.clients)
         if head.never_up:
@@ -151,7 +154,6 @@ def short_answer(story: Story) -> str:
         if count < 2:
             return f"{story.clients[0]} keeps its session" if count else "All is well"
         return f"{'Both' if count == 2 else f'All {count}'} clients keep their sessions"
-    blame = f" To blame: {_listed([BOXES.get(box, box) for box in head.blame])}." if head.blame else ""
     said = [_killed(kill) for kill in head.kills]
     if head.never_up:
         said.append(f"{_listed(head.never_up)} never came up")

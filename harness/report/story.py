@@ -20,7 +20,13 @@ Cell = str | int | float | None
 class Tone(StrEnum):
     LOST = "lost"  # somebody lost a session
     SURVIVED = "survived"
-    UNTRUSTED = "untrusted"  # inconclusive
+    UNTRUSTED = "untrusted"  # inconclusive: the evidence is bad
+    UNDECIDED = "undecided"  # inconclusive: the evidence is sound, and survival cannot be judged by it
+
+    @property
+    def open(self) -> bool:
+        """Nothing is said of who survived."""
+        return self in (Tone.UNTRUSTED, Tone.UNDECIDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ code,.mono{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:.88em
 .counts b{font-size:17px;margin-right:6px}
 .answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(540px,1fr));gap:16px}
 .answer{background:var(--paper);border:1px solid var(--line);border-left:8px solid var(--line);border-radius:8px;padding:14px 20px}
-.answer.lost{border-left-color:var(--red)}.answer.survived{border-left-color:var(--green)}.answer.untrusted{border-left-color:var(--amber)}
+.answer.lost{border-left-color:var(--red)}.answer.survived{border-left-color:var(--green)}.answer:is(.untrusted,.undecided){border-left-color:var(--amber)}
 .answer .where{margin:0;color:var(--quiet)}
 .answer .verdict{font-size:23px;line-height:1.25;font-weight:650;margin:4px 0 8px}
-.lost .verdict{color:var(--red)}.survived .verdict{color:var(--green)}.untrusted .verdict{color:#6b4b00}
+.lost .verdict{color:var(--red)}.survived .verdict{color:var(--green)}.answer:is(.untrusted,.undecided) .verdict{color:#6b4b00}
 .answer .said{margin:0 0 8px;overflow-wrap:anywhere}
 .answer .drawing{max-width:100%;height:auto;display:block;margin-top:6px}
 .card{background:var(--paper);border:1px solid var(--line);border-radius:8px;padding:4px 20px 18px;margin:0 0 20px}

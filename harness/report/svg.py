@@ -71,7 +71,7 @@ def topology(story: Story) -> Markup:
         y = 8 + number * 44
         lost, killer = client in head.victims, client in head.killers
         missing = client in head.never_up
-        kind = "lost" if lost or missing else "doubt" if head.tone is Tone.UNTRUSTED else "alive"
+        kind = "lost" if lost or missing else "doubt" if head.tone.open else "alive"
         parts.append(tag("path", d=f"M150 {y + 18} C190 {y + 18} 190 {middle:g} 230 {middle:g}", class_=f"link link-{kind}"))
         parts.append(tag("rect", x=10, y=y, width=140, height=36, rx=6, class_=f"box box-{kind}"))
         said = "lost" if lost else "never up" if missing else "not judged" if kind == "doubt" else "newcomer" if killer else "lives"

@@ -30,7 +30,7 @@ COLOUR = {
     CaseOutcome.SKIPPED: "2",
 }
 T = TypeVar("T")
-TONE = {Tone.LOST: "31;1", Tone.SURVIVED: "32;1", Tone.UNTRUSTED: "33;1"}
+TONE = {Tone.LOST: "31;1", Tone.SURVIVED: "32;1", Tone.UNTRUSTED: "33;1", Tone.UNDECIDED: "33;1"}
 
 
 class Progress:
@@ -146,7 +146,7 @@ def alike(items: Iterable[T], reason: Callable[[T], Hashable]) -> list[list[T]]:
 
 
 def _nothing_said(story: Story) -> Hashable:
-    return story.headline.sentence if story.headline.tone is Tone.UNTRUSTED else None
+    return story.headline.sentence if story.headline.tone.open else None
 
 
 def paint(text: str, code: str, colour: bool) -> str:

@@ -16,6 +16,10 @@ from harness.verdict.survival import Cause, every_life
 from harness.verdict.trust import TRAFFIC, Need, doubts
 
 
+SOUND = (Need.INSIDE, Need.OUTSIDE, Need.PAIRED, Need.GENERATOR, Need.CLOCKS)
+"""What evidence must be sound in for a box to be named. What of it cannot be read is what some box has sent, and no doubt of that."""
+
+
 def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[dict[str, Verdict], Headline]:
     """The verdicts on the whole by subject, and the headline: who lost their session, to whom, and which box is to blame. That
     `not_up` (clients, by name) did not come up is as it must be."""
@@ -30,6 +34,9 @@ def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[di
         "mappings": mapping.mappings_last(evidence),
     }
     drawn = headline(evidence, verdicts if nobody is None else {"survival": nobody})  # the others have nothing to go by, then
+    if drawn.tone is Tone.UNTRUSTED and not evidence.trouble and not doubts(reading_of(evidence), SOUND):
+        because = next(verdict.because for verdict in verdicts.values() if verdict.outcome is Outcome.INCONCLUSIVE)
+        drawn = replace(drawn, tone=Tone.UNDECIDED, sentence=f"{because}.")
     # What is not to be trusted accuses nobody: that rests on less than the headline does, and would name a box all the same.
     found = None if drawn.tone is Tone.UNTRUSTED else who_is_to_blame(evidence)
     box = None if found is None else found.box
@@ -43,7 +50,7 @@ def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[di
         drawn,
         never_up=drawn.never_up if declared is None else tuple(sorted(not_up)),
         blame=drawn.blame or (() if box is None else (box,)),
-        sentence=" ".join(sentences),
+        sentence=" ".join((drawn.sentence, *sentences) if drawn.tone is Tone.UNDECIDED else sentences),
         ended=tuple(story.ended_by_script(evidence)),
         remark=linux_config.remark(evidence.variant),
     )

@@ -84,6 +84,12 @@ def copied(reading: Reading) -> tuple[Copied, ...]:
     return reading.once(_copied)
 
 
+def made(reading: Reading) -> tuple[Observation, ...]:
+    """Keepalives that came out of the NAT for a flow of its own client's, and that never went in: the NAT keeps its mapping alive
+    itself. Nothing else can be made on a client's behalf without its keys; where a capture is not whole, one is only missed."""
+    return reading.once(_made)
+
+
 def unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
     """(name, before, behind) of every field that a NAT has no business with."""
     before, behind = c.before, c.behind
@@ -136,6 +142,19 @@ def _copied(reading: Reading) -> tuple[Copied, ...]:
             elif (original := originals.get(key)) is not None and not (alike and o.t - original.t > NAT_TRANSIT_S):
                 found.append(Copied(direction, original, o))
     return tuple(found)
+
+
+def _made(reading: Reading) -> tuple[Observation, ...]:
+    sides = [reading.capture(side) for side in (Side.INSIDE, Side.OUTSIDE)]
+    if not all(facts is not None and facts.complete and not facts.dropped for facts in sides):
+        return ()
+    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
+    paired, flow = _paired(reading), _flows(reading)
+    return tuple(
+        o
+        for o in reading.way(Side.OUTSIDE, "up", FrameKind.KEEPALIVE)
+        if (o.side, o.frame) not in paired and id(o) not in explained and flow(o) is not None
+    )
 
 
 def _paired(reading: Reading) -> set[tuple[Side, int]]:

@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, Protocol
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
-from harness.verdict.altered import CLOCK_GRAIN_S, altered, copied
+from harness.verdict.altered import CLOCK_GRAIN_S, altered, copied, made
 from harness.verdict.dials import dials, latest, own_frames
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
 from harness.verdict.pulse import asked
@@ -174,8 +174,8 @@ def _why_unreadable(reading: Reading, o: Observation, keyed: set[str]) -> str | 
 
 
 def _unpaired(reading: Reading) -> Iterator[str]:
-    """A frame can vanish in the NAT, or be altered or copied by it, but cannot be born there: one that was must have been missed
-    before. What somebody else sends to the gateway on the outside never was in the NAT.
+    """A frame can vanish in the NAT, or be altered or copied by it, but cannot be born there, save a keepalive: one that was must
+    have been missed before. What somebody else sends to the gateway on the outside never was in the NAT.
 
     Captures taken elsewhere do not say of themselves that they are whole: such a frame shows that one of them is not, whatever is
     asked of them.
@@ -183,7 +183,7 @@ def _unpaired(reading: Reading) -> Iterator[str]:
     if not reading.evidence.accounts and not (reading.frames(Side.INSIDE) and reading.frames(Side.OUTSIDE)):
         return  # there is one capture, as is said elsewhere
     paired = {(Side.INSIDE, p.inside) for p in reading.evidence.pairs} | {(Side.OUTSIDE, p.outside) for p in reading.evidence.pairs}
-    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
+    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)} | {id(o) for o in made(reading)}
     for side, direction in ((Side.OUTSIDE, "up"), (Side.INSIDE, "down")):
         for o in reading.way(side, direction):
             if o.kind in (FrameKind.ICMP, FrameKind.OTHER) or (side, o.frame) in paired or id(o) in explained:

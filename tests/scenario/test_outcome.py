@@ -62,3 +62,16 @@ def test_unless_the_captures_are_not_whole(refused: Evidence) -> None:
         verdicts, head = sum_up(doubtful)
         assert verdicts["survival"].outcome is Outcome.INCONCLUSIVE
         assert (head.tone, head.blame, head.never_up) == (Tone.UNTRUSTED, (), ())
+
+
+def test_who_left_unasked_leaves_survival_open_and_the_one_to_blame_known(tmp_path: Path) -> None:
+    """The gateway refuses every rekey, and both clients give up: their survival cannot be judged, the captures are sound."""
+    with Runner(check(TESTBED), tmp_path, StepBus(time.time), fault="rekey-refused") as runner:
+        evidence = runner.play("rekey", "demux", folder=tmp_path / "rekey", time="virtual")
+    verdicts, head = sum_up(evidence)
+    assert verdicts["survival"].outcome is Outcome.INCONCLUSIVE
+    assert (head.tone, head.blame) == (Tone.UNDECIDED, ("gateway",))
+    assert head.sentence.startswith("c1 ended its own connection unasked, so its survival cannot be judged")
+    lossy = replace(evidence, captures=tuple(replace(facts, dropped=1) for facts in evidence.captures))
+    _, head = sum_up(lossy)
+    assert (head.tone, head.blame) == (Tone.UNTRUSTED, ())

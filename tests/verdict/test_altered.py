@@ -12,7 +12,7 @@ import verdict_builders as b
 
 from harness.model import FrameKind, Outcome, Side
 from harness.verdict import altered as module
-from harness.verdict.altered import altered, copied
+from harness.verdict.altered import altered, copied, made
 from harness.verdict.checks import CHECKS
 from harness.verdict.reading import Reading
 from harness.verdict.trust import TRAFFIC, doubts
@@ -89,13 +89,33 @@ def test_a_misdeed_of_the_nat_fails_and_names_it(misdeed: Callable[[Any], None],
         assert verdict.frames
 
 
-def test_a_keepalive_sent_twice_by_the_nat_is_a_copy_and_one_much_later_is_not() -> None:
+def test_a_keepalive_sent_twice_by_the_nat_is_a_copy_and_one_much_later_is_the_nats_own() -> None:
     soon, late = b.idle(), b.idle()
     copies("keepalive", 0.001)(soon)
     copies("keepalive", 20.0)(late)
     assert len(copied(Reading(soon.evidence()))) == 1
-    assert copied(Reading(late.evidence())) == ()
-    assert any("came out of the NAT" in d for d in doubts(Reading(late.evidence()), TRAFFIC))
+    assert (copied(Reading(late.evidence())), len(made(Reading(late.evidence())))) == ((), 1)
+    assert made(Reading(soon.evidence())) == ()
+    assert doubts(Reading(late.evidence()), TRAFFIC) == ()
+    assert CHECKS["NTT-29"](late.evidence()).outcome is Outcome.FAIL
+
+
+def test_a_keepalive_that_a_lossy_capture_may_have_missed_is_nobodys() -> None:
+    late = b.idle()
+    copies("keepalive", 20.0)(late)
+    evidence = late.evidence()
+    lossy = replace(evidence, captures=tuple(replace(facts, dropped=facts.side is Side.INSIDE) for facts in evidence.captures))
+    assert made(Reading(lossy)) == ()
+    assert any("came out of the NAT" in doubt for doubt in doubts(Reading(lossy), TRAFFIC))
+
+
+def test_no_packet_with_words_in_it_is_taken_for_the_nats_own() -> None:
+    world = b.clean()
+    p = world.find("mark", "c1")[0]
+    born = replace(p.outside, t=p.outside.t + 3.0, payload_digest="0" * 16)
+    world.packets.append(b.Packet("up", None, born, False, "born", "c1"))
+    assert made(Reading(world.evidence())) == ()
+    assert any("came out of the NAT" in doubt for doubt in doubts(Reading(world.evidence()), TRAFFIC))
 
 
 def test_a_packet_that_its_sender_sends_again_is_no_copy() -> None:

@@ -140,6 +140,12 @@ def copied(w: Any) -> None:
     w.packets.append(b.Packet("up", None, replace(p.outside, t=p.outside.t + 0.001), False, "copy", "c1"))
 
 
+def keeps_alive(w: Any) -> None:
+    p = w.find("mark", "c1")[9]
+    alive = replace(p.outside, t=p.outside.t + 0.05, kind=FrameKind.KEEPALIVE, length=29, inner=None, esp=None, payload_digest="ff")
+    w.packets.append(b.Packet("up", None, alive, False, "keepalive", "c1"))
+
+
 def marks_again(direction: str) -> Act:
     def act(w: Any) -> None:
         p = w.find("mark" if direction == "up" else "answer", "c1")[9]
@@ -398,6 +404,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("header changed", "nat", b.clean, headers("mark", "inside", udp_checksum_ok=True), headers("mark", "outside", udp_checksum_ok=False)),
     case("header changed", "nat", b.clean, outside("mark", dport=4501)),
     case("let out twice", "nat", b.clean, copied),
+    case("keepalives made", "nat", b.clean, keeps_alive),
     case("port shared", "nat", b.clean, all_on_500),
     case("mapping forgotten", "nat", b.clean, remapped),
     case("swallowed", "nat", b.clean, swallows("mark", "outside")),

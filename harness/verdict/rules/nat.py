@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.model import FrameKind, Observation, Side
-from harness.verdict.altered import NAT_TRANSIT_S, altered, copied, unchanging
+from harness.verdict.altered import NAT_TRANSIT_S, altered, copied, made, unchanging
 from harness.verdict.dials import dials
 from harness.verdict.reading import Crossing, Reading, ike, spi_of
 from harness.verdict.remapping import IN_USE_S, remappings
@@ -176,6 +176,11 @@ def ttl_kept(reading: Reading) -> Iterator[Proof]:
 def let_out_twice(reading: Reading) -> Iterator[Proof]:
     frames = tuple(o for c in copied(reading) for o in (c.original, c.copy))
     yield Proof(None, frames, {"count": len(frames) // 2})
+
+
+def keeps_alive(reading: Reading) -> Iterator[Proof]:
+    frames = made(reading)
+    yield Proof(None, frames, {"count": len(frames)})
 
 
 def forgot_mapping(reading: Reading) -> Iterator[Proof]:

@@ -184,6 +184,7 @@ RULES = (
         ("header touched", nat.header_touched, "the NAT changed {what} from {before} to {behind}"),
         ("port shared", nat.port_shared, "the NAT gave {client} port {port}, which {other} had just used"),
         ("let out twice", nat.let_out_twice, "the NAT let {count} packets out twice"),
+        ("keepalives made", nat.keeps_alive, "the NAT sent {count} keepalives that no client had sent"),
         ("TTL kept", nat.ttl_kept, "the NAT let {count} packets through with the TTL they came with"),
     ),
     *_of(
