@@ -38,18 +38,18 @@ class Finding:
 def watch(
     observations: Mapping[Side, Sequence[Observation]],
     *,
-    nat_traversal: bool = True,
+    nat_traversal: bool | Callable[[Observation], bool] = True,
     clear_expected: bool | Callable[[Observation], bool] = False,
 ) -> tuple[Finding, ...]:
     """All findings of both sides, in order. Behind the gateway's decapsulation traffic is clear by right, so that is not watched.
 
-    `nat_traversal`: whether ESP must be in UDP. `clear_expected` declares clear L2TP and PPP expected: on every flow (True), or on
-    those of the frames that it names. Unknown flows and bare ESP are found regardless.
+    `nat_traversal`: whether ESP must be in UDP, everywhere (True) or of those frames that it names. `clear_expected` declares clear
+    L2TP and PPP expected likewise. Unknown flows and bare ESP are found regardless.
     """
     found: list[Finding] = []
     for side in _WATCHED:
         for observation in observations.get(side, ()):
-            finding = _look(observation, nat_traversal)
+            finding = _look(observation, _declared(observation, nat_traversal))
             if finding is not None and not (finding.exposure in _DECLARABLE and _declared(observation, clear_expected)):
                 found.append(finding)
     return tuple(found)

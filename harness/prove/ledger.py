@@ -43,7 +43,8 @@ class Played:
     """One run of the suites with one mechanism broken (`fault`), or none (CLEAN).
 
     `outcomes` maps a case, "DMX-07 [demux-pair]", to its outcome ("passed", "failed", "inconclusive", "recorded", "skipped");
-    `blamed` a scenario, "demux-pair", to the boxes that its verdict blames. `took` is in seconds.
+    `blamed` a scenario, "demux-pair", to the boxes that its verdict blames. `undecided` are the scenarios whose headline does not
+    say who survived. `took` is in seconds.
     """
 
     fault: str
@@ -53,6 +54,7 @@ class Played:
     blamed: Mapping[str, tuple[str, ...]]
     took: float
     run: str = ""
+    undecided: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -126,6 +128,7 @@ def _read(path: Path) -> Iterable[Played]:
         try:
             data = json.loads(line)
             data["blamed"] = {scenario: tuple(boxes) for scenario, boxes in data["blamed"].items()}
+            data["undecided"] = tuple(data["undecided"])
             yield Played(**data)
         except (ValueError, TypeError, KeyError) as error:
             cure = "remove the line, or begin anew: natstorm prove --fresh"

@@ -66,11 +66,11 @@ def noticed(played: Played) -> bool:
 
 
 def false_alarms(clean: Iterable[Played]) -> tuple[tuple[int, str, str], ...]:
-    """(seed, case, outcome) of everything that was not green though nothing was broken."""
+    """(seed, case, outcome) of everything that was not green though nothing was broken, the headlines of scenarios among it."""
     return tuple(
         (played.seed, case, outcome)
         for played in clean
-        for case, outcome in played.outcomes.items()
+        for case, outcome in (*played.outcomes.items(), *((f"headline [{one}]", "inconclusive") for one in played.undecided))
         if outcome in ("failed", "inconclusive")
     )
 
@@ -82,7 +82,7 @@ def blamed(played: Played, clean: Played | None) -> str:
     where no other one failed.
     """
     failed, sound = _failed(played, clean)
-    count = Counter(box for scenario in sound or failed for box in played.blamed.get(scenario, ())[:1])
+    count = Counter(box for scenario in sorted(sound or failed) for box in played.blamed.get(scenario, ())[:1])
     return count.most_common(1)[0][0] if count else NOBODY
 
 

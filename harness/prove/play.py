@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.catalogue import SUITES
 from harness.errors import LabError
 from harness.prove.ledger import CLEAN, Played
+from harness.report.story import Tone
 
 ROOT = SUITES.parent
 TOLD = (0, 1)
@@ -33,7 +34,9 @@ def play(fault: str, seed: int, fingerprint: str, *, testbed: Path, keep: Path |
             said = (done.stdout + done.stderr).strip().splitlines()[-15:]
             raise LabError(f"play the suites with {fault or 'nothing'} broken", "\n".join(said) or f"status {done.returncode}")
         folder = runs[-1].parent
-        return Played(fault, seed, fingerprint, _outcomes(folder), _blamed(folder), round(took, 2), folder.name if keep else "")
+        blamed, undecided = _headlines(folder)
+        kept = folder.name if keep else ""
+        return Played(fault, seed, fingerprint, _outcomes(folder), blamed, round(took, 2), kept, undecided)
 
 
 def _command(fault: str, seed: int, testbed: Path, reports: Path) -> list[str]:
@@ -53,6 +56,9 @@ def _outcomes(folder: Path) -> dict[str, str]:
     return found
 
 
-def _blamed(folder: Path) -> dict[str, tuple[str, ...]]:
-    stories = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("scenarios/*/story.json")))
-    return {f"{story['variant']}-{story['scenario']}": tuple(story["headline"]["blame"]) for story in stories}
+def _headlines(folder: Path) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Scenario → the boxes blamed, and the scenarios of which the headline does not say who survived."""
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("scenarios/*/story.json"))]
+    heads = {f"{story['variant']}-{story['scenario']}": story["headline"] for story in told}
+    blamed = {scenario: tuple(head["blame"]) for scenario, head in heads.items()}
+    return blamed, tuple(scenario for scenario, head in heads.items() if Tone(head["tone"]).open)

@@ -23,7 +23,7 @@ from harness.report.page import identity_page, matrix_page, most_telling, short_
 from harness.report.redact import Redactor
 from harness.report.result import CaseOutcome, CaseResult
 from harness.report.run import write_whole
-from harness.report.story import Story, Tone
+from harness.report.story import Story
 from harness.report.svg import diagram, matrix, standing_alone
 
 if TYPE_CHECKING:

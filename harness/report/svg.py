@@ -7,7 +7,7 @@ that `style` defines; a drawing that stands alone carries that style with it.
 from __future__ import annotations
 
 from harness.report.markup import Markup, tag
-from harness.report.story import Headline, Matrix, Row, Story, Tone
+from harness.report.story import Headline, Matrix, Row, Story
 from harness.report.style import SVG_STYLE
 
 MAX_LANES = 8

@@ -17,6 +17,7 @@ from harness.probes.sentinel import watch
 from harness.probes.sites import sort_out
 from harness.probes.tshark import write_keys
 from harness.scenario.bench import Gathered
+from harness.verdict.sites import DIRECT
 
 TITLES = {
     "inside.pcap": "capture inside the NAT",
@@ -39,8 +40,12 @@ async def gather(
     plans: Sequence[ClientPlan],
     folder: Path,
     clear_expected: bool = False,
+    translated: bool = True,
 ) -> Evidence:
-    """The evidence of one scenario. A capture that cannot be read is trouble, not an error: the verdict is INCONCLUSIVE then."""
+    """The evidence of one scenario. A capture that cannot be read is trouble, not an error: the verdict is INCONCLUSIVE then.
+
+    `translated`: whether what stands before the clients of a site is a NAT, and not a mere router.
+    """
     clients = {plan.name: plan.address for plan in plans}
     gateway, nat_outside = testbed.gateway.address, testbed.nat.outside.host
     trouble = list(gathered.trouble)
@@ -71,7 +76,8 @@ async def gather(
     everything = tell_injected_apart(seen if clock is None else clocks.on_one_clock(seen, clock), gathered.records)
     own = {side: tuple(o for o in frames if o.kind is not FrameKind.INJECTED) for side, frames in everything.items()}
     paired, found, sites = sort_out(own, plans, gateway, nat_outside, gathered.sites)
-    exposed = watch(own, clear_expected=clear_expected)
+    direct = {plan.address for plan in plans if plan.site == DIRECT}
+    exposed = watch(own, nat_traversal=lambda o: translated and not {o.src, o.dst} & direct, clear_expected=clear_expected)
     exposures = tuple((finding.side.value, finding.frame, f"{finding.exposure.value}: {finding.why}") for finding in exposed)
     return Evidence(
         scenario=scenario,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from harness.devices import linux_config
 from harness.model import Evidence, Outcome, RecordKind, Verdict
 from harness.report.blame import headline
 from harness.report.story import Headline, Tone
-from harness.verdict import mapping, populations, story, survivors
+from harness.verdict import churn, mapping, populations, story, survivors
 from harness.verdict.blame import who_is_to_blame
 from harness.verdict.reading import reading_of
-from harness.verdict.sites import parts
+from harness.verdict.sites import DIRECT, FIRST, as_captured, capture_of, parts
 from harness.verdict.survival import Cause, every_life
 from harness.verdict.trust import TRAFFIC, Need, doubts
 
-
 SOUND = (Need.INSIDE, Need.OUTSIDE, Need.PAIRED, Need.GENERATOR, Need.CLOCKS)
-"""What evidence must be sound in for a box to be named. What of it cannot be read is what some box has sent, and no doubt of that."""
+"""What evidence must be sound in for a box to be named. What of it cannot be read some box has sent, and so much is certain."""
 
 
 def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[dict[str, Verdict], Headline]:
@@ -25,13 +25,15 @@ def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[di
     `not_up` (clients, by name) did not come up is as it must be."""
     alone, apart = len(evidence.plans) == 1, len(parts(evidence)) > 1
     together = populations.all_survive_at_every_site if apart else survivors.all_survive_every_newcomer
+    if reading_of(evidence).steps("churn"):
+        together = churn.everybody_lives_until_it_leaves
     survival = survivors.sessions_last(evidence) if alone else together(evidence)
     declared = _as_declared(evidence, survival, not_up)
     nobody = _nobody_up(evidence, survival) if declared is None else None
     verdicts = {
         "survival": declared or nobody or survival,
-        "nothing in clear": mapping.nothing_crosses_in_clear(evidence),
-        "mappings": mapping.mappings_last(evidence),
+        **({} if evidence.clear_expected else {"nothing in clear": _worst(mapping.nothing_crosses_in_clear, evidence)}),
+        "mappings": _worst(mapping.mappings_last, evidence),
     }
     drawn = headline(evidence, verdicts if nobody is None else {"survival": nobody})  # the others have nothing to go by, then
     if drawn.tone is Tone.UNTRUSTED and not evidence.trouble and not doubts(reading_of(evidence), SOUND):
@@ -55,6 +57,15 @@ def sum_up(evidence: Evidence, not_up: frozenset[str] = frozenset()) -> tuple[di
         remark=linux_config.remark(evidence.variant),
     )
     return verdicts, head
+
+
+def _worst(check: Callable[[Evidence], Verdict], evidence: Evidence) -> Verdict:
+    """What a check on a NAT says of the NAT that did worst, where several sites have one each."""
+    sites = parts(evidence)
+    behind = {number: part for number, part in sites.items() if number != DIRECT} if len(sites) > 1 else {FIRST: evidence}
+    said = [as_captured(check(part), capture_of(evidence, number)) for number, part in behind.items()]
+    rank = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+    return min(said, key=lambda verdict: rank.index(verdict.outcome))
 
 
 def _as_declared(evidence: Evidence, survival: Verdict, not_up: frozenset[str]) -> Verdict | None:

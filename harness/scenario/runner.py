@@ -24,6 +24,7 @@ from harness.scenario.script import Script
 from harness.scenario.scripts import script
 from harness.scenario.simulated_bench import SimulatedBench
 from harness.scenario.simulated_network import Makers
+from harness.verdict.rules.nat import NO_NAT
 
 
 class Runner:
@@ -145,9 +146,11 @@ class Runner:
         folder: Path,
         clear_expected: bool,
     ) -> Evidence:
+        nat = chosen.nat or self.testbed.nat.personality
         with self._bus.step("dissect the captures"):
-            evidence = await gather(gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear_expected)
+            evidence = await gather(
+                gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear_expected, nat != NO_NAT
+            )
             if self.testbed.two_clocks:
                 self._bus.note(f"the clocks of the two captures: {clocks.in_words(evidence.clock)}")
-        nat = chosen.nat or self.testbed.nat.personality
         return replace(evidence, time=bench.time, nat=nat, gateway_told=dict(chosen.gateway))

@@ -74,6 +74,15 @@ def established_survive_a_storm(reading: Reading) -> Verdict:
     return f.verdict(f"{len(up)} of {len(lives)} came up and all survived; set-ups that failed, told apart: {len(failed)}")
 
 
+@check(*INSIDE_ONLY)
+def everybody_lives_until_it_leaves(reading: Reading, *, loss_budget: float = LOSS_BUDGET) -> Verdict:
+    """Where clients come and go: all established live until they are to end, every newcomer gets in, and marks are answered."""
+    f, lives = _judged(reading, 2)
+    up = _expect_lives(f, reading, lives, loss_budget)
+    told = f"{len(up)} lives of {len(reading.clients)} clients, none ended before its time"
+    return f.verdict(f"{told}; {lost_in_words({f'{life.client}/{life.number}': life for life in up})}")
+
+
 @check(*INSIDE_ONLY, Need.TRANSLATED)
 def coming_and_going_kills_nobody_and_leaks_no_port(
     reading: Reading, *, loss_budget: float = LOSS_BUDGET, policy: str = "next", linger_s: float = LINGER_S
@@ -85,18 +94,7 @@ def coming_and_going_kills_nobody_and_leaks_no_port(
     ports that L2TP hears. The capture at the boundary may be confined to control messages.
     """
     f, lives = _judged(reading, 2)
-    _expect_nobody_killed(f, reading, lives)
-    up, failed = _set_ups(f, lives)
-    for life in failed:
-        tried = min(life.until, reading.end_of_capture(Side.INSIDE)) - life.began
-        stopped = f"{life.client} never came up: {life.end.stage} incomplete ({life.end.reason})"
-        f.expect(tried < SET_UP_S, stopped, life.end.frame)
-    both_sides = bool(reading.frames(Side.OUTSIDE))
-    for life in up:
-        # without the outside capture a loss is a loss: nothing says that it was the NAT's
-        lost = [a for a in life.asked if a.answer is None and (a.lost_by is LostBy.GATEWAY or not both_sides)]
-        many = f"{life.client} lost {len(lost)} of {life.sent} marks in its life {life.number}"
-        f.expect(len(lost) <= loss_budget * life.sent, many, *(a.reached or a.question for a in lost[:5]))
+    up = _expect_lives(f, reading, lives, loss_budget)
     returned = sum(life.number > 1 for life in up)
     by_client = (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE, Cause.VANISHED)
     left = [life for life in up if life.end.cause in by_client and not life.run_closed]
@@ -141,6 +139,23 @@ def _judged(reading: Reading, at_least: int) -> tuple[Findings, tuple[Life, ...]
     require_no_contradiction(lives)
     require(len(lives) >= at_least, f"{len(lives)} lives were seen, {at_least} are needed")
     return Findings(lives=len(lives), clients_planned=len(reading.clients)), lives
+
+
+def _expect_lives(f: Findings, reading: Reading, lives: Sequence[Life], loss_budget: float) -> list[Life]:
+    """Who came up; that nobody of these died or lost too much, and that nobody else had long enough to come up."""
+    _expect_nobody_killed(f, reading, lives)
+    up, failed = _set_ups(f, lives)
+    for life in failed:
+        tried = min(life.until, reading.end_of_capture(Side.INSIDE)) - life.began
+        stopped = f"{life.client} never came up: {life.end.stage} incomplete ({life.end.reason})"
+        f.expect(tried < SET_UP_S, stopped, life.end.frame)
+    both_sides = bool(reading.frames(Side.OUTSIDE))
+    for life in up:
+        # without the outside capture a loss is a loss: nothing says that it was the NAT's
+        lost = [a for a in life.asked if a.answer is None and (a.lost_by is LostBy.GATEWAY or not both_sides)]
+        many = f"{life.client} lost {len(lost)} of {life.sent} marks in its life {life.number}"
+        f.expect(len(lost) <= loss_budget * life.sent, many, *(a.reached or a.question for a in lost[:5]))
+    return up
 
 
 def _expect_nobody_killed(f: Findings, reading: Reading, lives: Sequence[Life]) -> None:

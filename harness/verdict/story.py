@@ -37,7 +37,8 @@ def tell(evidence: Evidence) -> tuple[str, ...]:
     dead = [(d, reading) for reading, own in zip(readings, clients, strict=True) for d in deaths(reading, own)]
     lines = [_death(reading, d) for d, reading in sorted(dead, key=lambda one: one[0].life.end.t)]
     lines += [_never_up(evidence, life) for life in lives if life.end.cause is Cause.NEVER_UP]
-    living = tuple(life for life in lives if life.up is not None and not life.died)
+    lines += [_gave_up(evidence, life) for life in lives if life.left_by_itself]
+    living = tuple(life for life in lives if life.up is not None and not life.died and not life.left_by_itself)
     if living:
         lines.append(_living(whole, living, alone=len(living) == len(lives)))
     for change in (change for reading in readings for change in remappings(reading)):
@@ -118,6 +119,10 @@ def _never_up(evidence: Evidence, life: Life) -> str:
     stage = "set-up" if life.end.stage is None else life.end.stage.value
     why = "" if life.end.reason is None else f" ({life.end.reason})"
     return f"With the {evidence.variant} gateway, {spoken(life.client)} never came up: {stage} did not complete{why}."
+
+
+def _gave_up(evidence: Evidence, life: Life) -> str:
+    return f"With the {evidence.variant} gateway, {spoken(life.client)} ended its own session unasked ({life.end.cause.value})."
 
 
 def _living(reading: Reading, living: tuple[Life, ...], *, alone: bool) -> str:

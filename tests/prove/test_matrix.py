@@ -72,6 +72,15 @@ def test_a_proof_that_holds(tmp_path: Path) -> None:
     assert "the proof holds" in show(told, guesses)
 
 
+def test_a_headline_that_leaves_open_who_survived_a_sound_lab_is_a_false_alarm(tmp_path: Path) -> None:
+    first, *others = CLEAN_ONES
+    open_ended = replace(first, undecided=("demux-pair",))
+    told = account([WRONG_SA], ledger(tmp_path, open_ended, *others, NOTICED), PREDICTED, {}, Mutants())
+    assert told.false_alarms == ((first.seed, "headline [demux-pair]", "inconclusive"),)
+    read = Ledger(tmp_path / "ledger.jsonl", "code")
+    assert read.clean[0].undecided == ("demux-pair",)
+
+
 def test_a_behaviour_that_no_fault_turns_red_is_a_gap(tmp_path: Path) -> None:
     told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(), unbroken={"DMX-01": "nobody can"})
     assert [gap for gap in told.gaps if "turns it red" in gap] == ["DMX-25: no fault turns it red"]

@@ -72,6 +72,21 @@ def test_who_left_unasked_leaves_survival_open_and_the_one_to_blame_known(tmp_pa
     assert verdicts["survival"].outcome is Outcome.INCONCLUSIVE
     assert (head.tone, head.blame) == (Tone.UNDECIDED, ("gateway",))
     assert head.sentence.startswith("c1 ended its own connection unasked, so its survival cannot be judged")
+    assert "client 1 ended its own session unasked" in head.sentence
+    assert "live" not in head.sentence
     lossy = replace(evidence, captures=tuple(replace(facts, dropped=1) for facts in evidence.captures))
     _, head = sum_up(lossy)
     assert (head.tone, head.blame) == (Tone.UNTRUSTED, ())
+
+
+ELSEWHERE = [("mixed", "demux"), ("two-nats", "demux"), ("no-nat", "plain"), ("no-natt", "demux"), ("clear", "clear")]
+ELSEWHERE += [("churn", "demux")]
+
+
+@pytest.mark.parametrize(("scenario", "variant"), ELSEWHERE)
+def test_clients_of_an_unusual_lab_that_all_live_are_said_to_live(scenario: str, variant: str, tmp_path: Path) -> None:
+    with Runner(check(TESTBED), tmp_path, StepBus(time.time)) as runner:
+        evidence = runner.play(scenario, variant, folder=tmp_path / scenario, time="virtual", clear_expected=variant == "clear")
+    verdicts, head = sum_up(evidence)
+    assert {subject: verdict.outcome for subject, verdict in verdicts.items()} == dict.fromkeys(verdicts, Outcome.PASS)
+    assert (head.tone, head.blame) == (Tone.SURVIVED, ())

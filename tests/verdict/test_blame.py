@@ -166,8 +166,10 @@ def asked(who: str, direction: str, times: int = 3) -> Act:
             t = T + 0.7 * i
             if who == "R-U-THERE":
                 w.ike("c1", t, direction, "INFO", notifies=[{"type": 36136, "name": who}])
-            elif who == "Hello":
+            elif who in ("Hello", "ICCN"):
                 w.control("c1", t, direction, who)
+            elif who == "QM2":
+                w.ike("c1", t, direction, who, message_id=9)
             else:
                 w.link("c1", t, direction, "LCP", who)
 
@@ -480,6 +482,8 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     case("no keepalive", "client", quiet(25.0)),
     *(case("does not answer", "client", lambda: b.clean(hold=10.0), asked(q, "down")) for q in ("R-U-THERE", "Echo-Request")),
     case("does not answer", "client", quiet(6.0), asked("Hello", "down", 5)),
+    case("does not answer", "client", lambda: b.clean(hold=10.0), asked("QM2", "down")),
+    case("does not answer", "gateway", lambda: b.clean(hold=10.0), asked("ICCN", "up")),
     *(case("does not answer", "gateway", lambda: b.clean(hold=10.0), asked(q, "up")) for q in ("R-U-THERE", "Echo-Request")),
     *(case("does not answer", "gateway", stuck_at(m, 3)) for m in ("MM1", "MM3", "QM1")),
     case("marks unanswered", "gateway", b.clean, lose("c1", 4)),
@@ -662,6 +666,19 @@ def test_a_gateway_that_closes_upon_a_client_that_does_not_answer_is_not_to_blam
     reading = Reading(world.evidence())
     life = next(life for life in every_life(reading) if life.client == "c1")
     assert blame(reading, life).box == "client"
+
+
+def test_what_a_client_left_unanswered_in_one_life_is_not_answered_in_the_next() -> None:
+    world = v.LivesWorld(2)
+    t = world.hold(world.connect("c2", world.connect("c1", b.T0)) + 0.1, 3.0)
+    for i in range(3):
+        world.ike("c1", t + i, "down", "INFO", notifies=[{"type": 36136, "name": "R-U-THERE"}])
+    t = world.connect("c1", t + 5.0)
+    world.ike("c1", t + 1.0, "down", "INFO", notifies=[{"type": 36136, "name": "R-U-THERE"}])
+    world.ike("c1", t + 1.1, "up", "INFO", notifies=[{"type": 36137, "name": "R-U-THERE-ACK"}])
+    rule = next(r for r in RULES if r.name == "does not answer" and r.box == "client")
+    (found,) = rule.blames(Reading(v.over(world, world.hold(t + 2.0, 3.0)).evidence()))
+    assert (found.client, len(found.frames)) == ("c1", 3)
 
 
 def test_a_gateway_that_hears_nothing_but_replays_is_silent_for_a_reason() -> None:

@@ -182,7 +182,8 @@ def test_an_spi_is_nobodys_but_once(world) -> None:
     assert one.up
     assert not two.up
     refused = [event for event in net.of("refused") if event.detail["layer"] == "esp"]
-    assert {(e.peer_port, e.detail["reason"]) for e in refused} == {(net.outside[two.address, 4500], "its SPI is taken")}
+    told = {(e.peer_address, e.peer_port, e.detail["reason"]) for e in refused}
+    assert told == {("203.0.113.232", net.outside[two.address, 4500], "its SPI is taken")}
     assert {sa.udp_port for sa in net.view().sas} == {net.outside[one.address, 4500]}
     assert net.ping(one)
 
@@ -254,3 +255,14 @@ def test_complaints_are_counted_by_kind_and_second() -> None:
     journal.tell(2.6, "dropped", "a", 1)
     assert not journal.take_events()
     assert (journal.dropped, journal.refused) == (2 * PER_SECOND - 1, 3)
+
+
+def test_data_for_a_session_that_the_tunnel_does_not_have(world) -> None:
+    net = world("clear")
+    one = net.dial(1, ike=None)
+    (session,) = net.view().sessions
+    odd = bytes.fromhex("0002") + session.tunnel_local.to_bytes(2) + (session.session_local ^ 1).to_bytes(2) + b"\xff\x03\x00\x21"
+    source, sport = net.translated(one, 1701, ip.UDP)
+    event = complaint(net, Packet(source, GATEWAY, ip.UDP, odd, sport, 1701))
+    assert (event.kind, event.detail["layer"]) == ("dropped", "l2tp")
+    assert event.detail["reason"].startswith(f"data for tunnel {session.tunnel_local}, session {session.session_local ^ 1}; ours")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.model import FrameKind, Observation, RecordKind, Side
-from harness.verdict.dials import STAMP_GRAIN_S, dials
+from harness.verdict.dials import STAMP_GRAIN_S, dials, left_behind
 from harness.verdict.floating import KEEPALIVE_S, TIMER_S
 from harness.verdict.pulse import LostBy
-from harness.verdict.reading import CLOSING_STEPS, Reading, deletes, ike, l2tp_message, ppp
+from harness.verdict.reading import CLOSING_STEPS, Reading, deletes, ike, l2tp_message, ppp, spi_of
 from harness.verdict.rules.esp import BY_CLIENT, Find, Said
 from harness.verdict.rules.rule import Proof
 from harness.verdict.survival import every_life
@@ -45,12 +45,17 @@ STEPS = (
     Exchange("QM1", ("QM2", "refusal")),
     Exchange("SCCRQ", ("SCCRP", "StopCCN")),
     Exchange("ICRQ", ("ICRP", "CDN", "StopCCN")),
+    Exchange("ICCN", ("control",), UNANSWERED),
     Exchange("LCP Configure-Request", ("LCP Configure-Ack", "LCP Configure-Nak", "LCP Configure-Reject"), UNANSWERED),
     Exchange("CHAP Response", ("CHAP Success", "CHAP Failure")),
     Exchange("PAP Authenticate-Request", ("PAP Authenticate-Ack", "PAP Authenticate-Nak")),
     Exchange("IPCP Configure-Request", ("IPCP Configure-Ack", "IPCP Configure-Nak", "IPCP Configure-Reject"), UNANSWERED),
 )
-"""What a client asks as it sets itself up, and the gateway answers. MM5 is not among them: see `refused`."""
+"""What a client asks as it sets itself up, and the gateway answers; ICCN it has to acknowledge (RFC 2661 section 5.8). MM5 is not
+among them: see `refused`."""
+
+RENEWING = (Exchange("QM2", ("QM3", "refusal"), UNANSWERED),)
+"""What the gateway says to a client that began a quick mode, and the client has to end (RFC 2409 section 5.5)."""
 
 ALIVE = (
     Exchange("R-U-THERE", ("R-U-THERE-ACK",), UNANSWERED),
@@ -78,13 +83,14 @@ def name_of(o: Observation) -> tuple[str, ...]:
 
 
 def unanswered(said: Said, exchanges: tuple[Exchange, ...]) -> Find:
-    """Questions to those who speak at `said` that reached them and that they never answered from then on.
+    """Questions to those who speak at `said` that reached them and that they never answered from then on, in each of the client's
+    lives: what was asked in one is not answered in the next, and nobody has to answer on what a life before has left behind.
 
     `said` is where the one who is to answer speaks; the question is seen on the same side, coming the other way.
     """
 
     def find(reading: Reading) -> Iterator[Proof]:
-        asked: dict[tuple[str, str], list[Observation]] = {}
+        asked: dict[tuple[str, int, str], list[Observation]] = {}
         wanted = {e.question: e for e in exchanges}
         replies = {answer: [e.question for e in exchanges if answer in e.answers] for e in exchanges for answer in e.answers}
         end = reading.end_of_capture(said.side)
@@ -93,10 +99,14 @@ def unanswered(said: Said, exchanges: tuple[Exchange, ...]) -> Find:
             owner = speaker(reading, o)
             if owner is None or direction is None or (direction == "down" and reading.content_owner(o) not in (None, owner)):
                 continue
-            for name in name_of(o):
+            names = name_of(o)
+            life = _life(reading, owner, o) if names else None
+            if life is None:
+                continue
+            for name in names:
                 if direction == said.direction:
                     for question in replies.get(name, ()):
-                        asked.pop((owner, question), None)
+                        asked.pop((owner, life, question), None)
                 elif (
                     name in wanted
                     and o.t < end - ANSWER_S
@@ -104,12 +114,18 @@ def unanswered(said: Said, exchanges: tuple[Exchange, ...]) -> Find:
                     and not _absent(reading, owner, o.t)
                     and not to_be_dropped(reading, o)
                 ):
-                    asked.setdefault((owner, name), []).append(o)
-        for (owner, name), frames in asked.items():
+                    asked.setdefault((owner, life, name), []).append(o)
+        for (owner, _, name), frames in asked.items():
             if len(frames) >= wanted[name].least:
                 yield Proof(owner, tuple(frames), {"question": name})
 
     return find
+
+
+def _life(reading: Reading, owner: str, o: Observation) -> int | None:
+    """The number of the life that a frame falls into; None for one on an SA or main mode of a life before."""
+    dial = next(one for one in dials(reading, owner) if one.holds(o.t))
+    return None if (spi_of(o) or ike(o, "icookie")) in left_behind(reading, dial) else dial.number
 
 
 def marks_unanswered(reading: Reading) -> Iterator[Proof]:

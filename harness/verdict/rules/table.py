@@ -128,7 +128,7 @@ RULES = (
         ("no keepalive", answers.no_keepalive, "{client} said nothing for {quiet} s, and sent no keepalive"),
         (
             "does not answer",
-            answers.unanswered(BY_CLIENT, answers.ALIVE),
+            answers.unanswered(BY_CLIENT, (*answers.ALIVE, *answers.RENEWING)),
             "{client} left {count} times {question} without an answer",
         ),
     ),
