@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from fake_ios import CONFIG, FakeIos
 
-from harness.devices import ios_text, journal
-from harness.devices.ios import Ios
-from harness.devices.ios_text import Version, back_to, parse_config, parse_version
+from harness.devices import journal
+from harness.devices.ios import configurations
+from harness.devices.ios.configurations import back_to, parse_config
+from harness.devices.ios.driver import Ios
+from harness.devices.ios.parsers.version import Version, parse_version
 from harness.devices.ssh import Unreachable
 from harness.devices.ssh_keys import Refused, UnknownHostKey
 from harness.errors import DeviceError
@@ -79,7 +81,7 @@ def test_it_is_configured_and_put_back(router, tmp_path):
         await device.restore()
 
     play(body, Ios(connection(router), journal=book))
-    assert ios_text.parse_config("\n".join(router.config)) == ios_text.parse_config("\n".join(before))
+    assert configurations.parse_config("\n".join(router.config)) == configurations.parse_config("\n".join(before))
     assert book.open == ()
     assert oct(book.path.stat().st_mode & 0o777) == "0o600"
 
@@ -208,7 +210,7 @@ def test_a_configuration_is_led_back():
     saved = parse_config(CONFIG)
     lines = [*CHANGE, "interface Loopback9", " shutdown", "no crypto isakmp policy 10"]
     lines += ["line vty 0 4", " no login local"]
-    now = ios_text.after(saved, lines)
+    now = configurations.after(saved, lines)
     assert now != saved
     back = back_to(saved, now)
     assert back == [
@@ -235,5 +237,5 @@ def test_what_is_no_configuration_is_not_compared():
     noisy = "show running-config\nBuilding configuration...\n\nCurrent configuration : 1044 bytes\n!\n" + CONFIG + "\nR1#"
     assert parse_config(noisy) == parse_config(CONFIG)
     assert parse_config("") == {}
-    assert ios_text.whole(noisy)
-    assert not ios_text.whole(noisy[: noisy.index("line con")])
+    assert configurations.whole(noisy)
+    assert not configurations.whole(noisy[: noisy.index("line con")])
