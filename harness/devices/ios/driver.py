@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from harness.devices import ssh_keys
-from harness.devices.ios import configurations
+from harness.devices.ios import configurations, up_to_the_prompt
 from harness.devices.ios.parsers.version import Version, parse_version
 from harness.devices.journal import Journal, Undo, reached
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
@@ -92,7 +92,7 @@ class Ios:
         return said
 
     async def version(self) -> Version:
-        return self._whole(parse_version(await self.execute("show version")).rows, "show version")
+        return self._whole(parse_version(up_to_the_prompt(await self.execute("show version"))).rows, "show version")
 
     async def running_config(self) -> str:
         text = await self.execute(CONFIG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.devices.ios.reading import read
 from harness.devices.rows import Rows
 
 
@@ -39,8 +40,10 @@ NEEDED = ("version", "hostname", "register")
 
 def parse_version(text: str) -> Rows[Version]:
     """One row where the text is whole; none where it is empty or was cut off, and its lines are then unread."""
-    text = text.replace("\r\n", "\n")
-    found = {name: match[1] for name, pattern in _VERSION.items() if (match := pattern.search(text))}
-    if not all(name in found for name in NEEDED):
-        return Rows((), tuple(filter(str.strip, text.splitlines())))
-    return Rows((Version(**found),))
+    read_text = read(text)
+    plain = "\n".join(read_text.lines)
+    found = {name: match[1] for name, pattern in _VERSION.items() if (match := pattern.search(plain))}
+    if all(name in found for name in NEEDED):
+        return Rows((Version(**found),))
+    filled = [line for line in read_text.lines if line.strip()]
+    return read_text.rows((), filled, "it does not come to the configuration register" if filled else "")
