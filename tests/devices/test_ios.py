@@ -13,10 +13,11 @@ from harness.devices import journal
 from harness.devices.ios import configurations
 from harness.devices.ios.configurations import back_to, parse_config
 from harness.devices.ios.driver import Ios
+from harness.devices.ios.parsers.configured import IsakmpPolicy
 from harness.devices.ios.parsers.version import Version, parse_version
 from harness.devices.ssh import Unreachable
 from harness.devices.ssh_keys import Refused, UnknownHostKey
-from harness.errors import DeviceError
+from harness.errors import DeviceError, UsageError
 from harness.model import Secret
 from harness.model.reach import Connection
 
@@ -65,6 +66,18 @@ def test_it_logs_in_and_tells_its_version_and_changes_nothing(router):
     assert "show version" in "\n".join(told)
     assert "letmein-please" not in "\n".join(told)
     assert "enable-me-too" not in "\n".join(told)
+
+
+def test_what_it_prints_is_read_by_the_parsers(router):
+    async def body(device):
+        with pytest.raises(UsageError, match="no parser knows"):
+            await device.parse("show nonsense")
+        return await device.parse("show running-config")
+
+    found = play(body, Ios(connection(router)))
+    assert (found.unread, found.cut) == ((), "")
+    assert IsakmpPolicy(10, "3des", None, "pre-share", "2") in found.rows
+    assert not any("nonsense" in line for line in router.heard)
 
 
 def test_it_is_configured_and_put_back(router, tmp_path):

@@ -98,6 +98,11 @@ def test_a_prompt_says_that_the_text_is_whole():
     assert read("a\nb --More-- ").cut == "the text ends at --More--"
 
 
+def test_the_time_before_an_output_is_none_of_it():
+    stamped = "R1#sh us\nLoad for five secs: 14%/0%; one minute: 23%; five minutes: 31%\nTime source is NTP, 16:53:22.622 EST\n\n"
+    assert read(f"{stamped}a\nTime source is mine\n").lines == ("", "", "", "", "a", "Time source is mine")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("00:04:59", 299), ("01:58", 7080), ("3d18h", 324000), ("7w0d", 4233600), ("1y2w", 32745600), ("never", None), ("", None)],

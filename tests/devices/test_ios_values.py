@@ -103,6 +103,13 @@ def test_the_keys_of_a_manual_entry_are_not_kept():
     assert entry.attributes == (("Inbound esp spi", "256,"), ("cipher key", "***"), ("auth_key", ""))
 
 
+def test_a_map_whose_interfaces_are_not_told_was_cut():
+    text = (SAMPLES / "crypto_map/15.txt").read_text()
+    found = parse("show crypto map", text[: text.index("        Interfaces using")])
+    assert found.cut == 'what interfaces use crypto map "CMAP" is not told'
+    assert len(found.rows) == 1
+
+
 def test_an_entry_that_is_cut_in_two_is_told_of_and_named():
     text = (SAMPLES / "crypto_map/12.4-dynamic.txt").read_text()
     found = parse("show crypto map", text[: text.index("\tDH group")])
@@ -157,6 +164,19 @@ def test_ipsec_sas_of_15_in_detail_and_of_ios_xe():
     assert dict(flow.sas[0].attributes)["replay window size"] == "1024"
     (idle,) = rows("show crypto ipsec sa interface GigabitEthernet 3", "ipsec_sa/iosxe-idle")
     assert (idle.sas, idle.outbound_spi, idle.vrf) == ((), "00000000", None)
+
+
+def test_lines_of_ios_xe_that_samples_here_lack():
+    text = (SAMPLES / "ipsec_sa/iosxe-idle.txt").read_text()
+    text = text.replace("DH group: none", "DH group: group14, AKE group: AKE1: MLKEM512")
+    text = text.replace("192.0.2.2, remote crypto endpt.:", "FE80::1,\n     remote crypto endpt.:")
+    found = parse("show crypto ipsec sa", text)
+    assert (found.unread, found.cut) == ((), "")
+    assert found.rows[0].attributes[-2:] == (("DH group", "group14"), ("AKE group", "AKE1: MLKEM512"))
+    assert (found.rows[0].local_endpoint, found.rows[0].remote_endpoint) == ("FE80::1", "192.0.2.1")
+    none = "interface: Tunnel0\n    Crypto map tag: Tunnel0-head-0, local addr 192.0.2.4\n\n   No SAs found\n"
+    assert parse("show crypto ipsec sa", none).cut == ""
+    assert parse("show crypto ipsec sa", none.replace("   No SAs found\n", "")).cut == "nothing follows interface Tunnel0"
 
 
 def test_isakmp_sas_of_each_release():
@@ -306,6 +326,12 @@ def test_fewer_tunnels_or_sessions_than_it_says():
     assert parse("show vpdn", without).cut == "it tells of 2 tunnels, and holds 1"
     assert parse("show vpdn session", without).cut == "it tells of 3 sessions, and holds 1"
     assert parse("show vpdn tunnel", (SAMPLES / "vpdn/iosxe-tunnel.txt").read_text()).cut == ""
+
+
+def test_a_session_whose_user_goes_on_in_the_next_line_was_cut():
+    text = (SAMPLES / "vpdn/15-lac-lns.txt").read_text()
+    cut = text[: text.index("                                 om, Vi2.1")].replace("tunnels 2 sessions 3", "tunnels 1 sessions 1")
+    assert parse("show vpdn", cut).cut == "the user of the last session is not all there"
 
 
 def test_tables_of_other_protocols_are_left_unread():

@@ -23,9 +23,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from harness.devices import ssh_keys
-from harness.devices.ios import configurations, up_to_the_prompt
+from harness.devices.ios import commands, configurations, up_to_the_prompt
 from harness.devices.ios.parsers.version import Version, parse_version
 from harness.devices.journal import Journal, Undo, reached
+from harness.devices.rows import Rows
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
 from harness.devices.ssh_keys import Refused
 from harness.errors import DeviceError, MissingTool
@@ -90,6 +91,11 @@ class Ios:
             options = {"timeout": self.timeout, "error_pattern": _ERRORS}
             said: str = await self._bounded(command, partial(session.execute, command, **options), self.timeout * 2)
         return said
+
+    async def parse(self, command: str) -> Rows[Any]:
+        """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the command."""
+        known = commands.find(command)
+        return known.parse(up_to_the_prompt(await self.execute(command)))
 
     async def version(self) -> Version:
         return self._whole(parse_version(up_to_the_prompt(await self.execute("show version"))).rows, "show version")

@@ -18,6 +18,9 @@ _PAGER = re.compile(r" *-{2,} ?[Mm]ore ?-{2,} ?(?:\x08+ *\x08+|\r *\r)?")
 _ECHO = re.compile(r"\s*(?:[\w.:-]{1,64}(?:\([\w-]+\))?[#>] ?)?(?:do )?(?:sho?w?|debug|more)\s+\S.*")
 _PROMPT = re.compile(r"[\w.:-]{1,64}(?:\([\w-]+\))?[#>]\s*")
 
+_CLOCK_AND_LOAD = re.compile(r"\s*(?:Load for five secs: .*|Time source is .*|No time source, .*)")
+"""What `terminal exec prompt timestamp` puts before each output."""
+
 IN_A_LINE = "the text ends in the middle of a line"
 IN_THE_PAGER = "the text ends at --More--"
 
@@ -48,14 +51,17 @@ class Text:
 def read(text: str) -> Text:
     """A text that a device printed. The command's echo at its beginning and the prompt at its end are none of the output. Without
     that prompt, a last line without its line feed is held to be broken: half an address can look like a whole one."""
-    paged = _PAGER.search(text) is not None
+    paged = "more" in text.lower()
     in_the_pager = paged and _PAGER.sub("\x00", text).rstrip().endswith("\x00")
-    plain = _PAGER.sub("", text).replace("\r\n", "\n").replace("\r", "")
+    plain = (_PAGER.sub("", text) if paged else text).replace("\r\n", "\n").replace("\r", "")
     lines = plain.split("\n")
     last = lines.pop()
     filled = [number for number, line in enumerate(lines) if line.strip()]
     if filled and _ECHO.fullmatch(lines[filled[0]]):
         lines[filled[0]] = ""
+    for number in filled[:4]:
+        if _CLOCK_AND_LOAD.fullmatch(lines[number]):
+            lines[number] = ""
     if not last.strip() and filled and _PROMPT.fullmatch(lines[filled[-1]]):
         lines[filled[-1]] = ""
         return Text(tuple(lines))

@@ -139,16 +139,18 @@ def parse_crypto_map(text: str) -> Rows[CryptoMapEntry]:
             rows.append(replace(draft.entry(), interfaces=tuple(interfaces), local_address=address))
         else:
             unread += draft.lines
-    return found.rows(rows, unread, _cut(drafts, used))
+    told_first = any(idb for idb, _ in addresses.values())
+    return found.rows(rows, unread, _cut(drafts, used, told_first))
 
 
-def _cut(drafts: list[_Draft], used: dict[str, list[str]]) -> str:
+def _cut(drafts: list[_Draft], used: dict[str, list[str]], told_first: bool) -> str:
+    """`told_first`: the oldest layout names the interface before the entries, all others behind."""
     if not drafts:
         return ""
     last = drafts[-1]
     if not last.whole:
         return f'entry {last.sequence} of crypto map "{last.name}" does not come to its end'
-    lacks = last.kind != "template" and used and last.name not in used
+    lacks = last.kind != "template" and not told_first and last.name not in used
     return f'what interfaces use crypto map "{last.name}" is not told' if lacks else ""
 
 

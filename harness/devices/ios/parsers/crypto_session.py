@@ -93,7 +93,7 @@ _WAY = re.compile(
     r"life \(KB/Sec\) (\d{1,12}|KB Vol Rekey Disabled)/(\d{1,10})\s*"
 )
 _ATTRIBUTE = re.compile(r"\s*(Username|Profile|Group|Assigned address|Phase1_id|Desc|Session ID|System IP): ?(.*?)\s*")
-_HEADINGS = re.compile(r"\s*(?:Crypto session current status|Code: .*|(?:[A-Z] - [\w -]+(?:, )?)+)\s*")
+_HEADINGS = re.compile(r"\s*(?:Crypto session current status|Code: .*|[A-Z] - [\w -]+(?:, [A-Z] - [\w -]+)*)\s*")
 _NOTHING = re.compile(r"\s*No (?:active )?(?:crypto )?sessions?.*", re.IGNORECASE)
 
 

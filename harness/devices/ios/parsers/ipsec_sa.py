@@ -100,10 +100,10 @@ _IDENT = re.compile(r"\s*(local|remote)\s+ident \(addr/mask/prot/port\): \(([^/(
 _PEER = re.compile(r"\s*current_peer:? ?([^\s:]\S*?)(?:(?: port |:)(\d{1,5}))?\s*")
 _FLAGS = re.compile(r"\s*(?:PERMIT|DENY), flags=\{([^}]*)\}\s*")
 _COUNTER = re.compile(r"#{1,2}([a-z][\w. ()]*?)(?:: ?| )(\d{1,20})\s*(?:,\s*|$)")
-_ENDPOINTS = re.compile(r"\s*local crypto endpt\.: ?(\S+?), remote crypto endpt\.: ?(\S+)\s*")
+_ENDPOINTS = re.compile(r"\s*(?:local crypto endpt\.: ?(\S+?),\s*)?(?:remote crypto endpt\.: ?(\S+?)\s*)?")
 _MTU = re.compile(r"\s*(?:plaintext mtu (\d{1,6}), )?path mtu (\d{1,6})(?:, (.*?))?\s*")
 _CURRENT = re.compile(r"\s*current outbound spi: ?(?:0x)?([0-9A-Fa-f]{1,8})(?:\(\d{1,10}\))?\s*")
-_PFS = re.compile(r"\s*PFS \(Y/N\): ([YN]), DH group: (\S+)\s*")
+_PFS = re.compile(r"\s*PFS \(Y/N\): ([YN]), DH group: ([^\s,]+)(?:, (.+?))?\s*")
 _HEADING = re.compile(r"\s*(inbound|outbound) (esp|ah|pcp) sas:\s*")
 _SPI = re.compile(r"\s*spi: ?0x([0-9A-Fa-f]{1,8}) ?\(\d{1,10}\)\s*")
 _SA_LINES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -153,7 +153,9 @@ def parse_ipsec_sa(text: str) -> Rows[Flow]:
             drafts.append(now)
         elif now is not None and _take(now, line):
             now.lines.append(line)
-        elif not _NOTHING.fullmatch(line):
+        elif _NOTHING.fullmatch(line):
+            interface = None
+        else:
             unread.append(line)
     rows = []
     for draft in drafts:
@@ -197,7 +199,7 @@ def _take(draft: _Draft, line: str) -> bool:
     elif match := _FLAGS.fullmatch(line):
         fields["flags"] = tuple(filter(None, match[1].replace(" ", "").split(",")))
     elif match := _ENDPOINTS.fullmatch(line):
-        fields |= {"local_endpoint": match[1], "remote_endpoint": match[2]}
+        fields |= {name: end for name, end in zip(("local_endpoint", "remote_endpoint"), match.groups(), strict=True) if end}
     elif match := _MTU.fullmatch(line):
         fields["path_mtu"] = int(match[2])
         draft.attributes += [("plaintext mtu", match[1])] if match[1] else []
@@ -207,6 +209,8 @@ def _take(draft: _Draft, line: str) -> bool:
     elif match := _PFS.fullmatch(line):
         fields["pfs"] = match[1] == "Y"
         draft.attributes.append(("DH group", match[2]))
+        more = [one.partition(": ") for one in (match[3] or "").split(", ") if one]
+        draft.attributes += [(name, value) for name, _, value in more]
     else:
         return False
     return True

@@ -49,7 +49,7 @@ class IsakmpSaDetail:
     engine: str | None = None
 
 
-_ADDRESS = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*)"
+_ADDRESS = r"[0-9A-Fa-f]{0,4}[.:][0-9A-Fa-f.:]+"
 _ROW = re.compile(
     rf"\s*(?:(\S*/\S*)\s+)?({_ADDRESS})\s+({_ADDRESS})\s+([A-Z][A-Z0-9_]+)\s+(\d{{1,10}})"
     r"(?:\s+(\d{1,5}))?(?:\s+([A-Z]+)(?:\s+\((deleted)\))?)?\s*"
@@ -61,7 +61,7 @@ _DETAIL = re.compile(
 _ENGINE = re.compile(r"\s*(?:Engine-id:Conn-id|Connection-id:Engine-id)\s*=\s*(\S+)\s*")
 _HEADINGS = re.compile(
     r"\s*(?:IPv[46] Crypto ISAKMP SA|(?:f_vrf/i_vrf\s+)?dst\s+src\s+state\s+conn-id(?:\s+slot)?(?:\s+status)?|"
-    r"C-id\s+Local\s+Remote\s+.*|Codes: .*|(?:[A-Z] - [\w -]+(?:, )?)+|[a-z]+ - [\w -]+(?:, [a-z]+ - [\w -]+)*|"
+    r"C-id\s+Local\s+Remote\s+.*|Codes: .*|[A-Z] - [\w -]+(?:, [A-Z] - [\w -]+)*|[a-z]+ - [\w -]+(?:, [a-z]+ - [\w -]+)*|"
     r"There are no ISAKMP SAs)\s*"
 )
 

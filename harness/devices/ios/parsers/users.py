@@ -88,6 +88,8 @@ def _line(match: re.Match[str], host_column: int) -> LineUser | None:
         return replace(row, idle_s=_minutes(words[0]))
     if words[0] != "idle" and ("idle" in words[1:2] or match.start(5) < host_column):
         row, words = replace(row, user=words[0]), words[1:]
+    if words == ["idle"]:
+        return replace(row, host="idle")
     if not 2 <= len(words) <= 3 or not _IDLE.fullmatch(words[1]):
         return None
     return replace(row, host=words[0], idle_s=_minutes(words[1]), location=words[2] if len(words) == 3 else None)

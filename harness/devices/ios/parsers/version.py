@@ -25,7 +25,7 @@ class Version:
 
 
 _VERSION = {
-    "version": re.compile(r"^(?:Cisco )?IOS .*\([A-Za-z0-9_-]+\), (?:Experimental )?Version ([^\s,]+),", re.M),
+    "version": re.compile(r"^(?:Cisco )?IOS .*\([A-Za-z0-9_-]+\), (?:Experimental )?Version ([^\s,]+)", re.M),
     "image": re.compile(r"^(?:Cisco )?IOS .*?\(([A-Za-z0-9]\w*-\w+-\w+)\), (?:Experimental )?Version ", re.M),
     "hostname": re.compile(r"^\s*(\S+) uptime is ", re.M),
     "uptime": re.compile(r"^\s*\S+ uptime is (.+?)\s*$", re.M),

@@ -92,8 +92,11 @@ def parse_vpdn(text: str, tunnels: bool = True, sessions: bool = True) -> Rows[V
             rows.append(row)
         elif table is None or not rows or not _continued(rows, table, line):
             unread.append(line)
+    last = rows[-1] if rows else None
+    torn = table == "new" and isinstance(last, VpdnSession) and last.user is not None and "," not in last.user
     ready = [_user_apart(row) if isinstance(row, VpdnSession) else row for row in rows]
-    return found.rows(ready, unread, _short(ready, told, (tunnels, sessions), len(unread)))
+    cut = _short(ready, told, (tunnels, sessions), len(unread))
+    return found.rows(ready, unread, cut or ("the user of the last session is not all there" if torn else ""))
 
 
 def parse_vpdn_tunnels(text: str) -> Rows[VpdnTunnel | VpdnSession]:
