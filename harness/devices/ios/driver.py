@@ -93,7 +93,8 @@ class Ios:
         return said
 
     async def parse(self, command: str) -> Rows[Any]:
-        """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the command."""
+        """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the
+        command."""
         known = commands.find(command)
         return known.parse(up_to_the_prompt(await self.execute(command)))
 
