@@ -143,6 +143,14 @@ def test_what_was_not_read_is_told_with_its_line(monkeypatch, capsys, tmp_path):
     )
 
 
+def test_a_cut_alone_is_told_too(monkeypatch, capsys):
+    whole = (SAMPLES / "crypto_map/15.txt").read_text()
+    status, out, err = run(monkeypatch, capsys, "show crypto map", text=whole[: whole.index("        Interfaces using")])
+    assert status == 1
+    assert out.startswith("CryptoMapEntry: name=CMAP sequence=10 ")
+    assert err == 'standard input: cut off: what interfaces use crypto map "CMAP" is not told\n'
+
+
 def test_json_holds_rows_and_lines(monkeypatch, capsys):
     text = translations(2) + "what is this?\n"
     status, out, _ = run(monkeypatch, capsys, "show ip nat translations", "--json", text=text)

@@ -328,6 +328,13 @@ def test_fewer_tunnels_or_sessions_than_it_says():
     assert parse("show vpdn tunnel", (SAMPLES / "vpdn/iosxe-tunnel.txt").read_text()).cut == ""
 
 
+def test_a_column_that_is_broken_behind_the_user():
+    text = (SAMPLES / "vpdn/iosxe-session.txt").read_text().replace("user1, Vi2.1", "user1,      ") + "\n"
+    text = text.replace("00:00:22 1\n", "00:00:22 1\n" + " " * 33 + "Vi2.1\n")
+    first, _ = parse("show vpdn session", text).rows
+    assert (first.user, first.interface) == ("user1", "Vi2.1")
+
+
 def test_a_session_whose_user_goes_on_in_the_next_line_was_cut():
     text = (SAMPLES / "vpdn/15-lac-lns.txt").read_text()
     cut = text[: text.index("                                 om, Vi2.1")].replace("tunnels 2 sessions 3", "tunnels 1 sessions 1")
@@ -401,6 +408,11 @@ def test_debug_lines_without_stamps_and_of_others():
     found = parse("debug vpdn l2x-events", f"Tnl 1 L2TP:Tunnel state change from idle to wait-ctl-reply\n{other}\n")
     assert [(event.kind, event.t_s) for event in found.rows] == [("tunnel-state", None)]
     assert (found.unread, found.cut) == ((other,), "")
+    half = "*Mar  1 00:00:01.000:L2X:Requested security for socket, UDP socket info:local"
+    for after in ("L2TP:I SCCRQ from ebooth02 tnl 5107", "10.0.0.13(1701), remote nobody"):
+        found = parse("debug crypto socket", f"{half}\n{after}\n")
+        assert half in found.unread
+        assert (after in found.unread) is not bool(found.rows)
     found = parse("debug crypto socket", "*Mar  1 00:00:01.000:L2X:Requested security for socket, UDP socket info:local\n")
     assert (found.rows, found.cut) == ((), "the last event does not come to its end")
 
@@ -471,3 +483,6 @@ def test_a_configuration_that_was_cut_keeps_its_last_section_back():
     assert found.cut == "the configuration does not come to its end"
     assert found.unread[0] == "interface FastEthernet0/0"
     assert found.rows[-1] == Interface("Loopback0", "12.0.0.8", "255.255.255.255")
+    found = parse("show running-config", text[: text.index("terface FastEthernet0/1")])
+    assert found.unread == ("in",)
+    assert found.rows[-1].name == "FastEthernet0/0"

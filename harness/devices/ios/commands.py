@@ -96,9 +96,8 @@ def find(command: str) -> Command:
 
 
 def _matching(word: str, keywords: set[str]) -> set[str]:
-    """What the word may stand for: itself, or all that begin with it."""
-    small = word.lower()
-    return {small} if small in keywords else {keyword for keyword in keywords if keyword.startswith(small)}
+    """What the word may stand for."""
+    return {keyword for keyword in keywords if keyword.startswith(word.lower())}
 
 
 def _options_fit(command: Command, words: list[str]) -> bool:
