@@ -10,7 +10,17 @@ import json
 import sys
 from functools import partial
 
-from benchmarks import correlator, cryptography_alone, enclosure, marked_traffic, qualification, set_up, storm, userland_nat
+from benchmarks import (
+    correlator,
+    cryptography_alone,
+    enclosure,
+    ios_parsers,
+    marked_traffic,
+    qualification,
+    set_up,
+    storm,
+    userland_nat,
+)
 
 BUDGET_MS = 6.0
 """CPU of one full set-up with MODP2048, this side only."""
@@ -81,6 +91,17 @@ def growth(figures: dict[str, object]) -> bool:
     return found.ratio > storm.TOLERANCE
 
 
+def parsing(figures: dict[str, object]) -> bool:
+    """Measures how a long translation table of a router's is read and prints it; whether it is over budget."""
+    found = ios_parsers.measure()
+    print(
+        f"{ios_parsers.ROWS} rows of {ios_parsers.COMMAND} read in {found.cpu_s:.3f} s of CPU,"
+        f" {found.octets:.0f} octets a row at the peak, {found.growth:.2f} times the memory of half as many"
+    )
+    figures |= {"parsed_s": found.cpu_s, "parsed_octets_a_row": found.octets, "parsed_growth": found.growth}
+    return found.over
+
+
 def commands(figures: dict[str, object]) -> bool:
     """Measures how long the suites take, with few clients and many, and a day of churn; whether any is over budget."""
     over = False
@@ -117,6 +138,7 @@ def main() -> int:
     over |= growth(figures)
     over |= nat(figures)
     over |= correlation(figures)
+    over |= parsing(figures)
     over |= not arguments.costs_only and commands(figures)
     figures |= {"mark_us": mark, "journal_line_us": line, "bare_write_us": bare}
     if arguments.json:
@@ -128,6 +150,8 @@ def main() -> int:
         print(f"             and the userland NAT is offered {NAT_RATE} packets/s ({SHORT_OF_RATE:.0%} at least),")
         print(f"             passes them, loses none, and spends no more than {NAT_CPU_US:.0f} µs of CPU on each,")
         print(f"             and a thousand SAs are told apart in {CORRELATED_S} s,")
+        print(f"             and {ios_parsers.ROWS} translations are read in {ios_parsers.BUDGET_S} s of CPU,")
+        print(f"             with {ios_parsers.GROWTH} times the memory of half as many,")
         print("             and the suites take no longer than stands beside them")
     return int(over)
 

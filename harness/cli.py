@@ -24,6 +24,7 @@ from harness.programme import DEFAULT_TESTBED
 GROUPS = (
     "harness.qualify", "harness.prove.commands", "harness.lab.machine", "harness.lab.commands", "harness.report.commands",
     "harness.scenario.commands", "harness.scenario.wire_command", "harness.testbed.commands", "harness.devices.commands",
+    "harness.devices.ios.parse_command",
 )  # fmt: skip
 """Modules with `add_commands(sub_parsers)`. Every command sets `run`: a function of the parsed arguments, returning the status."""
 

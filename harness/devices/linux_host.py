@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from harness.devices import linux_parsers
 from harness.devices.execute import CommandResult, Execute, complaint, said
-from harness.devices.linux_parsers import Rows
+from harness.devices.rows import Row, Rows
 from harness.errors import DeviceError
 
 TIMEOUT_S = 30.0
@@ -61,7 +61,7 @@ class LinuxHost:
                 cure = "name one of its interfaces (ip link)"
             raise DeviceError(self.name, f"tcpdump -i {interface}", f"{why}\n  cure: {cure}")
 
-    def _all(self, rows: Rows[linux_parsers.Row], command: str, answer: CommandResult) -> tuple[linux_parsers.Row, ...]:
+    def _all(self, rows: Rows[Row], command: str, answer: CommandResult) -> tuple[Row, ...]:
         if rows.unread:
             line = rows.unread[0]
             shown = repr(line) if line in said(answer) else f"one with a secret in it, of {said(answer).strip()[:200]!r}"

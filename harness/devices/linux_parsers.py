@@ -8,15 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-Row = TypeVar("Row")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows(Generic[Row]):
-    rows: tuple[Row, ...]
-    unread: tuple[str, ...] = ()
+from harness.devices.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from harness.devices import linux_parsers as parsers
+from harness.devices.rows import Row, Rows
 from harness.devices.vici_text import parse_sas
 from harness.model import GatewaySa, GatewaySession, GatewayView
 
@@ -72,7 +73,7 @@ def assemble(moment: float, label: str, texts: Mapping[str, str]) -> GatewayView
     """
     unread: list[str] = []
 
-    def take(name: str, rows: parsers.Rows[parsers.Row]) -> tuple[parsers.Row, ...]:
+    def take(name: str, rows: Rows[Row]) -> tuple[Row, ...]:
         unread.extend(f"{name}: {line}" for line in rows.unread)
         return rows.rows
 

@@ -118,7 +118,7 @@ async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Seq
 
 
 async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
-    from harness.devices.ios import Ios
+    from harness.devices.ios.driver import Ios
 
     device = Ios(_connection(undo, connections))
     try:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from harness.devices.linux_parsers import Rows
+from harness.devices.rows import Rows
 
 Section = dict[str, Any]  # str, list of str, or Section
 

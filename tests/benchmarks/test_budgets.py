@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import qualification
+from benchmarks import ios_parsers, qualification
 from benchmarks.__main__ import NAT_RATE, bears, commands
+from benchmarks.ios_parsers import Parsing
 from benchmarks.userland_nat import Node
+from harness.devices.ios import parse
 from harness.errors import NatstormError
 
 BORNE = Node(offered=float(NAT_RATE), passed=float(NAT_RATE), lost=0, cpu_us=40.0)
@@ -26,6 +28,25 @@ def test_a_nat_that_carries_what_it_is_offered_is_fast_enough() -> None:
 )
 def test_a_nat_that_does_not_is_not(changed: dict[str, float]) -> None:
     assert not bears(replace(BORNE, **changed))
+
+
+@pytest.mark.parametrize(
+    ("found", "over"),
+    [
+        (Parsing(cpu_s=0.19, octets=900.0, growth=2.0), False),
+        (Parsing(cpu_s=0.21, octets=900.0, growth=2.0), True),
+        (Parsing(cpu_s=0.1, octets=900.0, growth=3.9), True),
+    ],
+)
+def test_a_long_table_has_its_time_and_its_memory(found: Parsing, over: bool) -> None:
+    assert found.over is over
+
+
+def test_the_table_that_is_measured_is_one_that_is_read_whole() -> None:
+    found = parse(ios_parsers.COMMAND, ios_parsers.text(400))
+    assert len(set(found.rows)) == 400
+    assert found.unread == ()
+    assert [row.protocol for row in found.rows[:4]] == ["esp", "udp", "udp", "udp"]
 
 
 def play(monkeypatch: pytest.MonkeyPatch, *, took_s: float, status: int = 0) -> list[list[str]]:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from fake_ios import CONFIG, FakeIos
 
-from harness.devices import ios_text, journal
-from harness.devices.ios import Ios
-from harness.devices.ios_text import Version, back_to, parse_config, parse_version
+from harness.devices import journal
+from harness.devices.ios import configurations
+from harness.devices.ios.configurations import back_to, parse_config
+from harness.devices.ios.driver import Ios
+from harness.devices.ios.parsers.configured import IsakmpPolicy
+from harness.devices.ios.parsers.version import Version, parse_version
 from harness.devices.ssh import Unreachable
 from harness.devices.ssh_keys import Refused, UnknownHostKey
-from harness.errors import DeviceError
+from harness.errors import DeviceError, UsageError
 from harness.model import Secret
 from harness.model.reach import Connection
 
@@ -65,6 +68,18 @@ def test_it_logs_in_and_tells_its_version_and_changes_nothing(router):
     assert "enable-me-too" not in "\n".join(told)
 
 
+def test_what_it_prints_is_read_by_the_parsers(router):
+    async def body(device):
+        with pytest.raises(UsageError, match="no parser knows"):
+            await device.parse("show nonsense")
+        return await device.parse("show running-config")
+
+    found = play(body, Ios(connection(router)))
+    assert (found.unread, found.cut) == ((), "")
+    assert IsakmpPolicy(10, "3des", None, "pre-share", "2") in found.rows
+    assert not any("nonsense" in line for line in router.heard)
+
+
 def test_it_is_configured_and_put_back(router, tmp_path):
     book = journal.Journal.create("lab", "lab.yaml", tmp_path / "restore")
     before = list(router.config)
@@ -79,7 +94,7 @@ def test_it_is_configured_and_put_back(router, tmp_path):
         await device.restore()
 
     play(body, Ios(connection(router), journal=book))
-    assert ios_text.parse_config("\n".join(router.config)) == ios_text.parse_config("\n".join(before))
+    assert configurations.parse_config("\n".join(router.config)) == configurations.parse_config("\n".join(before))
     assert book.open == ()
     assert oct(book.path.stat().st_mode & 0o777) == "0o600"
 
@@ -208,7 +223,7 @@ def test_a_configuration_is_led_back():
     saved = parse_config(CONFIG)
     lines = [*CHANGE, "interface Loopback9", " shutdown", "no crypto isakmp policy 10"]
     lines += ["line vty 0 4", " no login local"]
-    now = ios_text.after(saved, lines)
+    now = configurations.after(saved, lines)
     assert now != saved
     back = back_to(saved, now)
     assert back == [
@@ -235,5 +250,5 @@ def test_what_is_no_configuration_is_not_compared():
     noisy = "show running-config\nBuilding configuration...\n\nCurrent configuration : 1044 bytes\n!\n" + CONFIG + "\nR1#"
     assert parse_config(noisy) == parse_config(CONFIG)
     assert parse_config("") == {}
-    assert ios_text.whole(noisy)
-    assert not ios_text.whole(noisy[: noisy.index("line con")])
+    assert configurations.whole(noisy)
+    assert not configurations.whole(noisy[: noisy.index("line con")])

@@ -22,9 +22,11 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from harness.devices import ios_text, ssh_keys
-from harness.devices.ios_text import Version
+from harness.devices import ssh_keys
+from harness.devices.ios import commands, configurations, up_to_the_prompt
+from harness.devices.ios.parsers.version import Version, parse_version
 from harness.devices.journal import Journal, Undo, reached
+from harness.devices.rows import Rows
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
 from harness.devices.ssh_keys import Refused
 from harness.errors import DeviceError, MissingTool
@@ -90,12 +92,18 @@ class Ios:
             said: str = await self._bounded(command, partial(session.execute, command, **options), self.timeout * 2)
         return said
 
+    async def parse(self, command: str) -> Rows[Any]:
+        """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the
+        command."""
+        known = commands.find(command)
+        return known.parse(up_to_the_prompt(await self.execute(command)))
+
     async def version(self) -> Version:
-        return self._whole(ios_text.parse_version(await self.execute("show version")).rows, "show version")
+        return self._whole(parse_version(up_to_the_prompt(await self.execute("show version"))).rows, "show version")
 
     async def running_config(self) -> str:
         text = await self.execute(CONFIG)
-        if not ios_text.whole(text):
+        if not configurations.whole(text):
             raise self._trouble(CONFIG, f"it does not come to its end: {tail(text)}")
         return text
 
@@ -123,10 +131,10 @@ class Ios:
 
     async def put_back(self, undo: Undo) -> None:
         """Brings the running configuration back to the one that was saved. DeviceError with the lines in which it still differs."""
-        saved = ios_text.parse_config(undo.script)
-        if lines := ios_text.back_to(saved, ios_text.parse_config(await self.running_config())):
+        saved = configurations.parse_config(undo.script)
+        if lines := configurations.back_to(saved, configurations.parse_config(await self.running_config())):
             await self._type(lines)
-            if left := ios_text.back_to(saved, ios_text.parse_config(await self.running_config())):
+            if left := configurations.back_to(saved, configurations.parse_config(await self.running_config())):
                 raise self._trouble("put the configuration back", f"these lines are still to be typed: {'; '.join(left)}")
 
     # --- within ---
@@ -144,8 +152,8 @@ class Ios:
             await self._bounded("configure", partial(session.configure, lines, **options), self.timeout * (2 + len(lines)))
 
     def _undo(self, saved: str, lines: Iterable[str]) -> Undo:
-        before = ios_text.parse_config(saved)
-        by_hand = ios_text.back_to(before, ios_text.after(before, lines))
+        before = configurations.parse_config(saved)
+        by_hand = configurations.back_to(before, configurations.after(before, lines))
         at = reached(self.connection)
         what = ("bring the running configuration back to the one that was saved",)
         return Undo(what, "ios", self.name, at, script=saved, by_hand="\n".join([*by_hand, "end", ""]))

@@ -1,53 +1,9 @@
-"""What IOS prints, read, and configurations compared. Pure."""
+"""Configurations of IOS, read by their indentation and compared. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-from harness.devices.linux_parsers import Rows
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """`show version`. `version` as "12.4(24)T", `image` the feature set's name "C7200-ADVENTERPRISEK9-M", `file` where it was
-    booted from, `model` "7206VXR", `board` the processor board's ID, `register` "0x2102". None for what was not said."""
-
-    hostname: str | None = None
-    version: str | None = None
-    image: str | None = None
-    model: str | None = None
-    board: str | None = None
-    uptime: str | None = None
-    file: str | None = None
-    register: str | None = None
-
-
-_VERSION = {
-    "version": re.compile(r"^(?:Cisco )?IOS .*\([A-Za-z0-9_-]+\), (?:Experimental )?Version ([^\s,]+),", re.M),
-    "image": re.compile(r"^(?:Cisco )?IOS .*?\(([A-Za-z0-9]\w*-\w+-\w+)\), (?:Experimental )?Version ", re.M),
-    "hostname": re.compile(r"^\s*(\S+) uptime is ", re.M),
-    "uptime": re.compile(r"^\s*\S+ uptime is (.+?)\s*$", re.M),
-    "file": re.compile(r'^System image file is "([^"]+)"', re.M),
-    "model": re.compile(r"^[Cc]isco (\S+) \([^)]*\) processor\b", re.M),
-    "board": re.compile(r"^Processor board ID (\S+)", re.M),
-    "register": re.compile(r"^Configuration register is (0x[0-9A-Fa-f]+)", re.M),
-}
-NEEDED = ("version", "hostname", "register")
-"""Of which the last stands in the last line: without it the text was cut off."""
-
-
-def parse_version(text: str) -> Rows[Version]:
-    """One row where the text is whole; none where it is empty or was cut off, and its lines are then unread."""
-    text = text.replace("\r\n", "\n")
-    found = {name: match[1] for name, pattern in _VERSION.items() if (match := pattern.search(text))}
-    if not all(name in found for name in NEEDED):
-        return Rows((), tuple(filter(str.strip, text.splitlines())))
-    return Rows((Version(**found),))
-
-
-# --- configurations ---
 
 Section = dict[str, "Section"]
 """A configuration's lines in their order, each with those that stand below it."""

@@ -1,0 +1,49 @@
+"""`show version`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.devices.ios.reading import read
+from harness.devices.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """`show version`. `version` as "12.4(24)T", `image` the feature set's name "C7200-ADVENTERPRISEK9-M", `file` where it was
+    booted from, `model` "7206VXR", `board` the processor board's ID, `register` "0x2102". None for what was not said."""
+
+    hostname: str | None = None
+    version: str | None = None
+    image: str | None = None
+    model: str | None = None
+    board: str | None = None
+    uptime: str | None = None
+    file: str | None = None
+    register: str | None = None
+
+
+_VERSION = {
+    "version": re.compile(r"^(?:Cisco )?IOS .*\([A-Za-z0-9_-]+\), (?:Experimental )?Version ([^\s,]+)", re.M),
+    "image": re.compile(r"^(?:Cisco )?IOS .*?\(([A-Za-z0-9]\w*-\w+-\w+)\), (?:Experimental )?Version ", re.M),
+    "hostname": re.compile(r"^\s*(\S+) uptime is ", re.M),
+    "uptime": re.compile(r"^\s*\S+ uptime is (.+?)\s*$", re.M),
+    "file": re.compile(r'^System image file is "([^"]+)"', re.M),
+    "model": re.compile(r"^[Cc]isco (\S+) \([^)]*\) processor\b", re.M),
+    "board": re.compile(r"^Processor board ID (\S+)", re.M),
+    "register": re.compile(r"^Configuration register is (0x[0-9A-Fa-f]+)", re.M),
+}
+NEEDED = ("version", "hostname", "register")
+"""Of which the last stands in the last line: without it the text was cut off."""
+
+
+def parse_version(text: str) -> Rows[Version]:
+    """One row where the text is whole; none where it is empty or was cut off, and its lines are then unread."""
+    read_text = read(text)
+    plain = "\n".join(read_text.lines)
+    found = {name: match[1] for name, pattern in _VERSION.items() if (match := pattern.search(plain))}
+    if all(name in found for name in NEEDED):
+        return Rows((Version(**found),))
+    filled = [line for line in read_text.lines if line.strip()]
+    return read_text.rows((), filled, "it does not come to the configuration register" if filled else "")
