@@ -146,6 +146,16 @@ def keeps_alive(w: Any) -> None:
     w.packets.append(b.Packet("up", None, alive, False, "keepalive", "c1"))
 
 
+def deletes_before_use() -> Any:
+    """Client 1 agrees a new pair of SAs and deletes the old one before anything has gone by the new one."""
+    world = v.LivesWorld(2)
+    t = world.hold(world.connect("c2", world.connect("c1", b.T0) + 0.1) + 0.1, 3.0)
+    old = world.spi_in("c1")
+    t = world.rekey("c1", t, delete=False)
+    world.ike("c1", t, "up", "INFO", deletes=[{"protocol": "esp", "spis": [old]}])
+    return v.over(world, world.hold(t + 0.5, 5.0))
+
+
 def marks_again(direction: str) -> Act:
     def act(w: Any) -> None:
         p = w.find("mark" if direction == "up" else "answer", "c1")[9]
@@ -496,6 +506,7 @@ CASES: list[tuple[str, str, Callable[[], Evidence]]] = [
     # ends
     case("closed by the gateway", "gateway", lambda: b.clean(hold=12.0), says_bye),
     case("went silently", "client", b.endings, hangs_up_silently),
+    case("went on", "client", deletes_before_use),
     case("closed by the client", "client", b.clean, leaves),
     # accounts
     case("still held", "gateway", b.clean, still_listed),

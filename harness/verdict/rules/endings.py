@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from harness.model import FrameKind, Observation, RecordKind, Side
 from harness.verdict.dials import STAMP_GRAIN_S, dials, left_behind
 from harness.verdict.pulse import carriers
-from harness.verdict.reading import Reading, ike, spi_of
+from harness.verdict.reading import Reading, deletes, ike, spi_of
 from harness.verdict.remapping import remappings
 from harness.verdict.rules.answers import farewells, name_of, refused, speaker, to_be_dropped
 from harness.verdict.rules.rule import CLIENT, GATEWAY, NAT, Blame, Proof
@@ -44,6 +44,20 @@ def went_silently(reading: Reading) -> Iterator[Proof]:
         if not any(step.began - STAMP_GRAIN_S <= t < life.until for t in said.get(client, ())):
             records = tuple(r for r in reading.records(client, RecordKind.ENDED) if life.began <= r.t < life.until)
             yield Proof(client, (life.up,), {}, records)
+
+
+def went_on(reading: Reading) -> Iterator[Proof]:
+    """A client that deleted the last SA it had, and then sent on another one in the same life: the new pair was agreed, but never
+    at work before the Delete for the old one, so that the gateway had to take that for the end (RFC 2408 section 3.15)."""
+    sent = reading.once(_sent_in_esp)
+    for client in reading.clients:
+        for dial in dials(reading, client):
+            byes = [o for o in dial.part(sent.get(client, ())) if o.kind is FrameKind.IKE]
+            for bye in byes:
+                later = [o for o in dial.part(sent[client]) if o.kind is FrameKind.ESP and o.t > bye.t + STAMP_GRAIN_S]
+                if later:
+                    yield Proof(client, (bye, later[0]), {"spi": spi_of(later[0])})
+                    break
 
 
 def refused_authentication(reading: Reading) -> Iterator[Proof]:
@@ -142,6 +156,17 @@ def fell_mute(reading: Reading, since: float) -> bool:
         return False
     down = (o for o in reading.way(Side.OUTSIDE, "down") if o.kind in _PROTOCOL)
     return not any(o.t > since + REACTION_S for o in down)
+
+
+def _sent_in_esp(reading: Reading) -> Mapping[str, tuple[Observation, ...]]:
+    """Of each client, by time, its ESP and the Deletes for ESP SAs that leave nothing."""
+    found: dict[str, list[Observation]] = {}
+    for o in reading.way(Side.INSIDE, "up"):
+        owner = reading.flow_owner(o)
+        last = o.kind is FrameKind.IKE and "esp" in deletes(o) and not reading.replaced(o)
+        if owner is not None and (last or o.kind is FrameKind.ESP):
+            found.setdefault(owner, []).append(o)
+    return {client: tuple(frames) for client, frames in found.items()}
 
 
 def _in_life(reading: Reading, o: Observation, life: Life) -> bool:

@@ -175,6 +175,7 @@ RULES = (
         ENDED,
         ("ended SA", esp.ended_sa(BY_CLIENT), "{client} sent {count} ESP packets on {spis}, which was deleted before"),
         ("deaf", esp.deaf, "{client} was told that its session has ended, and sent {count} packets on it after that"),
+        ("went on", endings.went_on, "{client} deleted the last SA it had, and went on with {spi}"),
         ("went silently", endings.went_silently, "{client} hung up, and told the gateway nothing of it"),
         ("closed by the client", endings.closed_by_client, "{client} ended its connection unasked: {cause}"),
     ),
