@@ -133,6 +133,23 @@ class NatCore:
     def outside(self) -> str:
         return dotted(self._state.outside)
 
+    @property
+    def now(self) -> float:
+        """What time it was said to be last."""
+        return self._state.now
+
+    def outside_addresses(self) -> tuple[bytes, ...]:
+        """Those that packets from outside may be for."""
+        how = self.parts.translator
+        more = () if how is None or how.addresses is None else how.addresses.outsides()
+        return (self._state.outside, *more)
+
+    def install(self) -> None:
+        """Puts static translations into the table."""
+        how = self.parts.translator
+        if how is not None and how.addresses is not None:
+            how.addresses.install(self._state)
+
     def mappings(self) -> tuple[Mapping, ...]:
         """The table as of the last call that said what time it is, by inside address and port."""
         return self._state.table.rows(self._state.now)
@@ -154,10 +171,9 @@ class NatCore:
             translator.portless.reset()
             if translator.tcp is not None:
                 translator.tcp.reset()
-            if translator.addresses is not None:
-                translator.addresses.install(self._state)
             if translator.ike is not None:
                 translator.ike.reset()
+        self.install()
 
     def renumber(self, now: float, outside: str) -> None:
         """A new outside address, as after a new lease: no mapping of the old one lives on."""
@@ -165,6 +181,7 @@ class NatCore:
         self.forget()
         self._state.now = now
         self._state.outside = address
+        self.install()
 
     def set_udp_timeout(self, seconds: float, stream_seconds: float | None = None) -> None:
         """How long a UDP mapping outlives its last packet: before an answer was seen, and after (default: the same)."""

@@ -62,6 +62,7 @@ class Binding:
     removed: bool = False
     created: float = 0.0
     used: float = 0.0
+    number: int = 0  # of an entry without a session
     phase: Phase = Phase.OPENING
     static: bool = False
     sessions: list[Session] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Session:
     down: int = 0
     number: int = 0
     number_in: int = 0
+    learnt: float | None = None  # when a helper has learnt how answers come
     highest: int = 0  # of the ESP sequence numbers that came in
     received: int = 0  # bit n: the number `highest` - n came in
 
@@ -182,6 +184,10 @@ class Table:
             self._coming.setdefault(binding.protocol, {})[coming] = made
         self.sessions += 1
         return made
+
+    def next_number(self) -> int:
+        """For an entry without a session."""
+        return next(self._numbers)
 
     def answer_to(self, session: Session, coming: bytes) -> None:
         """From now on packets of the key `coming` belong to `session`, and of no other (a helper has learnt it)."""

@@ -95,6 +95,7 @@ class HeldEsp:
         if self._owners.get(coming, found.binding.inside) != found.binding.inside:
             raise Dropped("another client's")
         state.table.answer_to(found, coming)
+        found.learnt = state.now
         self._own(state, coming, found.binding.inside)
         return found
 

@@ -36,6 +36,7 @@ class Expectations:
         expires = state.now + state.timers.lifetime(protocol, False)
         made = table.bind(key, protocol, inside, port, state.outside, chosen, expires)
         made.created = made.used = state.now
+        made.number = table.next_number()
         return chosen
 
     def admit(self, state: State, protocol: int, key: bytes, outside_port: int) -> Session | None:

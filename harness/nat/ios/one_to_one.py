@@ -62,6 +62,10 @@ class OneToOne:
             if state.table.find_leaving(state.now, ADDRESS, inside) is None:
                 self._bind(state, inside, outside, static=True)
 
+    def outsides(self) -> tuple[bytes, ...]:
+        """The addresses that are not the NAT's own interface's."""
+        return (*self.statics.values(), *(self.pool or ()))
+
     def _pool(self, state: State) -> Sequence[bytes]:
         return (state.outside,) if self.pool is None else self.pool
 
