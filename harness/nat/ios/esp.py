@@ -18,7 +18,8 @@ What is derived, for it is not said what is delayed:
 - Two hosts with the same inbound SPI at one destination: the later is refused with spi-match. By default its first reply is known
   for what it is by a sequence number that the earlier one has received already, and is dropped.
 
-What cannot be told without spi-match: a destination that uses a new SPI unasked (it rekeys first) while another host waits.
+What cannot be told without spi-match: a destination that uses a new SPI unasked (it rekeys first), or replies for the first time
+after the half-open entry has ended or was cleared, while another host waits. That packet is taken for the other's reply.
 """
 
 from __future__ import annotations
