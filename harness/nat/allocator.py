@@ -106,13 +106,37 @@ class Kernel(Random):
         return super().choose(port, (), free) if kept is None else kept
 
 
-KINDS = ("kernel", "preserving", "sequential", "random")
+class PortGroups:
+    """What IOS does: the port that this endpoint has already, else its own; where that is taken, the first free one of its group,
+    counted from the group's beginning: 1 to 511, 512 to 1023, or 1024 and above (Cisco, NAT frequently asked questions)."""
+
+    GROUPS = (range(1, 512), range(512, 1024), range(1024, 65536))
+
+    def __init__(self, ports: PortRange) -> None:
+        self.ports = ports
+
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def choose(self, port: int, siblings: Iterable[int], free: Free) -> int | None:
+        allowed = range(self.ports.first, self.ports.last + 1)
+        kept = next((one for one in (*siblings, port) if one in allowed and free(one)), None)
+        if kept is not None:
+            return kept
+        group = next((one for one in self.GROUPS if port in one), self.GROUPS[0])
+        within = range(max(group.start, allowed.start), min(group.stop, allowed.stop))
+        return next(filter(free, within or allowed), None)
+
+
+KINDS = ("kernel", "preserving", "sequential", "random", "port-groups")
 
 
 def allocator(kind: str, ports: PortRange, draws: Draws) -> Allocator:
     """The allocator called `kind`, one of KINDS."""
     if kind == "kernel":
         return Kernel(ports, draws)
+    if kind == "port-groups":
+        return PortGroups(ports)
     if kind == "random":
         return Random(ports, draws)
     return Preserving(ports) if kind == "preserving" else Sequential(ports)

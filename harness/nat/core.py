@@ -24,12 +24,16 @@ from harness.nat.headers import (
     IKE,
     MORE_FRAGMENTS,
     OFFSET,
+    TCP,
     UDP,
     change,
     dotted,
     header_length,
     packed,
 )  # fmt: skip
+from harness.nat.ios import addressed
+from harness.nat.ios.segment import RST
+from harness.nat.ios.tcp import Flow, Tcp
 from harness.nat.link import Link
 from harness.nat.parts import Parts, Translator, build
 from harness.nat.personality import Personality
@@ -96,6 +100,20 @@ class NatCore:
         while self._flying and self._flying[0][0] <= now:
             _, _, side, packet = heapq.heappop(self._flying)
             self._ready.append((side, packet))
+        self.retry()
+
+    def retry(self) -> None:
+        """Tries the packets anew that wait for what may have ended by now."""
+        how = self.parts.translator
+        if how is None or how.held is None or not how.held:
+            return
+        for since, packet in how.held.take(self._state.now):
+            how.held.since = since
+            try:
+                self._up(how, packet, header_length(packet))
+            except Dropped as dropped:
+                self.dropped[dropped.reason] += 1
+        how.held.since = None
 
     @property
     def deadline(self) -> float | None:
@@ -114,6 +132,23 @@ class NatCore:
     @property
     def outside(self) -> str:
         return dotted(self._state.outside)
+
+    @property
+    def now(self) -> float:
+        """What time it was said to be last."""
+        return self._state.now
+
+    def outside_addresses(self) -> tuple[bytes, ...]:
+        """Those that packets from outside may be for."""
+        how = self.parts.translator
+        more = () if how is None or how.addresses is None else how.addresses.outsides()
+        return (self._state.outside, *more)
+
+    def install(self) -> None:
+        """Puts static translations into the table."""
+        how = self.parts.translator
+        if how is not None and how.addresses is not None:
+            how.addresses.install(self._state)
 
     def mappings(self) -> tuple[Mapping, ...]:
         """The table as of the last call that said what time it is, by inside address and port."""
@@ -134,8 +169,11 @@ class NatCore:
         if (translator := self.parts.translator) is not None:
             translator.allocator.reset()
             translator.portless.reset()
+            if translator.tcp is not None:
+                translator.tcp.reset()
             if translator.ike is not None:
                 translator.ike.reset()
+        self.install()
 
     def renumber(self, now: float, outside: str) -> None:
         """A new outside address, as after a new lease: no mapping of the old one lives on."""
@@ -143,6 +181,7 @@ class NatCore:
         self.forget()
         self._state.now = now
         self._state.outside = address
+        self.install()
 
     def set_udp_timeout(self, seconds: float, stream_seconds: float | None = None) -> None:
         """How long a UDP mapping outlives its last packet: before an answer was seen, and after (default: the same)."""
@@ -158,6 +197,14 @@ class NatCore:
 
     def _up(self, how: Translator, packet: bytes, at: int) -> None:
         parts, state = self.parts, self._state
+        if how.addresses is not None:
+            self._check_up(packet)
+            own = addressed.outward(state, how.addresses, how.tcp, parts.rewriter, packet, at)
+            if own is not None:
+                self._send(OUTSIDE, parts.up, own)
+                return
+            if not how.overloads:
+                raise Dropped("no address")
         fragment = packet[6] & _FRAGMENT_HIGH or packet[7]
         if fragment and (packet[6] << 8 | packet[7]) & OFFSET:
             session, waits = parts.fragments_up.further(state.now, packet)
@@ -178,7 +225,12 @@ class NatCore:
             session = self._echo_up(how, packet, at)
         elif protocol in (ESP, AH):
             self._check_up(packet)
-            session = how.portless.outward(state, packet, at)
+            answered = how.portless.outward(state, packet, at)
+            if answered is None:
+                return
+            session = answered
+        elif protocol == TCP and how.tcp is not None:
+            session, packet = self._tcp_up(how, how.tcp, packet, at)
         else:
             raise Dropped("protocol")
         session.up += 1
@@ -196,7 +248,9 @@ class NatCore:
         ports = packet[at : at + 4]
         if how.ike is not None and ports == IKE:
             self._check_up(packet)
-            return how.ike.outward(self._state, packet, at)
+            helped = how.ike.outward(self._state, packet, at)
+            if helped is not None:
+                return helped
         key = packet[12:20] + ports
         found = how.table.find_leaving(self._state.now, UDP, key)
         return self._admit(how, packet, UDP, key, int.from_bytes(ports[:2]), int.from_bytes(ports[2:])) if found is None else found
@@ -224,7 +278,8 @@ class NatCore:
         def free(outside_port: int) -> bool:
             if how.overload:
                 return table.find_coming(state.now, protocol, coming(outside_port)) is None
-            return not table.on_port(state.now, protocol, outside_port)
+            there = table.on_port(state.now, protocol, outside_port)
+            return not there or (how.endpoint_ports and all((one.inside, one.inside_port) == (inside, port) for one in there))
 
         if binding is None:
             siblings = (one.outside_port for one in table.of_inside(protocol, inside, port))
@@ -233,7 +288,24 @@ class NatCore:
                 raise Dropped("no port")
             expires = state.now + how.timers.lifetime(protocol, False)
             binding = table.bind(bound_by, protocol, inside, port, state.outside, outside_port, expires)
+            binding.created = binding.used = state.now
         return table.join(binding, remote, remote_port, key, coming(binding.outside_port))
+
+    def _tcp_up(self, how: Translator, tcp: Tcp, packet: bytes, at: int) -> tuple[Session, bytes]:
+        """(the connection's session, the segment as the gateways that read it leave it)."""
+        if len(packet) < at + 20:
+            raise Dropped("malformed")
+        key = packet[12:20] + packet[at : at + 4]
+        port, remote_port = int.from_bytes(key[8:10]), int.from_bytes(key[10:])
+        flow = Flow(key[:4], port, key[4:8], remote_port, self._state.outside, keeps_ports=False)
+        tcp.check(flow)
+        found = how.table.find_leaving(self._state.now, TCP, key)
+        if found is None:
+            if packet[at + 13] & RST:
+                raise Dropped("unsolicited")
+            found = self._admit(how, packet, TCP, key, port, remote_port)
+        tcp.tracker.segment(found.binding, packet, at, inward=False)
+        return found, tcp.outward(self._state, flow, packet, at)
 
     def _error_up(self, packet: bytes, at: int) -> None:
         self._check_up(packet)
@@ -260,7 +332,12 @@ class NatCore:
 
     def _down(self, how: Translator, packet: bytes, at: int) -> None:
         parts, state = self.parts, self._state
-        if packet[16:20] != state.outside:
+        if how.addresses is not None:
+            own = addressed.inward(state, how.addresses, how.tcp, parts.rewriter, packet, at)
+            if own is not None:
+                self._send(INSIDE, parts.down, own)
+                return
+        if packet[16:20] != state.outside or not how.overloads:
             raise Dropped("destination")
         fragment = packet[6] & _FRAGMENT_HIGH or packet[7]
         if fragment and (packet[6] << 8 | packet[7]) & OFFSET:
@@ -281,7 +358,12 @@ class NatCore:
                 return
             session = self._echo_down(how, packet, at)
         elif protocol in (ESP, AH):
-            session = how.portless.inward(state, packet, at)
+            answer = how.portless.inward(state, packet, at)
+            if answer is None:
+                return
+            session = answer
+        elif protocol == TCP and how.tcp is not None:
+            session, packet = self._tcp_down(how, how.tcp, packet, at)
         else:
             raise Dropped("protocol")
         session.down += 1
@@ -292,13 +374,17 @@ class NatCore:
         if packet[6] & _MORE_HIGH:
             for piece in parts.fragments_down.first(state.now, packet, session):
                 self._send(INSIDE, parts.down, parts.rewriter.inward(piece, 0, session))
+        if how.held:
+            self.retry()
 
     def _udp_down(self, how: Translator, packet: bytes, at: int) -> Session:
         if len(packet) < at + 8:
             raise Dropped("malformed")
         ports = packet[at : at + 4]
         if how.ike is not None and ports == IKE:
-            return how.ike.inward(self._state, packet, at)
+            helped = how.ike.inward(self._state, packet, at)
+            if helped is not None:
+                return helped
         key = packet[12:20] + ports
         found = how.table.find_coming(self._state.now, UDP, key)
         return self._uninvited(how, UDP, key, int.from_bytes(ports[2:]), int.from_bytes(ports[:2])) if found is None else found
@@ -316,7 +402,24 @@ class NatCore:
         for binding in how.table.on_port(self._state.now, protocol, outside_port):
             if how.admits(binding, remote, remote_port):
                 return replace(binding.sessions[0], remote=remote, remote_port=remote_port, coming=key, up=0, down=0)
+        if how.expectations is not None:
+            expected = how.expectations.admit(self._state, protocol, key, outside_port)
+            if expected is not None:
+                return expected
         raise Dropped("unsolicited")
+
+    def _tcp_down(self, how: Translator, tcp: Tcp, packet: bytes, at: int) -> tuple[Session, bytes]:
+        if len(packet) < at + 20:
+            raise Dropped("malformed")
+        key = packet[12:20] + packet[at : at + 4]
+        port, remote_port = int.from_bytes(key[10:]), int.from_bytes(key[8:10])
+        found = how.table.find_coming(self._state.now, TCP, key)
+        if found is None:
+            found = self._uninvited(how, TCP, key, port, remote_port)
+        flow = Flow(found.address_in, found.binding.inside_port, key[:4], remote_port, self._state.outside, keeps_ports=False)
+        tcp.check(flow)
+        tcp.tracker.segment(found.binding, packet, at, inward=True)
+        return found, tcp.inward(self._state, flow, packet, at)
 
     def _error_down(self, packet: bytes, at: int) -> None:
         protocol, key = icmp_errors.quoted_key(packet, at)

@@ -20,9 +20,11 @@ GUESS_S = 10.0
 
 
 class Helper(Protocol):
-    def outward(self, state: State, packet: bytes, at: int) -> Session: ...
+    def outward(self, state: State, packet: bytes, at: int) -> Session | None:
+        """None: IKE is left to the ordinary translation, what has no ports waits until the helper gives it back."""
 
-    def inward(self, state: State, packet: bytes, at: int) -> Session: ...
+    def inward(self, state: State, packet: bytes, at: int) -> Session | None:
+        """None: IKE is left to the ordinary translation."""
 
     def reset(self) -> None:
         """Forgets what it holds beside the table."""
@@ -85,7 +87,7 @@ class CookieHelper:
     """
 
     def outward(self, state: State, packet: bytes, at: int) -> Session:
-        cookie = _cookie(packet, at)
+        cookie = cookie_of(packet, at)
         leaving = packet[12:20] + IKE + cookie
         found = state.table.find_leaving(state.now, packet[9], leaving)
         if found is None:
@@ -94,7 +96,7 @@ class CookieHelper:
         return found
 
     def inward(self, state: State, packet: bytes, at: int) -> Session:
-        found = state.table.find_coming(state.now, packet[9], packet[12:20] + IKE + _cookie(packet, at))
+        found = state.table.find_coming(state.now, packet[9], packet[12:20] + IKE + cookie_of(packet, at))
         if found is None:
             raise Dropped("unknown cookie")
         return found
@@ -103,7 +105,8 @@ class CookieHelper:
         """It holds nothing."""
 
 
-def _cookie(packet: bytes, at: int) -> bytes:
+def cookie_of(packet: bytes, at: int) -> bytes:
+    """The initiator's cookie of the ISAKMP message whose UDP header begins at `at`. `Dropped` where there is none."""
     cookie = packet[at + 8 : at + 8 + COOKIE]
     if len(cookie) < COOKIE:
         raise Dropped("no cookie")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.nat.headers import ICMP, ICMP_ERRORS, OFFSET, UDP, change, checksum, residue
+from harness.nat.headers import ICMP, ICMP_ERRORS, OFFSET, TCP, UDP, change, checksum, residue
 from harness.nat.state import Dropped
 from harness.nat.table import Session
 
@@ -31,7 +31,7 @@ def quoted_key(packet: bytes, at: int) -> tuple[int, bytes]:
         raise Dropped("malformed")
     protocol = packet[inner + 9]
     addresses = packet[inner + 12 : inner + 20]
-    if protocol == UDP:
+    if protocol in (UDP, TCP):
         return protocol, addresses + packet[ports_at : ports_at + 4]
     if protocol == ICMP:
         return protocol, addresses + packet[ports_at + 4 : ports_at + 6]
@@ -54,13 +54,17 @@ def translate(packet: bytes, at: int, session: Session, *, inward: bool) -> byte
     address_change = change(packet[address_at : address_at + 4], new_address)
     buffer[address_at : address_at + 4] = new_address
     _add(buffer, inner + 10, address_change)
-    if buffer[inner + 9] == UDP:
+    protocol = buffer[inner + 9]
+    if protocol in (UDP, TCP):
         port_at = ports_at + (0 if inward else 2)
         port_change = change(packet[port_at : port_at + 2], new_port)
         buffer[port_at : port_at + 2] = new_port
-        if buffer[ports_at + 6 : ports_at + 8] != b"\0\0":
+        if protocol == TCP:
+            if len(buffer) >= ports_at + 18:  # eight bytes are all that must be quoted
+                _add(buffer, ports_at + 16, address_change + port_change)
+        elif buffer[ports_at + 6 : ports_at + 8] != b"\0\0":
             _add(buffer, ports_at + 6, address_change + port_change, zero=0xFFFF)
-    elif buffer[inner + 9] == ICMP:
+    elif protocol == ICMP:
         _add(buffer, ports_at + 2, change(packet[ports_at + 4 : ports_at + 6], new_port))
         buffer[ports_at + 4 : ports_at + 6] = new_port
     buffer[at + 2 : at + 4] = b"\0\0"

@@ -9,6 +9,8 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.nat.allocator import KINDS, PortRange
 from harness.nat.behaviour import ADDRESS_AND_PORT, FILTERS, MAPPINGS
+from harness.nat.ios.plan import read_plan
+from harness.nat.ios.services import IosPlan
 from harness.nat.link import Impairments
 from harness.strict_yaml import At, read
 
@@ -21,7 +23,8 @@ ESP_HELPERS = ("none", "spi-guess", "first-client", "last-client")
 @dataclass(frozen=True, slots=True)
 class Translation:
     """`mapping` and `filtering` as in RFC 4787. `overload`: one outside port may serve several bindings towards different remote
-    ends. Times in seconds; `limit` in sessions. `payload_octets` is None for a NAT that leaves payloads alone."""
+    ends. Times in seconds; `limit` in sessions. `payload_octets` is None for a NAT that leaves payloads alone. `ios` is set where
+    the NAT is an IOS router's: what that says takes the place of `ike`, `esp`, and of the times."""
 
     mapping: str
     filtering: str
@@ -38,6 +41,7 @@ class Translation:
     ike: str
     esp: str
     payload_octets: int | None
+    ios: IosPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +70,19 @@ def names() -> tuple[str, ...]:
 
 def read_file(path: Path) -> Personality:
     """Reads one personality file, strictly."""
-    top = read(path).mapping("title", "translation", "impairments")
+    ios, rest = read(path).without("ios")
+    top = rest.mapping("title", "translation", "impairments")
     links = top["impairments"].optional(lambda at: at.mapping("up", "down"))
     return Personality(
         name=path.stem,
         title=top["title"].text(),
-        translation=top["translation"].optional(_translation),
+        translation=top["translation"].optional(lambda at: _translation(at, ios)),
         up=None if links is None else links["up"].optional(_impairments),
         down=None if links is None else links["down"].optional(_impairments),
     )
 
 
-def _translation(at: At) -> Translation:
+def _translation(at: At, ios: At | None) -> Translation:
     keys = at.mapping("mapping", "filtering", "allocator", "timers", "limit", "helpers")
     allocator = keys["allocator"].mapping("kind", "first", "last", "low_stay_low", "overload")
     timers = keys["timers"].mapping("udp_s", "udp_stream_s", "icmp_s", "portless_s", "refresh_outbound", "refresh_inbound")
@@ -107,6 +112,7 @@ def _translation(at: At) -> Translation:
         ike=helpers["ike"].one_of(IKE_HELPERS),
         esp=helpers["esp"].one_of(ESP_HELPERS),
         payload_octets=helpers["payload_octets"].optional(lambda node: node.integer(1, 4)),
+        ios=None if ios is None else read_plan(ios),
     )
 
 

@@ -5,7 +5,7 @@ Nothing else changes: identification, type of service, options and payload stay.
 
 from __future__ import annotations
 
-from harness.nat.headers import ICMP, UDP
+from harness.nat.headers import ICMP, TCP, UDP
 from harness.nat.table import Session
 
 TTL_CHANGE = 0x0100
@@ -40,6 +40,9 @@ class Rewriter:
             if protocol == UDP:
                 buffer[at + port_at : at + port_at + 2] = port
                 self._udp_checksum(buffer, at + 6, ip_change + port_change)
+            elif protocol == TCP:
+                buffer[at + port_at : at + port_at + 2] = port
+                self._tcp_checksum(buffer, at + 16, ip_change + port_change)
             elif protocol == ICMP:
                 # The identifier of an echo; no pseudo-header (RFC 792).
                 buffer[at + 4 : at + 6] = port
@@ -56,6 +59,10 @@ class Rewriter:
         if old:
             total = (old + change) % 0xFFFF or 0xFFFF
             buffer[at], buffer[at + 1] = total >> 8, total & 0xFF
+
+    def _tcp_checksum(self, buffer: bytearray, at: int, change: int) -> None:
+        total = ((buffer[at] << 8 | buffer[at + 1]) + change) % 0xFFFF
+        buffer[at], buffer[at + 1] = total >> 8, total & 0xFF
 
     def _icmp_checksum(self, buffer: bytearray, at: int, change: int) -> None:
         total = ((buffer[at] << 8 | buffer[at + 1]) + change) % 0xFFFF

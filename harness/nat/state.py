@@ -60,4 +60,5 @@ class State:
         inside, remote = leaving[:4], leaving[4:8]
         expires = self.now + self.timers.lifetime(protocol, False)
         binding = self.table.bind((protocol, leaving), protocol, inside, port, self.outside, port, expires)
+        binding.created = binding.used = self.now
         return self.table.join(binding, remote, remote_port, leaving, coming)

@@ -10,13 +10,25 @@ import heapq
 import itertools
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TypeVar
 
 from harness.model import NatMapping
-from harness.nat.headers import ESP, ICMP, UDP, change, dotted
+from harness.nat.headers import ESP, ICMP, TCP, UDP, change, dotted
 
 K = TypeVar("K", bound=Hashable)
-NAMES = {UDP: "udp", ICMP: "icmp", ESP: "esp"}
+_NEVER = float("inf")
+ADDRESS = 0
+"""The "protocol" of a binding of addresses alone, whatever the packet's own."""
+NAMES = {UDP: "udp", ICMP: "icmp", ESP: "esp", TCP: "tcp", ADDRESS: "ip"}
+
+
+class Phase(IntEnum):
+    """Of a TCP connection, as far as a NAT follows it (RFC 5382 §5)."""
+
+    OPENING = 0
+    ESTABLISHED = 1
+    CLOSING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,9 @@ class Mapping(NatMapping):
 
 @dataclass(slots=True, eq=False)
 class Binding:
-    """An inside endpoint and the outside port that stands for it. For protocols without ports both are 0, or an SPI."""
+    """An inside endpoint and the outside port that stands for it. For protocols without ports both are 0, or an SPI.
+
+    `created` and `used` are moments, the latter only where the timers keep it. `static`: nobody but its maker removes it."""
 
     key: Hashable
     protocol: int
@@ -46,6 +60,11 @@ class Binding:
     expires: float = 0.0
     answered: bool = False
     removed: bool = False
+    created: float = 0.0
+    used: float = 0.0
+    number: int = 0  # of an entry without a session
+    phase: Phase = Phase.OPENING
+    static: bool = False
     sessions: list[Session] = field(default_factory=list)
     remotes: set[bytes] = field(default_factory=set)  # addresses that the inside has sent to
 
@@ -53,6 +72,8 @@ class Binding:
 @dataclass(slots=True, eq=False)
 class Session:
     """What one binding has with one remote end; with it what has to be written into its packets.
+
+    `number` counts entries as they are made; `number_in` is that of the inbound half, where an ESP helper has two.
 
     `ip_change` and `port_change` are what an outward rewriting adds to the checksums of the IP header and of the ports.
     """
@@ -71,6 +92,11 @@ class Session:
     spi: int = 0  # that of the packets which come in, where a helper keys by it
     up: int = 0
     down: int = 0
+    number: int = 0
+    number_in: int = 0
+    learnt: float | None = None  # when a helper has learnt how answers come
+    highest: int = 0  # of the ESP sequence numbers that came in
+    received: int = 0  # bit n: the number `highest` - n came in
 
 
 class Table:
@@ -89,6 +115,7 @@ class Table:
         self._timers: list[tuple[float, int, Binding]] = []
         self._stale = 0  # of the timers, those whose binding is gone
         self._order = itertools.count()
+        self._numbers = itertools.count(1)
         self.sessions = 0
 
     # --- finding ---
@@ -147,6 +174,9 @@ class Table:
             binding, remote, remote_port, leaving, coming, binding.outside, port_out, binding.inside, port_in,
             change(binding.inside, binding.outside), change(port_in, port_out),
         )  # fmt: skip
+        if coming is not None and binding.protocol == ESP:
+            made.number_in = next(self._numbers)
+        made.number = next(self._numbers)
         binding.sessions.append(made)
         binding.remotes.add(remote)
         self._leaving.setdefault(binding.protocol, {})[leaving] = made
@@ -155,10 +185,18 @@ class Table:
         self.sessions += 1
         return made
 
+    def next_number(self) -> int:
+        """For an entry without a session."""
+        return next(self._numbers)
+
     def answer_to(self, session: Session, coming: bytes) -> None:
-        """From now on packets of the key `coming` belong to `session` too (a helper has learnt it)."""
+        """From now on packets of the key `coming` belong to `session`, and of no other (a helper has learnt it)."""
+        known = self._coming.setdefault(session.binding.protocol, {})
+        if session.coming is not None and known.get(session.coming) is session:
+            del known[session.coming]
         session.coming = coming
-        self._coming.setdefault(session.binding.protocol, {})[coming] = session
+        session.number_in = next(self._numbers)
+        known[coming] = session
 
     def remove(self, binding: Binding) -> None:
         if binding.removed:
@@ -206,9 +244,13 @@ class Table:
         while self._timers and self._timers[0][2].removed:
             heapq.heappop(self._timers)
             self._stale -= 1
-        return self._timers[0][0] if self._timers else None
+        return self._timers[0][0] if self._timers and self._timers[0][0] != _NEVER else None
 
     # --- telling ---
+
+    def live(self, now: float) -> list[Binding]:
+        """The bindings that have not expired, oldest first."""
+        return [one for one in self._bindings.values() if one.expires > now]
 
     def rows(self, now: float) -> tuple[Mapping, ...]:
         """All live sessions, by inside address and port."""
@@ -228,10 +270,15 @@ class Table:
                     dotted(one.remote),
                     one.remote_port,
                     one.down > 0,
-                    int(binding.expires - now),
+                    _whole(binding.expires - now),
                     one.up,
                     one.down,
                 )
+
+
+def _whole(seconds: float) -> int:
+    """What has no end is told as the most that 32 bits hold."""
+    return int(min(seconds, 2**31 - 1))
 
 
 def _drop(index: dict[K, list[Binding]], key: K, one: Binding) -> None:

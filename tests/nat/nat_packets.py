@@ -41,6 +41,12 @@ def udp(src: str, sport: int, dst: str, dport: int, payload: bytes = b"words", *
     return ip(src, dst, 17, udp_part(src, dst, sport, dport, payload, summed=summed), **header)
 
 
+def tcp(src: str, sport: int, dst: str, dport: int, payload: bytes = b"", *, flags=0x02, seq=0, ack=0, **header) -> bytes:
+    bare = struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 8192, 0, 0) + payload
+    total = sum_of(raw(src) + raw(dst) + struct.pack("!HH", 6, len(bare)) + bare)
+    return ip(src, dst, 6, bare[:16] + struct.pack("!H", total) + bare[18:], **header)
+
+
 def esp(src: str, dst: str, spi: int, payload: bytes = b"\0\0\0\1" + bytes(32)) -> bytes:
     return ip(src, dst, 50, struct.pack("!I", spi) + payload)
 
@@ -84,6 +90,8 @@ def seen(packet: bytes, *, sums=True) -> Seen:
         (given,) = struct.unpack("!H", payload[6:8])
         if given:
             assert sum_of(src + dst + struct.pack("!HH", 17, len(payload)) + payload) == 0, "UDP checksum"
+    if sums and not flags & 0x3FFF and protocol == 6:
+        assert sum_of(src + dst + struct.pack("!HH", 6, len(payload)) + payload) == 0, "TCP checksum"
     if sums and not flags & 0x3FFF and protocol == 1:
         assert sum_of(payload) == 0, "ICMP checksum"
     return Seen(str(ipaddress.IPv4Address(src)), str(ipaddress.IPv4Address(dst)), protocol, ttl, ident, flags, payload)
