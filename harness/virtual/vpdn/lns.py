@@ -120,7 +120,8 @@ class GroupedLns(Lns):
             return self._refusing(config, number, f"no vpdn group accepts {_host_name(request)!r}")
         crypto, security = self.settings.vpdn.crypto, group.security
         if security is not None and crypto is not None and crypto.profile(security.profile) is None:
-            return self._refusing(config, number, f"there is no crypto profile {security.profile} to protect vpdn group {group.name}")
+            name = security.profile
+            return self._refusing(config, number, f"there is no crypto profile {name} to protect vpdn group {group.name}")
         name = group.local_name or config.host_name
         config = replace(config, host_name=name, secret=group.secret, challenge=group.challenges)
         return self._parts.l2tp_core(config, self._entropy, number)
