@@ -41,6 +41,7 @@ class ProfiledIpsec(Ipsec):
         self.maps = CryptoMaps(self._crypto)
         self.secured: Callable[[float, Client], None] = lambda now, client: None
         self.failed: Callable[[float, str, str], None] = lambda now, address, reason: None
+        self.keys: list[events.IkeUp | events.EspUp] | None = None  # a list where the owner wants them, for the run's key file
         self.expiry: dict[tuple[bytes, bytes], float] = {}  # of ISAKMP SAs, by their cookies
         self.agreed: dict[int, tuple[events.EspUp, float]] = {}  # what a pair was agreed as, and when, by inbound SPI
         self._profiles: dict[int, CryptoProfile] = {}  # of associations that began here, by number
@@ -140,6 +141,8 @@ class ProfiledIpsec(Ipsec):
                 known.pop(number, None)
 
     def _hear(self, now: float, association: Association, event: events.Event, packet: Packet | None) -> None:
+        if self.keys is not None and isinstance(event, events.IkeUp | events.EspUp):
+            self.keys.append(event)
         match event:
             case events.IkeUp():
                 self._ike_up[association.number] = now
