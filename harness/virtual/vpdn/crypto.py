@@ -15,6 +15,7 @@ from typing import Literal
 from harness.errors import UsageError
 from harness.model import Secret
 from harness.wire.config import EspProposal
+from harness.wire.esp import AUTHENTICATIONS, ENCRYPTIONS
 
 Mode = Literal["tunnel", "transport"]
 MOST_TRANSFORM_SETS = 6
@@ -22,12 +23,21 @@ MOST_TRANSFORM_SETS = 6
 
 @dataclass(frozen=True, slots=True)
 class TransformSet:
-    """Names of ciphers as in a personality. `mode` is tunnel unless the set says transport, as on the real device."""
+    """Names of ciphers as in a personality. `mode` is tunnel unless the set says transport, as on the real device. A set without
+    `authentication` can be configured, and protects no tunnel: L2TP security asks for ESP with it."""
 
     name: str
     encryption: str
-    authentication: str
+    authentication: str | None
     mode: Mode = "tunnel"
+
+    def __post_init__(self) -> None:
+        known = self.encryption in ENCRYPTIONS and self.authentication in (None, *AUTHENTICATIONS)
+        if not known:
+            raise UsageError(
+                f"transform set {self.name} names {self.encryption} and {self.authentication}",
+                cure=f"one of {', '.join(ENCRYPTIONS)}, with one of {', '.join(AUTHENTICATIONS)}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,11 @@ class CryptoProfile:
     def mode(self) -> Mode:
         """That of the first set: one SA has one mode, and sets of the other are passed over."""
         return self.sets[0].mode
+
+    @property
+    def flawed(self) -> tuple[TransformSet, ...]:
+        """Those that are passed over for want of authentication."""
+        return tuple(one for one in self.sets if one.authentication is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +128,6 @@ class Crypto:
 
     def proposals(self, profile: CryptoProfile) -> tuple[EspProposal, ...]:
         """A profile's transform sets as quick mode offers them."""
-        sets = (one for one in profile.sets if one.mode == profile.mode)
-        return tuple(EspProposal(one.encryption, one.authentication, *self.lifetimes(profile)) for one in sets)
+        lives = self.lifetimes(profile)
+        sets = ((one.encryption, one.authentication) for one in profile.sets if one.mode == profile.mode)
+        return tuple(EspProposal(cipher, proof, *lives) for cipher, proof in sets if proof is not None)

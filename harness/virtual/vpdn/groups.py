@@ -33,8 +33,7 @@ class Security:
 class Group:
     """What both halves have. `local_name` is the host name that the tunnel bears, None for the router's own. `password` is the
     tunnel's; with `tunnel_authentication` the peer has to prove that it has it too. `security` None: L2TP goes in the clear.
-    `pmtu`: the path's MTU is learnt and Don't Fragment reflected (`ip pmtu`); `df_bit`: what the outer header has otherwise.
-    `no_session_s`: how long a tunnel may be without a call."""
+    `pmtu`: the path's MTU is learnt and Don't Fragment reflected (`ip pmtu`); `df_bit`: what the outer header has otherwise."""
 
     name: str
     local_name: str | None = None
@@ -43,7 +42,6 @@ class Group:
     security: Security | None = None
     pmtu: bool = False
     df_bit: DfBit = "clear"
-    no_session_s: float = 15.0
 
     @property
     def secret(self) -> bytes:
@@ -79,10 +77,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestGroup(Group):
-    """Calls of users in these `domains` (letter case does not matter) are tunnelled to one of `targets`."""
+    """Calls of users in these `domains` (letter case does not matter) are tunnelled to one of `targets`. `no_session_s`: how long a
+    tunnel may be without a call (an LNS's personality has its own `call_wait`)."""
 
     domains: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
+    no_session_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from harness.wire import events
 from harness.wire.config import Entropy, L2tpConfig
 from harness.wire.l2tp import Frame
 from harness.wire.l2tp.avp import Result
+from harness.wire.ppp.handover import is_echo
 
 if TYPE_CHECKING:
     from harness.virtual.parts import Parts
@@ -36,10 +37,11 @@ CALL_LOST_CARRIER = Result(1)
 class Lac:
     """`frames` are those for callers: (line, frame), None for a line that goes down. The owner sets what connects it with the rest
     of the router: `send` (tunnel, message), `protect` (asks for a protected tunnel's SAs; why not, or None), `ended` (a tunnel is
-    over), `others` (IDs of tunnels that are not its own)."""
+    over), `others` (IDs of tunnels that are not its own). `count`: how many lines there have been."""
 
-    def __init__(self, settings: Settings, entropy: Entropy, parts: Parts, journal: Journal, links: Links) -> None:
+    def __init__(self, settings: Settings, entropy: Entropy, parts: Parts, journal: Journal, links: Links, lines: int) -> None:
         self.settings = settings
+        self.count = lines
         self.lines: dict[int, Line] = {}
         self.tunnels: dict[int, LacTunnel] = {}
         self.frames: list[tuple[int, bytes | None]] = []
@@ -51,7 +53,6 @@ class Lac:
         self._parts = parts
         self._journal = journal
         self._links = links
-        self._count = 0
         self._busy: dict[str, float] = {}
 
     @property
@@ -76,9 +77,9 @@ class Lac:
 
     def dial_in(self, now: float) -> int:
         """A caller is there; returns its line's number."""
-        self._count += 1
+        self.count += 1
         terms = Terms(self._vpdn.caller_authentication)
-        line = Line(self._count, self._links.begin(now, 0, self._count, 0, ("line", self._count), terms))
+        line = Line(self.count, self._links.begin(now, 0, self.count, 0, ("line", self.count), terms))
         self.lines[line.number] = line
         self._pump_line(now, line)
         return line.number
@@ -96,7 +97,7 @@ class Lac:
         if line.stage is Stage.PPP and line.handover.answered:
             line.held = frame
             self._decide(now, line)
-        elif line.stage is not Stage.PLACING:  # what is repeated meanwhile the LNS will ask for, or has been handed
+        elif line.stage is not Stage.PLACING or is_echo(frame):  # all else that is repeated meanwhile, the LNS will be handed
             line.link.ppp.receive(now, frame)
             self._pump_line(now, line)
 
@@ -180,6 +181,9 @@ class Lac:
     def start(self, now: float, tunnel: LacTunnel) -> None:
         """Its messages may go out from now on: the SCCRQ does, and the calls that wait are placed."""
         if tunnel.started:
+            return
+        if not tunnel.waiting:
+            self._give_up(now, tunnel, "nobody waits for it any more")
             return
         tunnel.started = True
         tunnel.core.start(now, call=False)

@@ -51,11 +51,12 @@ class VpdnRouter(VirtualGateway):
 
     def __init__(self, settings: Settings, entropy: Entropy, mechanisms: Parts | None = None, *, witnessed: bool = True) -> None:
         self._df = False
+        self._lines = 0  # that there have been
         super().__init__(settings, entropy, mechanisms or parts(), witnessed=witnessed)
 
     def _build(self, first_index: int) -> None:
         super()._build(first_index)
-        self.lac = Lac(self._settings, self._entropy, self._parts, self.journal, self.links)
+        self.lac = Lac(self._settings, self._entropy, self._parts, self.journal, self.links, self._lines)
         self.lns.send_clear, self.lns.began, self.lns.ended = self._send_clear, self._lns_began, self._lns_ended
         self.lns.others, self.lac.others = self.lac.tunnels, self.lns.tunnels
         self.lac.send, self.lac.protect, self.lac.ended = self._lac_send, self._protect, self._lac_ended
@@ -91,13 +92,27 @@ class VpdnRouter(VirtualGateway):
             self.lac.close(now, own)
 
     def reconfigure(self, now: float, **changes: Any) -> None:
+        """SAs go with the crypto map that is taken off the interface."""
         super().reconfigure(now, **changes)
         self.lac.settings = self.paths.settings = self._settings
+        crypto = None if self._settings.vpdn is None else self._settings.vpdn.crypto
+        if crypto is not None and not crypto.active:
+            self.ipsec.close(now)
+
+    def restart(self, now: float) -> None:
+        """The lines go down too."""
+        lines, self._lines = list(self.lac.lines), self.lac.count
+        super().restart(now)
+        self.lac.frames = [(line, None) for line in lines]
 
     def tick(self, now: float) -> None:
         super().tick(now)
         self.lac.tick(now)
         self._settle_lac(now)
+
+    @property
+    def _l2tp_closing(self) -> bool:
+        return super()._l2tp_closing or self.lac.closing
 
     def shut_down(self, now: float) -> None:
         for tunnel in list(self.lac):
@@ -154,6 +169,8 @@ class VpdnRouter(VirtualGateway):
         profile = crypto.profile(security.profile)
         if profile is None:
             return f"no crypto map on {crypto.interface} has the profile {security.profile}"
+        if not crypto.proposals(profile):
+            return f"crypto profile {profile.name} has no transform set with authentication"
         if tunnel.flow is None:
             tunnel.flow = Flow(self._settings.address, L2TP_PORT, tunnel.address, L2TP_PORT)
             self.ipsec.maps.clone(profile, tunnel.flow)

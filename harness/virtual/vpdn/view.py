@@ -73,6 +73,16 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LineRow:
+    """A caller's line on a LAC. `stage` is a value of `lines.Stage`; `tunnel` 0 where the call is in none."""
+
+    number: int
+    user: str
+    stage: str
+    tunnel: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouterView:
     """`maps` in order of map name and sequence number. `ignored`: messages that came in the clear and were not processed, by what
     they were. `dropped` and `refused` count complaints of every kind."""
@@ -82,6 +92,7 @@ class RouterView:
     ike_sas: tuple[IkeSaRow, ...]
     esp_sas: tuple[EspSaRow, ...]
     tunnels: tuple[TunnelRow, ...]
+    lines: tuple[LineRow, ...]
     ignored: Mapping[str, int]
     dropped: int
     refused: int
@@ -95,6 +106,10 @@ def of(now: float, router: VpdnRouter) -> RouterView:
         tuple(_ike_sas(now, ipsec)),
         tuple(row for sa in ipsec.sadb for row in _esp_sas(now, ipsec, sa)),
         (*_of_lns(router.lns), *_of_lac(router.lac)),
+        tuple(
+            LineRow(line.number, line.handover.user, line.stage.value, 0 if line.tunnel is None else line.tunnel.number)
+            for line in router.lac.lines.values()
+        ),
         dict(router.lns.ignored),
         router.journal.dropped,
         router.journal.refused,

@@ -90,6 +90,12 @@ class Handover:
         self._answer = AuthenType.PAP, packet.identifier, b"", password
 
 
+def is_echo(data: bytes) -> bool:
+    """Whether a frame is an LCP Echo-Request, which is answered whoever will have the link in the end."""
+    found = _read(data)
+    return found is not None and found[0] == Protocol.LCP and found[1].code == Code.ECHO_REQUEST
+
+
 def _read(data: bytes) -> tuple[int, Packet] | None:
     """(protocol, packet) of a frame that holds LCP, CHAP or PAP."""
     try:
