@@ -214,7 +214,7 @@ def test_a_handover_tells_first_last_and_answered() -> None:
 
 
 def test_an_inner_packet_of_somebody_elses_is_refused(bench) -> None:
-    """SEC-62's control: tunnel mode is for the two hosts themselves (RFC 4301 §5.2), and for nothing that a peer may put into it."""
+    """SEC-62's control: tunnel mode is for the two hosts themselves (RFC 4301 §5.2), and for nothing else."""
     both = replace(CRYPTO, profiles=(replace(PROFILE, sets=(replace(DES, mode="tunnel"),)),))
     world = bench(lac_crypto=both, lns_crypto=both)
     caller = world.call()
