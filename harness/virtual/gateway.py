@@ -131,7 +131,7 @@ class VirtualGateway:
     def tick(self, now: float) -> None:
         self.ipsec.tick(now)
         self.lns.tick(now)
-        if self._delete_at is not None and (now >= self._delete_at or not self.lns.closing):
+        if self._delete_at is not None and (now >= self._delete_at or not self._l2tp_closing):
             self._delete_at = None
             self.ipsec.close(now)
 
@@ -258,8 +258,13 @@ class VirtualGateway:
         """An orderly end: StopCCN to everybody, then Deletes. `ended` tells when it is over."""
         for tunnel in list(self.lns):
             self.lns.close(now, tunnel, "the gateway shuts down")
-        self._delete_at = now + GOODBYE_S if self.lns.closing else now
+        self._delete_at = now + GOODBYE_S if self._l2tp_closing else now
         self.tick(now)
+
+    @property
+    def _l2tp_closing(self) -> bool:
+        """Whether a peer has yet to acknowledge that its tunnel is closed."""
+        return self.lns.closing
 
     @property
     def ended(self) -> bool:

@@ -20,7 +20,7 @@ from harness.wire.config import Entropy, IkeConfig
 from harness.wire.esp import spi_of
 from harness.wire.ike.core import IkeCore
 from harness.wire.ike.registry import INITIAL_CONTACT, NO_PROPOSAL_CHOSEN, NON_ESP_MARKER, PORT_NATT
-from harness.wire.packet import ESP, Packet
+from harness.wire.packet import ESP, IP_IN_IP, Packet
 
 if TYPE_CHECKING:
     from harness.virtual.parts import Parts
@@ -118,8 +118,11 @@ class Ipsec:
         self._after(now, association, packet)
 
     def _make_core(self, association: Association) -> IkeCore:
+        return self._parts.ike_core(self._config(association), self._entropy)
+
+    def _config(self, association: Association) -> IkeConfig:
         settings, look = self.settings, self.settings.personality
-        config = IkeConfig(
+        return IkeConfig(
             address=settings.address,
             peer_address=association.address,
             psk=settings.psk.reveal().encode(),
@@ -132,7 +135,6 @@ class Ipsec:
             admit=lambda: self._admit(association),
             schedule=look.ike_schedule,
         )
-        return self._parts.ike_core(config, self._entropy)
 
     def _after(self, now: float, association: Association, packet: Packet | None = None) -> None:
         """What the core has to tell, then what it sends: back to where `packet` came from, or to where the peer is."""
@@ -240,7 +242,8 @@ class Ipsec:
             client.own_port = event.client_port
         port = client.own_port if client.translated is None else client.translated
         told = event.client_port, event.nat_oa
-        sa = Sa(event.spi_in, event.spi_out, inbound, outbound, udp, client, association, *told, port, now)
+        mode = event.encapsulation.endswith("tunnel")
+        sa = Sa(event.spi_in, event.spi_out, inbound, outbound, udp, client, association, *told, port, now, mode)
         client.sas[sa.spi_in] = sa
         self.sadb.add(sa)
         self._journal.tell(now, "esp-up", client.address, client.udp_port, **_names(sa), rekey=event.rekey)
@@ -300,6 +303,8 @@ class Ipsec:
         sa.heard_at = now
         sa.association.core.note_traffic(now, sent=False)
         self._spend(now, sa, sa.inbound.octets)
+        if sa.tunnel:
+            next_header, datagram = self._unwrapped(sa, next_header, datagram)
         if next_header != ip.UDP:
             raise ProtocolError("esp", f"next header {next_header} is not UDP")
         udp = ip.parse_udp(datagram)
@@ -352,7 +357,7 @@ class Ipsec:
         checksummed = self.settings.personality.send_checksum == "full"
         datagram = ip.build_udp(self._gateway, ip.packed(client.address), L2TP_PORT, dport, payload, checksummed=checksummed)
         try:
-            sealed = sa.outbound.seal(ip.UDP, datagram)
+            sealed = sa.outbound.seal(*self._wrapped(sa, datagram))
         except ProtocolError as error:
             self._journal.tell(now, "dropped", address, port, layer=error.layer, reason=error.reason)
             return
@@ -362,6 +367,22 @@ class Ipsec:
             self._emit(Packet(self.settings.address, client.address, ESP, sealed))
         sa.association.core.note_traffic(now, received=False)
         self._spend(now, sa, sa.outbound.octets)
+
+    def _wrapped(self, sa: Sa, datagram: bytes) -> tuple[int, bytes]:
+        """(next header, what ESP holds)."""
+        if not sa.tunnel:
+            return ip.UDP, datagram
+        return IP_IN_IP, ip.build_ipv4(self.settings.address, sa.client.address, ip.UDP, datagram)
+
+    def _unwrapped(self, sa: Sa, next_header: int, payload: bytes) -> tuple[int, bytes]:
+        """What lies in tunnel mode's inner packet, which has to be one from the peer to us (RFC 4301 §5.2): (protocol, payload)."""
+        if next_header != IP_IN_IP:
+            raise ProtocolError("esp", f"next header {next_header} in tunnel mode")
+        inner = ip.parse_ipv4(payload)
+        if (inner.source, inner.destination) != (sa.client.address, self.settings.address) or inner.fragment:
+            what = "a fragment" if inner.fragment else "an inner packet"
+            raise ProtocolError("esp", f"{what} from {inner.source} to {inner.destination}, which the SA is not for")
+        return inner.protocol, inner.payload
 
     def _spend(self, now: float, sa: Sa, octets: int) -> None:
         """A lifetime in kilobytes may be up: for the next tick, since the packet at hand still goes its way."""

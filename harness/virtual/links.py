@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from harness.virtual.journal import Journal
-from harness.virtual.pool import Login
+from harness.virtual.pool import AddressPool, Login
 from harness.virtual.settings import Settings
 from harness.wire import events
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.ppp import PppCore
+from harness.wire.proxy import Proxy
 
 if TYPE_CHECKING:
     from harness.virtual.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a link is offered that has terms of its own: `authentication` as in a personality, `renegotiation` of an LCP that a LAC
+    has negotiated, `pool` for its address (None: the gateway's), `proxy` what the LAC hands over."""
+
+    authentication: tuple[str, ...]
+    renegotiation: Literal["never", "on-mismatch", "always"] = "always"
+    pool: AddressPool | None = None
+    proxy: Proxy | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +41,7 @@ class Link:
     where: tuple[str, int]
     ppp: PppCore
     login: Login
+    pool: AddressPool
     assigned: str | None = None
     mtu: int = 1500
     denied: bool = False  # the pool had none for it
@@ -81,9 +94,12 @@ class Links:
         self.settings = settings
         self._authenticator = self._parts.authenticator(settings)
 
-    def begin(self, now: float, tunnel: int, session: int, remote: int, where: tuple[str, int]) -> Link:
+    def begin(
+        self, now: float, tunnel: int, session: int, remote: int, where: tuple[str, int], terms: Terms | None = None
+    ) -> Link:
         """A link for a call that has come up. Its address comes with IPCP; where the pool has none, that is its end."""
         look = self.settings.personality
+        terms = terms or Terms(look.authentication)
         login = Login(self._authenticator)
         config = PppConfig(
             user="",
@@ -93,21 +109,23 @@ class Links:
             echo_s=look.echo,
             echo_misses=look.echo_misses,
             request_dns=False,
-            demand=look.authentication,
+            demand=terms.authentication,
             secrets=login,
             name=look.ppp_name,
             local_address=self.settings.ppp_address,
             assign=lambda user: self._assign(link),
+            lcp_renegotiation=terms.renegotiation,
             schedule=look.ppp_schedule,
         )
-        link = Link(self.next_index, tunnel, session, remote, where, self._parts.ppp_core(config, self._entropy), login)
+        core = self._parts.ppp_core(config, self._entropy)
+        link = Link(self.next_index, tunnel, session, remote, where, core, login, terms.pool or self._pool)
         self.next_index += 1
-        link.ppp.open(now)
+        link.ppp.open(now, terms.proxy)
         return link
 
     def _assign(self, link: Link) -> str | None:
         if link.assigned is None:
-            link.assigned = self._pool.give()
+            link.assigned = link.pool.give()
             link.denied = link.assigned is None
         return link.assigned
 
@@ -161,7 +179,7 @@ class Links:
         self._down(now, link, by, reason)
         if link.assigned is None:
             return
-        self._pool.free(link.assigned)
+        link.pool.free(link.assigned)
         if link.given:
             self._tell(now, link, "address-freed", address=link.assigned)
         link.assigned = None

@@ -126,10 +126,25 @@ class Lns:
 
     def _begin(self, now: float, address: str, port: int, payload: bytes, origin: Client | None) -> Tunnel:
         number = 0
-        while number == 0 or number in self.tunnels:
+        while number == 0 or self._taken(number):
             number = int.from_bytes(self._entropy(2))
+        tunnel = Tunnel(number, address, port, self._core(number, payload), origin, payload, now)
+        self.tunnels[number] = tunnel
+        self.half_open += 1
+        self._by_peer.setdefault(tunnel.known_as, {})[number] = tunnel
+        self._requests[address, port, payload] = tunnel
+        return tunnel
+
+    def _taken(self, number: int) -> bool:
+        return number in self.tunnels
+
+    def _core(self, number: int, request: bytes) -> L2tpCore:
+        """For the tunnel with this ID, which this SCCRQ asks for."""
+        return self._parts.l2tp_core(self._config(), self._entropy, number)
+
+    def _config(self) -> L2tpConfig:
         look = self.settings.personality
-        config = L2tpConfig(
+        return L2tpConfig(
             host_name=look.host_name,
             vendor_name=look.vendor_name,
             firmware=look.firmware,
@@ -141,12 +156,6 @@ class Lns:
             max_sessions=look.max_calls,
             schedule=look.l2tp_schedule,
         )
-        tunnel = Tunnel(number, address, port, self._parts.l2tp_core(config, self._entropy, number), origin, payload, now)
-        self.tunnels[number] = tunnel
-        self.half_open += 1
-        self._by_peer.setdefault(tunnel.known_as, {})[number] = tunnel
-        self._requests[address, port, payload] = tunnel
-        return tunnel
 
     def tick(self, now: float) -> None:
         for number in list(self._agenda.due(now)):
@@ -176,7 +185,7 @@ class Lns:
         while moving:
             packets, told = core.take_packets(), core.take_events()
             for packet in packets:
-                self._send(now, tunnel.address, tunnel.port, packet)
+                self._forth(now, tunnel, packet)
             for event in told:
                 self._hear(now, tunnel, event)
             moving = bool(packets or told)
@@ -188,10 +197,18 @@ class Lns:
         tunnel.busy = False
         self._settle(now, tunnel)
 
+    def _forth(self, now: float, tunnel: Tunnel, message: bytes) -> None:
+        """To the tunnel's peer."""
+        self._send(now, tunnel.address, tunnel.port, message)
+
+    def _over(self, now: float, tunnel: Tunnel) -> None:
+        """It has ended, and the peer knows, or is not there to be told. What is done for a tunnel beside L2TP ends here."""
+
     def _settle(self, now: float, tunnel: Tunnel) -> None:
         if tunnel.number not in self.tunnels:
             return
         if tunnel.core.finished and tunnel.gone_at is None:
+            self._over(now, tunnel)
             self._end_links(now, tunnel, "gateway", "the tunnel has ended")
             if not tunnel.up:
                 self._forget(tunnel)
@@ -223,9 +240,7 @@ class Lns:
                 self._tell(now, tunnel, "tunnel-down", by=by, reason=event.reason, result=event.result)
             case events.CallUp():
                 tunnel.idle_at = None
-                tunnel.links[event.session_local] = self.links.begin(
-                    now, tunnel.number, event.session_local, event.session_remote, tunnel.where
-                )
+                tunnel.links[event.session_local] = self._begin_link(now, tunnel, event)
                 self._tell(now, tunnel, "session-up", session=event.session_local)
             case events.CallDown():
                 self._end_link(now, tunnel, event.session_local, _by(event.by_peer), event.reason)
@@ -235,6 +250,9 @@ class Lns:
                 self._tell(now, tunnel, "refused", layer=event.stage, reason=event.reason)
             case events.Strange():
                 self._tell(now, tunnel, "dropped", layer=event.layer, reason=event.detail)
+
+    def _begin_link(self, now: float, tunnel: Tunnel, call: events.CallUp) -> Link:
+        return self.links.begin(now, tunnel.number, call.session_local, call.session_remote, tunnel.where)
 
     # Ends
 

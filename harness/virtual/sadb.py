@@ -27,6 +27,7 @@ class Sa:
     original: tuple[str, ...]  # NAT-OA, the initiator's first
     port: int
     heard_at: float  # when authentic ESP came last
+    tunnel: bool = False  # ESP holds a whole IP packet between the two ends, else the UDP datagram
 
     @property
     def address(self) -> str:

@@ -55,7 +55,8 @@ class IkeConfig:
     1701 on the other side. `client_ports` are those that a responder takes in the initiator's ID, 0 standing for any; without
     one it takes them all. `identity` is "address", "fqdn:NAME", "user-fqdn:USER@NAME" or "dn", the subject of one's own
     certificate; port and protocol of the phase-1 ID are (0, 0) unless `id_protocol`/`id_port` say otherwise. `rekey_margin` is a
-    share of the lifetime: 0.8 begins the rekey at 80 % of it; None leaves rekeying to the peer.
+    share of the lifetime: 0.8 begins the rekey at 80 % of it; None leaves rekeying to the peer. Without `renew_phase_1` it counts
+    for quick mode alone: an ISAKMP SA ends at its lifetime, and a new one is made when a quick mode next needs one.
 
     `exchange` is what an initiator begins with; in aggressive mode it can offer only one group, that of its first proposal. A
     responder takes main mode always, aggressive mode if it may (`accept_aggressive`), and asks `psk_for`, where there is one, for
@@ -83,6 +84,7 @@ class IkeConfig:
     keepalive_s: float = 20.0  # 0: none, whatever becomes of the mapping
     dpd_s: float | None = None  # idle seconds before an R-U-THERE; None answers only
     rekey_margin: float | None = 0.8
+    renew_phase_1: bool = True
     mode: Literal["transport", "tunnel"] = "transport"
     pfs: str | None = None
     ah_proposals: tuple[AhProposal, ...] = ()

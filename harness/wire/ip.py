@@ -16,6 +16,7 @@ ICMP = 1
 UDP = 17
 ECHO_REPLY = 0
 ECHO_REQUEST = 8
+DONT_FRAGMENT = 0x4000
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _UDP = struct.Struct("!HHHH")
@@ -64,15 +65,18 @@ class Ipv4:
     identification: int
     fragment: bool  # more fragments follow, or this is not the first
     payload: bytes
+    df: bool = False  # Don't Fragment
 
 
-def build_ipv4(source: str, destination: str, protocol: int, payload: bytes, *, identification: int = 0, ttl: int = 128) -> bytes:
-    """A packet without options, Don't Fragment clear."""
+def build_ipv4(
+    source: str, destination: str, protocol: int, payload: bytes, *, identification: int = 0, ttl: int = 128, df: bool = False
+) -> bytes:
+    """A packet without options."""
     total = 20 + len(payload)
     if total > 0xFFFF:
         raise ProtocolError("ip", f"{total} bytes do not fit one packet")
     ends = packed(source), packed(destination)
-    bare = _IP.pack(0x45, 0, total, identification, 0, ttl, protocol, 0, *ends)
+    bare = _IP.pack(0x45, 0, total, identification, DONT_FRAGMENT if df else 0, ttl, protocol, 0, *ends)
     return bare[:10] + checksum(bare).to_bytes(2) + bare[12:] + payload
 
 
@@ -87,7 +91,8 @@ def parse_ipv4(packet: bytes) -> Ipv4:
         raise ProtocolError("ip", f"header {header}, total length {total} and {len(packet)} bytes present contradict each other", 2)
     if checksum(packet[:header]):
         raise ProtocolError("ip", "wrong header checksum", 10)
-    return Ipv4(dotted(source), dotted(destination), protocol, ttl, identification, bool(fragment & 0x3FFF), packet[header:total])
+    ends, in_pieces, df = (dotted(source), dotted(destination)), bool(fragment & 0x3FFF), bool(fragment & DONT_FRAGMENT)
+    return Ipv4(*ends, protocol, ttl, identification, in_pieces, packet[header:total], df)
 
 
 def build_udp(source: bytes, destination: bytes, sport: int, dport: int, payload: bytes, *, checksummed: bool = True) -> bytes:

@@ -15,7 +15,8 @@ TTL = 64
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """Addresses are dotted; `protocol` is 17 (UDP, with ports and the UDP payload), 50 (ESP) or 51 (AH), both without ports."""
+    """Addresses are dotted; `protocol` is 17 (UDP, with ports and the UDP payload), 50 (ESP) or 51 (AH), both without ports. `df`:
+    Don't Fragment is set in the header."""
 
     src: str
     dst: str
@@ -23,6 +24,7 @@ class Packet:
     payload: bytes
     sport: int = 0
     dport: int = 0
+    df: bool = False
 
 
 def to_ip(packet: Packet, *, identification: int = 0, ttl: int = TTL) -> bytes:
@@ -30,7 +32,7 @@ def to_ip(packet: Packet, *, identification: int = 0, ttl: int = TTL) -> bytes:
     payload = packet.payload
     if packet.protocol == ip.UDP:
         payload = ip.build_udp(ip.packed(packet.src), ip.packed(packet.dst), packet.sport, packet.dport, payload)
-    return ip.build_ipv4(packet.src, packet.dst, packet.protocol, payload, identification=identification, ttl=ttl)
+    return ip.build_ipv4(packet.src, packet.dst, packet.protocol, payload, identification=identification, ttl=ttl, df=packet.df)
 
 
 def from_ip(data: bytes) -> Packet:
@@ -40,8 +42,8 @@ def from_ip(data: bytes) -> Packet:
     if parsed.fragment:
         raise ProtocolError("ip", "a fragment, which has to be reassembled first")
     if parsed.protocol != ip.UDP:
-        return Packet(parsed.source, parsed.destination, parsed.protocol, parsed.payload)
+        return Packet(parsed.source, parsed.destination, parsed.protocol, parsed.payload, df=parsed.df)
     if not ip.udp_checksum_good(ip.packed(parsed.source), ip.packed(parsed.destination), parsed.payload):
         raise ProtocolError("udp", "wrong checksum", 6)
     datagram = ip.parse_udp(parsed.payload)
-    return Packet(parsed.source, parsed.destination, ip.UDP, datagram.payload, datagram.sport, datagram.dport)
+    return Packet(parsed.source, parsed.destination, ip.UDP, datagram.payload, datagram.sport, datagram.dport, parsed.df)

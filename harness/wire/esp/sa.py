@@ -74,14 +74,17 @@ class OutboundSa:
 
 
 class InboundSa:
-    """Opens the packets sent to `spi`."""
+    """Opens the packets sent to `spi`. `packets` counts the authentic ones, `replayed` and `unauthentic` those refused for their
+    sequence number and for their ICV."""
 
-    __slots__ = ("_block", "_decrypt", "_icv", "_iv", "_mac", "octets", "packets", "spi", "window")
+    __slots__ = ("_block", "_decrypt", "_icv", "_iv", "_mac", "octets", "packets", "replayed", "spi", "unauthentic", "window")
 
     def __init__(self, spi: int, encryption: str, authentication: str, key: bytes, auth_key: bytes) -> None:
         cipher, mac = pick(encryption, authentication, key, auth_key)
         self.spi = spi
         self.packets = 0
+        self.replayed = 0
+        self.unauthentic = 0
         self.octets = 0
         self.window = ReplayWindow()
         self._block = cipher.block
@@ -100,10 +103,15 @@ class InboundSa:
         spi, sequence = HEADER.unpack_from(packet)
         if spi != self.spi:
             raise ProtocolError("esp", f"SPI {spi:08x} came to SA {self.spi:08x}", 0)
-        self.window.check(sequence)
+        try:
+            self.window.check(sequence)
+        except ProtocolError:
+            self.replayed += 1
+            raise
         mac = self._mac.copy()
         mac.update(packet[:end])
         if not hmac.compare_digest(mac.digest()[:icv], packet[end:]):
+            self.unauthentic += 1
             raise ProtocolError("esp", f"wrong ICV on SA {spi:08x}, sequence {sequence}", end)
         self.window.mark(sequence)
         self.packets += 1

@@ -52,6 +52,10 @@ class IkeCore:
 
     # What the owner orders
 
+    def configure(self, config: IkeConfig) -> None:
+        """For the exchanges that begin from now on; what is under way or established stays as it was agreed on."""
+        self.config = self._all.config = config
+
     def start(self, now: float) -> None:
         """Phase 1 (main or aggressive mode), then quick mode."""
         self._all.want_pair = True

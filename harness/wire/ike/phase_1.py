@@ -268,7 +268,7 @@ class Phase1(ABC):
         self.give_up_at = None
         if not self._had_last_word:
             self._reply = None  # nothing answers the last message: were its duplicate answered, the two would go on for ever
-        told, margin = self._told, self.config.rekey_margin
+        told, margin = self._told, self.config.rekey_margin if self.config.renew_phase_1 else None
         keys, agreed = told.agreed_keys, told.agreed
         self.sa = IkeSa(
             initiator=self.initiator,
