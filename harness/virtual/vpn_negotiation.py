@@ -165,6 +165,7 @@ class Negotiation:
     def _make_core(self, association: Association) -> IkeCore:
         settings = self.settings
         matching = settings.nat_transparency.method == "spi-matching"
+        known = any(one.address == association.address for one in self.associations)  # or somebody beside it behind its NAT
         config = IkeConfig(
             address=settings.address,
             peer_address=association.address,
@@ -177,7 +178,7 @@ class Negotiation:
             keepalive_s=settings.keepalive_s,
             dpd_s=settings.dpd_s,
             rekey_margin=settings.rekey_margin,
-            initial_contact=settings.initial_contact,
+            initial_contact=settings.initial_contact and not known,
             children=lambda local, remote: answering(self.settings.policy, association.address, local, remote),
             choose_spi=lambda theirs: self._choose_spi(theirs, matching=matching),
             schedule=settings.schedule,
@@ -243,10 +244,7 @@ class Negotiation:
             case events.Failed():
                 self._failed(now, association, standing, event)
             case events.Notified() if event.type == INITIAL_CONTACT and event.protected:
-                for stale in self._contact.stale(association, list(self.associations)):
-                    if self.standings[stale.number].identity == standing.identity:
-                        stale.core.close(now)
-                        self._after(now, stale)
+                self._forget(now, association, standing)
             case events.Refused():
                 here = where if packet is None else (packet.src, packet.sport)
                 tell(now, "refused", *here, layer=event.layer, reason=event.reason)
@@ -271,6 +269,17 @@ class Negotiation:
             if self.settings.nat_transparency.method == "none":
                 reason = f"{event.identity} is behind a NAT, and NAT transparency is off: its ESP may not pass"
                 self._journal.tell(now, "warning", *where, layer="nat-transparency", reason=reason)
+
+    def _forget(self, now: float, association: Association, standing: Standing) -> None:
+        """The peer remembers nothing from before the SA that it says so under: here, or in another association. Behind one NAT many
+        may have an address and port in common: it speaks for its own identity only."""
+        for sa in list(self.sas):
+            if sa.association is association:
+                association.core.delete_esp(now, sa.spi_in)
+        for stale in self._contact.stale(association, list(self.associations)):
+            if self.standings[stale.number].identity == standing.identity:
+                stale.core.close(now)
+                self._after(now, stale)
 
     # SAs
 
