@@ -1,7 +1,7 @@
 """A tunnel-mode endpoint's own account at one moment: plain values, for whoever shows them as a router would.
 
-`show crypto ipsec sa` is made of `ipsec`, `show crypto isakmp sa` of `ike`, `show crypto engine connections active` of `connections`,
-`show crypto map` of `map_entries`, where the temporary entries stand behind the dynamic one that they come from.
+`show crypto ipsec sa` is made of `ipsec`, `show crypto isakmp sa` of `ike`, `show crypto engine connections active` of
+`connections`, `show crypto map` of `map_entries`, where the temporary entries stand behind the dynamic one that they come from.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.virtual.access_list import Entry
-from harness.virtual.crypto_map import CryptoMap, DynamicReference, IsakmpEntry, ManualEntry, MapEntry, missing, places
+from harness.virtual.crypto_map import CryptoMap, DynamicReference, IsakmpEntry, ManualEntry, MapEntry, access_list, missing, places
 from harness.virtual.vpn_endpoint import VpnEndpoint
 from harness.virtual.vpn_sa import VpnSa
 from harness.wire.config import Selector
@@ -50,7 +50,8 @@ class IpsecView:
 
 @dataclass(frozen=True, slots=True)
 class IkeView:
-    """An ISAKMP SA, or an attempt at one: `state` is IOS's word, QM_IDLE or MM_NO_STATE. `connection` is 0 as long as there is none."""
+    """An ISAKMP SA, or an attempt at one: `state` is IOS's word, QM_IDLE or MM_NO_STATE. `connection` is 0 as long as there is
+    none."""
 
     local: str
     peer: str
@@ -81,8 +82,8 @@ class ConnectionView:
 
 @dataclass(frozen=True, slots=True)
 class MapEntryView:
-    """`kind`: ipsec-isakmp, ipsec-manual, dynamic (the reference), or temporary (an SA's own, with the flow that the initiator asked
-    for). `lacks`: what keeps it from doing anything. `current_peer` "" where there is none."""
+    """`kind`: ipsec-isakmp, ipsec-manual, dynamic (the reference), or temporary (an SA's own, with the flow that the initiator
+    asked for). `lacks`: what keeps it from doing anything. `current_peer` "" where there is none."""
 
     sequence: int
     kind: str
@@ -219,7 +220,7 @@ def _entry(endpoint: VpnEndpoint, crypto_map: CryptoMap, entry: MapEntry) -> Map
             entry.sequence, "dynamic", (), (), "", (), policy.lifetime_s, policy.lifetime_kb, None, dynamic_map=entry.dynamic_map
         )
     name = f"{crypto_map.name} {entry.sequence}"
-    lines = policy.access_lists[entry.match].entries if entry.match in policy.access_lists else ()
+    lines = access_list(policy, entry.match).entries if entry.match is not None else ()
     lack = next((missing(policy, place) for place in places(policy) if place.name == name), None)
     if isinstance(entry, ManualEntry):
         current = entry.peers[0] if entry.peers else ""

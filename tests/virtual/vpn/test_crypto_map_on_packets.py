@@ -117,8 +117,8 @@ def test_sec_75_holds_while_there_is_an_sa_too() -> None:
     simulate(scenario)
 
 
-def dynamic(*, match: str | None = "103", discover: bool = False, lines: tuple[str, ...] = (BACK,), sets: tuple[str, ...] = ("aes",)):  # type: ignore[no-untyped-def]
-    """An endpoint that takes anybody's requests by mymap 30 mydynamicmap 10."""
+def dynamic(*, match: str | None = "103", discover: bool = False, lines: tuple[str, ...] = (BACK,), sets: tuple[str, ...] =
+    ("aes",)):  # type: ignore[no-untyped-def] """An endpoint that takes anybody's requests by mymap 30 mydynamicmap 10."""
     rules = policy(DynamicReference(30, "mydynamicmap", discover), lists={"103": lines})
     rules = replace(rules, dynamic_maps={"mydynamicmap": (IsakmpEntry(10, match, (), sets),)})
     return settings(EAST, EAST_LAN, rules)
@@ -195,7 +195,8 @@ def test_sec_79_either_of_two_transform_sets_is_agreed_on(theirs: str) -> None:
         world = World(loop)
         entry = IsakmpEntry(10, "101", (EAST,), ("aes", "3des"))
         one = world.add("west", settings(WEST, WEST_LAN, policy(entry, lists=FLOW)))
-        two = world.add("east", settings(EAST, EAST_LAN, policy(IsakmpEntry(10, "101", (WEST,), (theirs,)), lists={"101": (BACK,)})))
+        answers = policy(IsakmpEntry(10, "101", (WEST,), (theirs,)), lists={"101": (BACK,)})
+        two = world.add("east", settings(EAST, EAST_LAN, answers))
         await world.bring_up(one)
         one.host(mark(1))
         await asyncio.sleep(1)
@@ -220,7 +221,8 @@ def test_sec_79_none_in_common_is_refused() -> None:
 def test_sec_80_and_82_a_dynamic_entry_takes_an_unknown_peer_and_its_temporary_entry_goes_with_the_sas() -> None:
     async def scenario(loop: SimulatedLoop) -> None:
         world = World(loop)
-        one, two = world.add("west", west(lines=("permit ip 10.1.7.0 0.0.0.255 10.2.0.0 0.0.255.255",))), world.add("east", dynamic())
+        one = world.add("west", west(lines=("permit ip 10.1.7.0 0.0.0.255 10.2.0.0 0.0.255.255",)))
+        two = world.add("east", dynamic())
         await world.bring_up(one, mark(0, "10.1.7.1"))
         one.host(mark(1, "10.1.7.1"))
         two.host(mark(2, EAST_HOST, "10.1.7.1"))

@@ -1,4 +1,5 @@
-"""A tunnel-mode endpoint over time: set-up, several flows and peers, rekeys by time and volume, ends; and what it shows of itself."""
+"""A tunnel-mode endpoint over time: set-up, several flows and peers, rekeys by time and volume, ends; and what it shows of
+itself."""
 
 from __future__ import annotations
 
