@@ -15,9 +15,10 @@ from typing import Literal
 from harness.errors import ProtocolError
 from harness.model import GatewayEvent
 from harness.virtual.access_list import flow_of
-from harness.virtual.crypto_map import ManualEntry, Match, inbound_clear, outbound, places
+from harness.virtual.crypto_map import ManualEntry, Match, child_of, inbound_clear, outbound, places
 from harness.virtual.journal import Journal
 from harness.virtual.router import echo_answer, forwarded
+from harness.virtual.vpn_discovery import Discovery, discovers, is_discovery
 from harness.virtual.vpn_negotiation import Negotiation
 from harness.virtual.vpn_sa import VpnSa, by_hand
 from harness.virtual.vpn_settings import EndpointSettings
@@ -42,6 +43,7 @@ class VpnEndpoint:
         self.journal = Journal(witnessed=False)
         self.counts: Counter[str] = Counter()
         self.negotiation = Negotiation(settings, entropy, self.journal, self._emit)
+        self.discovery = Discovery(settings.address, entropy)
         self._settings = settings
         self._entropy = entropy
         self._fragments = Reassembly()
@@ -117,6 +119,10 @@ class VpnEndpoint:
         self.journal.tell(now, "dropped", "", 0, layer="crypto map", reason=f"{flow} needs an SA of {match.name}", entry=match.name)
         if match.reference is None and not isinstance(match.entry, ManualEntry):
             negotiation.want(now, match)
+        elif discovers(match):
+            probe = self.discovery.ask(now, child_of(self._settings.policy, match), match, flow)
+            if probe is not None:
+                self._emit(probe)
 
     def _seal(self, now: float, sa: VpnSa, packet: bytes) -> None:
         address, association = self._settings.address, sa.association
@@ -156,7 +162,11 @@ class VpnEndpoint:
             raise ProtocolError("udp", "wrong checksum", 6)
         datagram = ip.parse_udp(parsed.payload)
         told = Packet(parsed.source, parsed.destination, ip.UDP, datagram.payload, datagram.sport, datagram.dport)
-        if datagram.dport == PORT:
+        if datagram.dport == PORT and is_discovery(datagram.payload):
+            question = self.discovery.answered(datagram.payload)
+            if question is not None:
+                self.negotiation.ask_peer(now, parsed.source, question.match, question.child)
+        elif datagram.dport == PORT:
             self.negotiation.receive(now, told, datagram.payload)
         elif datagram.dport != PORT_NATT:
             self._clear_in(now, packet)
@@ -169,6 +179,8 @@ class VpnEndpoint:
         """Nobody has protected it: it passes unless an access list says that somebody should have."""
         flow = flow_of(packet)
         match = inbound_clear(self._settings.policy, flow, self.negotiation.sas.permits())
+        if match is not None and discovers(match) and self._answer(packet):
+            return
         if match is not None:
             self.counts["clear-refused"] += 1
             reason = f"{flow} came in the clear, where {match.name} protects it"
@@ -181,6 +193,16 @@ class VpnEndpoint:
         answer = echo_answer(packet)
         if answer is not None:
             self._out(now, answer)
+
+    def _answer(self, packet: bytes) -> bool:
+        """Whether it asks who protects its destination, for which there is an answer then."""
+        payload = ip.parse_ipv4(packet).payload
+        if packet[9] != ip.UDP or not is_discovery(payload[8:]):
+            return False
+        answer = self.discovery.answer(ip.parse_udp(payload).payload)
+        if answer is not None:
+            self._emit(answer)
+        return answer is not None
 
     def _open(self, now: float, packet: bytes, outer: Packet) -> None:
         protocol = AH if outer.protocol == AH else ESP

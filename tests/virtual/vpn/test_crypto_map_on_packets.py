@@ -34,6 +34,7 @@ from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import ip
 from harness.wire.ah import AhInboundSa
 from harness.wire.esp import InboundSa
+from harness.wire.packet import Packet, to_ip
 
 THIRD = "203.0.113.240"
 FLOW = {"101": (THERE,)}
@@ -376,5 +377,50 @@ def test_sec_87_an_entry_that_is_removed_protects_no_more_and_its_sas_are_delete
         world.crossed.clear()
         one.host(mark(1))
         assert [number_of(packet) for _, packet in world.crossed] == [1]
+
+    simulate(scenario)
+
+
+def discovering(address: str, lan: str, line: str, *, discover: bool) -> EndpointSettings:
+    rules = replace(
+        policy(DynamicReference(10, "dmap", discover), lists={"101": (line,)}),
+        dynamic_maps={"dmap": (IsakmpEntry(10, "101", (), ("aes",)),)},
+    )
+    return settings(address, lan, rules)
+
+
+@pytest.mark.parametrize(("ours", "theirs", "found"), [(True, True, True), (False, True, False), (True, False, False)])
+def test_sec_83_with_discover_a_dynamic_entry_finds_its_peer(ours: bool, theirs: bool, found: bool) -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        one = world.add("west", discovering(WEST, WEST_LAN, THERE, discover=ours))
+        two = world.add("east", discovering(EAST, EAST_LAN, BACK, discover=theirs))
+        world.switch.attach(ip.packed(EAST_HOST), 0.001, two.hear)  # routes: what is for the host comes to its router
+        one.host(mark(1))
+        one.host(mark(2))
+        await asyncio.sleep(5)
+        probes = [ip.parse_ipv4(packet) for _, packet in world.crossed if ip.parse_ipv4(packet).destination == EAST_HOST]
+        assert [probe.source for probe in probes] == ([WEST_HOST] if ours else [])  # one for both packets
+        one.host(mark(3))
+        two.host(mark(4, EAST_HOST, WEST_HOST))
+        await asyncio.sleep(1)
+        assert (two.marks, one.marks) == (([3], [4]) if found else ([], []))
+        assert [event.peer_address for event in one.of("ike-up")] == ([EAST] if found else [])
+        kinds = [row.kind for row in vpn_view.of(loop.time(), one.core).map_entries]
+        assert kinds == (["dynamic", "temporary"] if found else ["dynamic"])
+
+    simulate(scenario)
+
+
+def test_sec_83_a_forged_answer_to_no_question_is_nothing() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        one = world.add("west", discovering(WEST, WEST_LAN, THERE, discover=True))
+        forged = bytes(range(1, 9)) + bytes(range(9, 17)) + bytes((5, 0x10, 240, 0)) + bytes(4) + (40).to_bytes(4)
+        forged += bytes((0, 0, 0, 12, 1, 0, 0, 0)) + ip.packed(EAST)
+        one.hear(to_ip(Packet(EAST, WEST, 17, forged, 500, 500)))
+        one.hear(to_ip(Packet(EAST, WEST, 17, forged[:-4], 500, 500)))
+        await asyncio.sleep(60)
+        assert world.crossed == []
 
     simulate(scenario)
