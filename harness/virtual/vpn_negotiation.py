@@ -44,14 +44,30 @@ class VpnAssociations(Associations):
 
 
 @dataclass(slots=True)
+class Account:
+    """For the servers of `server_list`: what a peer's SAs have carried since it had none; packets are the inner ones."""
+
+    server_list: str
+    since: float
+    packets_in: int = 0
+    packets_out: int = 0
+
+    def add(self, sa: VpnSa) -> None:
+        self.packets_in += sa.decapsulated
+        self.packets_out += sa.encapsulated
+
+
+@dataclass(slots=True)
 class Standing:
     """What there is to know of an association beside its core. `identity`: the peer's phase-1 ID. `wanted`: what we have asked for
-    and not got yet, by the child's key. `suites`: (cookies, encryption, hash, group, life, since) of each ISAKMP SA."""
+    and not got yet, by the child's key. `ike_sas`: what each ISAKMP SA is, and since when. `account` is there while SAs are and
+    the crypto map asks for it."""
 
     initiator: bool
     identity: str = ""
     wanted: dict[object, tuple[Match, Child, int]] = field(default_factory=dict)
     ike_sas: list[tuple[events.IkeUp, float]] = field(default_factory=list)
+    account: Account | None = None
 
 
 class Negotiation:
@@ -306,6 +322,11 @@ class Negotiation:
                     self._after(now, old.association)
         self.sas.add(sa)
         self._journal.tell(now, "esp-up", *where, **self.names(sa), rekey=rekey)
+        crypto_map = self.settings.policy.crypto_map
+        if standing.account is None and crypto_map is not None and crypto_map.accounting_list is not None:
+            standing.account = Account(crypto_map.accounting_list, now)
+            told = {"list": crypto_map.accounting_list, "user": standing.identity}
+            self._journal.tell(now, "accounting-start", *where, **told)
 
     def _same_peer(self, one: Association, other: Association) -> bool:
         standings = [self.standings.get(each.number) for each in (one, other)]
@@ -319,6 +340,21 @@ class Negotiation:
         self.sas.remove(sa)
         where = association.address, association.udp_port
         self._journal.tell(now, "esp-down", *where, **self.names(sa), by=_by(event.by_peer), reason=event.reason)
+        self._settle_account(now, association, sa)
+
+    def _settle_account(self, now: float, association: Association, sa: VpnSa) -> None:
+        """Of an SA that has gone: the last one closes its peer's account."""
+        standing = self.standings[association.number]
+        account = standing.account
+        if account is None:
+            return
+        account.add(sa)
+        if not any(one.association is association for one in self.sas.by_spi.values()):
+            standing.account = None
+            told = {"list": account.server_list, "user": standing.identity, "seconds": now - account.since}
+            counted = {"packets_in": account.packets_in, "packets_out": account.packets_out}
+            where = association.address, association.udp_port
+            self._journal.tell(now, "accounting-stop", *where, **told, **counted)
 
     def names(self, sa: VpnSa) -> dict[str, object]:
         out = sa.esp_out or sa.ah_out

@@ -424,3 +424,29 @@ def test_sec_83_a_forged_answer_to_no_question_is_nothing() -> None:
         assert world.crossed == []
 
     simulate(scenario)
+
+
+def test_sec_85_accounting_begins_with_a_peers_first_sa_and_ends_with_its_last() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        made = dynamic()
+        assert made.policy.crypto_map is not None
+        listed = replace(made.policy.crypto_map, accounting_list="aaalist")
+        entry = IsakmpEntry(10, "101", (EAST,), ("aes",), lifetime_s=200)
+        one = world.add("west", settings(WEST, WEST_LAN, policy(entry, lists=FLOW)))
+        two = world.add("east", replace(made, policy=replace(made.policy, crypto_map=listed)))
+        await world.bring_up(one)
+        for number in range(10):  # a rekey in between
+            one.host(mark(number))
+            await asyncio.sleep(30)
+        two.host(mark(11, EAST_HOST, WEST_HOST))
+        one.order(lambda core: core.clear_sas(loop.time()))
+        await asyncio.sleep(1)
+        start, stop = two.of("accounting-start", "accounting-stop")
+        assert (start.kind, start.detail) == ("accounting-start", {"list": "aaalist", "user": WEST})
+        assert (stop.kind, stop.detail["packets_in"], stop.detail["packets_out"]) == ("accounting-stop", 10, 1)
+        assert 304 < stop.detail["seconds"] < 306
+        assert len(two.of("esp-up")) == 2
+        assert one.of("accounting-start") == []
+
+    simulate(scenario)
