@@ -31,6 +31,9 @@ from harness.virtual import vpn_view
 from harness.virtual.crypto_map import IsakmpEntry
 from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import ip
+from harness.wire.ike import quick_mode, registry
+from harness.wire.ike.quick_mode import QuickMode
+from harness.wire.ike.quick_mode_table import Action
 from harness.wire.packet import Packet, to_ip
 
 THIRD = "203.0.113.240"
@@ -321,5 +324,25 @@ def test_garbage_from_outside_is_told_and_changes_nothing() -> None:
         reasons = " ".join(event.detail["reason"] for event in two.of("dropped", "refused"))
         for word in ("unknown SPI 00000100", "shorter than an AH header", "cookies"):
             assert word in reasons, word
+
+    simulate(scenario)
+
+
+def test_an_answer_for_another_flow_than_was_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = QuickMode._send_choice
+
+    def turned(run: QuickMode, now: float) -> None:
+        ids = [payload for payload in run._payloads if payload.type == registry.ID][::-1]
+        run._payloads = [payload for payload in run._payloads if payload.type != registry.ID] + ids
+        honest(run, now)
+
+    monkeypatch.setitem(quick_mode._ACTIONS, Action.SEND_CHOICE, turned)
+
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        one, two = world.add("west", west()), world.add("east", east())
+        await world.bring_up(one, seconds=120)
+        assert one.sas == two.sas == []
+        assert "which was not asked for" in one.of("failed")[0].detail["reason"]
 
     simulate(scenario)

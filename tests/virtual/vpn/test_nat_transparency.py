@@ -36,6 +36,7 @@ from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import ip
 from harness.wire.esp.predictable_spi import DIFFERENCE, partner, usable
 from harness.wire.ike.natt import DIALECTS
+from harness.wire.packet import Packet, to_ip
 
 UDP, SPI, OFF = NatTransparency(), NatTransparency(spi_matching=True), NatTransparency(udp_off=True)
 
@@ -223,6 +224,8 @@ def test_esn_16_two_clients_with_one_spi_are_never_mixed_up(when: str) -> None:
             await asyncio.sleep(5)
         other.host(mark(0, SECOND_HOST))
         await asyncio.sleep(5)
+        if when != "at once":
+            assert len(other.sas) == 1  # refused, it took another SPI by itself
         other.host(mark(1, SECOND_HOST))  # where the second one's SA was undone, a packet asks for it again
         await asyncio.sleep(5)
         assert await both_ways(one, two, 10) == (True, True)
@@ -402,3 +405,38 @@ def test_partners_are_each_others_and_the_documents_sample_is_a_pair() -> None:
     assert usable(0x28726CD9)
     assert not usable(255)
     assert not usable(DIFFERENCE ^ 7)  # its partner would be 7
+
+
+def test_authentic_esp_from_another_mapping_shows_where_the_peer_is_now() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop, nat="pat")
+        one = world.add("west", west(nat_transparency=UDP), behind=True)
+        two = world.add("east", concentrator(UDP))
+        await world.bring_up(one)
+        _, body = one.sas[0].seal(WEST, mark(1), 1)
+        two.hear(to_ip(Packet(NAT, EAST, 17, body[:-1] + b"\0", 6666, 4500)))  # not authentic
+        two.hear(to_ip(Packet(NAT, EAST, 17, body, 7777, 4500)))
+        world.crossed.clear()
+        two.host(mark(2, EAST_HOST, WEST_HOST))
+        assert two.marks == [1]
+        assert [ip.parse_udp(ip.parse_ipv4(packet).payload).dport for _, packet in world.crossed] == [7777]
+
+    simulate(scenario)
+
+
+def test_protocol_50_from_another_address_than_the_peers_is_refused() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        one, two = world.add("west", west(nat_transparency=SPI)), world.add("east", concentrator(SPI))
+        await world.bring_up(one)
+        _, body = one.sas[0].seal(WEST, mark(1), 1)
+        two.hear(to_ip(Packet("203.0.113.9", EAST, 50, body)))
+        two.hear(to_ip(Packet(WEST, EAST, 17, body, 4500, 4500)))
+        assert two.marks == []
+        reasons = [event.detail["reason"] for event in two.of("dropped")]
+        assert "belongs to 10.0.0.2" in reasons[0]
+        assert "came in UDP" in reasons[1]
+        two.hear(to_ip(Packet(WEST, EAST, 50, body)))
+        assert two.marks == [1]
+
+    simulate(scenario)
