@@ -17,6 +17,7 @@ from harness.faults.either_end import (
 )
 from harness.faults.fault import Fault, in_client, told_of_ike
 from harness.wire import events, ip
+from harness.wire.config import Child
 from harness.wire.ike import registry
 from harness.wire.ike.association import LOWEST_SPI, Association
 from harness.wire.ike.core import IkeCore
@@ -41,8 +42,8 @@ class KeepaliveFrom500(IkeCore):
 
 
 class CountsSpis(Association):
-    def new_quick(self, sa: IkeSa, message_id: int, *, initiator: bool) -> QuickMode:
-        run = super().new_quick(sa, message_id, initiator=initiator)
+    def new_quick(self, sa: IkeSa, message_id: int, *, initiator: bool, child: Child | None = None) -> QuickMode:
+        run = super().new_quick(sa, message_id, initiator=initiator, child=child)
         taken = {pair.spi_in for pair in self.pairs} | {other.spi_in for other in self.quick}
         spi = LOWEST_SPI
         while spi.to_bytes(4) in taken:

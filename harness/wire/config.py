@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.wire import ip
 from harness.wire.crypto.certificates import Credentials
 from harness.wire.retransmit import Schedule
 
@@ -28,7 +29,7 @@ class IkeProposal:
 
 @dataclass(frozen=True, slots=True)
 class EspProposal:
-    """One phase-2 transform: "aes-256", "aes-192", "aes-128", "3des", "des" or "null" with "sha256", "sha1" or "md5".
+    """One phase-2 transform: "aes-256", "aes-192", "aes-128", "3des", "des" or "null" with "sha256", "sha1", "md5" or "none".
     `lifetime_kb` is in kilobytes, 0 to leave it out."""
 
     encryption: str
@@ -44,6 +45,47 @@ class AhProposal:
     authentication: str
     lifetime_s: int = 3600
     lifetime_kb: int = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One end of what a pair of SAs is for: `address` under `mask`, both as numbers; `protocol` and `port` 0 stand for any. The
+    mask need not be contiguous, as those of access lists need not be."""
+
+    address: int
+    mask: int = 0xFFFFFFFF
+    protocol: int = 0
+    port: int = 0
+
+    def __str__(self) -> str:
+        ends = "/".join(ip.dotted(number.to_bytes(4)) for number in (self.address, self.mask))
+        return f"{ends}/{self.protocol}/{self.port}"
+
+    def holds(self, address: int, protocol: int, port: int) -> bool:
+        """Whether an end of a packet is within. `port` is 0 where the packet has none, as a fragment that is not the first."""
+        near = not (address ^ self.address) & self.mask
+        return near and self.protocol in (0, protocol) and self.port in (0, port)
+
+    def covers(self, other: Selector) -> bool:
+        """Whether all that `other` holds is within."""
+        return not self.mask & ~other.mask and self.holds(other.address, other.protocol, other.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What one quick mode is to bring: SAs in tunnel mode for what flows between `local` and `remote`, our end and the peer's, by
+    one of `proposals`, best first; `pfs` as in IkeConfig. `name` is the owner's word for where it comes from. A new pair of SAs
+    takes the place of those of the same name and ends."""
+
+    name: str
+    local: Selector
+    remote: Selector
+    proposals: tuple[EspProposal | AhProposal, ...]
+    pfs: str | None = None
+
+    @property
+    def key(self) -> tuple[str, Selector, Selector]:
+        return self.name, self.local, self.remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +110,11 @@ class IkeConfig:
     `ah_proposals` are acceptable where there is no NAT; without any, AH is refused everywhere.
 
     `admit`, where there is one, is asked before a quick mode of the peer's is agreed to: None, or the notification that refuses it.
+
+    `children`, where there is one, makes quick modes be about any flows in place of L2TP's: asked for (our end, the peer's) of a
+    flow that the peer wants, it gives what may serve it, best first, of which the first with a transform in common is taken;
+    or the notification that refuses. `choose_spi` gives the SPI to receive on, by the peer's own (0: not known yet, we begin); None
+    refuses with INVALID_SPI. Without one they are random.
     """
 
     address: str
@@ -89,6 +136,8 @@ class IkeConfig:
     pfs: str | None = None
     ah_proposals: tuple[AhProposal, ...] = ()
     admit: Callable[[], int | None] | None = None
+    children: Callable[[Selector, Selector], Sequence[Child] | int] | None = None
+    choose_spi: Callable[[int], int | None] | None = None
     exchange: Literal["main", "aggressive"] = "main"
     accept_aggressive: bool = False
     initial_contact: bool = False

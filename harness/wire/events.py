@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from harness.wire.config import Child
 from harness.wire.proxy import Proxy
 
 
@@ -64,6 +65,8 @@ class EspUp(Event):
     nat_oa: tuple[str, ...] = ()  # the original addresses that the peer told, the initiator's first (RFC 3947 §5.2)
     client_port: int = 0  # the UDP port in the initiator's ID, where this side answered; 0 for any
     protocol: str = "esp"  # "ah": a pair of AH SAs
+    child: Child | None = None  # what they are for, where that is not L2TP
+    initiator: bool = False  # this side began the quick mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ AUTHENTICATIONS: Mapping[str, Authentication] = {
     "md5": Authentication("md5", 16, 12),
     "sha1": Authentication("sha1", 20, 12),
     "sha256": Authentication("sha256", 32, 16),
+    "none": Authentication("md5", 0, 0),  # encryption alone, as RFC 2406 still allows: nothing of the HMAC goes out
 }
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar
 
-from harness.wire.config import Entropy, IkeConfig
+from harness.wire.config import Child, Entropy, IkeConfig
 from harness.wire.events import EspDown, Failed, IkeDown, Refused, RekeyFailed
 from harness.wire.ike import dpd, registry
 from harness.wire.ike.aggressive_mode import AggressiveMode
@@ -19,6 +19,7 @@ from harness.wire.ike.quick_mode_table import State as QuickState
 from harness.wire.ike.sa import EspPair, IkeSa, Outbox
 
 MAX_QUICK = 8  # quick modes kept, finished ones included so that duplicates find their answer
+MAX_QUICK_OF_CHILDREN = 64  # where there are flows of any number
 MAX_GONE = 8  # ended SAs whose cookies are remembered, so that the peer's last words are not taken for garbage
 OVERLAP_S = 10.0  # a replaced SA still receives for so long; who began the new one then deletes it
 PATIENCE_S = 30.0  # and so long the other side waits for that Delete
@@ -46,6 +47,8 @@ class Association:
         self.liveness = self.liveness_type(config.dpd_s, config.schedule, int.from_bytes(entropy(4)) >> 1)
         self.behind_nat = False  # we are, by the newest SA, and so have a mapping to keep open
         self.want_pair = False  # a quick mode is to follow as soon as there is an ISAKMP SA
+        self.wanted: list[Child] = []  # and one for each of these
+        self._max_quick = MAX_QUICK if config.children is None else MAX_QUICK_OF_CHILDREN
         self._ever_up = False
 
     def runs(self) -> list[Phase1 | QuickMode]:
@@ -67,20 +70,28 @@ class Association:
         tools = self.config, self.entropy, self.outbox
         return self.phase_1_types[exchange](*tools, initiator=initiator, floated=floated, rekey=rekey, contact=contact)
 
-    def begin_quick(self, now: float) -> None:
-        """Under the newest ISAKMP SA; where there is none, main mode comes first."""
+    def begin_quick(self, now: float, child: Child | None = None) -> None:
+        """Under the newest ISAKMP SA; where there is none, main mode comes first. Nothing where one for the same is under way."""
+        if child is not None and any(run.asks_for(child) for run in self.quick):
+            return
         sa = next((sa for sa in reversed(self.sas) if sa.delete_at is None), None)
         if sa is None:
-            self.want_pair = True
+            if child is None:
+                self.want_pair = True
+            elif all(one.key != child.key for one in self.wanted):
+                self.wanted.append(child)
             self.begin_main(now, rekey=self._ever_up)
             return
-        self.want_pair = False
-        run = self.new_quick(sa, self._fresh_message_id(sa), initiator=True)
+        if child is None:
+            self.want_pair = False
+        run = self.new_quick(sa, self._fresh_message_id(sa), initiator=True, child=child)
         self.quick.append(run)
         run.start(now)
 
-    def new_quick(self, sa: IkeSa, message_id: int, *, initiator: bool) -> QuickMode:
+    def new_quick(self, sa: IkeSa, message_id: int, *, initiator: bool, child: Child | None = None) -> QuickMode:
         spi = self.entropy(4)
+        if initiator and self.config.choose_spi is not None:
+            spi = (self.config.choose_spi(0) or 0).to_bytes(4)
         taken = {pair.spi_in for pair in self.pairs} | {run.spi_in for run in self.quick}
         while spi in taken or int.from_bytes(spi) < LOWEST_SPI:
             spi = (int.from_bytes(spi) + LOWEST_SPI & 0xFFFFFFFF).to_bytes(4)
@@ -92,7 +103,8 @@ class Association:
             initiator=initiator,
             message_id=message_id,
             spi_in=spi,
-            rekey=bool(self.pairs),
+            rekey=any(pair.serves(child) for pair in self.pairs),
+            child=child,
         )
 
     def _fresh_message_id(self, sa: IkeSa) -> int:
@@ -124,7 +136,7 @@ class Association:
                 self._adopt_pair(now, quick.pair, OVERLAP_S if quick.initiator else PATIENCE_S)
             elif quick.state is QuickState.ENDED and quick.failure is not None:
                 self._quick_failed(now, quick, quick.failure)
-        self.quick = [run for run in self.quick if run.state is not QuickState.ENDED][-MAX_QUICK:]
+        self.quick = [run for run in self.quick if run.state is not QuickState.ENDED][-self._max_quick :]
         for sa in self.sas:
             sa.spend(now, self.config.rekey_margin)
 
@@ -143,9 +155,14 @@ class Association:
             self.send_informational(now, sa, [(registry.NOTIFY, body)])
         if self.want_pair and run.initiator:
             self.begin_quick(now)
+        wanted, self.wanted = self.wanted, []
+        for child in wanted:
+            self.begin_quick(now, child)
 
     def _adopt_pair(self, now: float, pair: EspPair, overlap: float) -> None:
         for old in self.pairs:
+            if not old.serves(pair.child):
+                continue
             old.rekey_at = None
             if old.delete_at is None:
                 old.delete_at = now + overlap
@@ -160,20 +177,24 @@ class Association:
                 sa.rekey_at = now + RETRY_S
             if self.want_pair:
                 self._retry_pair(now)
+            for child in self.wanted:
+                self._retry_pair(now, child)
         else:
             self.outbox.event(Failed("main mode", reason, dict(run.facts)))
+        self.wanted = []
 
     def _quick_failed(self, now: float, run: QuickMode, reason: str) -> None:
         if not run.initiator:
             self.outbox.event(Refused("ike", f"the peer's quick mode came to nothing: {reason}"))
-        elif self.pairs:
+        elif any(pair.serves(run.child) for pair in self.pairs):
             self.outbox.event(RekeyFailed("quick mode", reason))
-            self._retry_pair(now)
+            self._retry_pair(now, run.child)
         else:
-            self.outbox.event(Failed("quick mode", reason, dict(run.facts)))
+            facts = dict(run.facts) if run.child is None else {**run.facts, "child": run.child}
+            self.outbox.event(Failed("quick mode", reason, facts))
 
-    def _retry_pair(self, now: float) -> None:
-        for pair in self.pairs[-1:]:
+    def _retry_pair(self, now: float, child: Child | None = None) -> None:
+        for pair in [pair for pair in self.pairs if pair.serves(child)][-1:]:
             pair.rekey_at = now + RETRY_S
 
     # Ends

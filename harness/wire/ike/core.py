@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from harness.errors import ProtocolError
-from harness.wire.config import Entropy, IkeConfig
+from harness.wire.config import Child, Entropy, IkeConfig
 from harness.wire.events import Datagram, Event, Refused
 from harness.wire.ike import dpd, registry
-from harness.wire.ike.association import Association
+from harness.wire.ike.association import PATIENCE_S, Association
 from harness.wire.ike.inbound import Inbound
 from harness.wire.ike.quick_mode_table import State as QuickState
 from harness.wire.ike.sa import spend
@@ -61,14 +61,21 @@ class IkeCore:
         self._all.want_pair = True
         self._all.begin_main(now, rekey=False)
 
+    def start_child(self, now: float, child: Child) -> None:
+        """Quick mode for `child`; phase 1 comes first where there is none."""
+        self._all.begin_quick(now, child)
+
     def rekey_ike(self, now: float) -> None:
         """A new main mode; the present ISAKMP SA is deleted some seconds after the new one is up."""
         self._all.begin_main(now, rekey=True)
 
     def rekey_ipsec(self, now: float) -> None:
         """A new quick mode; the present pair of ESP SAs is deleted some seconds after the new one is up."""
-        if not any(run.initiator and run.state is QuickState.WAIT_QM2 for run in self._all.quick):
-            self._all.begin_quick(now)
+        self._rekey_pair(now, None)
+
+    def _rekey_pair(self, now: float, child: Child | None) -> None:
+        if not any(run.asks_for(child) for run in self._all.quick):
+            self._all.begin_quick(now, child)
 
     def delete_ipsec(self, now: float) -> None:
         """Delete for all ESP SAs; the ISAKMP SA stays. Quick modes under way are given up."""
@@ -83,9 +90,16 @@ class IkeCore:
         self._all.delete_pairs(now, [pair for pair in self._all.pairs if int.from_bytes(pair.spi_in) == spi_in], "deleted")
         self._all.sweep(now)
 
+    def retire_esp(self, now: float, spi_in: int) -> None:
+        """The pair that receives on `spi_in` has been replaced, under another core's ISAKMP SA: it ends when its Delete would have
+        come."""
+        for pair in self._all.pairs:
+            if int.from_bytes(pair.spi_in) == spi_in:
+                pair.rekey_at, pair.delete_at = None, now + PATIENCE_S
+
     def close(self, now: float) -> None:
         """Delete for all ESP SAs, then for the ISAKMP SAs. Nothing is due any more after this."""
-        self._all.want_pair = False
+        self._all.want_pair, self._all.wanted = False, []
         self.delete_ipsec(now)
         for run in self._all.main:
             run.end(now, by_peer=False)
@@ -155,7 +169,7 @@ class IkeCore:
                 self._all.delete_pairs(now, [pair], f"its lifetime of {pair.life} has ended")
             elif pair.rekey_at is not None and pair.rekey_at <= now:
                 pair.rekey_at = None
-                self.rekey_ipsec(now)
+                self._rekey_pair(now, pair.child)
 
     def _tick_liveness(self, now: float) -> None:
         due = self._dpd_at()

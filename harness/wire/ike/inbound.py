@@ -97,6 +97,7 @@ class Inbound:
         if run.state is not before:
             sa.keys.usage.octets += len(data) - HEADER_SIZE
         if known is None:
+            run.rekey = any(pair.serves(run.child) for pair in self._all.pairs)
             self._all.quick.append(run)
 
     def _informational(self, now: float, header: Header, data: bytes, sa: IkeSa | None, run: Phase1 | None) -> None:

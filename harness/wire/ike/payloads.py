@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
+from harness.wire.config import Selector
 from harness.wire.crypto.certificates import read_name
 from harness.wire.ike import registry
 
@@ -39,17 +40,36 @@ class Identification:
         value = reader.rest()
         if kind == registry.ID_IPV4_ADDR and len(value) != 4:
             raise reader.error(f"ID_IPV4_ADDR with {len(value)} bytes of address")
+        if kind == registry.ID_IPV4_ADDR_SUBNET and len(value) != 8:
+            raise reader.error(f"ID_IPV4_ADDR_SUBNET with {len(value)} bytes of address and mask")
         return cls(kind, protocol, port, value)
 
     @classmethod
     def of_address(cls, address: str, protocol: int = 0, port: int = 0) -> Identification:
         return cls(registry.ID_IPV4_ADDR, protocol, port, packed(address))
 
+    @classmethod
+    def of_selector(cls, end: Selector) -> Identification:
+        value = end.address.to_bytes(4)
+        if end.mask == 0xFFFFFFFF:
+            return cls(registry.ID_IPV4_ADDR, end.protocol, end.port, value)
+        return cls(registry.ID_IPV4_ADDR_SUBNET, end.protocol, end.port, value + end.mask.to_bytes(4))
+
+    @property
+    def selector(self) -> Selector | None:
+        """The end of a flow that it means (RFC 2407 §4.6.2.1, §4.6.2.5); None where it is a name or a range."""
+        if self.kind not in (registry.ID_IPV4_ADDR, registry.ID_IPV4_ADDR_SUBNET):
+            return None
+        mask = int.from_bytes(self.value[4:] or b"\xff\xff\xff\xff")
+        return Selector(int.from_bytes(self.value[:4]) & mask, mask, self.protocol, self.port)
+
     @property
     def name(self) -> str:
         """Whom it means, as text."""
         if self.kind == registry.ID_IPV4_ADDR:
             return str(ipaddress.IPv4Address(self.value))
+        if self.kind == registry.ID_IPV4_ADDR_SUBNET:
+            return "/".join(str(ipaddress.IPv4Address(part)) for part in (self.value[:4], self.value[4:]))
         if self.kind in (registry.ID_FQDN, registry.ID_USER_FQDN):
             return self.value.decode("ascii", "backslashreplace")
         if self.kind == registry.ID_DER_ASN1_DN:

@@ -11,17 +11,16 @@ from dataclasses import replace
 
 from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
-from harness.wire.config import Entropy, EspProposal, IkeConfig
+from harness.wire.config import AhProposal, Child, Entropy, EspProposal, IkeConfig, Selector
 from harness.wire.crypto.dh import GROUPS, KeyPair
-from harness.wire.crypto.digest import INTEGRITY
-from harness.wire.esp import ENCRYPTIONS
+from harness.wire.esp import AUTHENTICATIONS, ENCRYPTIONS
 from harness.wire.events import EspUp
 from harness.wire.ike import registry
 from harness.wire.ike.attributes import PHASE_2, lifetimes, read_attributes
 from harness.wire.ike.informational import behind_hash, report_notifications, unseal
 from harness.wire.ike.keys import ipsec_keys, message_hash, same, third_hash
 from harness.wire.ike.message import HEADER_SIZE, Header, Payload, every, only, read_payloads, write_message, write_payloads
-from harness.wire.ike.payloads import Identification, Notification, read_nat_oa, write_nat_oa
+from harness.wire.ike.payloads import Identification, Notification, packed, read_nat_oa, write_nat_oa
 from harness.wire.ike.proposals import read_sa, shortened, write_sa
 from harness.wire.ike.quick_mode_proposals import Choice, Terms, choose, offer, why_none
 from harness.wire.ike.quick_mode_table import TABLE, Action, Event, State
@@ -48,12 +47,14 @@ class QuickMode:
         message_id: int,
         spi_in: bytes,
         rekey: bool,
+        child: Child | None = None,
     ) -> None:
         self.config = config
         self.initiator = initiator
         self.message_id = message_id
         self.spi_in = spi_in
         self.rekey = rekey
+        self.child = child
         self.sa = sa
         self.pair: EspPair | None = None
         self.adopted = False  # the core has taken the pair over
@@ -81,14 +82,23 @@ class QuickMode:
         udp = sa.nat_local or sa.nat_remote
         # Without a NAT the plain mode is the only one allowed (RFC 3947 §5.1).
         self._dialect = sa.dialect if udp else None
+        self._terms = self._terms_for(child)
+
+    def _terms_for(self, child: Child | None) -> Terms:
+        config = self.config
+        rows: tuple[EspProposal | AhProposal, ...] = (*config.esp_proposals, *config.ah_proposals)
         encapsulation = "transport" if self._dialect is None else self._dialect.encapsulation
-        self._terms = Terms(
-            (*config.esp_proposals, *config.ah_proposals),
-            encapsulation.replace("transport", config.mode),
-            nat=udp,
-            pfs=config.pfs,
-            strict=initiator,
+        return Terms(
+            rows if child is None else child.proposals,
+            encapsulation.replace("transport", config.mode if child is None else "tunnel"),
+            nat=self.sa.nat_local or self.sa.nat_remote,
+            pfs=config.pfs if child is None else child.pfs,
+            strict=self.initiator,
         )
+
+    def asks_for(self, child: Child | None) -> bool:
+        """Whether we have begun it for the same, and are still without an answer."""
+        return self.initiator and self.state is State.WAIT_QM2 and (self.child and self.child.key) == (child and child.key)
 
     @property
     def state(self) -> State:
@@ -187,13 +197,19 @@ class QuickMode:
 
     def _send_offer(self, now: float) -> None:
         config = self.config
-        own = Identification.of_address(config.address, UDP, config.l2tp_port).write()
-        peer = Identification.of_address(config.peer_address, UDP, L2TP_PORT).write()
-        if config.pfs is not None:
-            self._key_pair = GROUPS[config.pfs].key_pair(self._entropy)
+        if self._terms.pfs is not None:
+            self._key_pair = GROUPS[self._terms.pfs].key_pair(self._entropy)
         payloads = [(registry.SA, offer(self._terms, self.spi_in)), (registry.NONCE, self._nonce), *self._key_exchange()]
-        payloads += [(registry.ID, own), (registry.ID, peer)]
+        payloads += [(registry.ID, identity.write()) for identity in self._identities()]
         self._send(now, "QM1", payloads + self._nat_oa(config.address, config.peer_address))
+
+    def _identities(self) -> tuple[Identification, Identification]:
+        """Of our own offer: our end first."""
+        if self.child is not None:
+            return Identification.of_selector(self.child.local), Identification.of_selector(self.child.remote)
+        config = self.config
+        own = Identification.of_address(config.address, UDP, config.l2tp_port)
+        return own, Identification.of_address(config.peer_address, UDP, L2TP_PORT)
 
     def _key_exchange(self) -> list[tuple[int, bytes]]:
         return [] if self._key_pair is None else [(registry.KE, self._key_pair.public)]
@@ -201,7 +217,7 @@ class QuickMode:
     def _nat_oa(self, initiator: str, responder: str) -> list[tuple[int, bytes]]:
         """The original addresses as we see them, the initiator's first; nothing without UDP encapsulation, nor in tunnel mode
         (RFC 3947 §5.2)."""
-        if self._dialect is None or self.config.mode == "tunnel":
+        if self._dialect is None or "tunnel" in self._terms.encapsulation:
             return []
         return [(self._dialect.nat_oa, write_nat_oa(address)) for address in (initiator, responder)]
 
@@ -233,13 +249,25 @@ class QuickMode:
     def _take_offer(self, now: float) -> None:
         self.refusal = None
         ids, nonce = self._take_common("QM1")
-        self._check_selectors(ids, "QM1")
+        candidates = self._candidates(ids)
         offered = read_sa(PHASE_2, only(self._payloads, registry.SA, "QM1"))
-        choice = choose(offered, self._terms)
+        choice = None
+        for child in candidates:
+            if child is not None:
+                self.child, self._terms = child, self._terms_for(child)
+            choice = choose(offered, self._terms)
+            if choice is not None:
+                break
         if choice is None:
             self.refusal = registry.NO_PROPOSAL_CHOSEN
             why = why_none(offered, self._terms)
             raise ProtocolError("ike", f"no transform in QM1 is acceptable ({why}): NO_PROPOSAL_CHOSEN sent")
+        if self.config.choose_spi is not None:
+            spi = self.config.choose_spi(int.from_bytes(choice.proposal.spi))
+            if spi is None:
+                self.refusal = registry.INVALID_SPI
+                raise ProtocolError("ike", "the SPI that answers the one in QM1 is taken: INVALID_SPI sent")
+            self.spi_in = spi.to_bytes(4)
         if self.config.admit is not None:
             self.refusal = self.config.admit()
             if self.refusal is not None:
@@ -250,6 +278,21 @@ class QuickMode:
         self._choice = choice
         self._spi_out = choice.proposal.spi
         self._peer_nonce = nonce
+
+    def _candidates(self, ids: Sequence[Identification]) -> Sequence[Child | None]:
+        """What the flow of QM1 may be, best first: L2TP (None), or what the owner has for it."""
+        if self.config.children is None:
+            self._check_selectors(ids, "QM1")
+            return (None,)
+        ends = [_selector(identity) for identity in ids] or [_host(self.config.peer_address), _host(self.config.address)]
+        found: Sequence[Child] | int = registry.INVALID_ID_INFORMATION
+        if ends[0] is not None and ends[1] is not None:
+            found = self.config.children(ends[1], ends[0])
+        if isinstance(found, int) or not found:
+            self.refusal = found if isinstance(found, int) else registry.INVALID_ID_INFORMATION
+            flow = " to ".join(map(str, ids)) or "the two ends themselves"
+            raise ProtocolError("ike", f"QM1 is for {flow}, for which there is nothing: {registry.notify_name(self.refusal)} sent")
+        return found
 
     def _send_choice(self, now: float) -> None:
         choice = self._chosen
@@ -271,7 +314,10 @@ class QuickMode:
         choice = choose(proposals, self._terms)
         if choice is None:
             raise ProtocolError("ike", f"the peer chose what was not offered: {proposals[0].transforms[0]}")
-        self._check_selectors(ids, "QM2")
+        if self.child is None:
+            self._check_selectors(ids, "QM2")
+        elif tuple(map(_selector, ids)) != (self.child.local, self.child.remote):
+            raise ProtocolError("ike", f"QM2 is for {' to '.join(map(str, ids)) or 'no flow'}, which was not asked for")
         notifications = [Notification.read(body) for body in every(self._payloads, registry.NOTIFY)]
         for notification in notifications:
             if notification.type == registry.RESPONDER_LIFETIME:
@@ -312,7 +358,7 @@ class QuickMode:
     def _install(self, now: float) -> None:
         agreed, protocol = self._chosen.row, self._chosen.proposal.protocol
         encryption = agreed.encryption if isinstance(agreed, EspProposal) else ""
-        sizes = ENCRYPTIONS[encryption].key if encryption else 0, INTEGRITY[agreed.authentication].key_size
+        sizes = ENCRYPTIONS[encryption].key if encryption else 0, AUTHENTICATIONS[agreed.authentication].key
         key_in, auth_in = ipsec_keys(self.sa.keys, protocol, self.spi_in, self._nonces(), self._shared, sizes)
         key_out, auth_out = ipsec_keys(self.sa.keys, protocol, self._spi_out, self._nonces(), self._shared, sizes)
         margin = self.config.rekey_margin
@@ -320,7 +366,7 @@ class QuickMode:
             # Who began a quick mode renews it; the other side steps in half-way to the end, so that the two do not both.
             margin = (1 + margin) / 2
         rekey_at = None if margin is None else now + margin * agreed.lifetime_s
-        self.pair = EspPair(protocol, self.spi_in, self._spi_out, agreed, now + agreed.lifetime_s, rekey_at, margin)
+        self.pair = EspPair(protocol, self.spi_in, self._spi_out, agreed, now + agreed.lifetime_s, rekey_at, margin, self.child)
         self._outbox.event(
             EspUp(
                 spi_in=int.from_bytes(self.spi_in),
@@ -338,6 +384,8 @@ class QuickMode:
                 nat_oa=self.peer_nat_oa,
                 client_port=self._client_port,
                 protocol="ah" if protocol == registry.PROTO_AH else "esp",
+                child=self.child,
+                initiator=self.initiator,
             )
         )
 
@@ -351,6 +399,14 @@ class QuickMode:
 
     def _fail_refused(self, now: float) -> None:
         self.retransmit.stop()
+
+
+def _selector(identity: Identification) -> Selector | None:
+    return identity.selector
+
+
+def _host(address: str) -> Selector:
+    return Selector(int.from_bytes(packed(address)))
 
 
 _EXPECTED = {State.IDLE: Event.QM1, State.WAIT_QM2: Event.QM2, State.WAIT_QM3: Event.QM3}

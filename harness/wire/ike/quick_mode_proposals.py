@@ -79,11 +79,12 @@ def _transform(number: int, row: Row, terms: Terms) -> Transform:
 
 def _wanted(row: Row, encapsulation: str) -> tuple[int, tuple[Attribute, ...]]:
     """Transform ID and attributes of a row, without PFS group and lifetimes."""
-    authentication: Attribute = ("authentication", row.authentication)
+    none = row.authentication == "none"  # as before there was any in ESP: no attribute (RFC 2407 §4.5)
+    authentication: tuple[Attribute, ...] = () if none else (("authentication", row.authentication),)
     if isinstance(row, AhProposal):
-        return AH_TRANSFORMS[row.authentication], (("encapsulation", _plain(encapsulation)), authentication)
+        return AH_TRANSFORMS[row.authentication], (("encapsulation", _plain(encapsulation)), *authentication)
     identifier, length = ESP_TRANSFORMS[row.encryption]
-    return identifier, (("encapsulation", encapsulation), *length, authentication)
+    return identifier, (("encapsulation", encapsulation), *length, *authentication)
 
 
 def _plain(encapsulation: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.wire.config import AhProposal, EspProposal, IkeProposal
+from harness.wire.config import AhProposal, Child, EspProposal, IkeProposal
 from harness.wire.events import Datagram, Event
 from harness.wire.ike import registry
 from harness.wire.ike.keys import Phase1Keys
@@ -84,6 +84,7 @@ class EspPair:
     expires_at: float
     rekey_at: float | None
     margin: float | None
+    child: Child | None = None
     delete_at: float | None = None
     worn: bool = False
     spent: bool = False
@@ -91,6 +92,10 @@ class EspPair:
     @property
     def life(self) -> str:
         return life(self)
+
+    def serves(self, child: Child | None) -> bool:
+        """Whether it is one of those that a new pair for `child` takes the place of."""
+        return (self.child and self.child.key) == (child and child.key)
 
 
 def spend(one: IkeSa | EspPair, octets: int, now: float, margin: float | None) -> bool:

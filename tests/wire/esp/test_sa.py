@@ -63,7 +63,7 @@ def pair(encryption: str = "aes-128", authentication: str = "sha1") -> tuple[Out
 
 def test_the_table_of_transforms_has_only_rows_tested_here() -> None:
     assert set(ENCRYPTIONS) == {"aes-256", "aes-192", "aes-128", "3des", "des", "null"}
-    assert set(AUTHENTICATIONS) == {"md5", "sha1", "sha256"}
+    assert set(AUTHENTICATIONS) == {"md5", "sha1", "sha256", "none"}
 
 
 @pytest.mark.parametrize("case", RFC_3602)
@@ -76,6 +76,17 @@ def test_rfc_3602_packets_come_out_byte_for_byte(case: str) -> None:
     sa = OutboundSa(spi, "aes-128", "sha1", bytes.fromhex(key), bytes(20), lambda count: block[:count])
     sa.sequence = sequence - 1
     assert sa.seal(next_header, bytes.fromhex(payload))[:-12] == wanted
+
+
+@pytest.mark.parametrize("case", RFC_3602)
+def test_rfc_3602_packets_are_whole_without_authentication(case: str) -> None:
+    key, spi, sequence, next_header, payload, packet = RFC_3602[case]
+    wanted = bytes.fromhex(packet)
+    block = Cipher(algorithms.AES(bytes.fromhex(key)), modes.ECB()).decryptor().update(wanted[8:24])
+    sa = OutboundSa(spi, "aes-128", "none", bytes.fromhex(key), b"", lambda count: block[:count])
+    sa.sequence = sequence - 1
+    assert sa.seal(next_header, bytes.fromhex(payload)) == wanted
+    assert InboundSa(spi, "aes-128", "none", bytes.fromhex(key), b"").open(wanted) == (next_header, bytes.fromhex(payload))
 
 
 @pytest.mark.parametrize("case", RFC_3602)
@@ -142,15 +153,18 @@ def test_packets_match_a_plain_reading_of_the_rfc(encryption: str, authenticatio
     """Each of a run of packets is taken apart with fresh cipher objects, so that the long-lived context is seen to be right."""
     key, auth_key = keys(encryption, authentication)
     block, iv_size = ENCRYPTIONS[encryption].block, ENCRYPTIONS[encryption].iv
-    digest, icv = {"md5": (hashlib.md5, 12), "sha1": (hashlib.sha1, 12), "sha256": (hashlib.sha256, 16)}[authentication]
+    digest, icv = {"md5": (hashlib.md5, 12), "sha1": (hashlib.sha1, 12), "sha256": (hashlib.sha256, 16), "none": (hashlib.md5, 0)}[
+        authentication
+    ]
     out, inbound = pair(encryption, authentication)
     ivs, octets = set(), 0
     for number in range(1, 40):
         payload = random.Random(number).randbytes(number * 3)
         packet = out.seal(17, payload)
+        end = len(packet) - icv
         assert packet[:8] == SPI.to_bytes(4) + number.to_bytes(4)
-        assert packet[-icv:] == hmac.new(auth_key, packet[:-icv], digest).digest()[:icv]
-        iv, ciphertext = packet[8 : 8 + iv_size], packet[8 + iv_size : -icv]
+        assert packet[end:] == hmac.new(auth_key, packet[:end], digest).digest()[:icv]
+        iv, ciphertext = packet[8 : 8 + iv_size], packet[8 + iv_size : end]
         ivs.add(iv)
         clear = _fresh(encryption, key, iv, ciphertext)
         padding = clear[len(payload) : -2]
