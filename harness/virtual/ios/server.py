@@ -128,8 +128,8 @@ class Server:
                 await self._listen_ssh(self._ssh[0])
         except OSError as error:
             await self._deafen()
-            raise LabError("a virtual IOS router's terminal lines", str(error), "is another router at that address and port?")
-            from error
+            cure = "is another router at that address and port?"
+            raise LabError("a virtual IOS router's terminal lines", str(error), cure) from error
 
     async def _listen_ssh(self, host: str) -> None:
         from harness.virtual.ios.ssh import server_factory
@@ -231,6 +231,6 @@ def _asyncssh() -> Any:
     try:
         import asyncssh
     except ImportError as error:
-        raise MissingTool("a virtual IOS router's SSH server", "no module asyncssh", "pip install 'natstorm[virtual-ios]'") from
-        error
+        cure = "pip install 'natstorm[virtual-ios]'"
+        raise MissingTool("a virtual IOS router's SSH server", "no module asyncssh", cure) from error
     return asyncssh

@@ -36,6 +36,15 @@ class _Connection(asyncssh.SSHServer):  # type: ignore[misc]
     def validate_password(self, username: str, password: str) -> bool:
         return authentic(self._server, username, password)
 
+    def kbdint_auth_supported(self) -> bool:
+        return True
+
+    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> tuple[str, str, str, list[tuple[str, bool]]]:
+        return "", "", "", [("Password: ", False)]
+
+    def validate_kbdint_response(self, username: str, responses: list[str]) -> bool:
+        return len(responses) == 1 and authentic(self._server, username, responses[0])
+
     def session_requested(self) -> _Terminal:
         source = self._connection.get_extra_info("peername")[0]
         return _Terminal(self._server, self._connection, self._user, source)

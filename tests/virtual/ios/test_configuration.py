@@ -81,20 +81,23 @@ def test_an_older_release_has_no_demux():
         (["access-list 10 permit any", "access-list 11 deny any", "no access-list 10"], ["access-list 11 deny any"]),
         (["crypto isakmp policy 20", "encr aes 256", "crypto isakmp policy 5", "group 2", "group 1", "hash md5", "no hash"],
          ["crypto isakmp policy 5", "crypto isakmp policy 20", " encr aes 256"]),
-        (["crypto map M 20 ipsec-isakmp", "set peer 1.1.1.1", "set peer 2.2.2.2", "no set peer 1.1.1.1", "crypto map M 3
-        ipsec-isakmp"],
+        (["crypto map M 20 ipsec-isakmp", "set peer 1.1.1.1", "set peer 2.2.2.2", "no set peer 1.1.1.1",
+          "crypto map M 3 ipsec-isakmp"],
          ["crypto map M 3 ipsec-isakmp", "crypto map M 20 ipsec-isakmp", " set peer 2.2.2.2"]),
         (["crypto map M 20 ipsec-isakmp", "set nat demux", "crypto map M 20", "set pfs group2"],
          ["crypto map M 20 ipsec-isakmp", " set nat demux", " set pfs group2"]),
         (["crypto map M 20 ipsec-isakmp", "set nat demux", "exit", "no crypto map M 20"], []),
         (["crypto map M 1 ipsec-isakmp", "crypto map M 2 ipsec-isakmp", "crypto map N 1 ipsec-isakmp", "no crypto map M"],
          ["crypto map N 1 ipsec-isakmp"]),
-        (["crypto isakmp key one address 1.1.1.1", "crypto isakmp key two address 1.1.1.1"], ["crypto isakmp key two address
-        1.1.1.1"]), (["vpdn-group 1", "no l2tp tunnel authentication", "l2tp tunnel authentication"], ["vpdn-group 1"]),
-        (["vpdn-group 1", "accept-dialin", "protocol l2tp", "exit", "no accept-dialin"], ["vpdn-group 1"]), (["no vpdn logging"],
-        ["no vpdn logging"]), (["no vpdn logging", "default vpdn logging"], []), (["service password-encryption", "no service
-        password-encryption"], ["no service password-encryption"]), (["interface fa0/0", "ip address 1.1.1.1 255.0.0.0", "ip
-        address 2.2.2.2 255.0.0.0", "ip address 3.3.3.3 255.0.0.0 secondary",
+        (["crypto isakmp key one address 1.1.1.1", "crypto isakmp key two address 1.1.1.1"],
+         ["crypto isakmp key two address 1.1.1.1"]),
+        (["vpdn-group 1", "no l2tp tunnel authentication", "l2tp tunnel authentication"], ["vpdn-group 1"]),
+        (["vpdn-group 1", "accept-dialin", "protocol l2tp", "exit", "no accept-dialin"], ["vpdn-group 1"]),
+        (["no vpdn logging"], ["no vpdn logging"]),
+        (["no vpdn logging", "default vpdn logging"], []),
+        (["service password-encryption", "no service password-encryption"], ["no service password-encryption"]),
+        (["interface fa0/0", "ip address 1.1.1.1 255.0.0.0", "ip address 2.2.2.2 255.0.0.0",
+          "ip address 3.3.3.3 255.0.0.0 secondary",
           "shutdown", "no shutdown"],
          ["interface FastEthernet0/0", " ip address 2.2.2.2 255.0.0.0", " ip address 3.3.3.3 255.0.0.0 secondary"]),
         (["interface fa0/0", "ip address 1.1.1.1 255.0.0.0", "no ip address"], ["interface FastEthernet0/0"]),
@@ -149,7 +152,8 @@ def test_what_is_refused_changes_nothing(lines, said):
 
 
 def test_a_type_can_be_changed_by_deleting_the_entry():
-    assert shown("crypto map M 1 ipsec-isakmp", "no crypto map M 1", "crypto map M 1 ipsec-manual") == ["crypto map M 1 ipsec-manual"]
+    lines = ["crypto map M 1 ipsec-isakmp", "no crypto map M 1", "crypto map M 1 ipsec-manual"]
+    assert shown(*lines) == ["crypto map M 1 ipsec-manual"]
 
 
 def test_a_listener_hears_of_each_change_and_of_nothing_else():

@@ -181,7 +181,7 @@ ROWS: tuple[Row | None, ...] = (
     None,
     Row("alias exec WORD:name LINE:command", key="{name}"),
     None,
-    Row("line con 0", enters="line"),
+    Row("line console 0", enters="line", shown="line con 0"),
     Row("line aux 0", enters="line"),
     Row("line vty <0-15>:first [<1-15>:last]", key="{first}", enters="line", sort=True),
     None,
