@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 _ARROWS = {ord("A"): 0x10, ord("B"): 0x0E, ord("C"): 0x06, ord("D"): 0x02}
 HISTORY = 20
+LONGEST = 254
+"""Characters of a line; what is typed beyond is not taken, and not echoed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class Editor:
             self._out += text.encode("latin-1")
 
     def _insert(self, byte: int) -> None:
+        if len(self.text) >= LONGEST:
+            return
         tail = self.text[self.cursor :]
         self.text = self.text[: self.cursor] + chr(byte) + tail
         self.cursor += 1

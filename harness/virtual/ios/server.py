@@ -23,7 +23,6 @@ from harness.virtual.ios.telnet import Telnet
 Address = tuple[str, int]
 LINES = 5
 """vty 0 to 4, where the configuration does not have more."""
-ANY = "::", "0.0.0.0", ""
 
 
 class Server:
@@ -46,6 +45,7 @@ class Server:
         self._clock = clock
         self._start = clock() - state.now
         self._listening: list[Any] = []
+        self.connections: set[Any] = set()
         self._links: dict[Session, Link] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._booting: asyncio.Task[None] | None = None
@@ -63,10 +63,10 @@ class Server:
             self._booting.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        for session, link in tuple(self._links.items()):
+        for session in tuple(self._links):
             session.close()
-            link.abort()
-        await self._deafen()
+        self._deafen()
+        self._drop()
 
     @property
     def host_key(self) -> str:
@@ -127,7 +127,7 @@ class Server:
             if self._ssh is not None:
                 await self._listen_ssh(self._ssh[0])
         except OSError as error:
-            await self._deafen()
+            self._deafen()
             cure = "is another router at that address and port?"
             raise LabError("a virtual IOS router's terminal lines", str(error), cure) from error
 
@@ -147,20 +147,24 @@ class Server:
         self._listening.append(acceptor)
         self.ssh_port = acceptor.get_port()
 
-    async def _deafen(self) -> None:
+    def _deafen(self) -> None:
         listening, self._listening = self._listening, []
         for server in listening:
             server.close()
-            await server.wait_closed()
+
+    def _drop(self) -> None:
+        """Every connection, one that has not come to a session too."""
+        for connection in tuple(self.connections):
+            connection.abort()
+        self.connections.clear()
+        self._links.clear()
 
     def _reloads(self, now: float) -> None:
         self._booting = asyncio.get_running_loop().create_task(self._boot())
 
     async def _boot(self) -> None:
-        await self._deafen()
-        for session, link in tuple(self._links.items()):
-            if session.closed:
-                link.abort()
+        self._deafen()
+        self._drop()
         await asyncio.sleep(max(0.0, self.state.up_at - self.now))
         await self._listen()
 
@@ -175,9 +179,6 @@ class Link:
         """Closes it once all was sent."""
         raise NotImplementedError
 
-    def abort(self) -> None:
-        raise NotImplementedError
-
 
 class TelnetLink(asyncio.Protocol, Link):
     def __init__(self, server: Server) -> None:
@@ -189,6 +190,7 @@ class TelnetLink(asyncio.Protocol, Link):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._server.connections.add(transport)
         transport.write(self._telnet.take())
         self._session = self._server.opened(self, None, str(transport.get_extra_info("peername")[0]))
         if self._session is None:
@@ -207,6 +209,7 @@ class TelnetLink(asyncio.Protocol, Link):
             self._server.settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self._transport)
         if self._session is not None:
             self._server.lost(self._session)
 
@@ -217,10 +220,6 @@ class TelnetLink(asyncio.Protocol, Link):
     def end(self) -> None:
         if self._transport is not None:
             self._transport.close()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
 
 
 def authentic(server: Server, name: str, password: str) -> bool:

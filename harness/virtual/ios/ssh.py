@@ -25,6 +25,10 @@ class _Connection(asyncssh.SSHServer):  # type: ignore[misc]
 
     def connection_made(self, conn: Any) -> None:
         self._connection = conn
+        self._server.connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:
         self._user = username
@@ -109,6 +113,3 @@ class _Terminal(asyncssh.SSHServerSession, Link):  # type: ignore[misc]
 
     def end(self) -> None:
         self._channel.exit(0)
-
-    def abort(self) -> None:
-        self._connection.abort()

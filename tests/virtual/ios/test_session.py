@@ -144,6 +144,13 @@ def test_keys_that_edit(typed, line):
     assert terminal.session.editor.history[-1] == line
 
 
+def test_a_line_has_an_end():
+    terminal = Terminal()
+    terminal.run("conf t")
+    terminal.type("alias exec long " + "x" * 400 + "\r")
+    assert len(terminal.state.configuration.tree.value("alias exec")) == 254 - len("alias exec ")
+
+
 def test_history():
     terminal = Terminal()
     terminal.run("show clock")
