@@ -2,7 +2,8 @@
 
 A release is written as its device writes it: "12.3(11)T4" is rebuild 4 of the eleventh maintenance release of the technology
 train of 12.3; "12.4(1)" is the main line, which was made from 12.3T and so has what that had. Trains for single platforms
-("12.2(27)SBA") go ways of their own: what they hold is known only where a document names them. """
+("12.2(27)SBA") go ways of their own: what they hold is known only where a document names them.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A router's configuration: a tree of lines that does not change, what a line makes of it, and the text that it is printed as.
 
 The rows of `tables` say of each command which earlier line it replaces; `Configuration` holds the tree of now and tells whoever
-asked what became of it. What the lines mean is not known here. """
+asked what became of it. What the lines mean is not known here.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@ it.
 
 IOS's keys: ^A ^E ^B ^F (and the arrows) move, backspace ^D ^K ^U ^X ^W delete, ^P ^N (and the arrows) go through the history, ^R
 ^L show the line again, ^C gives it up, ^Z ends configuration, Tab completes a keyword, "?" helps, ^V takes the next byte as it
-is. """
+is.
+"""
 
 from __future__ import annotations
 

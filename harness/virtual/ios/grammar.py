@@ -1,7 +1,8 @@
 """Lines against the commands of a mode: what was meant, what is wrong with it and where, what might follow. Pure.
 
 Keywords may be shortened as far as one of them remains. A word that is a keyword in full is never ambiguous; where a word may
-also be a value, both readings are followed, and the one with the more definite words is taken. """
+also be a value, both readings are followed, and the one with the more definite words is taken.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Row:
     "*" for all of the line; "" for its keywords alone). `enters` is the mode that it opens, `place` the name that rows share
     which stand in one order, `sort` whether lines are in the order of their numbers, `default` the value with which a line says
     nothing and is not kept, `shown` the keywords in the running configuration where they differ, `rule` one of configuration's
-    special rules. For exec modes: `action` is called. """
+    special rules. For exec modes: `action` is called.
+    """
 
     syntax: str
     kind: str = "one"

@@ -4,7 +4,8 @@
         server.telnet_port, server.ssh_port, server.host_key
 
 While the router boots after a `reload` nobody listens; sessions that were there are cut. SSH's users are the configuration's
-local ones. """
+local ones.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
     session.receive(now, data)    session.tick(now)    session.take_output()    session.closed    session.deadline
 
-What arrives is one reader's at a time: `_reader` is a line of a dialogue, a single key, or a command. What a connection that was
-cut had typed of a line is forgotten; what it had ended with Return was done. """
+What arrives belongs to one reader at a time: a dialogue's line (`_answer`), a single key (`_key`), a page, or a command. What a connection that was
+cut had typed of a line is forgotten; what it had ended with Return was done.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@
     set transform-set WORD:names...6
 
 Keywords are in the case in which the running configuration prints them; capitals that `kinds` knows are places for values, with a
-name after a colon; `[a]` may be there, `{a | b}` is one of these, `...6` repeats what stands before it up to six times. """
+name after a colon; `[a]` may be there, `{a | b}` is one of these, `...6` repeats what stands before it up to six times.
+"""
 
 from __future__ import annotations
 
