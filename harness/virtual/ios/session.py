@@ -2,8 +2,8 @@
 
     session.receive(now, data)    session.tick(now)    session.take_output()    session.closed    session.deadline
 
-What arrives belongs to one reader at a time: a dialogue's line (`_answer`), a single key (`_key`), a page, or a command. What a connection that was
-cut had typed of a line is forgotten; what it had ended with Return was done.
+What arrives belongs to one reader at a time: a dialogue's line (`_answer`), a single key (`_key`), a page, or a command. What a
+connection that was cut had typed of a line is forgotten; what it had ended with Return was done.
 """
 
 from __future__ import annotations
@@ -207,6 +207,7 @@ class Session:
         elif typed.what == "line":
             self.write("\r\n")
             self.editor.remember(typed.text)
+            self.state.typed.append(typed.text)
             self.obey(typed.text)
         elif typed.what == "help":
             self.write("?\r\n")

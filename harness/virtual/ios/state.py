@@ -9,6 +9,7 @@ Sans-IO: `now` is passed in, in seconds of a clock that only goes forward; `epoc
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Show = Callable[["State", Match], Iterable[str]]
 Action = Callable[["Session", Match], "Iterable[str] | Ask | None"]
 BOOT_S = 5.0
+TYPED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class State:
     sessions: list[Session] = field(default_factory=list)
     on_reload: list[Callable[[float], None]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    typed: deque[str] = field(default_factory=lambda: deque(maxlen=TYPED))
     features: frozenset[str] = frozenset()
     saved: Entry | None = None
     _clock_set: timedelta = timedelta()
