@@ -1,4 +1,4 @@
-"""The IOS driver, against the virtual IOS router (tests/virtual/ios) reached by the system's own ssh; what IOS prints, against samples."""
+"""The IOS driver, against the virtual IOS router, reached by the system's own ssh; and what IOS prints, against samples."""
 
 from __future__ import annotations
 
