@@ -65,8 +65,8 @@ def started(hardware: Hardware, release: str) -> str:
 @dataclass(slots=True)
 class State:
     """`startup` is the text that it boots from; None where it was erased. `up_at`: from when on it can be reached; `log` goes to
-    the sessions that monitor it. `on_reload` is called with `now` when the router goes down; `troubles` are the lines that it did not
-    take when it booted; `typed` the latest command lines of all sessions, without passwords that were asked for."""
+    the sessions that monitor it. `on_reload` is called with `now` when the router goes down; `troubles` are the lines that it did
+    not take when it booted; `typed` the latest command lines of all sessions, without passwords that were asked for."""
 
     release: str = "12.4(1)"
     startup: str | None = None
