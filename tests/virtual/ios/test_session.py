@@ -243,6 +243,7 @@ def test_more():
 def test_a_long_line_takes_more_of_the_screen():
     terminal = Terminal(started("alias exec long " + "x" * 200 + "\n"))
     terminal.run("terminal length 6")
+    terminal.run("terminal width 0")
     command = "show running-config | include ^alias|^line|^end\r"
     assert "--More--" not in terminal.type(command)
     terminal.type("terminal width 50\r")
