@@ -69,7 +69,7 @@ servers: $(VENV)/.complete  ## GNS3 servers for the project's own tests, in envi
 
 lock:            ## write requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install -q uv
-	$(BIN)/python -m uv pip compile -q --no-config --generate-hashes --extra lab --extra devices --extra dev --python-version 3.11 \
+	$(BIN)/python -m uv pip compile -q --no-config --generate-hashes --extra lab --extra devices --extra virtual-ios --extra dev --python-version 3.11 \
 		--no-header --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	for server in 2.2.61 3.0.6; do echo "gns3-server==$$server" | $(BIN)/python -m uv pip compile -q --no-config --generate-hashes \
 		--python-version 3.11 --no-header - -o requirements-gns3-$${server%.*}.lock; done

@@ -1,4 +1,4 @@
-"""The IOS driver, against a fake (fake_ios.py) that is reached by the system's own ssh; and what IOS prints, against samples."""
+"""The IOS driver, against the virtual IOS router, reached by the system's own ssh; and what IOS prints, against samples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_ios import CONFIG, FakeIos
+from running import Running
 
 from harness.devices import journal
 from harness.devices.ios import configurations
@@ -20,16 +20,61 @@ from harness.devices.ssh_keys import Refused, UnknownHostKey
 from harness.errors import DeviceError, UsageError
 from harness.model import Secret
 from harness.model.reach import Connection
+from harness.virtual.ios.state import State
 
 SAMPLES = Path(__file__).parent / "samples" / "ios" / "show_version"
+CONFIG = """\
+version 12.4
+hostname R1
+!
+username natstorm privilege 1 password 0 letmein-please
+enable secret enable-me-too
+ip nat translation udp-timeout 300
+!
+crypto isakmp policy 10
+ encr 3des
+ authentication pre-share
+ group 2
+crypto isakmp key TopSecretKey9 address 0.0.0.0 0.0.0.0
+!
+interface FastEthernet0/0
+ ip address 203.0.113.231 255.255.255.0
+ duplex auto
+!
+interface Virtual-Template1
+ ip unnumbered FastEthernet0/0
+!
+line con 0
+line vty 0 4
+ login local
+end
+"""
 CHANGE = ["ip nat translation udp-timeout 60", "interface FastEthernet0/0", " ip address 192.0.2.1 255.255.255.0", " speed 100"]
+
+
+class Router(Running):
+    """A virtual router with that configuration."""
+
+    def __init__(self, directory, *, silent_after=None):
+        pytest.importorskip("asyncssh", reason="no module asyncssh (pip install 'natstorm[virtual-ios]')")
+        if shutil.which("ssh") is None:
+            pytest.skip("no program ssh (Debian package openssh-client)")
+        super().__init__(State(startup=CONFIG, release="12.4(24)T"), directory, telnet=False)
+        if silent_after is not None:
+            self.state.command(silent_after, lambda session, match: None, level=1)
+
+    @property
+    def port(self):
+        return self.ssh_port
+
+    @property
+    def config(self):
+        return self.ask(lambda state: state.configuration.text().splitlines())
 
 
 @pytest.fixture
 def router(tmp_path):
-    if shutil.which("ssh") is None:
-        pytest.skip("no program ssh (Debian package openssh-client)")
-    with FakeIos(tmp_path) as running:
+    with Router(tmp_path) as running:
         yield running
 
 
@@ -58,11 +103,13 @@ def play(body, device):
 
 def test_it_logs_in_and_tells_its_version_and_changes_nothing(router):
     told = []
-    before = list(router.config)
+    before = router.config
+    typed = router.ask(lambda state: state.typed)
     found = play(lambda device: device.version(), Ios(connection(router), hear=told.append))
     assert (found.hostname, found.version, found.model) == ("R1", "12.4(24)T", "7206VXR")
     assert router.config == before
-    assert not any("config" in line or "logging" in line for line in router.heard)
+    assert "show version" in typed
+    assert not any("config" in line or "logging" in line for line in typed)
     assert "show version" in "\n".join(told)
     assert "letmein-please" not in "\n".join(told)
     assert "enable-me-too" not in "\n".join(told)
@@ -82,7 +129,7 @@ def test_what_it_prints_is_read_by_the_parsers(router):
 
 def test_it_is_configured_and_put_back(router, tmp_path):
     book = journal.Journal.create("lab", "lab.yaml", tmp_path / "restore")
-    before = list(router.config)
+    before = router.config
 
     async def body(device):
         await device.configure(CHANGE)
@@ -141,18 +188,15 @@ def test_a_host_key_that_is_not_known_is_not_answered_yes_to(router, tmp_path):
     (tmp_path / "none").write_text("")
     refused(UnknownHostKey, Ios(connection(router, known_hosts=str(tmp_path / "none"))))
     assert (tmp_path / "none").read_text() == ""
-    assert router.heard == []
+    assert router.ask(lambda state: list(state.typed)) == []
 
 
 def test_nobody_listens(router):
-    router._listener.close()
     refused(Unreachable, Ios(connection(router, port=1)))
 
 
 def test_a_prompt_that_never_comes(tmp_path):
-    if shutil.which("ssh") is None:
-        pytest.skip("no program ssh (Debian package openssh-client)")
-    with FakeIos(tmp_path, silent_after="show version") as router:
+    with Router(tmp_path, silent_after="show version") as router:
         refused(DeviceError, Ios(connection(router), timeout=2))
 
 

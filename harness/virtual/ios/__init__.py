@@ -1,1 +1,1 @@
-"""The virtual Cisco IOS router: how it is spoken to, configured, and what it shows."""
+"""The virtual IOS router: its command line (`session`), its configuration, and the servers by which it is reached."""
