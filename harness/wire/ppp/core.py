@@ -113,7 +113,8 @@ class PppCore:
             role.tick(now)
         if self._echo.due(now):
             if self._echo.exhausted:
-                self._fail(now, "LCP", f"no answer to {self._config.echo_misses} LCP Echo-Requests", by="silence")
+                why = f"no answer to {self._config.echo_misses} LCP Echo-Requests"
+                self._fail(now, "LCP", why, by="silence", farewell=why)
             else:
                 self._echo.sent(now, self._lcp.send(Code.ECHO_REQUEST, self._lcp_options.magic))
         self._settle(now)

@@ -17,7 +17,7 @@ from running import Running
 from terminal import STARTUP
 
 from harness.devices import journal
-from harness.devices.ios import Ios
+from harness.devices.ios.driver import Ios
 from harness.devices.ssh_keys import Refused
 from harness.errors import DeviceError
 from harness.model import Secret
@@ -115,7 +115,7 @@ def test_an_older_release_refuses_the_line(tmp_path):
 @pytest.mark.parametrize("protocol", BY)
 def test_plain_pyats(router, tmp_path, monkeypatch, protocol):
     topology = pytest.importorskip("pyats.topology")
-    from harness.devices.ios import _unicon
+    from harness.devices.ios.driver import _unicon
 
     _unicon()
     port = router.ssh_port if protocol == "ssh" else router.telnet_port

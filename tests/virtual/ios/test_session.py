@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from terminal import STARTUP, Terminal
 
-from harness.devices.ios_text import parse_version
+from harness.devices.ios.parsers.version import parse_version
 from harness.virtual.ios import passwords
 from harness.virtual.ios.state import State
 
