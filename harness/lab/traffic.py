@@ -34,7 +34,7 @@ _UNIT = re.compile(r"^(\d+)p$|^(\d+[KMG]?b)/\d+$")
 
 _REHEARSE = """
 ip link add {name} type veth peer name {peer} || exit 1
-{commands}
+{command} || exit 1
 echo rehearsed
 tc -j qdisc show dev {name}
 """
@@ -59,11 +59,12 @@ def look(name: str) -> Traffic:
     way = tuple(in_the_way(rows, classes, filters))
     if way or not rows:
         return Traffic((), way)
-    wanted = tuple(given(row) for row in rows)
     # In words a rate is rounded: as JSON it is not.
     exactly = exact(tools.run(["tc", "-j", "qdisc", "show", "dev", name], step=step).stdout)
-    if _rehearsed(name, wanted) != exactly:
-        return Traffic((), tuple(_phrase(row) for row in rows))
+    wanted = tuple(given(row) for row in rows)
+    kept = zip(rows, wanted, exactly, strict=True)
+    if other := tuple(_phrase(row) for row, words, one in kept if _rehearsed(name, words) != [one]):
+        return Traffic((), other)
     return Traffic(wanted)
 
 
@@ -131,10 +132,10 @@ def _phrase(row: Row) -> str:
     return f"the queueing discipline {' '.join(row[:2])}"
 
 
-def _rehearsed(name: str, wanted: Iterable[Words]) -> list[Any] | None:
-    """What is shown where these are set up anew; None where they cannot be. The namespace goes with the process."""
-    commands = "\n".join(f"tc {shlex.join(['qdisc', 'replace', 'dev', name, *words])} || exit 1" for words in wanted)
-    script = _REHEARSE.format(name=name, peer="rehearsal0" if name != "rehearsal0" else "rehearsal1", commands=commands)
+def _rehearsed(name: str, wanted: Words) -> list[Any] | None:
+    """What is shown where this is set up anew; None where it cannot be. The namespace goes with the process."""
+    command = shlex.join(["tc", "qdisc", "replace", "dev", name, *wanted])
+    script = _REHEARSE.format(name=name, peer="rehearsal0" if name != "rehearsal0" else "rehearsal1", command=command)
     try:
         said = tools.run(["unshare", "--net", "bash", "-c", script], step="rehearse").stdout
     except LabError:

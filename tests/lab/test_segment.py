@@ -94,7 +94,8 @@ def everything():
     shown = [told(words) for words in (["-d", "address"], ["-d", "route", "show", "table", "all"])]
     shown += [told(["-d", "-6", "route", "show", "table", "all"]), told(["neigh", "show", "nud", "permanent"])]
     shown.append(tools.run(["ethtool", "-k", NIC], step="look").stdout)
-    shown.append(re.sub(r" (refcnt|direct_packets_stat) \d+", "", tools.run(["tc", "-d", "qdisc", "show", "dev", NIC], step="look").stdout))
+    disciplines = tools.run(["tc", "-d", "qdisc", "show", "dev", NIC], step="look").stdout
+    shown.append(re.sub(r" (refcnt|direct_packets_stat) \d+", "", disciplines))
     places = [f"/proc/sys/net/{version}/{kind}/{NIC}" for version in ("ipv4", "ipv6") for kind in ("conf", "neigh")]
     for file in sorted(file for place in places for file in Path(place).iterdir()):
         try:
@@ -289,7 +290,11 @@ def test_a_card_below_a_bridge_is_refused_and_left_where_it_is():
 IN_THE_WAY = (
     ("filters (u32)", "filter add dev nic0 egress protocol ip prio 5 u32 match ip dst 10.0.0.1/32 classid 1:1"),
     ("filters (u32)", "filter add dev nic0 ingress protocol ip prio 5 u32 match ip dst 10.0.0.1/32 classid 1:1"),
-    ("1 traffic class (htb)", "qdisc replace dev nic0 root handle 6: htb", "class add dev nic0 parent 6: htb rate 1mbit"),
+    (
+        "1 traffic class (htb)",
+        "qdisc replace dev nic0 root handle 6: htb",
+        "class add dev nic0 parent 6: classid 6:1 htb rate 9mbit",
+    ),
     # Shown as 7777Kbit, and with a length of its queue that follows from what is not shown.
     ("the queueing discipline tbf 6:", "qdisc replace dev nic0 root handle 6: tbf rate 7777777 burst 12345 limit 30001"),
 )
