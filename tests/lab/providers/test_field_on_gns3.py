@@ -42,6 +42,7 @@ def testbed(server, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     text = TESTBED.read_text().replace("http://192.168.122.1:3080", server.url)
     text = text.replace("ip: 192.168.122.12", "ip: 127.0.0.1, port: 9")  # nobody answers there
+    text = text.replace("port: eth0\n", "port: Ethernet0\n")  # as its node calls it
     file = tmp_path / "gns3.yaml"
     file.write_text(text)
     return check(file)
