@@ -1,7 +1,7 @@
 """`natstorm lab link down|up FILE NAME`: cuts a link of the testbed's lab through its provider, and mends it.
 
 A cut stands in the restore journal before it is made, as a change of this testbed: `natstorm restore` mends it, and no run begins
-on the testbed before. The provider's own ledger of it lies apart from that of runs (`links/`), so that a link can be cut under a run.
+on the testbed before. The provider's own ledger of it lies apart from that of runs (`links/`): a link can be cut under a run.
 """
 
 from __future__ import annotations
