@@ -50,10 +50,12 @@ CLIENTS, CLIENTS_VIA = "10.0.0.0/20", "192.0.2.2"
 
 
 class Box:
-    """`async with Box(folder, gateway)`: all of it stands while inside. `environment` is for who comes: where the keys are."""
+    """`async with Box(folder, gateway)`: all of it stands while inside. `environment` is for who comes: where the keys are. The
+    programs in the folder `first` come before all others of those devices that are no guests."""
 
-    def __init__(self, folder: Path, gateway: str = GATEWAYS[0]) -> None:
+    def __init__(self, folder: Path, gateway: str = GATEWAYS[0], first: Path | None = None) -> None:
         self._folder = folder
+        self._first = "" if first is None else f"{first.resolve()}:"
         self._linux = gateway == "linux"
         self._closing = AsyncExitStack()
         self._known: list[str] = []
@@ -127,7 +129,7 @@ class Box:
                 netns=self._nodes[device].name,
                 user_key=user,
                 # The project's gateway is installed on this machine: where its command is found.
-                options=f"SetEnv PATH={program}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                options=f"SetEnv PATH={self._first}{program}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
             await asyncio.to_thread(server.__enter__)
             self._closing.callback(server.stop)

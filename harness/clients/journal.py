@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,9 +17,13 @@ from typing import Any
 from harness.clients.clock import RunClock
 from harness.errors import CaptureError
 from harness.model import ClientPlan, Record, RecordKind
+from harness.model.redact import Redactor
 from harness.wire.events import EspUp, IkeUp
 
 KEYS_MODE = 0o600  # only who ran it may read what decrypts it
+
+FREQUENT = frozenset((RecordKind.MARK_SENT, RecordKind.MARK_ANSWERED, RecordKind.MARK_RECEIVED))
+"""Records of numbers alone, hundreds a second."""
 
 
 class LineFile:
@@ -45,25 +49,34 @@ class LineFile:
 class Journal:
     """Writes records.jsonl and keys.jsonl in `folder`, and keeps the records for whoever asks during the run.
 
-    `watch` is called with each record after it is on disk.
+    `watch` is called with each record after it is on disk. `redactor` takes the secrets out of what is written: a peer may send
+    back what it was told (the words of a CHAP failure, say).
     """
 
-    def __init__(self, folder: Path, clock: RunClock, watch: Callable[[Record], None] | None = None) -> None:
+    def __init__(
+        self, folder: Path, clock: RunClock, watch: Callable[[Record], None] | None = None, redactor: Redactor | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock = clock
         self.records: list[Record] = []
         self.watch = watch
+        self._redactor = redactor
         self._records = LineFile(folder / "records.jsonl")
         self._keys = LineFile(folder / "keys.jsonl", KEYS_MODE)
 
     def write(self, now: float, client: str, kind: RecordKind, data: Mapping[str, Any]) -> Record:
         """`now` is on the run's monotonic clock."""
         record = Record(self.clock.epoch(now), client, kind, data)
-        self._records.write(record.to_json())
+        self._records.write(self._clean(record).to_json())
         self.records.append(record)
         if self.watch is not None:
             self.watch(record)
         return record
+
+    def _clean(self, record: Record) -> Record:
+        if self._redactor is None or record.kind in FREQUENT:
+            return record
+        return replace(record, data=self._redactor.value(record.data))
 
     def ike_keys(self, now: float, client: str, event: IkeUp) -> None:
         line = {

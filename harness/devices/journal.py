@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.devices import durable
 from harness.errors import LabError, UsageError
 from harness.model.reach import Connection
 
@@ -79,9 +80,9 @@ class Journal:
         path = folder / f"{name}.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            handle = os.open(path, durable.APPENDING | os.O_EXCL, durable.MODE)
             fcntl.flock(handle, fcntl.LOCK_EX)
-            _keep_name(folder)
+            durable.keep_name(folder)
         except OSError as error:
             cure = "set XDG_STATE_HOME to a directory that this user can write"
             raise UsageError(f"no restore journal can be kept: {error.strerror}", file=str(path), cure=cure) from error
@@ -117,11 +118,8 @@ class Journal:
             self._handle = -1
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        line = json.dumps(entry).encode() + b"\n"
         try:
-            if os.write(self._handle, line) != len(line):
-                raise OSError(28, os.strerror(28))
-            os.fsync(self._handle)
+            durable.append(self._handle, entry)
         except OSError as error:
             cure = "make room there; nothing was changed that is not in it"
             raise LabError("write the restore journal", f"{self.path}: {error.strerror}", cure) from error
@@ -198,7 +196,7 @@ def _place(at: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def reopen(journal: Kept) -> Journal:
     """To undo what is open: takes the lock where it is free."""
-    handle = os.open(journal.path, os.O_WRONLY | os.O_APPEND)
+    handle = os.open(journal.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     with suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     found = Journal(journal.path, handle, max((number for number, _ in journal.open), default=0))
@@ -231,12 +229,3 @@ def _locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def _keep_name(folder: Path) -> None:
-    """A new file's name is on disk when its directory is."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.devices import linux_units
 from harness.devices.linux_config import OWN_FOLDER, PPPD_OPTIONS
 from harness.devices.linux_rules import PREFIX
 from harness.devices.linux_view import announce, sections
@@ -18,14 +19,18 @@ LOOK = "look for tunnels of somebody's"
 CURE = "where they are an interrupted run's, natstorm restore; else end them there, or name another box as the gateway"
 
 # By systemd where it keeps them, or it would start them again.
-TAKE_OVER = """
+TAKE_OVER = (
+    linux_units.UNIT_OF
+    + """
 for daemon in DAEMONS; do
     pid=$(pidof -s $daemon) || continue
-    unit=$(grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup) && { systemctl stop "$unit" || exit 1; } || kill $(pidof $daemon)
+    unit=$(unit_of $pid)
+    if [ -n "$unit" ]; then systemctl stop "$unit" || exit 1; else kill $(pidof $daemon); fi
     gone() { ! pidof $daemon >/dev/null; }
     until_true 10 gone || { echo "$daemon, which ran there, does not end"; exit 1; }
 done
 """.replace("DAEMONS", " ".join(DAEMONS))
+)
 EMPTY_LOGS = f"rm -rf {OWN_FOLDER}/log; mkdir -p {OWN_FOLDER}/log || exit 1\n"
 
 # Those that our xl2tpd has started: also when it has died and they are init's children. There may be others, of an uplink say.
@@ -59,10 +64,13 @@ class Found:
 def look() -> str:
     """The script that asks, and changes nothing. No command line is shown: pppd's may hold a password."""
     parent = 'ppid=$(sed -n "s/^PPid:\\t//p" /proc/$pid/status) && echo "$pid $(< /proc/$ppid/comm)"'
+    spared = 'pid=$(pidof -s $daemon) && unit=$(spared $pid) && [ -n "$unit" ] && echo "$daemon $pid $unit"'
     return "\n".join(
         [
             f"{announce('states')}; ip xfrm state list nokeys || exit 1",
             f"{announce('policies')}; ip xfrm policy || exit 1",
+            linux_units.UNIT_OF,
+            f"{announce('spared')}; for daemon in {' '.join(DAEMONS)}; do {spared}; done 2>/dev/null",
             f"{announce('pppd')}; for pid in $(pidof pppd); do {parent}; done 2>/dev/null",
             # Neither is asked where it is not in use: to ask iptables would load its modules.
             f"{announce('iptables')}; ! grep -q . /proc/net/ip_tables_names 2>/dev/null || iptables-legacy-save",
@@ -81,7 +89,8 @@ def read(text: str) -> Found:
     way = [_of(states, "IPsec SA", "IPsec SAs")] if states else []
     way += [_of(policies, "IPsec policy", "IPsec policies")] if policies else []
     way += [f"pppd {pid}, which {parent or 'somebody'} has started" for pid, parent in links]
-    return Found(tuple(way), filters(found.get("iptables", ""), found.get("nftables", "")))
+    rules = filters(found.get("iptables", ""), found.get("nftables", ""))
+    return Found(tuple(way), (*map(_spared, found.get("spared", "").splitlines()), *rules))
 
 
 def filters(iptables: str, nftables: str) -> tuple[str, ...]:
@@ -94,6 +103,11 @@ def filters(iptables: str, nftables: str) -> tuple[str, ...]:
         if "type filter hook" in body and re.search(r"\b(drop|reject)\b", body):
             said.append(f"nftables table {family} {name} drops or rejects packets")
     return tuple(f"{one}; it stays, so see that it lets UDP 500 and 4500 and what clients send in tunnels pass" for one in said)
+
+
+def _spared(line: str) -> str:
+    daemon, pid, unit = line.split()
+    return f"{daemon} (process {pid}) runs in {unit}, which stays: it is ended by itself, and started again by its command line"
 
 
 def _of(rows: list[tuple[str, str]], one: str, many: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from harness.devices import linux_units
 from harness.devices.execute import Execute, complaint
 from harness.devices.journal import Journal, Undo, reached
 from harness.devices.linux_view import SECTION, announce, sections
@@ -92,12 +93,12 @@ def script(wanted: Wanted) -> str:
     for daemon in wanted.daemons:
         lines += [
             announce(f"daemon {daemon}"),
-            f"pid=$(pidof -s {daemon}) && {{ grep -o -m 1 '[^/]*\\.service$' /proc/$pid/cgroup || echo; "
-            "base64 -w 0 /proc/$pid/cmdline; }",
+            f"pid=$(pidof -s {daemon}) && {{ echo $(unit_of $pid); base64 -w 0 /proc/$pid/cmdline; }}",
         ]
     if directories := " ".join(map(shlex.quote, (*wanted.parents, *wanted.folders))):
         lines += [announce("missing"), f'for d in {directories}; do [ -d "$d" ] || echo "$d"; done']
-    return "\n".join(["umask 077", *lines, "true"]) + "\n"
+    functions = [linux_units.UNIT_OF] if wanted.daemons else []
+    return "\n".join(["umask 077", *functions, *lines, "true"]) + "\n"
 
 
 def read(text: str, wanted: Wanted) -> Saved:

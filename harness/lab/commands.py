@@ -1,6 +1,6 @@
 """`natstorm lab up|status|shell|down`: a lab to explore by hand, held by a keeper in an enclosure of its own.
 
-`natstorm lab import|clean`: labs of others, see harness.lab.providers.commands."""
+`natstorm lab link|import|clean`: labs of others, see harness.lab.providers.commands."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from typing import IO, Any
 from harness.errors import LabError, UsageError, typed
 from harness.lab import control, enclosure, enter, packages
 from harness.lab.providers import commands as of_providers
+from harness.lab.providers import link_commands
 from harness.model.testbed import Testbed
 
 NODES = ("clients", "nat", "wan", "gateway", "host")
@@ -34,7 +35,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     named as `default_testbed`: neither is the lab's part.
     """
     lab = commands.add_parser("lab", help="a lab to explore by hand", description="Bring a lab up, look into it, take it down.")
-    verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|shell|down|import|clean")
+    verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|shell|down|link|import|clean")
     up = verbs.add_parser("up", help="bring the testbed's lab up and leave it up")
     up.add_argument("--testbed", default=None, metavar="FILE", help="testbed file (default: testbeds/virtual.yaml)")
     up.add_argument("--variant", default=None, metavar="NAME", help="gateway variant (default: the testbed's first)")
@@ -48,6 +49,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     shell.set_defaults(run=lab_shell)
     down = verbs.add_parser("down", help="take the lab down")
     down.set_defaults(run=lab_down)
+    link_commands.add_commands(verbs)
     of_providers.add_commands(verbs)
 
 

@@ -28,7 +28,7 @@ from harness.lab import launcher, mounts
 ROOT = Path(__file__).resolve().parents[2]
 """Where the `harness` package lies: the launcher finds it there, installed or not."""
 
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; main(sys.argv[2:])"
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from {module} import main; sys.exit(main(sys.argv[2:]))"
 
 
 def inside() -> bool:

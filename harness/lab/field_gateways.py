@@ -22,8 +22,8 @@ from harness.errors import CaptureError, DeviceError, LabError, UsageError
 from harness.lab import place, witness
 from harness.lab.gateways import settings_of
 from harness.lab.guest_link import Result
-from harness.lab.virtual_gateway import VirtualNode, plan
-from harness.model import CaptureFacts, GatewayEvent, Side
+from harness.lab.virtual_gateway import VirtualNode, plan, stop_witnesses
+from harness.model import CaptureFacts, GatewayEvent
 from harness.model.testbed import Testbed
 
 PLACES = "/tmp/natstorm-run."
@@ -130,18 +130,13 @@ class InstalledGateway:
         await self.driver.start_witnesses(Path(self._machine.place))
 
     async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
-        assert self._machine is not None
-        found = []
-        for facts in await self.driver.stop_witnesses():
-            name = Path(facts.path).name
-            await self._machine.fetch(name, folder / name)
-            if facts.side is Side.FAR_END:
-                links = Path(name).with_suffix(".links").name
-                await self._machine.fetch(links, folder / links)
-            stats = await self.driver.stats()
-            lost = sum(stats[part].get("overflowed", 0) for part in ("wire", "lan"))
-            found.append(CaptureFacts(facts.side, str(folder / name), facts.interface, facts.frames, lost, facts.complete))
-        return found
+        machine = self._machine
+        assert machine is not None
+
+        async def fetch(there: Path, here: Path) -> None:
+            await machine.fetch(there.name, here)
+
+        return await stop_witnesses(self.driver, folder, fetch)
 
     async def events(self) -> tuple[GatewayEvent, ...]:
         return await self.driver.events()

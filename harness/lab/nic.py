@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import LabError
-from harness.lab import tools
+from harness.lab import tools, traffic
 
 SETTINGS = ("net/ipv4/conf", "net/ipv4/neigh", "net/ipv6/conf", "net/ipv6/neigh")
 """Where each interface has settings of its own, below /proc/sys."""
@@ -44,7 +44,7 @@ Words = tuple[str, ...]
 class Nic:
     """What an interface was before it moved. `addresses`, `routes` and `neighbours` as `ip address|route|neigh replace` take them,
     routes with -4 or -6 first; `settings` those below /proc/sys that are not this machine's default; `features` ethtool's, that can
-    be changed, as "on" and "off"."""
+    be changed, as "on" and "off"; `traffic`: queueing disciplines, as `tc qdisc replace dev X` takes them."""
 
     name: str
     up: bool
@@ -53,6 +53,7 @@ class Nic:
     neighbours: tuple[Words, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     features: Mapping[str, str] = field(default_factory=dict, hash=False)
+    traffic: tuple[Words, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -65,7 +66,8 @@ class Nic:
     @classmethod
     def from_json(cls, text: str) -> Nic:
         row = json.loads(text)
-        return cls(**row | {key: tuple(tuple(words) for words in row[key]) for key in ("addresses", "routes", "neighbours")})
+        lists = ("addresses", "routes", "neighbours", "traffic")
+        return cls(**row | {key: tuple(tuple(words) for words in row.get(key, ())) for key in lists})
 
 
 def look(name: str) -> Nic:
@@ -91,7 +93,8 @@ def look(name: str) -> Nic:
     shown6 = tools.run(["ip", "-j", "-6", "neigh", "show", "dev", name, "nud", "permanent"], step=step).stdout
     known = [row for text in (shown, shown6) for row in json.loads(text or "[]") if "lladdr" in row]
     neighbours = tuple((row["dst"], "lladdr", row["lladdr"], "nud", "permanent") for row in known)
-    return Nic(name, "UP" in link["flags"], addresses, routes, neighbours, _settings(name), features(name))
+    disciplines = traffic.look(name).disciplines
+    return Nic(name, "UP" in link["flags"], addresses, routes, neighbours, _settings(name), features(name), disciplines)
 
 
 def as_it_was(nic: Nic) -> None:
@@ -131,6 +134,8 @@ def as_it_was(nic: Nic) -> None:
         left = refused
     for pair in nic.settings.items():  # and after: going up sets some anew
         attempt(_set, *pair)
+    for words in nic.traffic:
+        attempt(lambda *one: traffic.give_back(nic.name, [one], step), *words)
     if failed:
         raise LabError(step, "; ".join(failed.values()), "set these by hand")
 

@@ -15,7 +15,7 @@ import socket
 import subprocess
 
 from harness.errors import LabError, UsageError, typed
-from harness.lab import enclosure, management, tools
+from harness.lab import enclosure, management, tools, traffic
 from harness.lab.namespaces import OFFLOADS, Netns
 from harness.lab.nic import Nic, as_it_was, look
 from harness.model.testbed import Testbed
@@ -57,6 +57,9 @@ class Segment:
             raise self._refused(f"{name} is the management interface: {why}")
         if on_it := management.stacked(name):
             raise self._refused(f"{name} has {', '.join(on_it)} on it (a bridge, a bond, a VLAN), which would lose it for good")
+        if way := traffic.look(name).in_the_way:
+            problem = f"{name} has {', '.join(way)}, which moving it would destroy, and nothing could put back"
+            raise self._refused(problem, traffic.cure(name))
         return nic
 
     def up(self) -> None:
@@ -99,9 +102,9 @@ class Segment:
         self.clients.ip("route", "add", "local", clients.prefix, "dev", "lo")
         self.clients.ip("route", "add", "default", "via", inside.host)
 
-    def _refused(self, problem: str) -> UsageError:
-        cure = "name the interface that carries the clients' segment below topology.clients"
-        return UsageError(problem, file=self._testbed.file, cure=cure)
+    def _refused(self, problem: str, cure: str = "") -> UsageError:
+        usual = "name the interface that carries the clients' segment below topology.clients"
+        return UsageError(problem, file=self._testbed.file, cure=cure or usual)
 
 
 def restore_by(file: str) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness.devices.virtual_gateway import ProcessGateway
 from harness.errors import DeviceError, LabError
 from harness.lab import enclosure
 from harness.lab.namespaces import Netns
-from harness.model import CaptureFacts, GatewayEvent
+from harness.model import CaptureFacts, GatewayEvent, Side
 from harness.model.testbed import Testbed
 
 PATIENCE_S = 30.0
@@ -90,17 +91,12 @@ class VirtualNode:
 
     async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
         """End them and move their files into `folder`."""
-        found = []
-        for facts in await self.driver.stop_witnesses():
-            path = Path(facts.path)
-            for there in (path, path.with_suffix(".links")):
-                if there.exists():
-                    (folder / there.name).write_bytes(there.read_bytes())
-                    there.unlink()
-            stats = await self.driver.stats()
-            lost = sum(stats[part].get("overflowed", 0) for part in ("wire", "lan"))
-            found.append(CaptureFacts(facts.side, str(folder / path.name), facts.interface, facts.frames, lost, facts.complete))
-        return found
+
+        async def move(there: Path, here: Path) -> None:
+            here.write_bytes(there.read_bytes())
+            there.unlink()
+
+        return await stop_witnesses(self.driver, folder, move)
 
     async def events(self) -> tuple[GatewayEvent, ...]:
         """What it says happened inside it, since it was last asked."""
@@ -114,6 +110,21 @@ class VirtualNode:
             process.kill()
         _, said = await process.communicate()
         return said.decode(errors="replace").strip()
+
+
+async def stop_witnesses(
+    driver: ProcessGateway, folder: Path, bring: Callable[[Path, Path], Awaitable[None]]
+) -> list[CaptureFacts]:
+    """Ends the captures inside the project's own gateway; `bring(there, here)` gets each file of theirs into `folder`. What its
+    sockets lost is lost to all of them."""
+    facts = await driver.stop_witnesses()
+    stats = await driver.stats()
+    lost = sum(stats[part].get("overflowed", 0) for part in ("wire", "lan"))
+    for one in facts:
+        path = Path(one.path)
+        for file in (path, path.with_suffix(".links")) if one.side is Side.FAR_END else (path,):
+            await bring(file, folder / file.name)
+    return [replace(one, path=str(folder / Path(one.path).name), dropped=lost) for one in facts]
 
 
 def plan(testbed: Testbed, variant: str, scratch: Path, time_scale: float, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ PROTOCOLS = ("ssh", "telnet")
 CAPTURE_KINDS = ("tcpdump", "nic", "gns3")
 """tcpdump on the device over SSH; a network card of this machine (a SPAN port, or the wire itself); a GNS3 link's capture."""
 
+CLOUD_PORTS = ("tap", "ethernet")
+"""By what of its server's machine a GNS3 cloud leads out of the project."""
 PROVIDERS = ("namespaces", "static", "gns3", "eve-ng")
 """Who brings a lab up: the harness, in namespaces of its own; nobody, for the devices are there; a server with a project on it."""
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from harness.errors import CaptureError
 from harness.model import CaptureFacts, Side
@@ -32,6 +32,9 @@ BUFFER_KIB, SNAPSHOT = 16_384, 3_968
 _COUNT = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
 _LISTENING = "listening on"
 _SAID = 400
+_ANSWER = "dropped by kernel"
+_ASKED = 5
+"""How often a tcpdump is asked for its counters as it begins: what is under way just then is in one answer and not in another."""
 _LOOK_S, _QUIET_S = 0.05, 0.5
 
 
@@ -47,6 +50,13 @@ class ByteStream(Protocol):
     @property
     def stderr(self) -> str:
         """What the other end has said so far beside the capture."""
+
+
+@runtime_checkable
+class Asked(Protocol):
+    """A ByteStream from a tcpdump that can be asked for its counters: it says them on its standard error, and goes on."""
+
+    def ask(self) -> None: ...
 
 
 def tcpdump_command(
@@ -92,6 +102,8 @@ class RemoteCapture:
         self._stream, self._linux = stream, linux
         self._pump: asyncio.Task[None] | None = None
         self._received = 0
+        self._before = 0  # packets that count as received, and were there before the filter
+        self._heard = 0  # of what the other end said, the part that is no closing word
         self._asked, self._broken = False, ""
 
     @property
@@ -107,6 +119,7 @@ class RemoteCapture:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while not self._pump.done() and asyncio.get_running_loop().time() < deadline:
             if self._received or _LISTENING in self._stream.stderr:
+                await self._look_before()
                 return
             await asyncio.wait({self._pump}, timeout=_LOOK_S)
         if self._received:
@@ -124,11 +137,11 @@ class RemoteCapture:
         early = self._pump.done()
         orderly = await self._close() and not early
         frames, whole = count_frames(self.path)
-        counts = {name: int(number) for number, name in _COUNT.findall(self._stream.stderr)}
+        counts = _counts(self._stream.stderr[self._heard :])
         dropped = counts.get("dropped by kernel", 0) + counts.get("dropped by interface", 0)
         told = "received by filter" in counts and "captured" in counts
         if told and self._linux:
-            dropped += max(0, counts["received by filter"] - counts.get("dropped by kernel", 0) - counts["captured"])
+            dropped += max(0, _unwritten(counts) - self._before)
         complete = orderly and whole and told and counts["captured"] == frames
         return CaptureFacts(self.side, str(self.path), self.interface, frames, dropped, complete)
 
@@ -136,6 +149,33 @@ class RemoteCapture:
     def trouble(self) -> str:
         """Why the stream broke off, "" where it did not."""
         return self._broken
+
+    async def _look_before(self) -> None:
+        """What came between tcpdump's opening of its socket and its filter counts as received, and is never captured. On a busy
+        SPAN port that may be many; they are in every answer, what tcpdump has in hand just now is not."""
+        stream = self._stream
+        if not self._linux or not isinstance(stream, Asked):
+            return
+        # A signal that comes before it listens would end it.
+        if not await self._says(lambda: _LISTENING in self._stream.stderr):
+            return
+        found = []
+        for _ in range(_ASKED):
+            answers = self._stream.stderr.count(_ANSWER)
+            stream.ask()
+            if not await self._says(lambda answers=answers: self._stream.stderr.count(_ANSWER) > answers):  # type: ignore[misc]
+                break  # one that is dumb tells nothing at its end either
+            found.append(_unwritten(_counts(self._stream.stderr)))
+            self._heard = len(self._stream.stderr)
+        self._before = max(0, min(found, default=0))
+
+    async def _says(self, said: Callable[[], bool]) -> bool:
+        """Whether it comes about, while the stream goes on and within PATIENCE."""
+        assert self._pump is not None
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while not (found := said()) and not self._pump.done() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.wait({self._pump}, timeout=_LOOK_S)
+        return found
 
     async def _quiet(self) -> None:
         """Waits until nothing more comes, so that what the other end has captured is here before it is stopped; not for long,
@@ -173,6 +213,16 @@ class RemoteCapture:
                     self._received += len(data)
             except (OSError, EOFError) as error:
                 self._broken = f"the connection broke: {error or type(error).__name__}"
+
+
+def _counts(said: str) -> dict[str, int]:
+    """The last of each."""
+    return {name: int(number) for number, name in _COUNT.findall(said)}
+
+
+def _unwritten(counts: Mapping[str, int]) -> int:
+    """Received, and neither dropped nor written."""
+    return counts.get("received by filter", 0) - counts.get("dropped by kernel", 0) - counts.get("captured", 0)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

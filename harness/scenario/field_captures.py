@@ -174,6 +174,10 @@ class Pulled(Pieces):
         assert self._stream is not None
         self._stream.signal("INT")
 
+    def ask(self) -> None:
+        assert self._stream is not None
+        self._stream.signal("USR1")
+
     @property
     def stderr(self) -> str:
         return "" if self._stream is None else self._stream.said

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import CaptureError
 from harness.model import ClientPlan, ClockOffset, Evidence, FrameKind, GatewayView, Observation, Record, RecordKind, Side
+from harness.model.redact import Redactor
 from harness.model.testbed import Testbed
 from harness.probes import clocks
 from harness.probes.dissect import Addresses, Dissection, Dissector
@@ -41,11 +42,14 @@ async def gather(
     folder: Path,
     clear_expected: bool = False,
     translated: bool = True,
+    redactor: Redactor | None = None,
 ) -> Evidence:
     """The evidence of one scenario. A capture that cannot be read is trouble, not an error: the verdict is INCONCLUSIVE then.
 
-    `translated`: whether what stands before the clients of a site is a NAT, and not a mere router.
+    `translated`: whether what stands before the clients of a site is a NAT, and not a mere router. What devices say of themselves
+    may hold what they were configured with: from here on it is without secrets, those that `redactor` knows (the testbed's).
     """
+    redact(gathered, redactor or Redactor(testbed.secrets))
     clients = {plan.name: plan.address for plan in plans}
     gateway, nat_outside = testbed.gateway.address, testbed.nat.outside.host
     trouble = list(gathered.trouble)
@@ -126,6 +130,13 @@ def tell_injected_apart(
         )
         for side, frames in seen.items()
     }
+
+
+def redact(gathered: Gathered, redactor: Redactor) -> None:
+    """Takes the secrets out of the gateway's logs and views, and out of what went wrong on the devices. Its numbers stay."""
+    gathered.logs = {name: redactor.text(text) for name, text in gathered.logs.items()}
+    gathered.views[:] = [replace(view, texts=redactor.value(view.texts)) for view in gathered.views]
+    gathered.trouble[:] = [redactor.text(one) for one in gathered.trouble]
 
 
 def write_texts(gathered: Gathered, folder: Path) -> None:

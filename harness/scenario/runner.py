@@ -10,6 +10,8 @@ from harness import faults
 from harness.clients.journal import Journal
 from harness.errors import DeviceError, LabError
 from harness.model import ClientPlan, Evidence
+from harness.model.redact import Redactor
+from harness.model.secret import Secret
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes import clocks
@@ -42,6 +44,8 @@ class Runner:
         self._bus = bus
         self._scratch = scratch
         self._loop = asyncio.Runner()
+        self._known: set[Secret] = set()
+        self._redactor: Redactor | None = None
         self._benches: dict[str, Bench] = {}
         # Its start-up takes as long as a gateway's: it begins at once and is needed last.
         self._dissector = Dissector()
@@ -120,7 +124,7 @@ class Runner:
         with self._bus.step(f"a fresh gateway, {variant}"):
             await bench.fresh(variant, chosen)
         clock = bench.clock()
-        with Journal(folder, clock) as journal:
+        with Journal(folder, clock, redactor=self._knowing(plans)) as journal:
             gathered = Gathered(journal.records)
             async with bench.witnesses(folder, gathered), bench.fleet(journal) as fleet:
                 for plan in plans:
@@ -136,6 +140,14 @@ class Runner:
                     gathered.trouble.append(str(error))
         return gathered
 
+    def _knowing(self, plans: tuple[ClientPlan, ...]) -> Redactor:
+        """What takes the testbed's secrets out of texts, and those that a script gives its clients instead."""
+        secrets = dict.fromkeys((*self.testbed.secrets, *(one for plan in plans for one in (plan.psk, plan.password))))
+        if self._redactor is None or secrets.keys() - self._known:
+            self._known |= secrets.keys()
+            self._redactor = Redactor(self._known)
+        return self._redactor
+
     async def _dissect(
         self,
         gathered: Gathered,
@@ -149,7 +161,16 @@ class Runner:
         nat = chosen.nat or self.testbed.nat.personality
         with self._bus.step("dissect the captures"):
             evidence = await gather(
-                gathered, self._dissector, self.testbed, chosen.name, variant, plans, folder, clear_expected, nat != NO_NAT
+                gathered,
+                self._dissector,
+                self.testbed,
+                chosen.name,
+                variant,
+                plans,
+                folder,
+                clear_expected,
+                nat != NO_NAT,
+                self._knowing(plans),
             )
             if self.testbed.two_clocks:
                 self._bus.note(f"the clocks of the two captures: {clocks.in_words(evidence.clock)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.model.reach import CAPTURE_KINDS, PROTOCOLS, PROVIDERS
+from harness.model.reach import CAPTURE_KINDS, CLOUD_PORTS, PROTOCOLS, PROVIDERS
 from harness.model.testbed import TRANSPORTS, VARIANTS_OF
 from harness.testbed import values
 from harness.testbed.shape import By, Field, Free, ListOf, MapOf, Others, Section, Value
@@ -92,6 +92,13 @@ CAPTURES = Section({
 NODES = Field(MapOf(TEXT), "A device's node, where it has another name there than the device has here.")
 CA_FILE = Field(TEXT, "The certificate of the server's authority; a relative name counts from the testbed file.")
 START = Field(ListOf(TEXT), "The nodes to start, by their names there (all).")
+CLIENTS_AT = Section({
+    "node": Field(TEXT, "The node of the project that they are attached to, by its name there.", required=True),
+    "port": Field(PORT_NAME, "The port of that node, as GNS3 calls it.", required=True),
+    "interface": Field(PORT_NAME, "Of the server's machine, what leads to the clients; or the port of `cloud`.", required=True),
+    "kind": Field(one_of(CLOUD_PORTS), "What that interface is (tap)."),
+    "cloud": Field(TEXT, "The project's own cloud node that has it; left out: one is made, and goes again."),
+})  # fmt: skip
 OPTIONS = {
     "gns3": Section({
         "nodes": NODES,
@@ -99,6 +106,7 @@ OPTIONS = {
         "start": START,
         "file": Field(TEXT, "Where there is no such project: a .gns3project file to make it of; relative to the testbed file."),
         "template": Field(TEXT, "Where there is no such project: the project to copy it from."),
+        "clients": Field(CLIENTS_AT, "Where the clients' segment is attached while the lab is up; left out: the project has it."),
     }),
     "eve-ng": Section({
         "nodes": NODES,

@@ -185,6 +185,9 @@ def _options(reading: Reading, url: str) -> dict[str, Any]:
             reading.wrong(f"{one!r} and {other!r} cannot both count", (*path, other), "remove one")
     if options.get("edition") == "pro" and url.startswith("http:"):
         reading.wrong("EVE-NG Pro speaks https alone", (*_CUSTOM, "lab", "url"), f"`url: https:{url.removeprefix('http:')}`")
+    if reading.has(*path, "clients", "cloud") and reading.has(*path, "clients", "kind"):
+        problem = "the port of a cloud that is there is of the cloud's own kind"
+        reading.wrong(problem, (*path, "clients", "kind"), "remove it, or `cloud:`")
     host = reading.value(*path, "host")
     if host is not None and reading.value("devices", host, "type") != JUMP:
         reading.wrong(f"{host!r} is no device of `type: {JUMP}`", (*path, "host"), f"describe it below `devices:`, `type: {JUMP}`")

@@ -17,6 +17,7 @@ from harness.clients.clock import RunClock
 from harness.clients.journal import Journal
 from harness.errors import CaptureError
 from harness.model import ClientPlan, RecordKind, Secret
+from harness.model.redact import Redactor
 from harness.wire.events import EspUp, IkeUp
 
 CLOCK = RunClock(1000.0, lambda: 5.0, lambda: 1005.0)
@@ -45,6 +46,17 @@ def test_a_record_is_on_disk_before_the_next_one(tmp_path: Path) -> None:
     assert [r.kind for r in reading.records] == [RecordKind.STARTED, RecordKind.ENDED]
     assert reading.records[1].data["cause"] == "ü"
     assert reading.torn == ""
+
+
+def test_a_secret_that_a_peer_sends_back_is_not_written(tmp_path: Path) -> None:
+    said = {"stage": "PPP authentication", "reason": "E=691 M=no hunter22 here", "spis": ["00000691"], "result": 691}
+    with Journal(tmp_path, CLOCK, redactor=Redactor([Secret("hunter22"), Secret("691")])) as diary:
+        diary.write(2.5, "c1", RecordKind.FAILED, said)
+        diary.write(2.6, "c1", RecordKind.MARK_SENT, {"sequence": 691, "size": 64})
+        assert diary.records[0].data == said
+    failed, sent = journal.read(tmp_path / "records.jsonl").records
+    assert failed.data == said | {"reason": "E=*** M=no *** here"}
+    assert sent.data == {"sequence": 691, "size": 64}
 
 
 def test_all_whole_lines_survive_a_kill_of_the_writer(tmp_path: Path) -> None:

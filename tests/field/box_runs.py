@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent))
+import planted
+
 ROOT = Path(__file__).resolve().parents[2]
 VIRTUAL = ("natstorm", "testbeds/bench-in-a-box.yaml")
 LINUX = ("linux", "testbeds/bench-in-a-box-linux.yaml")
@@ -15,7 +18,9 @@ LINUX = ("linux", "testbeds/bench-in-a-box-linux.yaml")
 def played(tmp_path, box, what, expression, *step):
     gateway, testbed = box
     inside = [str(ROOT / "tests/field/inside_the_box.py"), str(tmp_path), str(ROOT / testbed), what, expression, *step]
-    command = [sys.executable, "-m", "bench_in_a_box", "--gateway", gateway, "--", sys.executable, *inside]
+    first = planted.programs(tmp_path / "programs")
+    options = ["--gateway", gateway, "--path", str(first)]
+    command = [sys.executable, "-m", "bench_in_a_box", *options, "--", sys.executable, *inside]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return json.loads(done.stdout.splitlines()[-1])
@@ -27,6 +32,7 @@ def passes_and_leaves_nothing(seen, least):
     assert seen["status"] == 0, seen["told"][-3000:]
     assert (summary["failed"], summary["inconclusive"]) == (0, 0)
     assert summary["passed"] >= least
+    assert seen["prompted"] > 0  # a secret was typed there
     assert seen["after"] == seen["before"]
     shows_no_secret(seen)
 

@@ -5,8 +5,9 @@
 
 `play` runs natstorm qualify to its end. `kill` ends it by SIGKILL when it tells of STEP, waits for the interface to come back, has
 natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
-standard output is a JSON object of what was seen. Secrets are planted in the testbed, and looked for in every command line
-as long as a run lives.
+standard output is a JSON object of what was seen. Secrets are planted in the testbed, in the environment and at a prompt of the
+terminal (planted.py, which has the devices tell theirs, too). They are looked for in every command line as long as a run lives, in
+all that it writes, and in what it says at its terminal.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import planted
+
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 NIC = "nic0"
-PLANTED = {"psk": "Planted-Psk-7f3a91", "password": "Planted-Password-{number}-c04d"}
-TOKENS = (b"Planted-Psk-7f3a91", b"Planted-Password-")
 AFTER = "after:"
 """In the place of a step: so many seconds after the start, whatever the run is doing then."""
 
@@ -73,7 +74,7 @@ def locks(devices: list[str]) -> dict[str, list[str]]:
 
 
 class Watch(threading.Thread):
-    """Looks for the planted secrets in the command lines and environments that any process shows."""
+    """Looks for the planted secrets in the command lines that any process shows."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -90,23 +91,12 @@ class Watch(threading.Thread):
                         line = (entry / "cmdline").read_bytes()
                     except OSError:
                         continue
-                    if any(token in line for token in TOKENS):
+                    if any(token in line for token in planted.TOKENS):
                         self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
 
     def stop(self) -> None:
         self._over.set()
         self.join()
-
-
-def planted(testbed: Path, work: Path) -> Path:
-    """The testbed with secrets that are to be found nowhere."""
-    text = testbed.read_text(encoding="utf-8")
-    text = text.replace("psk: sharedsecret", f"psk: {PLANTED['psk']}")
-    text = text.replace('password: "pw{number}"', f'password: "{PLANTED["password"]}"')
-    assert text.count("Planted-") == 2
-    file = work / testbed.name
-    file.write_text(text, encoding="utf-8")
-    return file
 
 
 def natstorm(*words: str) -> list[str]:
@@ -116,7 +106,8 @@ def natstorm(*words: str) -> list[str]:
 def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple[int, str]:
     """The exit status, and all that it printed; with a `step`, killed when it tells of that one."""
     words = natstorm("qualify", "--testbed", str(testbed), "--reports", str(work / "reports"), "-k", expression)
-    run = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    terminal = planted.Terminal()
+    run = terminal.start(words, ROOT)
     assert run.stdout is not None
     told = []
     if step.startswith(AFTER):
@@ -126,7 +117,7 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
         if step and step in line:
             run.kill()
             break
-    return run.wait(), "".join(told)
+    return run.wait(), "".join([*told, terminal.end()])
 
 
 def files_with_secrets(work: Path) -> list[str]:
@@ -135,8 +126,18 @@ def files_with_secrets(work: Path) -> list[str]:
         str(path)
         for folder in folders
         for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and any(token in path.read_bytes() for token in TOKENS)
+        if path.is_file() and not path.is_symlink() and any(token in path.read_bytes() for token in planted.TOKENS)
     ]
+
+
+def devices_told(work: Path) -> list[str]:
+    """The files in which a device's own configuration stands, with every secret of it taken out."""
+    wanted = planted.TELLS.encode(), b"***"
+    return sorted({path.name for path in (work / "reports").rglob("*") if path.is_file() and _lines_with(path, *wanted)})
+
+
+def _lines_with(path: Path, *wanted: bytes) -> bool:
+    return any(all(one in line for one in wanted) for line in path.read_bytes().splitlines())
 
 
 def wait_until_back() -> float:
@@ -153,7 +154,8 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
     state_home = work / "state"
     os.environ["XDG_STATE_HOME"] = str(state_home)
     devices = ["10.99.0.2", "10.99.0.3"]
-    file = planted(testbed, work)
+    file = planted.testbed(testbed, work)
+    os.environ |= planted.ENVIRONMENT
     found: dict[str, object] = {"before": state(devices)}
     watch = Watch()
     watch.start()
@@ -164,13 +166,13 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         wait_until_back()
         left = state(devices)
         found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
-        restored = subprocess.run(
-            natstorm("restore", "--testbed", str(file)), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
-        found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
+        terminal = planted.Terminal()
+        restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)
+        said = restored.communicate(timeout=PATIENCE_S)[0] + terminal.end()
+        found["restore"] = [restored.returncode, said]
         found["restored"] = state(devices)
         found["restored_locks"] = locks(devices)
-        told += restored.stdout + restored.stderr
+        told += said
         found["in_killed_files"] = files_with_secrets(work)
         if then:
             shutil.rmtree(work / "reports")
@@ -184,7 +186,9 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         "looks": watch.looks,
         "in_process_list": sorted(watch.seen),
         "in_files": files_with_secrets(work),
-        "in_words": any(token.decode() in told for token in TOKENS),
+        "in_words": any(token.decode() in told for token in planted.TOKENS),
+        "prompted": told.count(planted.PROMPT),
+        "devices_told": devices_told(work),
     }
     summaries = sorted((work / "reports").glob("*/summary.json"))
     found["summary"] = json.loads(summaries[-1].read_text()) if summaries else None

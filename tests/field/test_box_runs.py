@@ -63,6 +63,10 @@ def test_a_run_that_gave_all_back_is_taken():
         {"restored": {"nic": "as it was", "10.99.0.2": "/tmp/natstorm-run.1"}},
         {"restored_locks": {"here": ["a.json"], "there": []}},
         {"restore": [0, "undone"]},
+        {"in_killed_files": ["reports/x/records.jsonl"]},
+        {"in_files": ["reports/x/gateway/running-config.log"]},
+        {"in_process_list": ["natstorm"]},
+        {"in_words": True},
     ],
 )
 def test_one_that_did_not_is_not(wrong):

@@ -21,6 +21,9 @@ pytestmark = [
 def test_the_suites_pass(tmp_path):
     seen = played(tmp_path, VIRTUAL, "play", "pair")
     passes_and_leaves_nothing(seen, 50)
+    # The gateway did tell its key and its users' passwords, and what it told is there without them.
+    assert "running-config.log" in seen["devices_told"]
+    assert any(name.startswith("view-") for name in seen["devices_told"])
     assert "c2 killed c1. To blame: the gateway" in seen["told"]  # the plain variant is the known-bad control there, too
 
 

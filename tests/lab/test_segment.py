@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -76,6 +77,8 @@ ip -6 route add 2001:db8:9::/48 via 2001:db8::9 dev nic0 metric 2000 proto stati
 ip neigh add 198.18.5.77 lladdr 02:00:00:00:00:01 dev nic0 nud permanent
 ethtool -K nic0 gro off
 ethtool -K nic0 tx-checksum-sctp off
+tc qdisc replace dev nic0 root handle 5: tbf rate 2mbit burst 10kb latency 50ms
+tc qdisc replace dev nic0 clsact
 """
 SETTINGS = {
     "net/ipv4/conf/nic0/rp_filter": "2",
@@ -91,6 +94,8 @@ def everything():
     shown = [told(words) for words in (["-d", "address"], ["-d", "route", "show", "table", "all"])]
     shown += [told(["-d", "-6", "route", "show", "table", "all"]), told(["neigh", "show", "nud", "permanent"])]
     shown.append(tools.run(["ethtool", "-k", NIC], step="look").stdout)
+    disciplines = tools.run(["tc", "-d", "qdisc", "show", "dev", NIC], step="look").stdout
+    shown.append(re.sub(r" (refcnt|direct_packets_stat) \d+", "", disciplines))
     places = [f"/proc/sys/net/{version}/{kind}/{NIC}" for version in ("ipv4", "ipv6") for kind in ("conf", "neigh")]
     for file in sorted(file for place in places for file in Path(place).iterdir()):
         try:
@@ -280,6 +285,36 @@ def test_a_card_below_a_bridge_is_refused_and_left_where_it_is():
         Segment(bench()).up()
     assert "master br0" in told(["link", "show", NIC])
     assert not Netns(CLIENTS).exists()
+
+
+IN_THE_WAY = (
+    ("filters (u32)", "filter add dev nic0 egress protocol ip prio 5 u32 match ip dst 10.0.0.1/32 classid 1:1"),
+    ("filters (u32)", "filter add dev nic0 ingress protocol ip prio 5 u32 match ip dst 10.0.0.1/32 classid 1:1"),
+    (
+        "1 traffic class (htb)",
+        "qdisc replace dev nic0 root handle 6: htb",
+        "class add dev nic0 parent 6: classid 6:1 htb rate 9mbit",
+    ),
+    # Shown as 7777Kbit, and with a length of its queue that follows from what is not shown.
+    ("the queueing discipline tbf 6:", "qdisc replace dev nic0 root handle 6: tbf rate 7777777 burst 12345 limit 30001"),
+)
+"""What the refusal names, and what tc was told."""
+
+
+@lab
+@enclosed
+def test_what_of_traffic_control_cannot_be_put_back_is_refused_and_left_as_it_is():
+    machine()
+    for named, *lines in IN_THE_WAY:
+        for line in ("qdisc del dev nic0 clsact", "qdisc del dev nic0 root", "qdisc add dev nic0 clsact", *lines):
+            tools.run(["tc", *line.split()], step="prepare", accept=(0, 2) if " root" in line else (0,))
+        before = everything()
+        with pytest.raises(UsageError) as caught:
+            Segment(bench()).up()
+        assert f"nic0 has {named}, which moving it would destroy" in str(caught.value)
+        assert "tc qdisc del dev nic0" in str(caught.value)
+        assert not Netns(CLIENTS).exists()
+        same(before)
 
 
 def test_what_stands_on_a_card_is_known_whatever_it_is():

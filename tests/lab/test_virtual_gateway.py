@@ -66,9 +66,9 @@ class Process:
             command = enclosure.python("harness.virtual.process", "--settings", str(file), "--control", str(its.fileno()))
             self.process = subprocess.Popen(netns.command(command), pass_fds=[its.fileno()], start_new_session=True)
 
-    async def stop(self) -> None:
+    async def stop(self, status: int = 0) -> None:
         await self.driver.disconnect()
-        assert await asyncio.to_thread(self.process.wait, PATIENCE_S) == 0
+        assert await asyncio.to_thread(self.process.wait, PATIENCE_S) == status
 
 
 class Place:
@@ -252,7 +252,7 @@ def test_what_does_not_come_up_says_why():
                 node = Process(testbed, variant, topology.host if variant == "demux" else topology.gateway, Path(scratch))
                 with pytest.raises(DeviceError, match=words):
                     await node.driver.connect(node.control)
-                await node.stop()
+                await node.stop(3)
         topology.down()
 
     asyncio.run(run())

@@ -117,6 +117,67 @@ def test_its_closing_statistics_decide(
     assert (facts.frames, facts.dropped, facts.complete) == (5, dropped, complete)
 
 
+class Asking(Played):
+    """A tcpdump that is asked for its counters, and has answers (captured, received, dropped); None: it does not answer."""
+
+    def __init__(self, *pieces: bytes, answers: list[tuple[int, int, int] | None], **how: Any) -> None:
+        super().__init__(*pieces, **how)
+        self.answers = answers
+        self.stderr = "tcpdump: listening on eth1\n"
+
+    def ask(self) -> None:
+        answer = self.answers.pop(0)
+        if answer is not None:
+            self.stderr += CLOSING.format(*answer).partition("\n")[2]
+
+    async def read(self) -> bytes:
+        data = await super().read()
+        if not data:
+            self.stderr += self._said
+        return data
+
+
+@pytest.mark.parametrize(
+    ("answers", "said", "dropped", "complete"),
+    [
+        # 40 before the filter; once 7 more, and once 3, were on their way
+        ([(0, 47, 0), (7, 47, 0), (7, 50, 0), (10, 50, 0), (10, 50, 0)], (5, 45, 0), 0, True),
+        ([(0, 40, 0)] * 5, (5, 47, 0), 2, True),  # received after it, and not written
+        ([(0, 52, 12)] * 5, (5, 57, 12), 12, True),
+        ([(0, 0, 0)] * 5, (5, 9, 0), 4, True),
+        ([(0, 40, 0)] * 5, None, 0, False),  # its answers are no closing words
+        ([(5, 45, 0)] * 5, None, 0, False),
+    ],
+)
+def test_what_came_before_the_filter_is_no_loss(
+    tmp_path: Path, whole: bytes, answers: list[Any], said: tuple[int, int, int] | None, dropped: int, complete: bool
+) -> None:
+    stream = Asking(whole, answers=list(answers), said="" if said is None else CLOSING.format(*said))
+
+    async def run() -> CaptureFacts:
+        capture = RemoteCapture(Side.OUTSIDE, "eth1 of nat", stream, tmp_path / "a.pcap")
+        await capture.start()
+        return await capture.stop()
+
+    facts = asyncio.run(run())
+    assert (facts.frames, facts.dropped, facts.complete) == (5, dropped, complete)
+    assert stream.answers == []
+
+
+def test_one_that_does_not_answer_is_waited_for_once(tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_capture, "PATIENCE", 0.2)
+    stream = Asking(whole, answers=[None, None], said=CLOSING.format(5, 5, 0))
+
+    async def run() -> CaptureFacts:
+        capture = RemoteCapture(Side.OUTSIDE, "eth1 of nat", stream, tmp_path / "a.pcap")
+        await capture.start()
+        return await capture.stop()
+
+    facts = asyncio.run(run())
+    assert (facts.dropped, facts.complete) == (0, True)
+    assert len(stream.answers) == 1
+
+
 def test_an_end_before_it_was_asked_for_is_no_orderly_one(tmp_path: Path, whole: bytes) -> None:
     facts, _ = play(tmp_path / "a.pcap", whole, said=CLOSING.format(5, 5, 0), ends=True)
     assert (facts.frames, facts.complete) == (5, False)
@@ -211,6 +272,9 @@ class Piped:
 
     async def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
+
+    def ask(self) -> None:
+        self._process.send_signal(signal.SIGUSR1)
 
 
 SEND = """

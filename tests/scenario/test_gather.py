@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.model import CaptureFacts, FrameKind, Observation, Side
+from harness.model import CaptureFacts, FrameKind, GatewayView, Observation, Side
 from harness.model.reach import CaptureSource, Connection
 from harness.probes.clocks import in_words
 from harness.probes.dissect import Dissection
@@ -86,6 +86,21 @@ def test_one_machine_has_one_clock(tmp_path, inside, outside):
     assert found.clock is None
     assert asked == [None]
     assert found.observations[Side.OUTSIDE] == seen(5.0)[Side.OUTSIDE]
+
+
+def test_what_a_device_tells_of_its_secrets_is_written_and_kept_without_them(tmp_path):
+    testbed = check(TESTBEDS / "virtual.yaml")
+    told = "crypto isakmp key sharedsecret address 0.0.0.0\nusername user1 password pw1 and cHcx\nport 1701\n"
+    view = GatewayView(5.0, "after:c1", texts={"show running-config": told}, ports={1: 1024})
+    (tmp_path / "keys.jsonl").touch()
+    gathered = Gathered((), views=[view], logs={"charon": told}, trouble=["it said: sharedsecret"])
+    found = asyncio.run(gather(gathered, Dissector(0.0), testbed, "pair", "demux", testbed.plans(1), tmp_path))
+    clean = "crypto isakmp key *** address 0.0.0.0\nusername user1 password *** and ***\nport 1701\n"
+    assert (tmp_path / "gateway/charon.log").read_text() == clean
+    assert clean in (tmp_path / "gateway/view-01-after-c1.txt").read_text()
+    assert found.logs == {"charon": clean}
+    assert found.gateway_views == (replace(view, texts={"show running-config": clean}),)
+    assert found.trouble[0] == "it said: ***"
 
 
 def test_behind_another_jump_host_an_address_is_another_machine():

@@ -22,6 +22,7 @@ CUSTOM = '    known_hosts: "%ENV{NATSTORM_BOX}/known_hosts"\n'
 LOGIN = "    default:\n      username: root\n"
 DEVICES = "devices:\n"
 NIC = "      nic0: {type"
+AT = "node: SW, port: e0, interface: tap0"
 
 
 def jump(name: str, *, proxy: str = "") -> str:
@@ -331,6 +332,22 @@ MISTAKES = {
             (LOGIN, LOGIN + "    gns3: {username: a, password: b}\n"),
         ],
         "lab:", "'edition' is not known in testbed.custom.lab.options", "known here: nodes, ca_file",
+    ),
+    "clients at no port": (
+        [(CUSTOM, lab("provider: gns3, url: 'http://x', project: p, options: {clients: {node: SW, interface: tap0}}"))],
+        "lab:", "'port' is missing in testbed.custom.lab.options.clients", "port",
+    ),
+    "clients by an unknown kind": (
+        [(CUSTOM, lab(f"provider: gns3, url: 'http://x', project: p, options: {{clients: {{{AT}, kind: tapp}}}}"))],
+        "lab:", "kind: 'tapp' is not known", "tap",
+    ),
+    "clients by a name that is no port's": (
+        [(CUSTOM, lab("provider: gns3, url: 'http://x', project: p, options: {clients: {node: SW, port: e0, interface: 'a b'}}"))],
+        "lab:", "interface: 'a b' cannot be an interface's name", "letters, digits",
+    ),
+    "clients by a cloud of a kind": (
+        [(CUSTOM, lab(f"provider: gns3, url: 'http://x', project: p, options: {{clients: {{{AT}, kind: tap, cloud: C1}}}}"))],
+        "lab:", "the port of a cloud that is there is of the cloud's own kind", "remove it, or `cloud:`",
     ),
     "project from two places": (
         [(CUSTOM, lab("provider: gns3, url: 'http://x', project: p, options: {file: edited.yaml, template: t}"))],

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.devices import durable
 from harness.errors import LabError
 
 
@@ -111,22 +111,8 @@ class Ledger:
 
     def _append(self, value: object) -> None:
         assert self._lock is not None, "the ledger is written by who holds it"
-        fresh = not self.path.exists()
         with self._writing():
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            try:
-                size = os.fstat(handle).st_size
-                torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-                os.write(handle, b"\n" * torn + json.dumps(value).encode() + b"\n")
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            if fresh:  # the name has to survive as well
-                folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
+            durable.append_to(self.path, value)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -137,19 +123,7 @@ class Ledger:
             raise LabError("write the ledger", f"{self.path}: {error.strerror}", cure) from None
 
     def _lines(self) -> list[dict[str, Any]]:
-        try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return []
-        found = []
-        for line in text.splitlines():
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue  # torn: see the module's head
-            if isinstance(value, dict):
-                found.append(value)
-        return found
+        return [value for _, value in durable.lines(self.path) if isinstance(value, dict)]
 
 
 def default_folder() -> Path:

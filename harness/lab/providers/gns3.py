@@ -14,17 +14,30 @@ from pathlib import Path
 from harness.errors import LabError, typed
 from harness.lab.providers.gns3_client import COPY, PROJECT, Client
 from harness.lab.providers.gns3_server import Server, ServerGone
-from harness.lab.providers.gns3_view import Json, links_of, nodes_of
+from harness.lab.providers.gns3_view import Json, cloud_of, links_of, nodes_of, port_called
 from harness.lab.providers.ledger import Ledger, ledger_file
 from harness.lab.providers.lock import Lock
-from harness.lab.providers.provider import STARTED, Console, LabStatus, Link, Node, find_link, find_node
+from harness.lab.providers.provider import STARTED, Console, End, LabStatus, Link, Node, find_link, find_node
 from harness.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ClientsAt:
+    """Where the clients' segment is attached to the project: at a node's port, by an interface of the server's machine ("tap" or
+    "ethernet") or by the port of that name of the project's own `cloud`."""
+
+    node: str
+    port: str
+    interface: str
+    kind: str = "tap"
+    cloud: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gns3Spec:
     """`url` is the server's, without a user. Where there is no project of that name it is made from `file` (.gns3project) or copied
-    from the project `template`; with neither, that is an error. `start`: the nodes to start, None for all."""
+    from the project `template`; with neither, that is an error. `start`: the nodes to start, None for all. `clients`: None where
+    the project has them attached already."""
 
     url: str
     project: str
@@ -34,6 +47,7 @@ class Gns3Spec:
     template: str | None = None
     start: tuple[str, ...] | None = None
     ca_file: str | None = None
+    clients: ClientsAt | None = None
 
 
 class Gns3:
@@ -69,6 +83,7 @@ class Gns3:
             self._notes += self._undo_earlier()
             project = self.client.open_project(self._found())
             self._project = project["project_id"]
+            self._attach_clients()
             for node in self._to_start():
                 self.client.start(self._project, node)
             return self.status()
@@ -112,8 +127,30 @@ class Gns3:
 
     def attach(self, interface: str, kind: str, node: str, port: str) -> None:
         """Joins an interface of the server's machine ("tap" or "ethernet") to a node's port: the clients' way in."""
-        self._look()
-        self.client.attach(self._project, interface, kind, (node, port))
+        self.attach_clients(ClientsAt(node, port, interface, kind))
+
+    def attach_clients(self, at: ClientsAt) -> None:
+        """Nothing where they are joined already. LabError where something else is, which stays: whose link it is nobody knows."""
+        nodes, links = self._look()
+        cloud = at.cloud or cloud_of(at.interface)
+        find_node(nodes, at.node)
+        if at.cloud is not None:
+            find_node(nodes, at.cloud)
+        numbers = {name: self.client.node(self._project, name) for name in (at.node, at.cloud) if name is not None}
+        port = port_called(numbers[at.node], at.port)
+        ours = {End(at.node, port), End(cloud, at.interface if at.cloud is None else port_called(numbers[cloud], at.interface))}
+        for link, _ in links:
+            if ours <= set(link.ends):
+                return
+            if taken := ours & set(link.ends):
+                end = taken.pop()
+                seen = f"link {link.name} is there already"
+                cure = "take it away in GNS3, or name another port in testbed.custom.lab.options.clients"
+                raise LabError(f"attach the clients to {end.node} {end.port}", seen, cure)
+        if at.cloud is None:
+            self.client.attach(self._project, at.interface, at.kind, (at.node, port))
+        else:
+            self.client.create_link(self._project, [(at.cloud, at.interface), (at.node, port)])
 
     def link_at(self, node: str, port: str) -> str:
         """The name of the link at a node's port: what `capture` and `link_down` take. LabError names the ports that have one."""
@@ -171,6 +208,10 @@ class Gns3:
             return client.import_project(spec.file, spec.project)
         assert spec.template is not None
         return client.copy_project(spec.template, spec.project)
+
+    def _attach_clients(self) -> None:
+        if self.spec.clients is not None:
+            self.attach_clients(self.spec.clients)
 
     def _to_start(self) -> list[Json]:
         nodes = self.client.nodes(self._project)

@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import LabError, UsageError
 from harness.lab.providers.gns3_server import Refused, Server
-from harness.lab.providers.gns3_view import PASSIVE, Json, cloud_ports, port_numbers
+from harness.lab.providers.gns3_view import PASSIVE, Json, cloud_of, cloud_ports, port_numbers
 from harness.lab.providers.ledger import Entry, Ledger
 from harness.lab.providers.provider import STARTED
 
@@ -186,7 +186,7 @@ class Client:
 
     def attach(self, project: str, interface: str, kind: str, end: tuple[str, str]) -> Json:
         """Joins an interface of the server's machine ("tap" or "ethernet"), the clients' way in, to a port of a node."""
-        cloud = self.create_node(project, f"natstorm-{interface}", "cloud", cloud_ports(interface, kind))
+        cloud = self.create_node(project, cloud_of(interface), "cloud", cloud_ports(interface, kind))
         self.create_link(project, [(cloud["name"], interface), end])
         return cloud
 
@@ -195,6 +195,9 @@ class Client:
         path, step = f"/projects/{project}/links/{link}", f"{'suspend' if suspended else 'resume'} link {name}"
         self._remember(SUSPENDED, link, name, project, lambda: bool(self.server.request("GET", path, step).get("suspend")))
         self.server.request("PUT", path, step, json={"suspend": suspended})
+        for entry in self.ledger.entries:
+            if (entry.what, entry.id) == (SUSPENDED, link) and json.loads(entry.before) is suspended:
+                self.ledger.undone(entry)  # as it was found
 
     def set_filters(self, project: str, link: str, name: str, filters: Mapping[str, Sequence[int | str]]) -> None:
         """{"packet_loss": [20], "delay": [10, 1]}, in the place of those that are there. UsageError for one that this link cannot

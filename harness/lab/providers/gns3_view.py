@@ -46,10 +46,25 @@ def port_name(node: Json, end: Json) -> str:
 
 def port_numbers(node: Json, name: str) -> Json:
     """Adapter and port number of the port of that name, long or short. LabError names those that there are."""
-    ports = node.get("ports") or ()
+    port = _port(node, name)
+    return {"adapter_number": port["adapter_number"], "port_number": port["port_number"]}
+
+
+def port_called(node: Json, name: str) -> str:
+    """The port's long name, by which links tell of it. LabError names those that there are."""
+    return str(_port(node, name)["name"])
+
+
+def cloud_of(interface: str) -> str:
+    """What a cloud is called that is made for an interface of the server's machine."""
+    return f"natstorm-{interface}"
+
+
+def _port(node: Json, name: str) -> Json:
+    ports: Sequence[Json] = node.get("ports") or ()
     for port in ports:
         if name in (port["name"], port.get("short_name")):
-            return {"adapter_number": port["adapter_number"], "port_number": port["port_number"]}
+            return port
     there = ", ".join(str(port["name"]) for port in ports) or "(none)"
     raise LabError(f"find port {name!r} of {node['name']}", "it has no such port", f"one of {there}")
 

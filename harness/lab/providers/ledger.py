@@ -8,13 +8,13 @@ that never got its ID (`id` is empty) tells of something that may or may not be 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.devices import durable
 from harness.errors import LabError
 
 
@@ -74,36 +74,21 @@ class Ledger:
 
     def _write(self, line: dict[str, Any]) -> None:
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                # Begins with a line break of its own: what a killed run wrote half stays a line by itself.
-                os.write(descriptor, ("\n" + json.dumps(line) + "\n").encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            durable.append_to(self.file, line)
         except OSError as error:
             cure = "nothing is made on a server without it; set XDG_STATE_HOME to a place that can be written"
             raise LabError("write the ledger", f"{self.file}: {error.strerror}", cure) from error
 
     def _read(self) -> None:
         try:
-            lines = self.file.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
+            lines = list(durable.lines(self.file))
         except OSError as error:
             cure = "make it readable: it says what an earlier run left behind"
             raise LabError("read the ledger", f"{self.file}: {error.strerror}", cure) from error
-        for number, text in enumerate(lines, 1):
-            try:
-                line = json.loads(text) if text else None
-            except ValueError:
-                continue  # cut off when its writer was killed: what it announces was not yet done, or stays unsure
-            if line is None:
-                continue
+        for number, line in lines:
             try:
                 self._take(line)
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, AttributeError) as error:
                 cure = f"look at it, then rm {self.file}"
                 raise LabError("read the ledger", f"{self.file}:{number} is no entry", cure) from error
 

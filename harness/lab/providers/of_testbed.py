@@ -44,7 +44,7 @@ def provider_of(testbed: Testbed, purpose: str, state: Path | None = None, locks
 
 
 def gns3_spec(lab: LabSpec) -> Gns3Spec:
-    from harness.lab.providers.gns3 import Gns3Spec
+    from harness.lab.providers.gns3 import ClientsAt, Gns3Spec
 
     options = lab.options
     return Gns3Spec(
@@ -56,6 +56,7 @@ def gns3_spec(lab: LabSpec) -> Gns3Spec:
         template=options.get("template"),
         start=options.get("start"),
         ca_file=options.get("ca_file"),
+        clients=None if "clients" not in options else ClientsAt(**options["clients"]),
     )
 
 

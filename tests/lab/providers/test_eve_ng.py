@@ -523,7 +523,7 @@ def test_nothing_that_is_kept_holds_the_password(fake: FakeEveNg, tmp_path: Path
 @pytest.fixture
 def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of lives: no power cut is played in them."""
-    monkeypatch.setattr("harness.lab.providers.eve_ng_ledger.os.fsync", lambda handle: None)
+    monkeypatch.setattr("harness.devices.durable.os.fsync", lambda handle: None)
 
 
 def _whole_life(fake: FakeEveNg, lab: EveNg) -> None:

@@ -13,7 +13,7 @@ from gns3_fake import PCAP_HEADER, fake
 
 from harness.errors import CaptureError, LabError, UsageError
 from harness.lab.providers import gns3_client
-from harness.lab.providers.gns3 import Gns3, Gns3Spec
+from harness.lab.providers.gns3 import ClientsAt, Gns3, Gns3Spec
 from harness.lab.providers.gns3_client import Client
 from harness.lab.providers.gns3_server import Server, server_url
 from harness.lab.providers.ledger import Ledger
@@ -295,6 +295,55 @@ def test_the_clients_come_in_by_a_cloud_on_a_tap(server, bench, lab_of, tmp_path
     lab.down()
     assert {node["name"] for node in server.nodes.values()} == {"R1", "H1", "SW"}
     assert len(server.links) == 2
+
+
+def test_a_lab_attaches_its_clients_before_it_starts_and_detaches_them(server, bench, lab_of, tmp_path):
+    before = json.dumps([server.nodes, server.links])
+    lab = lab_of(clients=ClientsAt("R1", "e1", "tap-clients"))
+    lab.up()
+    joined = next(at for at, line in enumerate(server.did()) if line.endswith("/links"))
+    started = next(at for at, line in enumerate(server.did()) if line.endswith("/start"))
+    assert joined < started
+    assert {end.node for end in next(one for one in lab.status().links if "tap" in one.name).ends} == {"R1", "natstorm-tap-clients"}
+    lab.attach_clients(lab.spec.clients)  # they are there by now
+    assert len(server.links) == 3
+    lab.down()
+    assert json.dumps([server.nodes, server.links]) == before
+    assert ledgers(tmp_path) == []
+
+
+def test_the_projects_own_cloud_stays_and_so_does_a_link_that_was_there(server, bench, lab_of, tmp_path):
+    cloud = server.add_node(bench, "Internet", "cloud", "started", "none")
+    before = json.dumps(server.nodes)
+    at = ClientsAt("R1", "e1", "e0", cloud="Internet")
+    lab = lab_of(clients=at)
+    lab.up()
+    assert "Internet-R1" in [link.name for link in lab.status().links]
+    assert len(server.nodes) == 4
+    lab.down()
+    assert (json.dumps(server.nodes), len(server.links)) == (before, 2)
+    server.add_link(bench, (server.nodes["node-2"], 1), (cloud, 0))
+    again = lab_of(clients=at)
+    again.up()
+    assert len(server.links) == 3
+    again.down()
+    assert len(server.links) == 3
+    assert ledgers(tmp_path) == []
+
+
+@pytest.mark.parametrize(("at", "error"), [
+    (ClientsAt("R1", "e0", "tap0"), "attach the clients to R1 Ethernet0: link R1-SW is there already\n  cure: .* another port in "),
+    (ClientsAt("R9", "e0", "tap0"), "find node 'R9': no such node in the lab\n  cure: one of H1, R1, SW"),
+    (ClientsAt("R1", "Gi9", "tap0"), "find port 'Gi9' of R1: it has no such port"),
+    (ClientsAt("R1", "e1", "e0", cloud="C1"), "find node 'C1': no such node in the lab"),
+    (ClientsAt("R1", "e1", "e0", cloud="SW"), "attach the clients to SW Ethernet0: link R1-SW is there already"),
+])  # fmt: skip
+def test_clients_that_cannot_be_attached_are_told_and_nothing_is_left(server, bench, lab_of, tmp_path, at, error):
+    before = json.dumps([server.nodes, server.links])
+    with pytest.raises(LabError, match=error):
+        lab_of(clients=at).up()
+    assert json.dumps([server.nodes, server.links]) == before
+    assert ledgers(tmp_path) == []
 
 
 # --- captures ---

@@ -10,7 +10,7 @@ import pytest
 from harness.errors import DeviceError, LabError
 from harness.lab.providers import of_testbed
 from harness.lab.providers.eve_ng import EveNg, EveNgSpec
-from harness.lab.providers.gns3 import Gns3, Gns3Spec
+from harness.lab.providers.gns3 import ClientsAt, Gns3, Gns3Spec
 from harness.lab.providers.of_testbed import provider_of
 from harness.lab.providers.static import Static
 from harness.model.reach import Connection
@@ -47,7 +47,7 @@ def test_gns3_is_told_what_the_testbed_says(edited, tmp_path):
     assert isinstance(lab, Gns3)
     assert lab.spec == Gns3Spec(
         "http://192.168.122.1:3080", "natstorm", "admin", Secret("the GNS3_PASSWORD"), tmp_path / "lab.gns3project", None,
-        ("R1", "nat-box"), str(tmp_path / "ca.pem"),
+        ("R1", "nat-box"), str(tmp_path / "ca.pem"), ClientsAt("nat-box", "eth0", "tap-natstorm"),
     )  # fmt: skip
     assert lab.spec.password.reveal() == "the GNS3_PASSWORD"
     assert (lab.lock.purpose, lab.lock.directory) == ("nightly", tmp_path / "locks")

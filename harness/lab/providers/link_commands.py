@@ -1,0 +1,126 @@
+"""`natstorm lab link down|up FILE NAME`: cuts a link of the testbed's lab through its provider, and mends it.
+
+A cut stands in the restore journal before it is made, as a change of this testbed: `natstorm restore` mends it, and no run begins
+on the testbed before. The provider's own ledger of it lies apart from that of runs (`links/`): a link can be cut under a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.devices import journal
+from harness.devices.journal import Journal, Undo
+from harness.errors import LabError, typed
+from harness.lab import enclosure
+from harness.lab.providers.ledger import state_directory
+from harness.lab.providers.of_testbed import provider_of
+from harness.lab.providers.provider import Link, Provider, find_link
+from harness.lab.providers.static import Static
+from harness.model.testbed import Testbed
+
+UNDER_A_RUN = "--during-run"
+
+
+def add_commands(verbs: Any) -> None:
+    """Mounts `link` below `natstorm lab`. The function that reads a testbed file is `load_testbed` in the arguments."""
+    link = verbs.add_parser("link", help="cut a link of the testbed's lab, and mend it")
+    ways = link.add_subparsers(dest="way", required=True, metavar="down|up")
+    for way, about, run in (("down", "nothing passes it until it is up again", link_down), ("up", "mend it", link_up)):
+        one = ways.add_parser(way, help=about)
+        one.add_argument("file", metavar="FILE", help="the testbed")
+        one.add_argument("name", metavar="NAME", help="the link, by the nodes that it joins, as in nat-gateway")
+        one.add_argument(UNDER_A_RUN, action="store_true", help="also while a run has the lab")
+        one.set_defaults(run=run)
+
+
+def link_down(arguments: argparse.Namespace) -> int:
+    testbed: Testbed = arguments.load_testbed(Path(arguments.file))
+    provider, name = _provider(testbed), arguments.name
+    mend = typed(f"lab link up {shlex.quote(arguments.file)} {shlex.quote(name)}")
+    with _alone(testbed, provider, arguments):
+        if not _link(provider, name).up:
+            print(f"link {name} is down already")
+            return 0
+        book = Journal.create(testbed.name, testbed.file)
+        try:
+            command = enclosure.python("harness.cli", "lab", "link", "up", os.path.abspath(testbed.file), name)
+            what = f"mend link {name} of {testbed.lab.project or testbed.name}"
+            book.before(Undo((what,), device=_device(name), commands=(tuple(command),)))
+            provider.link_down(name)
+        except LabError as error:  # it may be cut all the same, where the server was gone before it answered
+            raise LabError(error.step, error.seen, f"{error.cure or 'see to it'}; then {mend}") from error
+        finally:
+            book.close()
+    print(f"link {name} is down: nothing passes it until\n  {mend}")
+    return 0
+
+
+def link_up(arguments: argparse.Namespace) -> int:
+    testbed: Testbed = arguments.load_testbed(Path(arguments.file))
+    provider, name = _provider(testbed), arguments.name
+    with _alone(testbed, provider, arguments):
+        _link(provider, name)
+        provider.link_up(name)
+        if not _link(provider, name).up:
+            raise LabError(f"mend link {name}", "it is down still: not by natstorm", "mend it where it was cut")
+    _mended(testbed, name)
+    print(f"link {name} is up")
+    return 0
+
+
+def _provider(testbed: Testbed) -> Provider:
+    return provider_of(testbed, "natstorm lab link", state_directory() / "links")
+
+
+def _link(provider: Provider, name: str) -> Link:
+    """LabError with the names of those there; from one that has no links, in its own words."""
+    links = provider.status().links
+    if not links:
+        provider.link_down(name)
+    return find_link(links, name)
+
+
+@contextmanager
+def _alone(testbed: Testbed, provider: Provider, arguments: argparse.Namespace) -> Iterator[None]:
+    """With the locks that a run has on the lab and its devices. LabError where a run has one."""
+    if arguments.during_run:
+        yield
+        return
+    locks = [Static.of(testbed, "natstorm lab link").lock]
+    if isinstance(own := getattr(provider, "lock", None), type(locks[0])) and own.devices != locks[0].devices:
+        locks.insert(0, own)  # the project's, as a run takes them
+    try:
+        for lock in locks:
+            try:
+                lock.acquire()
+            except LabError as error:
+                raise LabError(error.step, error.seen, f"{error.cure}; {UNDER_A_RUN} does it all the same") from error
+        yield
+    finally:
+        for lock in locks:
+            lock.release()
+
+
+def _mended(testbed: Testbed, name: str) -> None:
+    """The journals forget the cut; one that somebody works on (`natstorm restore`, which has called this) sees to it itself."""
+    for one in journal.kept():
+        if one.alive or one.file != os.path.abspath(testbed.file):
+            continue
+        if not (cuts := [number for number, undo in one.open if undo.device == _device(name)]):
+            continue
+        book = journal.reopen(one)
+        try:
+            for number in cuts:
+                book.done(number)
+        finally:
+            book.close()
+
+
+def _device(name: str) -> str:
+    return f"link {name}"

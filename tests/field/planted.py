@@ -1,0 +1,109 @@
+"""Secrets planted wherever one can come from, each to be found nowhere: in the testbed (a login's password), in the environment
+(the pre-shared key), at a prompt (the clients' passwords), and in what devices say of themselves, which is all of these."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGIN = "Planted-Login-51be07"
+PSK = "Planted-Psk-7f3a91"
+PASSWORD = "Planted-Password-{number}-c04d"
+TOKENS = (b"Planted-Login-", b"Planted-Psk-", b"Planted-Password-")
+VARIABLE, PROMPT = "NATSTORM_TEST_PSK", "what the clients type"
+ENVIRONMENT = {VARIABLE: PSK}
+TELLS = "its own configuration:"
+
+# As a program on the machine of the project's own gateway: one that shows what it was configured with, in a log and in each view.
+_GATEWAY = f"""#!{sys.executable}
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from harness.virtual import control, process
+told = {{}}
+settings_of, logs, carry_out = process.settings_of, process.GatewayProcess.logs, control.Control._carry_out
+def heard(plan):
+    told.update(plan)
+    return settings_of(plan)
+def configuration():
+    users = ", ".join(list(told["users"].values())[:3])
+    return f"{TELLS} key {{told['psk']}}, users {{users}}, login {LOGIN}\\n"
+def carried_out(self, do, **arguments):
+    done = carry_out(self, do, **arguments)
+    if do == "view":
+        done["texts"] = {{**done["texts"], "show running-config": configuration()}}
+    return done
+process.settings_of = heard
+process.GatewayProcess.logs = lambda self: logs(self) | {{"running-config": configuration()}}
+control.Control._carry_out = carried_out
+sys.exit(process.main())
+"""
+_TCPDUMP = f"""#!/bin/sh
+echo "{TELLS} key {PSK}, login {LOGIN}" >&2
+PATH=${{PATH#*:}}
+exec tcpdump "$@"
+"""
+
+
+def testbed(original: Path, work: Path) -> Path:
+    text = original.read_text(encoding="utf-8")
+    for old, new in (
+        ("psk: sharedsecret", f'psk: "%ENV{{{VARIABLE}}}"'),
+        ('password: "pw{number}"', f'password: "%ASK{{{PROMPT}}}"'),
+        ("username: root\n", f"username: root\n      password: {LOGIN}\n"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file = work / original.name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def programs(folder: Path) -> Path:
+    """A folder with programs that tell."""
+    folder.mkdir()
+    for name, text in (("natstorm-gateway", _GATEWAY), ("tcpdump", _TCPDUMP)):
+        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+# Takes the terminal on its standard input for its own, and becomes the program.
+_AT_IT = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+class Terminal:
+    """A terminal at which somebody types the clients' password when asked. `end` gives all that stood on it."""
+
+    def __init__(self) -> None:
+        self._ours, self._its = os.openpty()
+        self._shown = bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def start(self, words: list[str], folder: Path) -> subprocess.Popen[str]:
+        run = subprocess.Popen(
+            [sys.executable, "-c", _AT_IT, *words], cwd=folder, stdin=self._its, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        os.close(self._its)
+        self._reader.start()
+        return run
+
+    def end(self) -> str:
+        """After the program's end, which is the terminal's as well once its children are gone."""
+        self._reader.join(30)
+        os.close(self._ours)
+        return self._shown.decode(errors="replace")
+
+    def _read(self) -> None:
+        asked = 0
+        with suppress(OSError):  # nobody has it open any more
+            while piece := os.read(self._ours, 4096):
+                self._shown += piece
+                while self._shown.count(f"{PROMPT} (".encode()) > asked:
+                    asked += 1
+                    os.write(self._ours, PASSWORD.encode() + b"\n")
