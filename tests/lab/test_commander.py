@@ -117,6 +117,22 @@ def test_output_is_heard_while_the_command_runs():
     with_link(body)
 
 
+def test_a_command_can_be_interrupted_though_our_own_caller_ignores_interrupts():
+    """As a shell script does for what it starts in the background."""
+
+    async def body(link, process):
+        job = link.start("echo begun; exec sleep 60")
+        await job.seen("begun", 20)
+        job.signal(signal.SIGINT)
+        assert (await job.wait()).status == -signal.SIGINT
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with_link(body)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_waiting_for_words_that_never_come():
     async def body(link, process):
         with pytest.raises(DeviceError, match=r"ended without saying 'ready'.*bye"):

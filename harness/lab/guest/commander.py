@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # an import that the guest need not pay for
 
 Message = dict[str, object]
 CHUNK = 65536
+DEFAULT = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM)
+"""Signals that a program is started with the default action of, whatever this one was started with."""
 
 
 class Job:
@@ -196,8 +198,9 @@ class Commander:
 
 
 def spawn(command: tuple[str, ...], actions: Sequence[tuple[object, ...]]) -> int:
-    """Start a program in a session of its own, with default signals."""
-    return os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE])
+    """Start a program in a session of its own, with default signals: a shell ignores SIGINT for what it starts in the background, and
+    that is passed on to everything below."""
+    return os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions, setsid=True, setsigdef=DEFAULT)
 
 
 def resize(fd: int, message: Message) -> None:
