@@ -24,6 +24,7 @@ from vpn_bench import (
     west,
 )
 
+from harness.model.predictable_spi import DIFFERENCE, partner, predictable
 from harness.nat import NatCore, load
 from harness.nat.helpers import Helper
 from harness.nat.state import Dropped, State
@@ -34,7 +35,6 @@ from harness.virtual.crypto_map import DynamicReference, IsakmpEntry
 from harness.virtual.nat_transparency import NatTransparency
 from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import ip
-from harness.wire.esp.predictable_spi import DIFFERENCE, partner, usable
 from harness.wire.ike.natt import DIALECTS
 from harness.wire.packet import Packet, to_ip
 
@@ -402,9 +402,9 @@ def test_esn_30_to_37_one_at_most_in_the_configuration() -> None:
 def test_partners_are_each_others_and_the_documents_sample_is_a_pair() -> None:
     assert partner(0x28726CD9) == 0x2E59EEF5
     assert partner(0x2E59EEF5) == 0x28726CD9
-    assert usable(0x28726CD9)
-    assert not usable(255)
-    assert not usable(DIFFERENCE ^ 7)  # its partner would be 7
+    assert predictable(0x28726CD9)
+    assert not predictable(255)
+    assert not predictable(DIFFERENCE ^ 7)  # its partner would be 7
 
 
 def test_authentic_esp_from_another_mapping_shows_where_the_peer_is_now() -> None:
