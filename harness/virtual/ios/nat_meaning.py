@@ -29,7 +29,7 @@ class Plan:
     """`inside`: the network behind the first interface with `ip nat inside`; `outside`: the address that is shared, or in whose
     stead those of `pool` are; either is None where there is none, and nothing is translated then. `sources` are the lists of the
     dynamic rules, `pool` None for the outside address alone. `statics`: inside → outside address. `timeouts` in seconds by the
-    names of nat.ios.timers.KINDS, None for never."""
+    names of nat.ios.timers.KINDS, None for never. `own`: every address that the router has itself."""
 
     inside: ipaddress.IPv4Network | None = None
     outside: str | None = None
@@ -41,6 +41,7 @@ class Plan:
     services: Services = field(default_factory=Services)
     timeouts: Mapping[str, float | None] = field(default_factory=dict)
     max_entries: int | None = None
+    own: frozenset[str] = frozenset()
     lacks: tuple[str, ...] = ()
 
     @property
@@ -81,6 +82,7 @@ def plan(tree: Entry) -> Plan:
         services=_services(tree, known),
         timeouts=_timeouts(tree),
         max_entries=int(found) if (found := tree.value("ip nat translation max-entries")) else None,
+        own=frozenset(str(found.ip) for one in tree.find("interface") if (found := _address(one)) is not None),
         lacks=tuple(lacks),
     )
 

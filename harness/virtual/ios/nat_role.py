@@ -92,8 +92,7 @@ class NatRole:
         try:
             flow = flow_of(packet)
             to_inside = inside is not None and not (flow.destination ^ int(inside.network_address)) & int(inside.netmask)
-            to_itself = side == OUTSIDE and dotted(packet[16:20]) == self.plan.outside
-            if to_itself or (inside is not None and to_inside == (side == INSIDE)):
+            if dotted(packet[16:20]) in self.plan.own or (inside is not None and to_inside == (side == INSIDE)):
                 self.counts["no-route"] += 1
                 return
             self._routed.append((OUTSIDE if side == INSIDE else INSIDE, forwarded(packet)))
