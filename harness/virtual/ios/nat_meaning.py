@@ -81,7 +81,7 @@ def plan(tree: Entry) -> Plan:
         statics=_statics(tree, vrf, lacks),
         services=_services(tree, known),
         timeouts=_timeouts(tree),
-        max_entries=int(found) if (found := tree.value("ip nat translation max-entries")) else None,
+        max_entries=int(limit) if (limit := tree.value("ip nat translation max-entries")) else None,
         own=frozenset(str(found.ip) for one in tree.find("interface") if (found := _address(one)) is not None),
         lacks=tuple(lacks),
     )
