@@ -6,10 +6,11 @@ import pytest
 from nat_bench import Bench
 from nat_packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, echo, esp, ip, tcp, udp
 
+from harness.model.predictable_spi import partner
 from harness.virtual.ios.configuration import Configuration
 from harness.virtual.ios.configure import load
 from harness.virtual.ios.nat_meaning import plan
-from harness.virtual.ios.nat_role import NatRole
+from harness.virtual.ios.nat_role import CAPACITY, NatRole
 from harness.virtual.ios.session import Session
 from harness.virtual.ios.state import State
 
@@ -27,7 +28,7 @@ access-list 1 permit {CLIENT}
 line con 0
 end
 """
-ELSEWHERE = "198.51.100.9"
+ELSEWHERE, THIRD = "198.51.100.9", "198.51.100.77"
 
 
 class Router(Bench):
@@ -193,6 +194,7 @@ def test_max_entries():
     assert nat.up(udp(CLIENT, 4000, GATEWAY, 4000)) is not None
     assert nat.up(udp(CLIENT, 4000, OTHER, 4000)) is None
     nat.type("no ip nat translation max-entries")
+    assert nat.core.core.parts.translator.table.limit == CAPACITY
     assert nat.up(udp(CLIENT, 4000, OTHER, 4000)) is not None
 
 
@@ -240,6 +242,29 @@ def test_a_service_list_by_name_that_looks_at_the_outside_end_and_the_protocol()
     nat.up(esp(CLIENT, GATEWAY, 0x1234))
     nat.up(esp(CLIENT, OTHER, 0x5678))
     assert [row[4].split(":")[0] for row in nat.shown("esp")] == [OTHER, GATEWAY, GATEWAY]
+    nat.type(f"access-list 1 permit {SECOND}")
+    nat.up(esp(SECOND, THIRD, 0x9999))  # the line about UDP is not about it
+    assert [row[4].split(":")[0] for row in nat.shown("esp")] == [THIRD, OTHER, GATEWAY, GATEWAY]
+
+
+def test_esn_60_one_of_a_hosts_two_tunnels_is_cleared_by_its_spi_in_either_place():
+    nat = Router()
+    nat.type("ip nat service list 1 ESP spi-match")
+
+    def spis():
+        return {int(row[4].split(":")[1], 16) for row in nat.shown("esp")} - {0}
+
+    for command in (
+        f"clear ip nat translation esp inside {NAT} 0 {CLIENT} {partner(0x1234):08x}",
+        f"clear ip nat translation esp inside {NAT} 0 {CLIENT} 0 {GATEWAY} 0 {GATEWAY} 1234",
+    ):
+        for spi in (0x1234, 0x5678):
+            nat.up(esp(CLIENT, GATEWAY, spi))
+        assert spis() == {0x1234, 0x5678}
+        assert nat.run(command) == []
+        assert spis() == {0x5678}
+    nat.run(f"clear ip nat translation esp inside {NAT} {CLIENT}")
+    assert spis() == set()
 
 
 def test_a_list_that_is_not_there_permits_nothing():

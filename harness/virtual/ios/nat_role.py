@@ -30,6 +30,8 @@ from harness.virtual.ios.state import State
 from harness.virtual.router import forwarded
 
 PERSONALITY = "ios"
+CAPACITY = 65536
+"""Entries, where no `max-entries` says how many: what a router's memory is held to bear. Ours."""
 
 
 class NatRole:
@@ -152,7 +154,7 @@ class NatRole:
             core.tick(now)
         set_addresses(core, overload=wanted.overload, pool=wanted.pool, statics=wanted.statics)
         set_services(core, wanted.services)
-        set_max_entries(core, wanted.max_entries)
+        set_max_entries(core, wanted.max_entries or CAPACITY)
         for kind in KINDS:
             if kind in wanted.timeouts:
                 set_timeout(core, kind, wanted.timeouts[kind])
