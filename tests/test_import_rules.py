@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": BASE,
     "lab": BASE | {"devices", "nat"},
     "clients": BASE | {"wire", "devices", "strict_yaml"},
-    "virtual": BASE | {"wire", "strict_yaml"},
+    "virtual": BASE | {"wire", "nat", "strict_yaml"},
     "simulation": BASE | {"wire", "nat", "virtual"},
     "storm": BASE | {"clients"},
     "scenario": ALL,

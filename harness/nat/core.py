@@ -32,6 +32,7 @@ from harness.nat.headers import (
     packed,
 )  # fmt: skip
 from harness.nat.ios import addressed
+from harness.nat.ios.esp import HeldEsp
 from harness.nat.ios.segment import RST
 from harness.nat.ios.tcp import Flow, Tcp
 from harness.nat.link import Link
@@ -311,9 +312,13 @@ class NatCore:
         self._check_up(packet)
         protocol, key = icmp_errors.quoted_key(packet, at)
         session = self._state.table.find_leaving(self._state.now, protocol, icmp_errors.turned(key))
+        if session is None and (esp := self._esp_by_spi(protocol)) is not None:
+            session = esp.quoted_in(self._state, key[:4], key[4:8], icmp_errors.quoted_spi(packet, at))
         if session is None:
             raise Dropped("unsolicited")
         translated = icmp_errors.translate(packet, at, session, inward=False)
+        if packet[12:16] != session.address_in:  # a router on the way to the host has sent it
+            session = replace(session, ip_change=change(packet[12:16], session.address_out))
         self._send(OUTSIDE, self.parts.up, self.parts.rewriter.outward(translated, 0, session))
 
     def _check_up(self, packet: bytes) -> None:
@@ -424,10 +429,17 @@ class NatCore:
     def _error_down(self, packet: bytes, at: int) -> None:
         protocol, key = icmp_errors.quoted_key(packet, at)
         session = self._state.table.find_coming(self._state.now, protocol, icmp_errors.turned(key))
+        if session is None and key[:4] == self._state.outside and (esp := self._esp_by_spi(protocol)) is not None:
+            session = esp.quoted_out(self._state, key[4:8], icmp_errors.quoted_spi(packet, at))
         if session is None:
             raise Dropped("unsolicited")
         translated = icmp_errors.translate(packet, at, session, inward=True)
         self._send(INSIDE, self.parts.down, self.parts.rewriter.inward(translated, 0, session))
+
+    def _esp_by_spi(self, protocol: int) -> HeldEsp | None:
+        """The helper that knows whose an SPI is, where the protocol is ESP and there is one."""
+        how = self.parts.translator
+        return how.portless if protocol == ESP and how is not None and isinstance(how.portless, HeldEsp) else None
 
     # --- onwards ---
 

@@ -38,6 +38,13 @@ def quoted_key(packet: bytes, at: int) -> tuple[int, bytes]:
     return protocol, addresses
 
 
+def quoted_spi(packet: bytes, at: int) -> bytes:
+    """The SPI of the ESP packet that the error quotes, of which `quoted_key` has said that it is whole enough."""
+    inner = at + 8
+    spi_at = inner + ((packet[inner] & 15) << 2)
+    return packet[spi_at : spi_at + 4]
+
+
 def turned(key: bytes) -> bytes:
     """The key of the other direction."""
     return key[4:8] + key[:4] + key[10:12] + key[8:10] if len(key) == 12 else key[4:8] + key[:4] + key[8:]

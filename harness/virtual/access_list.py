@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.errors import ProtocolError, UsageError
+from harness.errors import UsageError
+from harness.model import wildcards
 from harness.wire import ip
 from harness.wire.config import Selector
 
@@ -164,15 +165,11 @@ def _action(rest: list[str]) -> Literal["permit", "deny"]:
 def _address(rest: list[str], protocol: int, *, alone: bool = False) -> Selector:
     """`any`, `host A` or `A WILDCARD`, and `eq PORT` behind it where the protocol has ports. `alone`: A without a wildcard is a
     host, as in standard lists."""
-    word = _next(rest, "an address")
-    if word == "any":
-        address, mask = 0, 0
-    elif word == "host":
-        address, mask = _number(_next(rest, "a host's address")), 0xFFFFFFFF
-    else:
-        wildcard = 0 if alone and not rest else _number(_next(rest, "a wildcard mask"))
-        mask = wildcard ^ 0xFFFFFFFF
-        address = _number(word) & mask
+    try:
+        (address, wildcard), rest[:] = wildcards.read(rest, bare=alone)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    mask = wildcard ^ wildcards.ALL
     port = 0
     if rest and rest[0] == "eq":
         rest.pop(0)
@@ -182,14 +179,7 @@ def _address(rest: list[str], protocol: int, *, alone: bool = False) -> Selector
         port = PORT_NAMES.get(word, int(word) if word.isdigit() else 0)
         if not 0 < port < 65536:
             raise UsageError(f"{word!r} is no port")
-    return Selector(address, mask, protocol, port)
-
-
-def _number(word: str) -> int:
-    try:
-        return int.from_bytes(ip.packed(word))
-    except ProtocolError as error:
-        raise UsageError(f"{word!r} is no IPv4 address") from error
+    return Selector(address & mask, mask, protocol, port)
 
 
 def _at_end(rest: list[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from harness.errors import UsageError
 from harness.model import Secret
+from harness.model.predictable_spi import RESERVED
 from harness.virtual.crypto_map import (
     CryptoMap,
     DynamicReference,
@@ -27,7 +28,6 @@ from harness.virtual.crypto_map import (
 )
 from harness.wire.crypto.digest import INTEGRITY
 from harness.wire.esp import AUTHENTICATIONS, ENCRYPTIONS
-from harness.wire.esp.predictable_spi import LOWEST
 
 MAX_TRANSFORM_SETS = 6
 MAX_SEQUENCE = 65535
@@ -142,8 +142,8 @@ def add_key(entry: MapEntry, key: SessionKey) -> ManualEntry:
     """`set session-key`: takes the place of the one of its direction and protocol."""
     if not isinstance(entry, ManualEntry):
         raise UsageError("% Session keys can only be set for ipsec-manual crypto maps")
-    if not LOWEST <= key.spi <= 0xFFFFFFFF:
-        raise UsageError(f"% Invalid SPI {key.spi}", cure=f"{LOWEST} to {0xFFFFFFFF}")
+    if not RESERVED <= key.spi <= 0xFFFFFFFF:
+        raise UsageError(f"% Invalid SPI {key.spi}", cure=f"{RESERVED} to {0xFFFFFFFF}")
     others = (one for one in entry.keys if (one.direction, one.protocol) != (key.direction, key.protocol))
     return replace(entry, keys=(*others, key))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.model.predictable_spi import partner, predictable
 from harness.virtual.agenda import Agenda
 from harness.virtual.contact import SameClient
 from harness.virtual.crypto_map import IsakmpEntry, Match, answering, child_of
@@ -17,7 +18,6 @@ from harness.virtual.vpn_sa import VpnSa, VpnSas, of_ike
 from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import events, ip
 from harness.wire.config import Child, Entropy, IkeConfig
-from harness.wire.esp import predictable_spi
 from harness.wire.ike.core import IkeCore
 from harness.wire.ike.registry import INITIAL_CONTACT, INVALID_SPI, NON_ESP_MARKER, PORT, PORT_NATT, notify_name
 from harness.wire.packet import AH, ESP, Packet
@@ -204,11 +204,10 @@ class Negotiation:
     def _choose_spi(self, theirs: int, *, matching: bool) -> int | None:
         """With SPI matching, who answers has no choice: None where another SA has that SPI."""
         if theirs and matching:
-            spi = predictable_spi.partner(theirs)
-            return None if spi < predictable_spi.LOWEST or self.sas.taken(spi) else spi
+            return partner(theirs) if predictable(theirs) and not self.sas.taken(partner(theirs)) else None
         while True:
             spi = int.from_bytes(self._entropy(4))
-            if predictable_spi.usable(spi) and not self.sas.taken(spi):
+            if predictable(spi) and not self.sas.taken(spi):
                 return spi
 
     def _after(self, now: float, association: Association, packet: Packet | None = None) -> None:
@@ -307,7 +306,7 @@ class Negotiation:
             return
         sa = of_ike(event, self.sas.number(), now, association, self._entropy)
         if self.settings.nat_transparency.method == "spi-matching":
-            sa.predictable = predictable_spi.partner(event.spi_in) == event.spi_out
+            sa.predictable = predictable(event.spi_in) and partner(event.spi_in) == event.spi_out
             if not sa.predictable:
                 reason = f"the peer's SPI {event.spi_out:08x} does not follow from {event.spi_in:08x}: it does not match SPIs"
                 self._journal.tell(now, "warning", *where, layer="nat-transparency", reason=reason)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nat_bench import Bench
-from nat_packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, ip, seen, udp
+from nat_packets import CLIENT, GATEWAY, NAT, OTHER, SECOND, icmp, ip, raw, seen, sum_of, udp
 
 from harness.errors import UsageError
-from harness.model.predictable_spi import RESERVED, partner, predictable
+from harness.model.predictable_spi import DIFFERENCE, RESERVED, partner, predictable
 from harness.nat import load
 from harness.nat.ios.access_list import AccessList
 from harness.nat.ios.held import A_FLOW, LONGEST_S
@@ -189,11 +189,11 @@ def test_a_reboot_forgets_who_waits(bench):
 
 
 def test_partners_are_mutual_and_never_reserved():
-    for spi in (RESERVED, A_OUT, A_IN, 0x7FFF_FFFF, 0x8000_0100, 0xFFFF_FFFF):
+    for spi in (RESERVED, A_OUT, A_IN, 0x7FFF_FFFF, DIFFERENCE ^ RESERVED, 0xFFFF_FFFF):
         assert partner(partner(spi)) == spi != partner(spi)
         assert partner(spi) >= RESERVED
         assert predictable(spi)
-    for spi in (0, 255, 0x8000_0000, 0x8000_00FF, 1 << 32):
+    for spi in (0, 255, DIFFERENCE, DIFFERENCE ^ 255, 1 << 32):
         assert not predictable(spi)
         with pytest.raises(ValueError, match="no SPI with a partner"):
             partner(spi)
@@ -235,12 +235,12 @@ def test_random_spis_have_no_benefit_and_are_mapped_to_nobody_wrong():
     """The NAT alone is configured: two unanswered hosts cannot be told apart, one can."""
     nat = matching("permit any")
     nat.up(from_client(CLIENT, A_OUT))
-    assert nat.down(from_gateway(A_IN)).dst == CLIENT
+    assert nat.down(from_gateway(0x600)).dst == CLIENT
     nat.up(from_client(SECOND, B_OUT))
     nat.up(from_client(THIRD, 0x500))
     assert nat.down(from_gateway(B_IN)) is None
     assert nat.core.dropped == {"SPI of one of several": 1}
-    assert nat.down(from_gateway(A_IN, 2)).dst == CLIENT
+    assert nat.down(from_gateway(0x600, 2)).dst == CLIENT
 
 
 def test_a_second_host_with_the_firsts_spi_is_refused():
@@ -271,6 +271,69 @@ def test_taking_the_line_out_brings_the_waiting_back_and_leaves_entries():
 def test_services_of_a_nat_that_is_no_ios_routers_are_refused(bench):
     with pytest.raises(UsageError, match="'pat' is no NAT of an IOS router"):
         set_services(bench("pat").core, Services())
+
+
+# --- ICMP errors ---
+
+
+def too_big(sender, to, quoted):
+    """A router's word that the quoted packet needs fragmenting; 1400 bytes would pass (RFC 1191)."""
+    return icmp(sender, to, 3, struct.pack("!HH", 0, 1400) + quoted[:28], code=4)
+
+
+def quotation(out):
+    """(source, destination, SPI) that a translated error quotes; its checksums are judged by `seen`."""
+    inner = out.payload[8:]
+    assert sum_of(inner[:20]) == 0
+    return inner[12:16], inner[16:20], int.from_bytes(inner[20:24])
+
+
+@pytest.mark.parametrize("lines", [("permit any",), ()])
+def test_a_path_mtu_reaches_the_host_whose_spi_is_quoted(lines):
+    nat = matching(*lines)
+    nat.up(from_client(CLIENT, A_OUT))
+    nat.down(from_gateway(partner(A_OUT)))
+    nat.up(from_client(SECOND, B_OUT))
+    for who, spi in ((CLIENT, A_OUT), (SECOND, B_OUT)):
+        out = nat.down(too_big("198.51.100.1", NAT, ip(NAT, GATEWAY, 50, numbered(spi, 7))))
+        assert (out.src, out.dst, out.payload[:2], out.payload[6:8]) == ("198.51.100.1", who, b"\3\4", (1400).to_bytes(2))
+        assert quotation(out) == (raw(who), raw(GATEWAY), spi)
+    for quoted in (
+        ip(NAT, GATEWAY, 50, numbered(0x7777, 7)),  # nobody's SPI
+        ip(NAT, OTHER, 50, numbered(A_OUT, 7)),  # towards somebody else
+        ip(OTHER, GATEWAY, 50, numbered(A_OUT, 7)),  # not the NAT's packet
+    ):
+        assert nat.down(too_big("198.51.100.1", NAT, quoted)) is None
+    assert nat.core.dropped == {"unsolicited": 3}
+    nat.wait(300.0)
+    assert nat.down(too_big("198.51.100.1", NAT, ip(NAT, GATEWAY, 50, numbered(A_OUT, 7)))) is None  # its entry has ended
+
+
+def test_an_error_about_one_of_two_with_the_same_outbound_spi_is_nobodys():
+    nat = matching()
+    nat.up(from_client(CLIENT, A_OUT))
+    nat.down(from_gateway(A_IN))
+    nat.up(from_client(SECOND, A_OUT))
+    assert nat.down(too_big("198.51.100.1", NAT, ip(NAT, GATEWAY, 50, numbered(A_OUT, 7)))) is None
+
+
+def test_an_inside_routers_error_about_esp_goes_out_as_the_nats():
+    nat = matching("permit any")
+    nat.up(from_client(CLIENT, A_OUT))
+    back = partner(A_OUT)
+    out = nat.up(too_big("10.0.0.1", GATEWAY, ip(GATEWAY, CLIENT, 50, numbered(back, 7))))
+    assert (out.src, out.dst) == (NAT, GATEWAY)
+    assert quotation(out) == (raw(GATEWAY), raw(NAT), back)
+    assert nat.up(too_big("10.0.0.1", GATEWAY, ip(GATEWAY, SECOND, 50, numbered(back, 7)))) is None  # not that host's
+
+
+def test_an_inside_routers_error_about_udp_has_a_good_header(bench):
+    nat = bench("pat")
+    port = nat.port(CLIENT)
+    quoted = nat.send("outside", udp(GATEWAY, 500, NAT, port))[0][1]
+    out = nat.up(too_big("10.0.0.1", GATEWAY, ip(GATEWAY, CLIENT, 17, quoted.payload)))
+    assert (out.src, out.dst) == (NAT, GATEWAY)
+    assert out.payload[8 + 20 : 8 + 24] == (500).to_bytes(2) + port.to_bytes(2)
 
 
 # --- whatever the order ---
@@ -383,3 +446,4 @@ def test_the_memory_of_owners_is_bounded():
     helper = nat.core.parts.translator.portless
     assert len(helper._owners) <= 10
     assert len(helper._open) <= 10
+    assert len(helper._sent) <= 10

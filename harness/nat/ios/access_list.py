@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-ANY = (0, 0xFFFF_FFFF)
-Match = tuple[int, int]
-"""Address and wildcard: bits that are set in the wildcard do not count."""
+from harness.model import wildcards
+from harness.model.wildcards import ANY, Wildcard, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +14,8 @@ class Line:
     """`source` is the inside local address, `destination` the outside one. A standard list's lines leave the latter open."""
 
     permit: bool
-    source: Match = ANY
-    destination: Match = ANY
+    source: Wildcard = ANY
+    destination: Wildcard = ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +27,13 @@ class AccessList:
     def permits(self, source: bytes, destination: bytes) -> bool:
         here, there = int.from_bytes(source), int.from_bytes(destination)
         for line in self.lines:
-            if _matches(line.source, here) and _matches(line.destination, there):
+            if matches(line.source, here) and matches(line.destination, there):
                 return line.permit
         return False
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> AccessList:
         return cls(tuple(map(parse, lines)))
-
-
-def _matches(match: Match, address: int) -> bool:
-    expected, wildcard = match
-    return (address ^ expected) & ~wildcard & 0xFFFF_FFFF == 0
 
 
 def parse(text: str) -> Line:
@@ -50,34 +43,8 @@ def parse(text: str) -> Line:
     if action not in ("permit", "deny"):
         raise ValueError(f"{text!r} begins with neither permit nor deny")
     extended = words[:1] == ["ip"]
-    words = words[extended:]
-    source, words = _match(text, words)
-    destination, words = _match(text, words) if extended else (ANY, words)
+    source, words = wildcards.read(words[extended:], bare=not extended)
+    destination, words = wildcards.read(words) if extended else (ANY, words)
     if words:
         raise ValueError(f"{' '.join(words)!r} is too much in {text!r}")
     return Line(action == "permit", source, destination)
-
-
-def _match(text: str, words: list[str]) -> tuple[Match, list[str]]:
-    match words:
-        case ["any", *rest]:
-            return ANY, rest
-        case ["host", address, *rest]:
-            return (_address(address), 0), rest
-        case [address, wildcard, *rest] if _is_address(wildcard):
-            return (_address(address), _address(wildcard)), rest
-        case [address, *rest]:
-            return (_address(address), 0), rest
-    raise ValueError(f"an address is missing in {text!r}")
-
-
-def _address(text: str) -> int:
-    return int(ipaddress.IPv4Address(text))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        _address(text)
-    except ValueError:
-        return False
-    return True

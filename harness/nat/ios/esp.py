@@ -18,6 +18,9 @@ What is derived, for it is not said what is delayed:
 - Two hosts with the same inbound SPI at one destination: the later is refused with spi-match. By default its first reply is known
   for what it is by a sequence number that the earlier one has received already, and is dropped.
 
+ICMP errors about ESP (RFC 5508 §4, which is silent about ESP) are for the host whose SPI they quote: a path MTU that a router
+outside tells reaches the endpoint that has to know it.
+
 What cannot be told without spi-match: a destination that uses a new SPI unasked (it rekeys first), or replies for the first time
 after the half-open entry has ended or was cleared, while another host waits. That packet is taken for the other's reply.
 """
@@ -46,10 +49,11 @@ class HeldEsp:
         self.held.clear()
         self._open: dict[bytes, list[Session]] = {}  # by remote address: those without an answer
         self._owners: dict[bytes, bytes] = {}  # the key of an inbound SPI → whose it was last
+        self._sent: dict[bytes, list[Session]] = {}  # remote address and outbound SPI → who sends so
 
     def take_over(self, other: HeldEsp) -> None:
         """What `other` knew, when this takes its place on a NAT that runs."""
-        self.held, self._open, self._owners = other.held, other._open, other._owners
+        self.held, self._open, self._owners, self._sent = other.held, other._open, other._owners, other._sent
 
     def outward(self, state: State, packet: bytes, at: int) -> Session | None:
         """None where the packet has to wait."""
@@ -74,6 +78,29 @@ class HeldEsp:
         _note(found, sequence)
         return found
 
+    def quoted_out(self, state: State, remote: bytes, spi: bytes) -> Session | None:
+        """Whose packet it was that left for `remote` with that SPI; None where nobody's, or that of one of several."""
+        found = self._senders(state, remote + spi)
+        return found[-1] if len({one.binding.inside for one in found}) == 1 else None
+
+    def quoted_in(self, state: State, remote: bytes, inside: bytes, spi: bytes) -> Session | None:
+        """The session of a packet that came in from `remote` for that inside host, and bore that SPI."""
+        found = state.table.find_coming(state.now, ESP, remote + state.outside + spi)
+        return found if found is not None and found.binding.inside == inside else None
+
+    def _senders(self, state: State, key: bytes) -> list[Session]:
+        return [one for one in self._sent.get(key, ()) if not one.binding.removed and one.binding.expires > state.now]
+
+    def _establish(self, state: State, leaving: bytes, coming: bytes | None) -> Session:
+        """A new entry, which waits for an answer, and whose sender errors about its packets are for."""
+        remote, key = leaving[4:8], leaving[4:]
+        made = state.establish(ESP, leaving, coming, 0, int.from_bytes(leaving[8:]))
+        self._open_for(state, remote).append(made)
+        if key not in self._sent and len(self._sent) >= state.table.limit:
+            self._sent = {one: left for one in self._sent if (left := self._senders(state, one))}
+        self._sent[key] = [*self._senders(state, key), made]
+        return made
+
     def _admit(self, state: State, packet: bytes, leaving: bytes) -> Session | None:
         """A half-open entry, or None and the packet held."""
         inside, remote = leaving[:4], leaving[4:8]
@@ -81,9 +108,7 @@ class HeldEsp:
             if not self.held.put(state.now, leaving[:8], packet):
                 raise Dropped("held: no room")
             return None
-        made = state.establish(ESP, leaving, None, 0, int.from_bytes(leaving[8:]))
-        self._open_for(state, remote).append(made)
-        return made
+        return self._establish(state, leaving, None)
 
     def _complete(self, state: State, remote: bytes, coming: bytes) -> Session:
         """The entry whose answer an unseen SPI is."""
@@ -141,9 +166,8 @@ class MatchedEsp(HeldEsp):
         coming = remote + state.outside + expected.to_bytes(4)
         if state.table.find_coming(state.now, ESP, coming) is not None:
             raise Dropped("SPI clash")
-        made = state.establish(ESP, leaving, coming, 0, spi)
+        made = self._establish(state, leaving, coming)
         made.spi = expected
-        self._open_for(state, remote).append(made)
         self._own(state, coming, inside)
         return made
 

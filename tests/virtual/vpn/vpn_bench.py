@@ -18,11 +18,12 @@ from harness.model import GatewayEvent, Secret
 from harness.nat import NatCore, load
 from harness.nat.personality import Personality
 from harness.simulation.loop import SimulatedLoop
-from harness.simulation.nat_box import NatBox
+from harness.simulation.nat_box import Nat, NatBox
 from harness.simulation.network import Switch
 from harness.virtual.access_list import access_list
-from harness.virtual.crypto_map import CryptoMap, IsakmpEntry, MapEntry, Policy
+from harness.virtual.crypto_map import CryptoMap, DynamicReference, IsakmpEntry, MapEntry, Policy
 from harness.virtual.crypto_map_edits import transform_set
+from harness.virtual.nat_transparency import NatTransparency
 from harness.virtual.vpn_endpoint import VpnEndpoint
 from harness.virtual.vpn_settings import EndpointSettings, IsakmpKey
 from harness.wire import ip
@@ -31,7 +32,8 @@ from harness.wire.packet import Packet, from_ip, to_ip
 
 WEST, EAST, NAT = "10.0.0.2", "203.0.113.231", "203.0.113.232"
 WEST_LAN, EAST_LAN = "10.1.0.0/16", "10.2.0.0/16"
-WEST_HOST, EAST_HOST = "10.1.0.5", "10.2.0.5"
+WEST_HOST, SECOND_HOST, EAST_HOST = "10.1.0.5", "10.3.0.5", "10.2.0.5"
+UDP, SPI, OFF = NatTransparency(), NatTransparency(spi_matching=True), NatTransparency(udp_off=True)
 FAST = (IkeProposal("aes-128", "sha1", "ecp256"),)
 SETS = {
     "aes": transform_set("aes", ["esp-aes", "esp-sha-hmac"]),
@@ -69,6 +71,21 @@ def west(peers: tuple[str, ...] = (EAST,), *, lines: tuple[str, ...] = (THERE,),
 def east(peers: tuple[str, ...] = (WEST,), *, lines: tuple[str, ...] = (BACK,), **changes: Any) -> EndpointSettings:
     entry = IsakmpEntry(10, "101", peers, ("aes",))
     return replace(settings(EAST, EAST_LAN, policy(entry, lists={"101": lines})), **changes)
+
+
+def concentrator(how: NatTransparency, **changes: object) -> EndpointSettings:
+    """Takes anybody's requests."""
+    rules = replace(
+        policy(DynamicReference(10, "d"), lists={"101": (BACK, "permit ip 10.2.0.0 0.0.255.255 10.3.0.0 0.0.255.255")}),
+        dynamic_maps={"d": (IsakmpEntry(10, "101", (), ("aes",)),)},
+    )
+    return replace(settings(EAST, EAST_LAN, rules), nat_transparency=how, **changes)  # type: ignore[arg-type]
+
+
+def second(how: NatTransparency, **changes: object) -> EndpointSettings:
+    """Another client behind the same NAT, with a network of its own."""
+    made = west(lines=("permit ip 10.3.0.0 0.0.255.255 10.2.0.0 0.0.255.255",))
+    return replace(made, address="10.0.0.3", nat_transparency=how, **changes)  # type: ignore[arg-type]
 
 
 def mark(number: int, src: str = WEST_HOST, dst: str = EAST_HOST, *, sport: int = 9000, dport: int = 9001) -> bytes:
@@ -122,10 +139,15 @@ class Site:
         return list(self.core.negotiation.sas)
 
 
+def _core(nat: str | Personality, seed: int) -> NatCore:
+    chosen = load(nat) if isinstance(nat, str) else nat
+    return NatCore(chosen, outside=NAT, inside="10.0.0.0/24", entropy=random.Random(seed).randbytes)
+
+
 class World:
     """Sites on one switch. Those of `behind` sit behind the NAT."""
 
-    def __init__(self, loop: SimulatedLoop, *, nat: str | Personality | None = None, seed: int = 1) -> None:
+    def __init__(self, loop: SimulatedLoop, *, nat: str | Personality | Nat | None = None, seed: int = 1) -> None:
         self.loop = loop
         self.seed = seed
         self.sites: dict[str, Site] = {}
@@ -136,8 +158,7 @@ class World:
         self.switch = Switch(loop)
         self.nat: NatBox | None = None
         if nat is not None:
-            chosen = load(nat) if isinstance(nat, str) else nat
-            core = NatCore(chosen, outside=NAT, inside="10.0.0.0/24", entropy=random.Random(seed).randbytes)
+            core = nat if not isinstance(nat, str | Personality) else _core(nat, seed)
             self.nat = NatBox(loop, core, self._from_nat_inside, self._cross)
             self.switch.attach(ip.packed(NAT), 0.005, self.nat.from_outside)
 
@@ -176,6 +197,15 @@ class World:
     def kinds(self) -> set[str]:
         """Of what crossed the switch: "500", "4500", "esp", "ah", or the protocol's number."""
         return {kind(packet) for _, packet in self.crossed}
+
+
+async def both_ways(one: Site, two: Site, number: int, host: str = WEST_HOST) -> tuple[bool, bool]:
+    """Whether a mark gets from the client's host to the concentrator's, and one back."""
+    one.host(mark(number, host))
+    await asyncio.sleep(1)
+    two.host(mark(number + 1, EAST_HOST, host))
+    await asyncio.sleep(1)
+    return number in two.marks, number + 1 in one.marks
 
 
 def kind(packet: bytes) -> str:
