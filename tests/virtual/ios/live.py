@@ -22,9 +22,9 @@ def example(name: str) -> list[str]:
 
 
 class Live(Terminal):
-    """`clock` gives the world's time, `order` does something to the router and lets out what comes of it."""
+    """`clock` gives the world's time, `order` lets out what the router has to send."""
 
-    def __init__(self, clock, order, seed=3, release="12.4(1)", startup=None):
+    def __init__(self, clock, order=lambda: None, seed=3, release="12.4(1)", startup=None):
         state = State(release=release, startup=startup)
         self.clock, self.order = clock, order
         self.router = IosRouter(state, random.Random(seed).randbytes)
