@@ -126,10 +126,14 @@ class IosCore(VpdnRouter):
         self.pools.clear()
         super()._build(first_index)
 
-    def rebuild(self, now: float, settings: Settings) -> None:
-        """Begins anew under other settings: everything that is up is lost, without a word to anybody."""
-        self._settings = self._parts.settings_for(settings)
+    def rebuild(self, now: float, settings: Settings | None = None) -> None:
+        """Begins anew, under other settings perhaps: everything that is up is lost. Peers hear of their SAs' end, and of nothing
+        else."""
+        self.ipsec.close(now)
+        last = self._packets
+        self._settings = self._parts.settings_for(settings or self._settings)
         self.restart(now)
+        self._packets = last
 
     # What debug shows
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from harness.errors import UsageError
 from harness.virtual.ios import meaning, meaning_vpdn
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.settings import FIXED, Personality, Settings
@@ -29,6 +30,13 @@ class Meaning:
 def meant(tree: Entry, base: Personality) -> Meaning:
     """`base` gives what no command of a router says: retransmissions, vendor IDs, limits."""
     keys = Crypto(keys=meaning.keys(tree))
+    try:
+        return _meant(tree, base, keys)
+    except UsageError as error:  # a router takes lines that fit nothing, a pool that ends before it begins
+        return Meaning(None, keys, (str(error),))
+
+
+def _meant(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
     if _by_groups(tree):
         return _grouped(tree, base, keys)
     found = meaning.lns(tree, base)

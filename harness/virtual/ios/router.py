@@ -71,13 +71,12 @@ class IosRouter:
         if settings is None:
             if self._live:
                 self._live = False
-                self._restart(now)
+                self._rebuild(now, None)
             return
         current = self.core.settings
         if not self._live or needs_rebuild(current, settings):
             self._live = True
-            self.debug.forget()
-            self.core.rebuild(now, settings)
+            self._rebuild(now, settings)
         elif changes := differences(current, settings):
             self.core.reconfigure(now, **changes)
         elif before.keys != self.meaning.keys:
@@ -85,19 +84,19 @@ class IosRouter:
 
     def _down(self, now: float) -> None:
         self._booting, self._live = True, False
-        self._restart(now)
+        self.core.restart(now)
         self.debug.off()
         self.settle()
 
-    def _restart(self, now: float) -> None:
+    def _rebuild(self, now: float, settings: Settings | None) -> None:
+        self.core.rebuild(now, settings)
         self._hear()
-        self.core.restart(now)
         self.debug.forget()
 
     @property
     def up(self) -> bool:
         """Whether it is booted and serves somebody."""
-        return self._live and not self._booting
+        return self._live
 
     def settle(self) -> None:
         """After anything has been done to the core from within: what it tells is heard, and the owner comes."""

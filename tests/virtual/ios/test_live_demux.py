@@ -10,7 +10,7 @@ from harness.devices.ios.parsers.crypto_map import parse_crypto_map
 from harness.devices.ios.parsers.ipsec_sa import parse_ipsec_sa
 from harness.devices.ios.parsers.isakmp_sa import parse_isakmp_sa
 from harness.devices.ios.parsers.local_pool import PoolAddress, PoolRange, parse_local_pool
-from harness.devices.ios.parsers.vpdn import VpdnSession, VpdnTunnel, parse_vpdn, parse_vpdn_tunnels
+from harness.devices.ios.parsers.vpdn import VpdnSession, VpdnTunnel, parse_vpdn, parse_vpdn_sessions, parse_vpdn_tunnels
 from harness.wire import events, ip
 from harness.wire.config import EspProposal, IkeProposal
 from harness.wire.esp import spi_of
@@ -199,6 +199,33 @@ def test_a_map_that_is_on_no_interface_protects_nothing(lab):
     assert at.router.run("show crypto ipsec sa") == ["", "No SAs found"]
 
 
+def test_taking_the_map_off_the_interface_tells_the_peers(lab):
+    at = lab()
+    client = at.dial(1)
+    at.router.configure("interface FastEthernet0/0", "no crypto map")
+    at.net.run(1)
+    assert [event.by_peer for event in client.of(events.EspDown)] == [True]
+    assert at.router.run("show vpdn")[1] == "%No active L2TP tunnels"
+
+
+def test_l2tp_forms_and_clear_by_peer(lab):
+    at = lab()
+    one, two = at.dial(1), at.dial(2)
+    rows = at.router.shown("show l2tp tunnel", parse_vpdn_tunnels) + at.router.shown("show l2tp session", parse_vpdn_sessions)
+    same = at.router.shown("show vpdn tunnel", parse_vpdn_tunnels) + at.router.shown("show vpdn session", parse_vpdn_sessions)
+    assert rows == same
+    assert len(rows) == 4
+    at.router.run("clear l2tp tunnel hostname win7-1")
+    at.net.run(2)
+    assert [one.up, two.up] == [False, True]
+    at.router.run("clear crypto sa peer 203.0.113.1")
+    at.net.run(1)
+    assert two.of(events.EspDown) == []
+    at.router.run(f"clear crypto sa peer {NAT}")
+    at.net.run(1)
+    assert two.of(events.EspDown)
+
+
 def test_clear_crypto_sa_and_isakmp(lab):
     """Each peer is told by Deletes."""
     at = lab()
@@ -234,6 +261,7 @@ def test_reload_loses_everything_without_a_word(lab):
     at = lab()
     client = at.dial(1)
     at.router.run("write memory")
+    at.router.configure("username never-saved password 0 x")
     since = len(at.net.crossed)
     at.router.state.reload("Reload Command")
     assert not at.net.ping(client, to="12.0.0.8")

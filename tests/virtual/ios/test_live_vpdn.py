@@ -222,7 +222,7 @@ def test_debug_lines(routers):
     assert (opened.local_address, opened.local_port, opened.remote_address, opened.remote_port) == (LNS, 1701, LAC, 1701)
     assert (opened.protocol, opened.interface) == (17, "Fa0/0")
     request = next(event for event in events.rows if event.message == "SCCRQ" and event.direction == "I")
-    (tunnel,) = [one for one in live.router.core.lns]
+    (tunnel,) = live.router.core.lns
     assert (request.remote_name, request.remote_tunnel) == ("LAC", tunnel.core.tunnel_remote)
     assert {event.tunnel for event in events.rows if event.tunnel is not None} == {tunnel.number}
     live.run("undebug all")
