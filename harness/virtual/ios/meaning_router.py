@@ -13,6 +13,8 @@ from harness.virtual.ios.configuration import Entry
 from harness.virtual.settings import FIXED, Personality, Settings
 from harness.virtual.vpdn.crypto import Crypto
 
+OF_GROUPS = ("terminate-from", "lcp renegotiation", "ip pmtu", "ip dfbit set")
+"""Lines of a vpdn-group that one policy for all does not know."""
 NO_ADDRESS = "0.0.0.0"
 """Both ends of the pool of a router that has none."""
 
@@ -44,20 +46,23 @@ def _meant(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
     for group in tree.find("vpdn-group"):
         if group.first("request-dialin") is not None:
             lacks.append(f"vpdn-group {group.words[1]}: the LAC needs a crypto map with profiles, or none, on the interface")
+        unheeded = [line for line in OF_GROUPS if group.find(line)]
+        if unheeded and found.settings is not None:
+            lacks.append(f"vpdn-group {group.words[1]}: {', '.join(unheeded)}: only beside a crypto map with profiles, or none")
     return Meaning(found.settings, keys, tuple(lacks))
 
 
 def _by_groups(tree: Entry) -> bool:
-    """A crypto map without profiles on the interface is one policy for whoever comes; else groups decide where there is anything
-    that one policy does not know."""
+    """A crypto map without profiles on the interface is one policy for whoever comes, unless a group asks for a profile: that group
+    is served by none then. Else groups decide where there is anything that one policy does not know."""
     applied = next((name for one in tree.find("interface") if not one.has("shutdown") and (name := one.value("crypto map"))), None)
     entries = [] if applied is None else [one for one in tree.find(f"crypto map {applied}") if one.words[3].isdecimal()]
-    if any(one.words[5:6] == ("profile",) for one in entries):
+    groups = tree.find("vpdn-group")
+    if any(one.words[5:6] == ("profile",) for one in entries) or any(group.find("l2tp security") for group in groups):
         return True
     if entries:
         return False
-    groups = tree.find("vpdn-group")
-    asked = ("l2tp security", "request-dialin", "terminate-from", "lcp renegotiation", "ip pmtu")
+    asked = ("request-dialin", *OF_GROUPS)
     return meaning_vpdn.has_profiles(tree) or any(group.find(one) for group in groups for one in asked)
 
 

@@ -40,7 +40,7 @@ class Clients:
         self.router.configure(*example("nat-demux-lns"), *HERE, *more)
 
     def dial(self, number, **changes):
-        return self.net.dial(number, **CLIENT, **changes)
+        return self.net.dial(number, **(CLIENT | changes))
 
 
 @pytest.fixture

@@ -274,6 +274,29 @@ def test_both_in_the_clear_where_neither_is_protected(routers):
     assert at.clear()
 
 
+@pytest.mark.parametrize(
+    ("line", "inner", "outer"),
+    [
+        (None, True, False),
+        ("ip pmtu", True, True),
+        ("ip pmtu", False, False),
+        ("ip dfbit set", False, True),
+    ],
+)
+def test_dont_fragment_around_what_a_caller_sends(routers, line, inner, outer):
+    """SEC-113, 114, 116: typed while the tunnel is up, it counts for the next one."""
+    at = routers()
+    at.call()
+    if line:
+        at.terminals[LAC].configure(GROUP, line)
+    at.terminals[LAC].run("clear l2tp all")
+    at.run(60)
+    caller = at.call()
+    since = at.loop.time()
+    assert at.ping(caller, df=inner)
+    assert [packet.df for packet in at.esp(since) if packet.src == LAC and len(packet.payload) > 80] == [outer]
+
+
 def test_taking_the_map_off_the_interface_ends_its_sas(routers):
     at = routers()
     caller = at.call()

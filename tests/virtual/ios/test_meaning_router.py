@@ -64,6 +64,7 @@ def test_the_examples_lac():
         (("lcp renegotiation always",), "renegotiation", "always"),
         (("no lcp renegotiation",), "renegotiation", "never"),
         (("ip pmtu",), "pmtu", True),
+        (("ip dfbit set",), "df_bit", "set"),
         (("no l2tp tunnel authentication",), "tunnel_authentication", False),
         (("local name GATE",), "local_name", "GATE"),
         (("no terminate-from hostname",), "terminate_from", None),
@@ -130,6 +131,17 @@ def test_what_can_only_be_set_before_the_start(lines, anew):
     old, new = meaning(LNS).settings, meaning(LNS, *lines).settings
     assert differences(old, new)
     assert needs_rebuild(old, new) is anew
+
+
+def test_under_one_policy_what_is_not_heeded_is_said():
+    found = meaning(example("nat-demux-lns"), "crypto isakmp key k address 0.0.0.0", "vpdn-group 1", "terminate-from hostname LAC")
+    assert found.lacks == ("vpdn-group 1: terminate-from: only beside a crypto map with profiles, or none",)
+
+
+def test_a_group_that_asks_for_a_profile_is_not_served_by_a_map_without():  # SEC-35
+    found = meaning(example("nat-demux-lns"), "vpdn-group 1", "l2tp security crypto-profile none")
+    assert found.settings.vpdn.crypto.active == ()
+    assert "no crypto map on an interface has the profile none: its vpdn-group has no tunnels" in found.lacks
 
 
 def test_a_pool_that_ends_before_it_begins_is_said():
