@@ -14,6 +14,12 @@ def before_12_4(release: str) -> bool:
     return (parsed.major, parsed.minor) < (12, 4)
 
 
+@cache
+def since_15(release: str) -> bool:
+    """Whether they have their newest layout."""
+    return ios_releases.parse(release).major >= 15
+
+
 def ike_conn_id(release: str, number: int) -> int:
     """Of the ISAKMP SA that came up as the `number`th, from 0."""
     return number + (1 if before_12_4(release) else 1001)

@@ -73,12 +73,12 @@ def _sas(router: IosRouter, now: float, wanted: Callable[[str], bool]) -> Said:
 
 
 def _isakmp(router: IosRouter, now: float, match: Match) -> Said:
-    """The core holds one peer's ISAKMP SA and its ESP SAs together: both end."""
+    """ISAKMP SAs go, with a Delete; the ESP SAs that they have made stay."""
     ipsec, wanted = router.core.ipsec, match.get("conn", "")
     for association in list(ipsec.associations):
         numbers = [ike_conn_id(router.state.release, ipsec.ike_numbers[pair]) for pair in association.ike_sas]
         if not wanted or int(wanted) in numbers:
-            ipsec.order(now, association, lambda core: core.close(now))
+            ipsec.order(now, association, lambda core: core.delete_ike(now))
     return ()
 
 

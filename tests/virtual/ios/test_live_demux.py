@@ -233,10 +233,15 @@ def test_clear_crypto_sa_and_isakmp(lab):
     since = len(at.net.crossed)
     at.router.run("clear crypto isakmp 1001")
     at.net.run(1)
-    assert [event.by_peer for event in one.of(events.EspDown)] == [True]
-    assert one.of(events.IkeDown)
-    assert len(at.router.shown("show crypto isakmp sa", parse_isakmp_sa)) == 1
-    assert at.net.ping(two, to="12.0.0.8")
+    assert [event.by_peer for event in one.of(events.IkeDown)] == [True]
+    assert [row.conn_id for row in at.router.shown("show crypto isakmp sa", parse_isakmp_sa)] == [1002]
+    assert not one.of(events.EspDown)
+    assert [at.net.ping(client, to="12.0.0.8") for client in (one, two)] == [True, True]
+    at.net.run(700)  # longer than an ESP SA lives: the client makes another ISAKMP SA for the next
+    at.router.connect()
+    assert [at.net.ping(client, to="12.0.0.8") for client in (one, two)] == [True, True]
+    assert [row.conn_id for row in at.router.shown("show crypto isakmp sa", parse_isakmp_sa)] == [1002, 1003]
+    assert {flow.remote.port for flow in at.router.shown("show crypto ipsec sa", parse_ipsec_sa)} == {1024, 1025}
     assert {packet.dport for packet in at.net.crossed[since:] if packet.src == GATEWAY} >= {at.net.outside[one.address, 4500]}
     at.router.run("clear crypto sa")
     at.net.run(1)

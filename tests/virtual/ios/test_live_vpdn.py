@@ -87,7 +87,7 @@ def phases(at, address):
     return len(live.shown("show crypto isakmp sa", parse_isakmp_sa)), sum(len(flow.sas) for flow in flows) // 2
 
 
-@pytest.mark.parametrize("release", ["12.2(11)T", "12.4(1)"])
+@pytest.mark.parametrize("release", ["12.2(11)T", "12.4(1)", "15.1(4)M"])
 def test_a_call_through_both(routers, release):
     """SEC-01, 02, 07, 09, 15."""
     at = routers(release=release)

@@ -1,5 +1,5 @@
-"""`show crypto engine connections active`: an ISAKMP SA a row, and a row for each direction of IPsec, in the layouts of 12.2 and of
-12.4."""
+"""`show crypto engine connections active`: an ISAKMP SA a row, and a row for each direction of IPsec, in the layouts of 12.2,
+12.4 and 15. In the last, LastSeqN counts what came."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.virtual.ios.grammar import Match
 from harness.virtual.ios.kinds import short_interface
-from harness.virtual.ios.numbers import before_12_4, conn_ids, ike_conn_id
+from harness.virtual.ios.numbers import before_12_4, conn_ids, ike_conn_id, since_15
 from harness.virtual.ios.shows.ipsec_sas import protected
 
 if TYPE_CHECKING:
@@ -36,16 +36,25 @@ def connections(router: IosRouter, match: Match) -> list[str]:
             algorithm = f"HMAC_{PROOFS.get(proof, proof.upper())}+{OLD_CIPHERS.get(cipher, cipher.upper())}"
             lines.append(f"{number:>4} {name:<15} {here:<15} {'set':<6} {algorithm:<18} {sent:>8} {taken:>8}")
         return lines
+    if since_15(router.state.release):
+        lines = ["Crypto Engine Connections", "", "   ID  Type    Algorithm           Encrypt  Decrypt LastSeqN IP-Address"]
+        for number, ike, cipher, proof, sent, taken in rows:
+            kind, algorithm = ("IKE" if ike else "IPsec"), _algorithm(ike, cipher, proof)
+            lines.append(f"{number:>5}  {kind:<6}  {algorithm:<18} {sent:>8} {taken:>8} {taken:>8} {here}")
+        return lines
     lines = ["Crypto Engine Connections", "", "   ID Interface  Type  Algorithm           Encrypt  Decrypt IP-Address"]
     for number, ike, cipher, proof, sent, taken in rows:
-        names = CIPHERS.get(cipher, cipher.upper()), PROOFS.get(proof, proof.upper())
-        algorithm = "+".join(reversed(names) if ike else names)
-        kind = "IKE" if ike else "IPsec"
+        kind, algorithm = ("IKE" if ike else "IPsec"), _algorithm(ike, cipher, proof)
         lines.append(f"{number:>5} {short_interface(name):<10} {kind:<5} {algorithm:<18} {sent:>8} {taken:>8} {here}")
     return lines
 
 
 SHOWS: Mapping[str, Callable[[IosRouter, Match], list[str]]] = {"show crypto engine connections active": connections}
+
+
+def _algorithm(ike: bool, cipher: str, proof: str) -> str:
+    names = CIPHERS.get(cipher, cipher.upper()), PROOFS.get(proof, proof.upper())
+    return "+".join(reversed(names) if ike else names)
 
 
 def _rows(router: IosRouter) -> Iterator[Row]:

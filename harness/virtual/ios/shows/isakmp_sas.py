@@ -1,4 +1,4 @@
-"""`show crypto isakmp sa`, in the layouts of 12.2 and of 12.4."""
+"""`show crypto isakmp sa`, in the layouts of 12.2, 12.4 and 15."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from harness.virtual.ios.grammar import Match
-from harness.virtual.ios.numbers import before_12_4, ike_conn_id
+from harness.virtual.ios.numbers import before_12_4, ike_conn_id, since_15
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,10 +21,11 @@ def isakmp_sa(router: IosRouter, match: Match) -> list[str]:
             "dst             src             state           conn-id    slot",
             *(f"{dst:<15} {src:<15} {state:<13} {number:>9} {0:>7}" for dst, src, state, number in rows),
         ]
+    slot, heading = ("", "") if since_15(router.state.release) else (f" {0:>4}", " slot")
     return [
         "IPv4 Crypto ISAKMP SA",
-        "dst             src             state          conn-id slot status",
-        *(f"{dst:<15} {src:<15} {state:<14} {number:>7} {0:>4} ACTIVE" for dst, src, state, number in rows),
+        f"dst             src             state          conn-id{heading} status",
+        *(f"{dst:<15} {src:<15} {state:<14} {number:>7}{slot} ACTIVE" for dst, src, state, number in rows),
         "",
         "IPv6 Crypto ISAKMP SA",
         "",
