@@ -154,7 +154,7 @@ SHOWS = ("show crypto map", "show crypto dynamic-map", "show crypto ipsec sa", "
          "show crypto engine connections active", "show vpdn", "show l2tp tunnel", "show ip local pool")  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=st.sampled_from(sorted(EXAMPLES)), other=st.sampled_from(sorted(EXAMPLES)), seed=st.integers(0, 2**32))
 def test_any_lines_of_the_examples_in_any_order_can_be_typed_and_shown(name, other, seed):
     """Nothing raises, and the router that came of it shows itself."""
