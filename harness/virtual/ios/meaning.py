@@ -35,7 +35,8 @@ class Lns:
 
 @dataclass(frozen=True, slots=True)
 class MapEntry:
-    """An entry of a crypto map as it counts, a dynamic one in the place of the one that names it. `line` is its heading."""
+    """An entry of a crypto map as it counts, a dynamic one in the place of the one that names it. `line` is its heading. `esp` are
+    its transform sets, of which those in tunnel mode can carry no L2TP and are left out."""
 
     line: str
     demux: bool
@@ -57,49 +58,54 @@ def lns(tree: Entry, base: Personality) -> Lns:
     if outside is None:
         lacks.append("no interface has a crypto map: nothing is protected")
         wires = (one for one in tree.find("interface") if one.words[1].startswith(("Fast", "Gigabit", "Ethernet")))
-        outside = next((one for one in wires if _address(one)), None)
-    address = _address(outside)
+        outside = next((one for one in wires if address_of(one)), None)
+    address = address_of(outside)
     if address is None:
         return Lns(None, ("no interface towards the clients has an address",))
     secret = _wildcard_key(tree)
     proposals = ike_proposals(tree)
     esp = tuple(proposal for entry in entries for proposal in entry.esp)
-    if entries and not (secret and proposals and esp):
-        lacks.append("no key for any address, no policy with pre-shared keys, or no transform set: no SA can come up")
-    password = _tunnel_password(tree, group)
+    if entries and not (keys(tree) and proposals and esp):
+        lacks.append("no key for an address, no policy with pre-shared keys, or no transform set for transport: no SA can come up")
+    password = tunnel_password(tree, group)
     methods = (template.value("ppp authentication") or "").split()
     personality = base_changed(
         base,
         ipsec=bool(entries),
         demux=any(entry.demux for entry in entries),
         checksum="ignore" if tree.has("vpdn ip udp ignore checksum") else "verify",
-        ike_proposals=proposals or base.ike_proposals,
-        esp_proposals=esp or base.esp_proposals,
-        dpd=_keepalive(tree),
+        ike_proposals=proposals,
+        esp_proposals=esp,
+        dpd=keepalive(tree),
         secret=password,
         challenge=password is not None,
         host_name=group.value("local name") or tree.value("hostname") or "Router",
         ppp_name=tree.value("hostname") or "Router",
         authentication=tuple(METHODS[one] for one in methods if one in METHODS),
     )
-    users = {}
-    for entry in tree.find("username"):
-        found = login.user_of(tree, entry.words[1])
-        if found is not None and (plain := passwords.clear(found[1])) is not None:
-            users[entry.words[1]] = Secret(plain)
     return Lns(
         Settings(
             personality,
             address=str(address.ip),
             psk=Secret(secret or ""),
-            users=users,
-            ppp_address=str((_address(_lender(tree, template)) or address).ip),
+            users=users(tree),
+            ppp_address=str((address_of(lender(tree, template)) or address).ip),
             pool_first=pool[0],
             pool_last=pool[1],
-            lan=_lan(tree, outside, pool[0]),
+            lan=lan(tree, outside, pool[0]),
         ),
         tuple(lacks),
     )
+
+
+def users(tree: Entry) -> dict[str, Secret]:
+    """Those whose password can be read; one that is kept as a digest proves nothing by CHAP."""
+    found = {}
+    for entry in tree.find("username"):
+        known = login.user_of(tree, entry.words[1])
+        if known is not None and (plain := passwords.clear(known[1])) is not None:
+            found[entry.words[1]] = Secret(plain)
+    return found
 
 
 def base_changed(base: Personality, **changes: object) -> Personality:
@@ -137,12 +143,14 @@ def _map_entry(tree: Entry, entry: Entry) -> MapEntry:
     for name in (entry.value("set transform-set") or "").split():
         words = (tree.value(f"crypto ipsec transform-set {name}") or "").split()
         hmac = next((HMACS[one] for one in words if one in HMACS), None)
-        if (cipher := _cipher(words)) is not None and hmac is not None:
+        entry_of_set = tree.first(f"crypto ipsec transform-set {name}")
+        transport = entry_of_set is not None and (entry_of_set.value("mode") or "").startswith("transport")
+        if (cipher := cipher_of(words)) is not None and hmac is not None and transport:
             found.append(EspProposal(cipher, hmac, int(seconds), int(kilobytes)))
     return MapEntry(entry.line, entry.has("set nat demux"), tuple(found))
 
 
-def _cipher(words: list[str]) -> str | None:
+def cipher_of(words: list[str]) -> str | None:
     if "esp-aes" in words:
         after = words[words.index("esp-aes") + 1 :][:1]
         return f"aes-{after[0]}" if after and after[0].isdecimal() else "aes-128"
@@ -163,19 +171,19 @@ def _pool(tree: Entry, template: Entry | None) -> tuple[str, str] | None:
     return (ends[0], ends[-1]) if ends else None
 
 
-def _address(interface: Entry | None) -> ipaddress.IPv4Interface | None:
+def address_of(interface: Entry | None) -> ipaddress.IPv4Interface | None:
     words = ((interface.value("ip address") if interface else None) or "").split()
     return ipaddress.IPv4Interface("/".join(words[:2])) if len(words) >= 2 else None
 
 
-def _lender(tree: Entry, template: Entry) -> Entry | None:
+def lender(tree: Entry, template: Entry) -> Entry | None:
     lender = template.value("ip unnumbered")
     return tree.first(f"interface {lender}") if lender else template
 
 
-def _lan(tree: Entry, outside: Entry | None, pool: str) -> str | None:
+def lan(tree: Entry, outside: Entry | None, pool: str) -> str | None:
     """The interface whose network the pool belongs to; without one, the first other than the clients'."""
-    others = [found for one in tree.find("interface") if one != outside and not one.has("shutdown") and (found := _address(one))]
+    others = [found for one in tree.find("interface") if one != outside and not one.has("shutdown") and (found := address_of(one))]
     wide = [one for one in others if one.network.prefixlen < 32]
     near = [one for one in wide if ipaddress.IPv4Address(pool) in one.network]
     return str((near or wide)[0]) if near or wide else None
@@ -195,7 +203,31 @@ def _wildcard_key(tree: Entry) -> str | None:
     return None
 
 
-def _tunnel_password(tree: Entry, group: Entry) -> str | None:
+def keys(tree: Entry) -> dict[str, Secret]:
+    """Pre-shared keys by the network that they are for, as "10.0.0.12/32"; those that cannot be read are left out. A key for a
+    host's name is none for an address."""
+    found: dict[str, Secret] = {}
+    lines = [entry.words[3:] for entry in tree.find("crypto isakmp key")]
+    for words in lines:
+        words = words[1:] if words[0] in ("0", "6") and words[1] != "address" else words
+        if words[1] == "address":
+            found[_network(words[2:4])] = Secret(words[0])
+    for ring in tree.find("crypto keyring"):
+        for entry in ring.find("pre-shared-key address"):
+            at = entry.words.index("key")
+            if (plain := passwords.clear(" ".join(entry.words[at + 1 :]))) is not None:
+                found.setdefault(_network(entry.words[2:at]), Secret(plain))
+    return found
+
+
+def _network(words: tuple[str, ...]) -> str:
+    """Of an address and a mask; without a mask it is one host, save 0.0.0.0, which is anybody."""
+    masked = [word for word in words if word[:1].isdecimal()]
+    mask = masked[1] if len(masked) > 1 else ("0" if masked[0] == "0.0.0.0" else "32")
+    return str(ipaddress.IPv4Network(f"{masked[0]}/{mask}", strict=False))
+
+
+def tunnel_password(tree: Entry, group: Entry) -> str | None:
     """With which tunnels prove themselves; None where they need not. Without a password of its own a group has that of the user
     who is called as the tunnel is."""
     if group.has("no l2tp tunnel authentication"):
@@ -206,6 +238,6 @@ def _tunnel_password(tree: Entry, group: Entry) -> str | None:
     return (passwords.clear(found[1]) if found else None) or ""
 
 
-def _keepalive(tree: Entry) -> float | None:
+def keepalive(tree: Entry) -> float | None:
     said = tree.value("crypto isakmp keepalive")
     return float(said.split()[0]) if said else None

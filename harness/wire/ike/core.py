@@ -85,6 +85,12 @@ class IkeCore:
         self._all.delete_pairs(now, list(self._all.pairs), "deleted")
         self._all.sweep(now)
 
+    def delete_ike(self, now: float) -> None:
+        """Delete for the ISAKMP SAs; the ESP SAs live on by themselves."""
+        for sa in list(self._all.sas):
+            self._all.delete_sa(now, sa, "deleted")
+        self._all.sweep(now)
+
     def delete_esp(self, now: float, spi_in: int) -> None:
         """Delete for the one pair that receives on `spi_in`, if it is there."""
         self._all.delete_pairs(now, [pair for pair in self._all.pairs if int.from_bytes(pair.spi_in) == spi_in], "deleted")

@@ -132,6 +132,7 @@ MODES: Mapping[str, Mode] = {
         Row("l2tp tunnel timeout no-session {<0-86400>:seconds | never}"),
         Row("l2tp ip udp checksum"),
         Row("ip tos reflect"),
+        Row("ip dfbit set"),  # L2TP Security names it among its commands, and the mode of a pseudowire class alone elsewhere
         Row("ip pmtu", gate="ip-pmtu"),
     )),
     "accept-dialin": Mode("(config-vpdn-acc-in)", (
