@@ -27,7 +27,7 @@ class EspLife(Life):
         super().__init__(seed)
         draw = self.setting
         self.ah = draw.random() < 0.2
-        authentication = draw.choice(tuple(AUTHENTICATIONS))
+        authentication = draw.choice([name for name, one in AUTHENTICATIONS.items() if one.key])  # without one nothing is forged
         auth_key = draw.randbytes(AUTHENTICATIONS[authentication].key)
         self.inbound: Any
         self.outbound: Any
