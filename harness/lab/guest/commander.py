@@ -198,8 +198,8 @@ class Commander:
 
 
 def spawn(command: tuple[str, ...], actions: Sequence[tuple[object, ...]]) -> int:
-    """Start a program in a session of its own, with default signals: a shell ignores SIGINT for what it starts in the background, and
-    that is passed on to everything below."""
+    """Start a program in a session of its own, with default signals: a shell ignores SIGINT for what it starts in the background,
+    and that is passed on to everything below."""
     return os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions, setsid=True, setsigdef=DEFAULT)
 
 
