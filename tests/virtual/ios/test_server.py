@@ -127,6 +127,7 @@ def test_plain_pyats(router, tmp_path, monkeypatch, protocol):
             "devices": {
                 "lns": {
                     "os": "ios",
+                    "platform": "c7200",  # pyATS asks for it, and only sometimes gives it a default
                     "type": "router",
                     "alias": "lns",
                     "credentials": {
