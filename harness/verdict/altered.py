@@ -84,6 +84,11 @@ def copied(reading: Reading) -> tuple[Copied, ...]:
     return reading.once(_copied)
 
 
+def explained(reading: Reading) -> frozenset[int]:
+    """The ids of the frames behind the NAT that are another's doing of the NAT's: changed on their way, or copies."""
+    return reading.once(_explained)
+
+
 def made(reading: Reading) -> tuple[Observation, ...]:
     """Keepalives that came out of the NAT for a flow of its own client's, and that never went in: the NAT keeps its mapping alive
     itself. Nothing else can be made on a client's behalf without its keys; where a capture is not whole, one is only missed."""
@@ -144,16 +149,19 @@ def _copied(reading: Reading) -> tuple[Copied, ...]:
     return tuple(found)
 
 
+def _explained(reading: Reading) -> frozenset[int]:
+    return frozenset((*(id(a.behind) for a in altered(reading)), *(id(c.copy) for c in copied(reading))))
+
+
 def _made(reading: Reading) -> tuple[Observation, ...]:
     sides = [reading.capture(side) for side in (Side.INSIDE, Side.OUTSIDE)]
     if not all(facts is not None and facts.complete and not facts.dropped for facts in sides):
         return ()
-    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
     paired, flow = _paired(reading), _flows(reading)
     return tuple(
         o
         for o in reading.way(Side.OUTSIDE, "up", FrameKind.KEEPALIVE)
-        if (o.side, o.frame) not in paired and id(o) not in explained and flow(o) is not None
+        if (o.side, o.frame) not in paired and id(o) not in explained(reading) and flow(o) is not None
     )
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from harness.model import FrameKind, Observation, Side, Verdict
-from harness.verdict.altered import altered, copied
+from harness.verdict.altered import explained
 from harness.verdict.findings import Findings, require
 from harness.verdict.reading import Crossing, Reading
 from harness.verdict.trust import WIRE, check, clocks_apart
@@ -38,7 +38,6 @@ def traces_align(reading: Reading) -> Verdict:
     seen = [o for side in (Side.INSIDE, Side.OUTSIDE) for o in reading.frames(side) if o.kind in _TRACED]
     require(bool(seen), "neither trace holds any IKE, ESP or keepalive")
     matched = {(o.side, o.frame) for c in crossings for o in (c.before, c.behind)}
-    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)}
     traced = meddled = 0
     for before, behind, direction in ((Side.INSIDE, Side.OUTSIDE, "up"), (Side.OUTSIDE, Side.INSIDE, "down")):
         waiting = [o for o in reading.way(before, direction) if (before, o.frame) not in matched and o.kind in _TRACED]
@@ -48,8 +47,8 @@ def traces_align(reading: Reading) -> Verdict:
         shift = offset if direction == "up" else -offset
         for o, source in _by_time(waiting, left, shift):
             traced += source is not None
-            meddled += source is None and id(o) in explained
-            known = source is not None or id(o) in explained
+            meddled += source is None and id(o) in explained(reading)
+            known = source is not None or id(o) in explained(reading)
             f.expect(known, f"{behind.value} frame {o.frame} matches nothing on the other side, by packet or by time", o)
     f.facts.update(by_packet=len(crossings), by_time=traced, altered_or_copied=meddled)
     return f.verdict(f"{len(crossings)} packets align by payload, {traced} by time; the clocks are {apart * 1000:+.3f} ms apart")

@@ -15,7 +15,7 @@ from typing import Concatenate, ParamSpec, Protocol
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Outcome, RecordKind, Side, Verdict
-from harness.verdict.altered import CLOCK_GRAIN_S, altered, copied, made
+from harness.verdict.altered import CLOCK_GRAIN_S, altered, explained, made
 from harness.verdict.dials import dials, latest, own_frames
 from harness.verdict.foreign import agreed_spis, foreign, foreign_facts
 from harness.verdict.pulse import asked
@@ -147,9 +147,9 @@ def _unreadable(reading: Reading, side: Side) -> Iterator[str]:
         if client not in reading.identities:
             yield f"the captures do not show who {client} is"
     keyed = {str(r.data["icookie"]) for r in reading.evidence.records if r.kind is RecordKind.IKE_UP}
-    explained = {id(a.behind) for a in altered(reading)} | {id(o) for found in foreign(reading).values() for o in found}
+    known = {id(a.behind) for a in altered(reading)} | {id(o) for found in foreign(reading).values() for o in found}
     for o in reading.frames(side):
-        if id(o) in explained or o.kind not in (FrameKind.IKE, FrameKind.ESP):
+        if id(o) in known or o.kind not in (FrameKind.IKE, FrameKind.ESP):
             continue
         reason = _why_unreadable(reading, o, keyed)
         if reason:
@@ -183,10 +183,10 @@ def _unpaired(reading: Reading) -> Iterator[str]:
     if not reading.evidence.accounts and not (reading.frames(Side.INSIDE) and reading.frames(Side.OUTSIDE)):
         return  # there is one capture, as is said elsewhere
     paired = {(Side.INSIDE, p.inside) for p in reading.evidence.pairs} | {(Side.OUTSIDE, p.outside) for p in reading.evidence.pairs}
-    explained = {id(a.behind) for a in altered(reading)} | {id(c.copy) for c in copied(reading)} | {id(o) for o in made(reading)}
+    known = explained(reading) | {id(o) for o in made(reading)}
     for side, direction in ((Side.OUTSIDE, "up"), (Side.INSIDE, "down")):
         for o in reading.way(side, direction):
-            if o.kind in (FrameKind.ICMP, FrameKind.OTHER) or (side, o.frame) in paired or id(o) in explained:
+            if o.kind in (FrameKind.ICMP, FrameKind.OTHER) or (side, o.frame) in paired or id(o) in known:
                 continue
             if direction == "up" and o.src != reading.evidence.nat_outside and reading.at_address(o.src) is None:
                 continue

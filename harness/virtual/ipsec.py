@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING
 from harness.errors import ProtocolError
 from harness.virtual.agenda import Agenda
 from harness.virtual.journal import Journal
-from harness.virtual.peers import Association, Associations, Client
+from harness.virtual.peers import IKE_HEADER, Association, Associations, Client
 from harness.virtual.sadb import Sa, Sadb
 from harness.virtual.settings import Settings
 from harness.wire import events, ip
 from harness.wire.config import Entropy, IkeConfig
 from harness.wire.esp import spi_of
 from harness.wire.ike.core import IkeCore
-from harness.wire.ike.registry import INITIAL_CONTACT, NO_PROPOSAL_CHOSEN, NON_ESP_MARKER, PORT_NATT
+from harness.wire.ike.registry import INITIAL_CONTACT, NO_PROPOSAL_CHOSEN, PORT_NATT
 from harness.wire.packet import ESP, IP_IN_IP, Packet
 
 if TYPE_CHECKING:
     from harness.virtual.parts import Parts
 
 L2TP_PORT = 1701
-IKE_HEADER = 28
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +141,8 @@ class Ipsec:
         while told := core.take_events():
             for event in told:
                 self._hear(now, association, event, packet)
-        for datagram in core.take_datagrams():
-            to, port = association.address, association.ports.get(datagram.sport, datagram.dport)
-            if packet is not None and packet.dport == datagram.sport:
-                to, port = packet.src, packet.sport
-            message = datagram.payload.removeprefix(NON_ESP_MARKER) if datagram.sport == PORT_NATT else datagram.payload
-            if len(message) >= IKE_HEADER:
-                self.associations.answered(association, message[:8], message[8:16])
-            self._emit(Packet(self.settings.address, to, ip.UDP, datagram.payload, datagram.sport, port))
+        for out in self.associations.outgoing(association, self.settings.address, packet):
+            self._emit(out)
         if association.live:
             times = core.deadline, self._idle_at(association)
             self._agenda.set(association.number, min(time for time in times if time is not None))

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.virtual.sadb import Sa
+from harness.wire import ip
 from harness.wire.ike.core import IkeCore
-from harness.wire.ike.registry import PORT, PORT_NATT
+from harness.wire.ike.registry import NON_ESP_MARKER, PORT, PORT_NATT
+from harness.wire.packet import Packet
+
+IKE_HEADER = 28
+"""Bytes of an ISAKMP header (RFC 2408 section 3.1)."""
 
 COOKIES = 16
 """Of an association, how many of our cookies are remembered that no SA of it has: a peer's last words are not taken for garbage."""
@@ -130,6 +135,17 @@ class Associations:
         association.ours.append(own)
         if len(association.ours) > COOKIES:
             self._forget_cookie(association)
+
+    def outgoing(self, association: Association, here: str, packet: Packet | None = None) -> Iterator[Packet]:
+        """What the core sends, from `here`: back to where `packet` came from, or to where the peer is."""
+        for datagram in association.core.take_datagrams():
+            to, port = association.address, association.ports.get(datagram.sport, datagram.dport)
+            if packet is not None and packet.dport == datagram.sport:
+                to, port = packet.src, packet.sport
+            message = datagram.payload.removeprefix(NON_ESP_MARKER) if datagram.sport == PORT_NATT else datagram.payload
+            if len(message) >= IKE_HEADER:
+                self.answered(association, message[:8], message[8:16])
+            yield Packet(here, to, ip.UDP, datagram.payload, datagram.sport, port)
 
     def _forget_cookie(self, association: Association) -> None:
         """The oldest that belongs to no SA."""

@@ -13,16 +13,15 @@ from harness.virtual.agenda import Agenda
 from harness.virtual.contact import SameClient
 from harness.virtual.crypto_map import IsakmpEntry, Match, answering, child_of
 from harness.virtual.journal import Journal
-from harness.virtual.peers import Association, Associations
+from harness.virtual.peers import IKE_HEADER, Association, Associations
 from harness.virtual.vpn_sa import VpnSa, VpnSas, of_ike
 from harness.virtual.vpn_settings import EndpointSettings
-from harness.wire import events, ip
+from harness.wire import events
 from harness.wire.config import Child, Entropy, IkeConfig
 from harness.wire.ike.core import IkeCore
-from harness.wire.ike.registry import INITIAL_CONTACT, INVALID_SPI, NON_ESP_MARKER, PORT, PORT_NATT, notify_name
+from harness.wire.ike.registry import INITIAL_CONTACT, INVALID_SPI, PORT, PORT_NATT, notify_name
 from harness.wire.packet import AH, ESP, Packet
 
-IKE_HEADER = 28
 NEW_SPIS = 3
 """So many times a quick mode is begun anew, with another SPI, whose SPI clashed at the other end."""
 
@@ -216,14 +215,8 @@ class Negotiation:
         while told := core.take_events():
             for event in told:
                 self._hear(now, association, event, packet)
-        for datagram in core.take_datagrams():
-            to, port = association.address, association.ports.get(datagram.sport, datagram.dport)
-            if packet is not None and packet.dport == datagram.sport:
-                to, port = packet.src, packet.sport
-            message = datagram.payload.removeprefix(NON_ESP_MARKER) if datagram.sport == PORT_NATT else datagram.payload
-            if len(message) >= IKE_HEADER:
-                self.associations.answered(association, message[:8], message[8:16])
-            self._emit(Packet(self.settings.address, to, ip.UDP, datagram.payload, datagram.sport, port))
+        for out in self.associations.outgoing(association, self.settings.address, packet):
+            self._emit(out)
         if association.live:
             times = core.deadline, self._idle_at(association)
             self._agenda.set(association.number, min(time for time in times if time is not None))

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import Running
+from running import Running, connection, play
 
 from harness.devices import journal
 from harness.devices.ios import configurations
@@ -19,7 +19,6 @@ from harness.devices.ssh import Unreachable
 from harness.devices.ssh_keys import Refused, UnknownHostKey
 from harness.errors import DeviceError, UsageError
 from harness.model import Secret
-from harness.model.reach import Connection
 from harness.virtual.ios.state import State
 
 SAMPLES = Path(__file__).parent / "samples" / "ios" / "show_version"
@@ -76,29 +75,6 @@ class Router(Running):
 def router(tmp_path):
     with Router(tmp_path) as running:
         yield running
-
-
-def connection(router, **changes):
-    known = {
-        "host": "127.0.0.1",
-        "port": router.port,
-        "username": "natstorm",
-        "password": Secret("letmein-please"),
-        "enable": Secret("enable-me-too"),
-        "known_hosts": str(router.known_hosts),
-    }
-    return Connection("edge", **{**known, **changes})
-
-
-def play(body, device):
-    async def main():
-        try:
-            await device.connect()
-            return await body(device)
-        finally:
-            await device.disconnect()
-
-    return asyncio.run(main())
 
 
 def test_it_logs_in_and_tells_its_version_and_changes_nothing(router):

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from harness.errors import LabError, MissingTool
 from harness.virtual.ios import login
@@ -170,18 +170,16 @@ class Server:
         await self._listen()
 
 
-class Link:
-    """A connection of a session: what the servers below have in common."""
+class Link(Protocol):
+    """A connection of a session, by whatever server."""
 
-    def send(self, data: bytes) -> None:
-        raise NotImplementedError
+    def send(self, data: bytes) -> None: ...
 
     def end(self) -> None:
         """Closes it once all was sent."""
-        raise NotImplementedError
 
 
-class TelnetLink(asyncio.Protocol, Link):
+class TelnetLink(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._telnet = Telnet()

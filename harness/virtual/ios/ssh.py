@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncssh
 
-from harness.virtual.ios.server import Link, Server, authentic
+from harness.virtual.ios.server import Server, authentic
 from harness.virtual.ios.session import Session
 
 
@@ -54,7 +54,7 @@ class _Connection(asyncssh.SSHServer):  # type: ignore[misc]
         return _Terminal(self._server, self._connection, self._user, source)
 
 
-class _Terminal(asyncssh.SSHServerSession, Link):  # type: ignore[misc]
+class _Terminal(asyncssh.SSHServerSession):  # type: ignore[misc]
     """One channel. `ssh host command` is refused: a terminal line has nothing to do with it."""
 
     def __init__(self, server: Server, connection: Any, user: str, source: str) -> None:

@@ -5,7 +5,36 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from harness.model import Secret
+from harness.model.reach import Connection
 from harness.virtual.ios.state import State
+
+
+def connection(router, protocol="ssh", **changes):
+    """To that router, as the user that its configuration knows."""
+    known = {
+        "host": "127.0.0.1",
+        "port": router.ssh_port if protocol == "ssh" else router.telnet_port,
+        "protocol": protocol,
+        "username": "natstorm",
+        "password": Secret("letmein-please"),
+        "enable": Secret("enable-me-too"),
+        "known_hosts": str(router.known_hosts),
+    }
+    return Connection("edge", **{**known, **changes})
+
+
+def play(body, device):
+    """What `body(device)` gives, while the device is connected."""
+
+    async def main():
+        try:
+            await device.connect()
+            return await body(device)
+        finally:
+            await device.disconnect()
+
+    return asyncio.run(main())
 
 
 class Running:

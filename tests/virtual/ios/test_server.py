@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pty
 import select
@@ -13,7 +12,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from running import Running
+from running import Running, connection, play
 from terminal import STARTUP
 
 from harness.devices import journal
@@ -21,7 +20,6 @@ from harness.devices.ios.driver import Ios
 from harness.devices.ssh_keys import Refused
 from harness.errors import DeviceError
 from harness.model import Secret
-from harness.model.reach import Connection
 from harness.virtual.ios.state import State
 
 pytest.importorskip("asyncssh", reason="no module asyncssh (pip install 'natstorm[virtual-ios]')")
@@ -36,30 +34,6 @@ BY = [pytest.param("ssh", marks=needs_ssh), pytest.param("telnet", marks=needs_t
 def router(tmp_path):
     with Running(State(startup=STARTUP, boot_s=0.3), tmp_path) as running:
         yield running
-
-
-def connection(router, protocol="ssh", **changes):
-    known = {
-        "host": "127.0.0.1",
-        "port": router.ssh_port if protocol == "ssh" else router.telnet_port,
-        "protocol": protocol,
-        "username": "natstorm",
-        "password": Secret("letmein-please"),
-        "enable": Secret("enable-me-too"),
-        "known_hosts": str(router.known_hosts),
-    }
-    return Connection("edge", **{**known, **changes})
-
-
-def play(body, device):
-    async def main():
-        try:
-            await device.connect()
-            return await body(device)
-        finally:
-            await device.disconnect()
-
-    return asyncio.run(main())
 
 
 # --- our own driver ---
