@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from harness.model.behaviour import Behaviour
     from harness.model.testbed import Testbed
     from harness.report.pytest_sink import Sink
+    from harness.routers.runner import RouterRunner
     from harness.scenario.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,10 +51,11 @@ class Cast:
     clients: int
     time: str
     usual: bool = True  # as many clients as the script has of its own
+    routers: bool = False  # a script for routers (harness/routers): the variant is their release, and there are no clients
 
     @property
     def name(self) -> str:
-        return f"{self.variant}-{self.scenario}-{self.clients}" + self._when
+        return f"{self.variant}-{self.scenario}" + (self._when if self.routers else f"-{self.clients}{self._when}")
 
     @property
     def label(self) -> str:
@@ -168,13 +170,21 @@ class Session:
             for cast in self._showings(name, variant, wanted)
         ]
 
+    def router_casts(self, scripts: Sequence[str]) -> list[Cast]:
+        """The scripts for routers among a test's, where the testbed's gateway is a virtual IOS router, in virtual time."""
+        from harness.routers.scripts import script
+
+        if not self.testbed.simulated:
+            return []
+        return [Cast(name, script(name).release, 0, VIRTUAL, routers=True) for name in scripts]
+
     def foresee(self, casts: Sequence[Cast]) -> None:
         """Judges, before anything is reached or sent, what these would send to devices that are there already."""
         from harness.scenario import foreseen
         from harness.scenario.scripts import script
 
         burdens = []
-        for cast in casts:
+        for cast in (one for one in casts if not one.routers):
             chosen = script(cast.scenario)
             burdens.append(foreseen.Burden(cast.name, cast.clients, chosen.marks_per_s, chosen.arrivals_per_s))
         if self.testbed.field:
@@ -229,6 +239,11 @@ class Session:
 
     def _check_time(self) -> None:
         option = self.config.option
+        if self.testbed.simulated:
+            if option.time not in (None, VIRTUAL):
+                cure = "leave --time out, or name a testbed whose routers are there"
+                raise UsageError(f"the routers of {self.testbed.file} live in virtual time alone", cure=cure)
+            option.time = VIRTUAL
         if option.time == VIRTUAL and self.testbed.own_clock:
             cure = "testbeds/virtual.yaml has one that lives in virtual time"
             raise UsageError(f"the gateway of {self.testbed.file} is a machine with a clock of its own", cure=cure)
@@ -273,7 +288,30 @@ class Session:
         option = self.config.option
         return self._held.enter_context(Runner(testbed, scratch, self.sink.bus, seed=option.seed, fault=option.fault))
 
+    @cached_property
+    def router_runner(self) -> RouterRunner:
+        from harness.model.redact import Redactor
+        from harness.routers.runner import RouterRunner
+
+        assert self.sink is not None
+        option = self.config.option
+        return self._held.enter_context(RouterRunner(self.sink.bus, Redactor(self.testbed.secrets), seed=option.seed))
+
+    def _play_routers(self, cast: Cast) -> Evidence:
+        from harness.routers.outcome import headline
+        from harness.routers.scripts import script
+
+        assert self.sink is not None
+        with self.sink.playing(cast.label, testbed=self.testbed.name, variant=cast.variant) as playing:
+            chosen = script(cast.scenario)
+            clear = cast in self.clear
+            evidence = self.router_runner.play(chosen, folder=playing.folder, testbed=self.testbed.name, clear_expected=clear)
+            playing.played(replace(evidence, scenario=cast.label), {}, headline(evidence, chosen.summary))
+            return evidence
+
     def _play(self, cast: Cast) -> Evidence:
+        if cast.routers:
+            return self._play_routers(cast)
         from harness.scenario.outcome import sum_up
         from harness.scenario.scripts import script
 
@@ -294,10 +332,13 @@ class Session:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One case for each scenario and variant."""
-    marker = metafunc.definition.get_closest_marker("plays")
-    if marker is None or "cast" not in metafunc.fixturenames:
+    if "cast" not in metafunc.fixturenames:
         return
-    casts = metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
+    casts = []
+    if marker := metafunc.definition.get_closest_marker("plays"):
+        casts += metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
+    if marker := metafunc.definition.get_closest_marker("routers"):
+        casts += metafunc.config.stash[SESSION].router_casts(marker.args)
     metafunc.parametrize("cast", casts, ids=[cast.name for cast in casts], scope="session")
 
 
@@ -334,7 +375,8 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     left = []
     for item in items:
         marker = item.get_closest_marker("behaviour")
-        unfit = item.get_closest_marker("plays") is not None and _cast(item) is None
+        plays = any(item.get_closest_marker(name) is not None for name in ("plays", "routers"))
+        unfit = plays and _cast(item) is None
         if unfit or (wanted and (marker is None or marker.args[0] not in wanted)):
             left.append(item)
     if left:
@@ -388,11 +430,14 @@ def evidence(natstorm: Session, cast: Cast) -> Evidence:
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, natstorm: Session, evidence: Evidence) -> Any:
+def judge(request: pytest.FixtureRequest, natstorm: Session, evidence: Evidence, cast: Cast) -> Any:
     """`judge(**options)` puts the evidence to the check of this test's behaviour: FAIL fails the test, INCONCLUSIVE is an error.
     Where the source is silent, what was found is recorded, and not judged."""
     from harness.model import Outcome
-    from harness.verdict.checks import CHECKS, NOTED
+    if cast.routers:
+        from harness.verdict.routers.table import CHECKS, NOTED
+    else:
+        from harness.verdict.checks import CHECKS, NOTED  # type: ignore[assignment]
 
     behaviour = request.node.get_closest_marker("behaviour").args[0]
     assert natstorm.sink is not None

@@ -49,5 +49,6 @@ QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
         "default": _of(Showing("pair", VIRTUAL)),
         "clear": _of("clear"),
     },
+    "ios": {},
 }
 """By the gateway's `os` and variant; --all-variants and --variant take all that there are."""

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulation": BASE | {"wire", "nat", "virtual"},
     "storm": BASE | {"clients"},
     "scenario": ALL,
+    "routers": ALL,
     "plugin": ALL,
     "cli": ALL,
     "programme": set(),

@@ -134,11 +134,12 @@ def test_every_test_of_the_suites_names_a_row_that_has_a_check() -> None:
     """A suite's test without a check, or a check that no test uses, would be an untested promise."""
     from harness.catalogue import SUITES, load_catalogue
     from harness.verdict.checks import CHECKS, NOTED
+    from harness.verdict.routers import table
 
     rows = load_catalogue(SUITES / "behaviours")
     texts = [path.read_text() for path in SUITES.rglob("test_*.py")]
     named = {match[1] for text in texts for match in re.finditer(r'mark\.behaviour\("([A-Z0-9-]+)"\)', text)}
-    assert named == set(CHECKS) | set(NOTED)
+    assert named == set(CHECKS) | set(NOTED) | set(table.CHECKS) | set(table.NOTED)
     assert named <= set(rows)
 
 

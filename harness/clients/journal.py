@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +46,41 @@ class LineFile:
             self._file = -1
 
 
+def ike_keys(t: float, client: str, event: IkeUp) -> Iterator[dict[str, object]]:
+    """The lines of keys.jsonl for an ISAKMP SA of that end; `t` is seconds since the epoch."""
+    yield {
+        "t": round(t, 6),
+        "client": client,
+        "kind": "ike",
+        "icookie": event.icookie.hex(),
+        "rcookie": event.rcookie.hex(),
+        "encryption": event.encryption,
+        "hash": event.hash,
+        "key": event.encryption_key.hex(),
+        "iv": event.iv.hex(),
+    }
+
+
+def esp_keys(t: float, client: str, gateway: str, event: EspUp) -> Iterator[dict[str, object]]:
+    """The same for both directions of a pair of ESP SAs with `gateway`."""
+    for direction, spi, key, auth_key in (
+        ("in", event.spi_in, event.key_in, event.auth_key_in),
+        ("out", event.spi_out, event.key_out, event.auth_key_out),
+    ):
+        yield {
+            "t": round(t, 6),
+            "client": client,
+            "kind": "esp",
+            "spi": f"{spi:08x}",
+            "direction": direction,
+            "encryption": event.encryption,
+            "authentication": event.authentication,
+            "key": key.hex(),
+            "auth_key": auth_key.hex(),
+            "gateway": gateway,
+        }
+
+
 class Journal:
     """Writes records.jsonl and keys.jsonl in `folder`, and keeps the records for whoever asks during the run.
 
@@ -79,36 +114,11 @@ class Journal:
         return replace(record, data=self._redactor.value(record.data))
 
     def ike_keys(self, now: float, client: str, event: IkeUp) -> None:
-        line = {
-            "t": round(self.clock.epoch(now), 6),
-            "client": client,
-            "kind": "ike",
-            "icookie": event.icookie.hex(),
-            "rcookie": event.rcookie.hex(),
-            "encryption": event.encryption,
-            "hash": event.hash,
-            "key": event.encryption_key.hex(),
-            "iv": event.iv.hex(),
-        }
-        self._keys.write(json.dumps(line))
+        for line in ike_keys(self.clock.epoch(now), client, event):
+            self._keys.write(json.dumps(line))
 
     def esp_keys(self, now: float, plan: ClientPlan, event: EspUp) -> None:
-        for direction, spi, key, auth_key in (
-            ("in", event.spi_in, event.key_in, event.auth_key_in),
-            ("out", event.spi_out, event.key_out, event.auth_key_out),
-        ):
-            line = {
-                "t": round(self.clock.epoch(now), 6),
-                "client": plan.name,
-                "kind": "esp",
-                "spi": f"{spi:08x}",
-                "direction": direction,
-                "encryption": event.encryption,
-                "authentication": event.authentication,
-                "key": key.hex(),
-                "auth_key": auth_key.hex(),
-                "gateway": plan.gateway,
-            }
+        for line in esp_keys(self.clock.epoch(now), plan.name, plan.gateway, event):
             self._keys.write(json.dumps(line))
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Frozen values that every layer shares. Standard library only."""
 
+from harness.model.account import Logged, Printed, Told
 from harness.model.behaviour import Behaviour
 from harness.model.evidence import (
     ClockOffset,
@@ -38,12 +39,14 @@ __all__ = [
     "GatewayView",
     "Identity",
     "Inner",
+    "Logged",
     "Mark",
     "NatMapping",
     "NatView",
     "Observation",
     "Outcome",
     "Pair",
+    "Printed",
     "Record",
     "RecordKind",
     "Secret",
@@ -51,5 +54,6 @@ __all__ = [
     "Site",
     "Stage",
     "Step",
+    "Told",
     "Verdict",
 ]

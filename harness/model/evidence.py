@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.model.account import Logged, Printed, Told
 from harness.model.observation import CaptureFacts, Observation, Side
 from harness.model.plan import ClientPlan
 from harness.model.record import Record
@@ -212,6 +213,10 @@ class Evidence:
     exposures: tuple[tuple[str, int, str], ...] = ()  # what the cleartext sentinel found: side, frame, what and why
     accounts: bool = True  # False: captures taken elsewhere, without the clients' records and the scenario's steps
     clock: ClockOffset | None = None  # where the two sides were captured by different clocks
+    release: str = ""  # in a laboratory of routers: their release; the three below are empty elsewhere
+    printed: tuple[Printed, ...] = ()
+    logged: tuple[Logged, ...] = ()
+    told: tuple[Told, ...] = ()
 
     def identity(self, client: str) -> Identity:
         return next(i for i in self.identities if i.client == client)

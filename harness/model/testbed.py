@@ -175,6 +175,11 @@ class Testbed:
         return self.field or self.gateway.in_guest
 
     @property
+    def simulated(self) -> bool:
+        """Whether all of it lives in virtual time alone: a Cisco router that is not there is a virtual one."""
+        return self.gateway.os == "ios" and not self.field
+
+    @property
     def connections(self) -> tuple[Connection, ...]:
         """Of the devices that are there already."""
         there = (self.nat.connection, self.gateway.connection, self.gateway.end_host_connection)

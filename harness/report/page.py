@@ -19,7 +19,7 @@ FIRST = (CaseOutcome.FAILED, CaseOutcome.INCONCLUSIVE, CaseOutcome.PASSED, CaseO
 
 BOXES = {"gateway": "the gateway", "nat": "the NAT", "client": "the client itself"}
 
-ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.UNDECIDED, Tone.SURVIVED)
+ANSWERS = (Tone.LOST, Tone.UNTRUSTED, Tone.UNDECIDED, Tone.SURVIVED, Tone.PLAYED)
 
 
 def page(archive: Archive, summary: Summary, stories: Sequence[Story], *, allure: str = "", cure: str = "") -> str:
@@ -145,6 +145,8 @@ def short_answer(story: Story) -> str:
     blame = f" To blame: {_listed([BOXES.get(box, box) for box in head.blame])}." if head.blame else ""
     if head.tone is Tone.UNDECIDED:
         return f"Inconclusive: survival cannot be judged.{blame}"
+    if head.tone is Tone.PLAYED:
+        return "Played: the behaviours judge it"
     if head.tone is Tone.SURVIVED:
         count = len(story.clients)
         if head.never_up:

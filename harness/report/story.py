@@ -22,6 +22,7 @@ class Tone(StrEnum):
     SURVIVED = "survived"
     UNTRUSTED = "untrusted"  # inconclusive: the evidence is bad
     UNDECIDED = "undecided"  # inconclusive: the evidence is sound, and survival cannot be judged by it
+    PLAYED = "played"  # nothing was asked of survival: the rows alone judge it
 
     @property
     def open(self) -> bool:

@@ -30,7 +30,7 @@ COLOUR = {
     CaseOutcome.SKIPPED: "2",
 }
 T = TypeVar("T")
-TONE = {Tone.LOST: "31;1", Tone.SURVIVED: "32;1", Tone.UNTRUSTED: "33;1", Tone.UNDECIDED: "33;1"}
+TONE = {Tone.LOST: "31;1", Tone.SURVIVED: "32;1", Tone.UNTRUSTED: "33;1", Tone.UNDECIDED: "33;1", Tone.PLAYED: "34"}
 
 
 class Progress:

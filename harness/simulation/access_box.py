@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from harness.simulation.gateway_box import GatewayBox
+from typing import Protocol
+
+from harness.simulation.gateway_box import Gateway, GatewayBox
 from harness.simulation.link import Alarm, Deliver
 from harness.simulation.loop import SimulatedLoop
 from harness.virtual.vpdn.caller import Caller
-from harness.virtual.vpdn.router import VpdnRouter
 
 LINE_DELAY_S = 0.005
+
+
+class LineGateway(Gateway, Protocol):
+    """A gateway with callers' lines: `harness.virtual.vpdn.router.VpdnRouter`, or an IOS router around it."""
+
+    def dial_in(self, now: float) -> int: ...
+
+    def lose_carrier(self, now: float, line: int) -> None: ...
+
+    def receive_line(self, now: float, line: int, frame: bytes) -> None: ...
+
+    def take_frames(self) -> list[tuple[int, bytes | None]]: ...
 
 
 class CallerBox:
@@ -57,9 +70,9 @@ class CallerBox:
 class AccessBox(GatewayBox):
     """A gateway box whose core has lines."""
 
-    core: VpdnRouter
+    core: LineGateway
 
-    def __init__(self, loop: SimulatedLoop, core: VpdnRouter, outside: Deliver) -> None:
+    def __init__(self, loop: SimulatedLoop, core: LineGateway, outside: Deliver) -> None:
         super().__init__(loop, core, outside)
         self.callers: dict[int, CallerBox] = {}
         self._time = loop

@@ -30,7 +30,8 @@ def check_systems(reading: Reading) -> None:
         known = REACHED[JUMP if own else device] if own or device in there else STARTED[device]
         if system in known:
             continue
-        cure = f"`os: {' or '.join(known)}`"
+        listed = " or ".join((", ".join(known[:-1]), known[-1])) if len(known) > 1 else known[0]
+        cure = f"`os: {listed}`"
         if own or device in there:
             reading.wrong(f"there is no driver for a {device} that is a {system!r}", path, f"those that there are: {cure}")
         else:

@@ -20,7 +20,7 @@ END_HOST = "host"
 JUMP = "jump"
 """A device of this type is only on the way to others, or captures for them. Its name is free."""
 
-STARTED = {"clients": ("linux",), "nat": ("linux",), "gateway": ("linux", "natstorm"), END_HOST: ("linux",)}
+STARTED = {"clients": ("linux",), "nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",)}
 """Per device, what its `os` may be where the harness starts it."""
 REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",), JUMP: ("linux",)}
 """The same where it is there already: those for which there is a driver."""

@@ -111,7 +111,7 @@ EXAMPLES = [file for file in SHIPPED if variables(file)]
 def test_what_is_shipped():
     names = [file.name for file in SHIPPED]
     boxes = ["bench-in-a-box-linux.yaml", "bench-in-a-box.yaml"]
-    assert names == [*boxes, "eve-ng.yaml", "gns3.yaml", "hardware.yaml", "linux.yaml", "virtual.yaml"]
+    assert names == [*boxes, "eve-ng.yaml", "gns3.yaml", "hardware.yaml", "linux.yaml", "virtual-ios.yaml", "virtual.yaml"]
     assert [file.name for file in EXAMPLES] == names[:5]
 
 

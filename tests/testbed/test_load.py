@@ -219,7 +219,7 @@ def test_the_virtual_testbed():
 
 VIRTUAL_MISTAKES = {
     "a Linux gateway's variant": ("        - plain\n", "        - plain-kernel\n", "'plain-kernel' is not known", "demux, plain"),
-    "another system": ("    os: natstorm", "    os: ios", "gateway is a 'ios'", "os: linux or natstorm"),
+    "another system": ("    os: natstorm", "    os: junos", "gateway is a 'junos'", "os: linux, natstorm or ios"),
     "no end host": (
         "  host:\n    type: host\n    os: linux\n    connections: {}\n\n",
         "\n",

@@ -1,0 +1,68 @@
+"""What is said in a laboratory of routers: what a router printed, what it logged, and what whoever stands around it says of itself.
+
+Beside the captures these are the evidence of a scenario that configures devices by their command line. What a device says of itself
+is kept apart from what callers and hosts say: the one is `cli-only`, the other a peer's account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """One command that was typed, in whatever mode, and what `device` printed of it. `t` is seconds since the epoch.
+
+    `rows` is what the command's parser read (None: there is no parser for it), `unread` and `cut` what it could not (see
+    devices.rows). `label` names the moment where one command is typed several times.
+    """
+
+    t: float
+    device: str
+    command: str
+    text: str
+    label: str = ""
+    rows: tuple[Any, ...] | None = None
+    unread: tuple[str, ...] = ()
+    cut: str = ""
+
+    @property
+    def refused(self) -> str:
+        """The line by which an IOS router refuses a command ("% Invalid input detected …"), "" where it took it."""
+        lines = (line.strip() for line in self.text.splitlines())
+        return next((line for line in lines if line.startswith("%") and not line.startswith("% NOTE")), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A line that `device` showed where `terminal monitor` is on, without its time stamp; `t` is the lab's own, seconds since the
+    epoch."""
+
+    t: float
+    device: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody who is no router under test says of itself: a caller on a LAC's line, a host behind a router, the injector, a
+    RADIUS server. `t` is seconds since the epoch.
+
+    kind            data
+    dialled         user: a caller has gone off the hook
+    up              address, peer, took: its PPP is up
+    down            reason: its line, or its PPP, has gone
+    pinged          to, size (bytes of the IP packet), df, answered
+    unreachable     mtu: an ICMP "fragmentation needed" came to it, with that next-hop MTU
+    line            protocols: PPP protocol number → frames it heard, of its whole life
+    sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
+    injected        to, digest, what: a forged packet that the scenario put on the wire
+    accounting      status, user, and the RADIUS attributes by name
+    """
+
+    t: float
+    who: str
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)

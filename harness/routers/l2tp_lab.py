@@ -1,0 +1,155 @@
+"""The world of "L2TP Security" in virtual time: a LAC with callers on its lines, an LNS, and the wire between them.
+
+    caller ── line ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN
+                                        └───── LNS 10.0.0.14, where a script has a second one
+
+The wire is captured, and what passes the LNS's boundary to its far end.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
+from harness.errors import DeviceError
+from harness.model import CaptureFacts, Logged, Side
+from harness.probes.dissect import Addresses
+from harness.routers.makers import Makers
+from harness.routers.play import Gathered
+from harness.routers.script import RouterScript
+from harness.routers.terminal import Log, Terminal
+from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
+from harness.simulation.access_box import AccessBox
+from harness.simulation.loop import SimulatedLoop
+from harness.simulation.network import Switch
+from harness.virtual.ios.router import IosRouter
+from harness.virtual.ios.state import State
+from harness.wire import events
+from harness.wire.ip import packed
+from harness.wire.packet import Packet, from_ip
+
+LAC, LNS, LNS_2 = "lac", "lns", "lns-2"
+ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
+CONFIGURATIONS = Path(__file__).parent / "configurations"
+STARTS_WITH = {LAC: "l2tp-lac.cfg", LNS: "l2tp-lns.cfg", LNS_2: "l2tp-lns.cfg"}
+WIRE_DELAY_S = 0.004
+
+
+class SimulatedL2tp:
+    """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
+    they were sent, and are captured."""
+
+    def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
+        self.loop = loop
+        self.lose: Callable[[Packet], bool] = lambda packet: False
+        self.switch = Switch(loop)
+        self.boxes: dict[str, AccessBox] = {}
+        self.terminals: dict[str, Terminal] = {}
+        self._script = script
+        self._gathered = gathered
+        self._seed = seed
+        self._makers = makers
+        self._keys: LineFile | None = None
+        for device in (LAC, LNS, *((LNS_2,) if script.options.get("second_lns") else ())):
+            self._add(device)
+
+    def _add(self, device: str) -> None:
+        startup = (CONFIGURATIONS / STARTS_WITH[device]).read_text(encoding="utf-8")
+        if device == LNS_2:
+            startup = startup.replace("hostname LNS", "hostname LNS2").replace(ADDRESSES[LNS], ADDRESSES[LNS_2])
+        if device in self._script.instead:
+            startup = "\n".join(self._script.instead[device])
+        state = State(release=self._script.release, startup=f"{startup}\nend\n")
+        if state.troubles:
+            raise DeviceError(device, state.troubles[0].line, "its startup configuration has a line that it does not take")
+        router = self._makers.router(device, state, random.Random(f"{self._seed} {device}").randbytes)
+        box = self.boxes[device] = AccessBox(self.loop, router, self._send)
+        router.changed = lambda: box.order(lambda now: None)
+        self.switch.attach(packed(ADDRESSES[device]), WIRE_DELAY_S, box.receive)
+        settle = router.changed
+        self.terminals[device] = Terminal(device, state, self.loop.time, settle)
+        Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
+        lines = self._script.lines.get(device, ())
+        for line, said in self.terminals[device].configure(*lines):
+            if said.lstrip().startswith("%"):
+                raise DeviceError(device, line, said.strip())
+
+    def router(self, device: str) -> IosRouter:
+        core = self.boxes[device].core
+        assert isinstance(core, IosRouter)
+        return core
+
+    def entropy(self, whose: str) -> Callable[[int], bytes]:
+        return random.Random(f"{self._seed} {whose}").randbytes
+
+    def _send(self, data: bytes) -> None:
+        if self._keys is not None:
+            self._write_keys()
+        if not self.lose(from_ip(data)):
+            self.switch.send(data)
+        elif self.switch.tap is not None:
+            self.switch.tap(self.loop.nanoseconds(), data)
+
+    def inject(self, data: bytes) -> None:
+        """One IP packet, put on the wire by nobody that is at it."""
+        self.switch.send(data)
+
+    # A Lab for scripts
+
+    def epoch(self) -> float:
+        return self.loop.epoch()
+
+    async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
+        terminal = self.terminals[device]
+        return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
+
+    async def reboot(self, device: str) -> None:
+        import asyncio
+
+        state = self.terminals[device].state
+        self.boxes[device].order(lambda now: state.reload("Reload Command"))
+        await asyncio.sleep(state.up_at - state.now)
+        self.boxes[device].order(lambda now: self.router(device).tick(now))
+
+    # Witnesses
+
+    @property
+    def addresses(self) -> Addresses:
+        """The LAC plays the client's part: the keys are its own."""
+        return Addresses(ADDRESSES[LNS], "0.0.0.0", {LAC: ADDRESSES[LAC]})
+
+    @contextmanager
+    def captured(self, folder: Path, captures: list[CaptureFacts]) -> Iterator[None]:
+        wire = SimulatedCapture(Side.OUTSIDE, folder, "the wire between LAC and LNS")
+        within = GatewayCaptures(folder, translated=False)
+        self._keys = LineFile(folder / "keys.jsonl", KEYS_MODE)
+        self.switch.tap, self.boxes[LNS].tap = wire.see, within.see
+        self.router(LAC).core.ipsec.keys = []
+        try:
+            yield
+        finally:
+            self.switch.tap = self.boxes[LNS].tap = None
+            self._write_keys()
+            self._keys.close()
+            self._keys = None
+            captures += [wire.close(), *within.close()]
+
+    def _write_keys(self) -> None:
+        """Before the packet that they are for is captured: the events come before what they protect is sent."""
+        assert self._keys is not None
+        ipsec = self.router(LAC).core.ipsec
+        if ipsec.keys is None:  # a new one, after the router was rebuilt
+            ipsec.keys = []
+        for event in ipsec.keys:
+            lines = (
+                ike_keys(self.epoch(), LAC, event)
+                if isinstance(event, events.IkeUp)
+                else esp_keys(self.epoch(), LAC, ADDRESSES[LNS], event)
+            )
+            for line in lines:
+                self._keys.write(json.dumps(line))
+        ipsec.keys.clear()

@@ -1,0 +1,147 @@
+"""The steps of a script in the world of a LAC, its callers and an LNS."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from harness.model.steps import StepBus
+from harness.routers.l2tp_lab import ADDRESSES, LAC, LNS, SimulatedL2tp
+from harness.routers.play import Gathered, Play
+from harness.scenario.injector import digest
+from harness.simulation.access_box import CallerBox
+from harness.virtual.vpdn.caller import Caller
+from harness.wire import ip
+from harness.wire.config import PppConfig
+from harness.wire.packet import Packet, to_ip
+
+USER, PASSWORD = "userSerial10@cisco.com", "cisco"
+LNS_PPP = "172.16.1.1"
+CALL_S = 40.0
+"""How long a call may take to come up, lost datagrams included."""
+ANSWER_S = 1.0
+IPV4_HEADER = 20  # bytes, without options
+FRAGMENTATION_NEEDED = b"\x03\x04"  # ICMP type and code, RFC 792 and RFC 1191
+
+
+class L2tpPlay(Play):
+    lab: SimulatedL2tp
+
+    def __init__(self, lab: SimulatedL2tp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
+        super().__init__(lab, bus, gathered, options)
+        self._callers: dict[str, CallerBox] = {}
+        self._read: Counter[str] = Counter()
+
+    # Callers
+
+    async def dial(self, user: str = USER, password: str = PASSWORD, *, wait_s: float = CALL_S, **ppp: Any) -> str:
+        """A caller dials in at the LAC; returns its name ("caller 1" …) when it is up, when its line has gone, or after `wait_s`.
+        `ppp` are fields of PppConfig in which it differs from one that takes CHAP and sends no echoes."""
+        name = f"caller {len(self._callers) + 1}"
+        config = PppConfig(user, password, **{"accept": ("chap-md5",), "echo_s": None, **ppp})
+        caller = Caller(config, self.lab.entropy(name))
+        box = self._callers[name] = CallerBox(self.lab.loop, caller, self.lab.boxes[LAC])
+        async with self.step(f"dial:{name}", name, user=user):
+            began = self.lab.epoch()
+            self.tell(name, "dialled", user=user)
+            box.dial()
+            await self.until(lambda: caller.down or caller.address is not None, wait_s)
+            if caller.address is not None:
+                self.tell(name, "up", address=caller.address, took=round(self.lab.epoch() - began, 6))
+            else:
+                self.tell(name, "down", reason="the line has gone" if caller.down else f"not up within {wait_s:g} s")
+        return name
+
+    def is_up(self, name: str) -> bool:
+        return self._callers[name].core.address is not None
+
+    async def ping(self, name: str, to: str = LNS_PPP, *, size: int = 60, df: bool = False) -> bool:
+        """One echo of `size` bytes, IP header included; whether it was answered within ANSWER_S. Errors that come back are told
+        too."""
+        box = self._callers[name]
+        self._read[name] += 1
+        number = self._read[name]
+        payload = f"{name} echo {number} ".encode().ljust(max(size - IPV4_HEADER - 8, 0), b".")
+        before = len(box.core.packets)
+        async with self.step(f"ping:{name}", name, to=to, size=size, df=df):
+            box.send(box.core.ping(to, payload, number & 0xFFFF, df=df))
+            heard: list[bytes] = []
+
+            def answered() -> bool:
+                heard[:] = box.core.packets[before:]
+                return any(_is_answer(packet, payload) for packet in heard)
+
+            found = await self.until(answered, ANSWER_S)
+            for mtu in _too_big(heard):
+                self.tell(name, "unreachable", mtu=mtu)
+            self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
+        return found
+
+    async def hang_up(self, name: str) -> None:
+        """The orderly end: an LCP Terminate-Request; returns when the line has gone, or after a while."""
+        box = self._callers[name]
+        async with self.step(f"hang-up:{name}", name):
+            box.close()
+            await self.until(lambda: box.core.down, CALL_S)
+            self.tell(name, "down", reason="hung up")
+
+    async def lose_carrier(self, name: str) -> None:
+        """The line goes, without a word."""
+        async with self.step(f"lose-carrier:{name}", name):
+            self._callers[name].hang_up()
+            self.tell(name, "down", reason="carrier lost")
+
+    # The wire
+
+    async def forge(self, payload: bytes, what: str, *, src: str = ADDRESSES[LAC], dst: str = ADDRESSES[LNS], **ports: int) -> None:
+        """A UDP packet that nobody of the two has sent, from and to port 1701 unless `sport` and `dport` say otherwise."""
+        sport, dport = ports.get("sport", 1701), ports.get("dport", 1701)
+        await self.inject(to_ip(Packet(src, dst, ip.UDP, payload, sport, dport), identification=0x4E53), what)
+
+    async def inject(self, packet: bytes, what: str) -> None:
+        """A whole IP packet onto the wire, towards its destination."""
+        async with self.step(f"inject:{what}"):
+            start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
+            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:])}
+            self.tell("injector", "injected", **told)
+            self.lab.inject(packet)
+            await self.rest(ANSWER_S)
+
+    @contextmanager
+    def losing(self, which: Callable[[Packet], bool]) -> Iterator[None]:
+        """While inside, the wire loses these packets: their sender has sent them, and the capture has them."""
+        before, self.lab.lose = self.lab.lose, which
+        try:
+            yield
+        finally:
+            self.lab.lose = before
+
+    # The end
+
+    async def come_to_rest(self) -> None:
+        """What the callers heard on their lines, by protocol: kept after the script's last step."""
+        for name, box in self._callers.items():
+            heard = Counter(_protocol(frame) for frame in box.core.heard)
+            self.tell(name, "line", protocols={f"{number:#06x}": count for number, count in sorted(heard.items())})
+
+
+def _protocol(frame: bytes) -> int:
+    """The PPP protocol field, behind address and control where they are there (RFC 1661 §2, RFC 1662 §3.1)."""
+    body = frame[2:] if frame[:2] == b"\xff\x03" else frame
+    if not body:
+        return 0
+    return body[0] if body[0] & 1 else int.from_bytes(body[:2])
+
+
+def _is_answer(packet: bytes, payload: bytes) -> bool:
+    return packet[9] == ip.ICMP and packet[20] == 0 and payload in packet
+
+
+def _too_big(packets: list[bytes]) -> Iterator[int]:
+    for packet in packets:
+        if packet[9] == ip.ICMP and packet[20:22] == FRAGMENTATION_NEEDED:
+            (mtu,) = struct.unpack("!H", packet[26:28])
+            yield mtu

@@ -1,0 +1,124 @@
+"""Plays scripts for routers, one after another, in virtual time, and keeps the evidence of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from harness.errors import CaptureError, DeviceError, LabError
+from harness.model import CaptureFacts, Evidence
+from harness.model.redact import Redactor
+from harness.model.steps import StepBus
+from harness.probes.dissect import Dissection, Dissector
+from harness.routers.l2tp_lab import SimulatedL2tp
+from harness.routers.l2tp_play import L2tpPlay
+from harness.routers.makers import Makers
+from harness.routers.play import Gathered
+from harness.routers.script import L2TP, RouterScript
+from harness.simulation.loop import SimulatedLoop
+
+LABS: Mapping[str, tuple[Any, Any]] = {L2TP: (SimulatedL2tp, L2tpPlay)}
+"""By world: the laboratory in virtual time, and the steps that can be taken in it."""
+NOTHING_ELSE = Makers()
+
+
+class RouterRunner:
+    """`seed` decides what chance does; `redactor` takes the testbed's secrets out of what devices say.
+
+    with RouterRunner(bus, Redactor(testbed.secrets)) as runner:
+        evidence = runner.play(script, folder=folder, testbed="virtual-ios")
+    """
+
+    def __init__(self, bus: StepBus, redactor: Redactor, *, seed: int = 1, makers: Makers = NOTHING_ELSE) -> None:
+        self._bus = bus
+        self._redactor = redactor
+        self._seed = seed
+        self._makers = makers
+        self._dissector = Dissector()
+
+    def __enter__(self) -> RouterRunner:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._dissector.close()
+
+    def play(self, script: RouterScript, *, folder: Path, testbed: str, clear_expected: bool = False) -> Evidence:
+        """Plays it in a fresh laboratory; its files are in `folder`. What goes wrong while it is played is in the evidence's
+        `trouble`. DeviceError where a router does not take the configuration that the script begins with."""
+        gathered, captures = Gathered(), list[CaptureFacts]()
+        with SimulatedLoop.runner() as runner:
+            lab = runner.run(self._perform(script, gathered, captures, folder))
+        seen = Dissection()
+        with self._bus.step("dissect the captures"):
+            try:
+                seen = self._dissector.dissect(
+                    {facts.side: facts.path for facts in captures},
+                    keys=folder / "keys.jsonl",
+                    addresses=lab.addresses,
+                    decrypted=folder / "decrypted.pcap",
+                    decrypted_side=captures[0].side,
+                )
+            except CaptureError as error:
+                gathered.trouble.append(str(error))
+        gathered.trouble += [f"the {side.value} capture is damaged: {why}" for side, why in seen.damaged.items()]
+        logs = {device: self._redactor.text(text) for device, text in transcripts(gathered).items()}
+        (folder / "devices").mkdir(exist_ok=True)
+        for device, text in logs.items():
+            (folder / "devices" / f"{device}.log").write_text(text, encoding="utf-8")
+        return Evidence(
+            scenario=script.name,
+            testbed=testbed,
+            variant=script.release,
+            plans=(),
+            steps=tuple(gathered.steps),
+            records=(),
+            observations=seen,
+            captures=tuple(captures),
+            pairs=(),
+            identities=(),
+            gateway_address=lab.addresses.gateway,
+            nat_outside=lab.addresses.nat_outside,
+            logs=logs,
+            attachments={facts.path.rpartition("/")[2]: facts.path for facts in captures},
+            trouble=tuple(gathered.trouble),
+            clear_expected=clear_expected,
+            time="virtual",
+            release=script.release,
+            printed=tuple(gathered.printed),
+            logged=tuple(gathered.logged),
+            told=tuple(gathered.told),
+        )
+
+    async def _perform(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> Any:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        make, steps = LABS[script.world]
+        with self._bus.step(f"routers with {script.release}"):
+            lab = make(loop, script, gathered, self._seed, self._makers)
+        play = steps(lab, self._bus, gathered, script.options)
+        with lab.captured(folder, captures):
+            try:
+                async with asyncio.timeout(script.overrun_s):
+                    await script.run(play)
+            except TimeoutError:
+                gathered.trouble.append(f"the scenario was not over after {script.overrun_s:g} s")
+            except (DeviceError, LabError) as error:
+                gathered.trouble.append(str(error))
+            await play.come_to_rest()
+        return lab
+
+
+def transcripts(gathered: Gathered) -> dict[str, str]:
+    """What each router printed and logged, in order, by its name."""
+    lines: dict[str, list[tuple[float, str]]] = {}
+    for printed in gathered.printed:
+        said = f"\n{printed.text.rstrip()}" if printed.text.strip() else ""
+        lines.setdefault(printed.device, []).append((printed.t, f"# {printed.command}{said}"))
+    for logged in gathered.logged:
+        lines.setdefault(logged.device, []).append((logged.t, f"*{logged.line}"))
+    return {
+        device: "".join(f"{line}\n" for _, line in sorted(found, key=lambda entry: entry[0])) for device, found in lines.items()
+    }

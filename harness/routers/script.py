@@ -1,0 +1,40 @@
+"""What a script for a laboratory of routers is: which world it plays in, what its routers are configured with, and the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.routers.play import Play
+
+L2TP, ESP = WORLDS = ("l2tp", "esp")
+"""A LAC with callers and an LNS (harness/routers/l2tp_lab.py); tunnel-mode endpoints about a NAT router (esp_lab.py)."""
+
+RELEASE = "12.4(1)"
+
+
+@dataclass(frozen=True, slots=True)
+class RouterScript:
+    """`lines` are typed into a router, by its name, beyond what the world's routers are configured with: before the captures begin,
+    and every one has to be taken. `instead` names routers that begin with these lines alone.
+
+    `release` is the routers' own. `needs` are features by their names in model/ios_releases: a release that lacks one is not
+    asked. A script that is not over after `overrun_s` is stuck. `world` options are for the world to read, such as how many
+    clients it has.
+    """
+
+    name: str
+    summary: str
+    world: str
+    run: Callable[[Any], Awaitable[None]]
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    release: str = RELEASE
+    needs: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overrun_s: float = 4 * 86400.0
+
+
+Run = Callable[["Play"], Awaitable[None]]

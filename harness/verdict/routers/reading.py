@@ -1,0 +1,121 @@
+"""What checks on routers ask of the evidence: steps, what was printed, told and logged, and frames between two moments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.errors import Inconclusive
+from harness.model import Evidence, FrameKind, Logged, Observation, Printed, Side, Step, Told
+
+REFUSALS = ("SCCRP", "StopCCN")
+
+
+# Steps
+
+
+def steps(evidence: Evidence, name: str) -> tuple[Step, ...]:
+    return tuple(step for step in evidence.steps if step.name == name)
+
+
+def step(evidence: Evidence, name: str, number: int = 0) -> Step:
+    """The `number`-th step of that name. Inconclusive where it was not carried out."""
+    found = steps(evidence, name)
+    if len(found) <= number:
+        raise Inconclusive(f"the step {name!r} was not carried out{'' if not number else f' {number + 1} times'}")
+    return found[number]
+
+
+# What routers print and log
+
+
+def printed(evidence: Evidence, device: str, command: str, label: str = "") -> Printed:
+    """What `device` printed of that very command under that label; the last one where it was typed several times. Inconclusive
+    where it was not typed."""
+    found = [one for one in evidence.printed if (one.device, one.command, one.label) == (device, command, label)]
+    if not found:
+        raise Inconclusive(f"{device} was not asked {command!r}{f' ({label})' if label else ''}")
+    return found[-1]
+
+
+def rows(evidence: Evidence, device: str, command: str, label: str = "") -> tuple[Any, ...]:
+    """Its rows. Inconclusive where no parser read them, or not all of it: no judgement rests on output that was half understood."""
+    said = printed(evidence, device, command, label)
+    if said.refused:
+        raise Inconclusive(f"{device} refused {command!r}: {said.refused}")
+    if said.rows is None:
+        raise Inconclusive(f"no parser reads {command!r} of {device}")
+    if said.unread or said.cut:
+        raise Inconclusive(f"{command!r} of {device} was not wholly understood: {said.cut or said.unread[0]}")
+    return said.rows
+
+
+def logged(evidence: Evidence, device: str, *, since: float = 0.0, until: float = float("inf")) -> tuple[Logged, ...]:
+    return tuple(one for one in evidence.logged if one.device == device and since <= one.t <= until)
+
+
+# What others tell
+
+
+def told(evidence: Evidence, kind: str, who: str = "", *, since: float = 0.0, until: float = float("inf")) -> tuple[Told, ...]:
+    """`who` "" is anybody."""
+    return tuple(one for one in evidence.told if one.kind == kind and who in ("", one.who) and since <= one.t <= until)
+
+
+def came_up(evidence: Evidence, who: str) -> Told | None:
+    return next(iter(told(evidence, "up", who)), None)
+
+
+def pings(evidence: Evidence, who: str, *, since: float = 0.0) -> tuple[bool, ...]:
+    return tuple(bool(one.data["answered"]) for one in told(evidence, "pinged", who, since=since))
+
+
+# The wire
+
+
+def frames(
+    evidence: Evidence, *kinds: FrameKind, side: Side = Side.OUTSIDE, since: float = 0.0, until: float = float("inf"), src: str = ""
+) -> tuple[Observation, ...]:
+    """In order; of all kinds where none is named, from anybody where `src` is "". What the script itself forged is left out."""
+    forged = {str(one.data["digest"]) for one in told(evidence, "injected")}
+    return tuple(
+        frame
+        for frame in evidence.observations.get(side, ())
+        if (not kinds or frame.kind in kinds)
+        and since <= frame.t <= until
+        and src in ("", frame.src)
+        and frame.payload_digest not in forged
+    )
+
+
+def exchanges(evidence: Evidence, *, since: float = 0.0, until: float = float("inf"), side: Side = Side.OUTSIDE) -> tuple[str, ...]:
+    """The names of the ISAKMP messages ("MM1" … "QM3", "INFO") in their order, retransmissions left out."""
+    found = frames(evidence, FrameKind.IKE, since=since, until=until, side=side)
+    return tuple(str((one.ike or {}).get("message")) for one in found if not (one.ike or {}).get("retransmission"))
+
+
+def l2tp(
+    evidence: Evidence, *messages: str, since: float = 0.0, until: float = float("inf"), src: str = "", clear: bool | None = None
+) -> tuple[Observation, ...]:
+    """L2TP control messages of these names (all where none is named) on the wire, inside ESP or in the clear; `clear` says which
+    alone."""
+
+    def wanted() -> Iterator[Observation]:
+        for frame in frames(evidence, FrameKind.ESP, FrameKind.L2TP_CLEAR, since=since, until=until, src=src):
+            name = message_of(frame)
+            if name and (not messages or name in messages) and clear in (None, frame.kind is FrameKind.L2TP_CLEAR):
+                yield frame
+
+    return tuple(wanted())
+
+
+def message_of(frame: Observation) -> str:
+    """ "" where it is no L2TP control message that could be read."""
+    header = frame.inner.l2tp if frame.inner is not None else None
+    return str((header or {}).get("message") or "")
+
+
+def avp(frame: Observation, name: str) -> Any:
+    """An attribute of a control message by RFC 2661's name, None where it has none of that name."""
+    header = frame.inner.l2tp if frame.inner is not None else None
+    return ((header or {}).get("avps") or {}).get(name)
