@@ -49,6 +49,9 @@ QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
         "default": _of(Showing("pair", VIRTUAL)),
         "clear": _of("clear"),
     },
-    "ios": {},
+    "ios": {
+        "demux": _of(*(Showing(name, VIRTUAL) for name in ("pair", "order", "together", "endings", "alone"))),
+        "plain": _of(*(Showing(name, VIRTUAL) for name in ("pair", "order"))),
+    },
 }
 """By the gateway's `os` and variant; --all-variants and --variant take all that there are."""

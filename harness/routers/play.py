@@ -32,6 +32,14 @@ class Lab(Protocol):
         """`reload`, without saving; returns when it can be reached again."""
 
 
+class Accounts(Protocol):
+    """Where what is done and said goes."""
+
+    steps: list[Step]
+    printed: list[Printed]
+    told: list[Told]
+
+
 @dataclass(slots=True)
 class Gathered:
     """What a script collects while it runs."""
@@ -46,7 +54,7 @@ class Gathered:
 class Play:
     """`options` are the script's, for its world."""
 
-    def __init__(self, lab: Lab, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
+    def __init__(self, lab: Lab, bus: StepBus, gathered: Accounts, options: Mapping[str, Any]) -> None:
         self.lab = lab
         self.gathered = gathered
         self.options = options

@@ -15,9 +15,22 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.clients.journal import Journal
-from harness.model import CaptureFacts, GatewayEvent, GatewayView, NatMapping, NatView, Record, Site, Step
+from harness.model import (
+    CaptureFacts,
+    GatewayEvent,
+    GatewayView,
+    Logged,
+    NatMapping,
+    NatView,
+    Printed,
+    Record,
+    Site,
+    Step,
+    Told,
+)
 
 if TYPE_CHECKING:
+    from harness.routers.play import Lab
     from harness.scenario.script import Script
 
 T = TypeVar("T")
@@ -74,6 +87,9 @@ class Gathered:
     sites: list[Site] = field(default_factory=list)  # the NATs beside the first
     logs: dict[str, str] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
+    printed: list[Printed] = field(default_factory=list)  # by a gateway with a command line, and what it logged
+    logged: list[Logged] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
 
 
 class Bench(Protocol):
@@ -90,6 +106,10 @@ class Bench(Protocol):
     @property
     def patience_s(self) -> float:
         """How long a client may take to come up before a scenario goes on without it."""
+
+    @property
+    def console(self) -> Lab | None:
+        """The gateway's command line, where it is a router that has one."""
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs it on this bench's event loop, and so in its time."""

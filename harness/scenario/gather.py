@@ -106,6 +106,9 @@ async def gather(
         exposures=exposures,
         clear_expected=clear_expected,
         clock=clock,
+        printed=tuple(gathered.printed),
+        logged=tuple(gathered.logged),
+        told=tuple(gathered.told),
     )
 
 
@@ -135,6 +138,7 @@ def tell_injected_apart(
 def redact(gathered: Gathered, redactor: Redactor) -> None:
     """Takes the secrets out of the gateway's logs and views, and out of what went wrong on the devices. Its numbers stay."""
     gathered.logs = {name: redactor.text(text) for name, text in gathered.logs.items()}
+    gathered.printed[:] = [replace(one, text=redactor.text(one.text)) for one in gathered.printed]
     gathered.views[:] = [replace(view, texts=redactor.value(view.texts)) for view in gathered.views]
     gathered.trouble[:] = [redactor.text(one) for one in gathered.trouble]
 

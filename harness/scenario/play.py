@@ -14,6 +14,7 @@ from harness.clients.fleet import Fleet
 from harness.errors import DeviceError, LabError
 from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step
 from harness.model.steps import StepBus
+from harness.routers.play import Play as Console
 from harness.scenario.bench import Bench, GatewayControl, Gathered
 from harness.scenario.injector import Injector
 from harness.scenario.lab_bench import LabBench
@@ -54,6 +55,14 @@ class Play:
     @property
     def gateway(self) -> GatewayControl:
         return self.bench.gateway
+
+    @property
+    def console(self) -> Console:
+        """The gateway's command line. LabError where it has none."""
+        lab = self.bench.console
+        if lab is None:
+            raise LabError("type a command", "the gateway of this testbed has no command line", "testbeds/virtual-ios.yaml")
+        return Console(lab, self.bus, self.gathered, {})
 
     @property
     def patience_s(self) -> float:

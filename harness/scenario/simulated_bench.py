@@ -18,6 +18,7 @@ from harness.scenario.bench import Gathered, T
 from harness.scenario.script import Script
 from harness.scenario.simulated_control import SimulatedGateway, SimulatedNat
 from harness.scenario.simulated_network import Makers, Network
+from harness.scenario.simulated_router import RouterConsole, SimulatedRouter
 from harness.simulation.loop import EPOCH, SimulatedLoop
 from harness.virtual import settings as gateways
 
@@ -37,10 +38,17 @@ class SimulatedBench:
         self._seed = seed
         self._makers = makers
         self._network: Network | None = None
+        self._console: RouterConsole | None = None
 
     @property
     def gateway(self) -> SimulatedGateway:
-        return SimulatedGateway(self._up)
+        network = self._up
+        return SimulatedGateway(network) if self.console is None else SimulatedRouter(network, self.console)
+
+    @property
+    def console(self) -> RouterConsole | None:
+        """The gateway's command line, where it is a router that has one."""
+        return self._console
 
     @property
     def nat(self) -> SimulatedNat:
@@ -54,7 +62,8 @@ class SimulatedBench:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, SimulatedLoop):
             raise LabError("simulate a network", "this event loop lives in the time of the wall", "SimulatedBench.run()")
-        self._network = Network(loop, self.testbed, variant, script, self._seed, self._makers)
+        network = self._network = Network(loop, self.testbed, variant, script, self._seed, self._makers)
+        self._console = RouterConsole(loop, network.gateway) if self.testbed.gateway.os == "ios" else None
         for line in self._network.settings.personality.against(gateways.load(variant)):
             self._bus.note(f"scaled timer: {line}")
 
@@ -71,6 +80,8 @@ class SimulatedBench:
     async def witnesses(self, folder: Path, gathered: Gathered) -> AsyncIterator[None]:
         with self._up.captured(folder, gathered):
             yield
+        if self._console is not None:
+            gathered.logged += self._console.logged
 
     def close(self) -> None:
         self._network = None

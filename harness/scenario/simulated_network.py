@@ -24,6 +24,7 @@ from harness.model import Side, Site
 from harness.model.testbed import Testbed
 from harness.nat import personality as nats
 from harness.nat.core import NatCore
+from harness.routers.gateway_configuration import router
 from harness.scenario.bench import Gathered
 from harness.scenario.script import Script
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
@@ -34,6 +35,7 @@ from harness.simulation.nat_box import NatBox
 from harness.simulation.network import Switch
 from harness.virtual import settings as gateways
 from harness.virtual.gateway import VirtualGateway
+from harness.virtual.ios.router import IosRouter
 from harness.wire.config import Entropy
 from harness.wire.ip import packed
 
@@ -57,6 +59,7 @@ class Makers:
     look: Callable[[str], Personality] = personality.load
     nat: Callable[..., NatCore] = NatCore
     gateway: Callable[[gateways.Settings, Entropy], VirtualGateway] = VirtualGateway
+    router: Callable[[gateways.Settings, Entropy], IosRouter] = router
 
 
 def settings_of(testbed: Testbed, variant: str, script: Script) -> gateways.Settings:
@@ -96,7 +99,8 @@ class Network:
         self._testbed = testbed
         self._script = script
         self._seed = seed
-        core = makers.gateway(self.settings, self.entropy("gateway"))
+        make = makers.router if testbed.gateway.os == "ios" else makers.gateway
+        core = make(self.settings, self.entropy("gateway"))
         self.gateway = GatewayBox(loop, core, self.switch.send)
         self.switch.attach(packed(self.settings.address), GATEWAY_DELAY_S, self.gateway.receive)
         for site in sites_of(script):

@@ -110,6 +110,11 @@ class WallBench(ABC):
     def patience_s(self) -> float:
         return self.node.patience_s
 
+    @property
+    def console(self) -> None:
+        """Its gateways are none that have a command line of their own."""
+        return None
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(coroutine)
 
