@@ -65,6 +65,8 @@ def plan(tree: Entry, features: frozenset[str], known: str = "") -> Plan:
     if policy.crypto_map is not None and isakmp and any(not isinstance(one, ManualEntry) for one in policy.crypto_map.entries):
         lacks += [] if proposals else ["no `crypto isakmp policy` with pre-shared keys: no SA can be negotiated"]
         lacks += [] if keys else ["no `crypto isakmp key` for an address: no SA can be negotiated"]
+    if (identity := tree.value("crypto isakmp identity")) not in (None, "address"):
+        lacks.append(f"`crypto isakmp identity {identity}` is not followed: it is the address")
     idle = tree.value("crypto ipsec security-association idle-time")
     keepalive = tree.value("crypto isakmp nat keepalive")
     settings = EndpointSettings(

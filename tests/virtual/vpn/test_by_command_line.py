@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from cli_bench import BACK, INSIDE, OUTSIDE, SPI_MATCHING, THERE, add, base, client, concentrator, entry
@@ -248,6 +249,10 @@ def test_sec_84_keys_by_hand_as_in_the_document() -> None:
         ]
         assert (flow.encaps, flow.decaps) == (1, 1)
         (row,) = one.show("show crypto map")
+        assert dict(row.attributes) == {
+            "Inbound esp spi": "256,", "Inbound ah spi": "256,", "Outbound esp spi": "256,", "Outbound ah spi": "256,",
+            "cipher key": "***", "auth_key": "", "key": "***",
+        }  # fmt: skip
         assert (row.kind, row.transform_sets, row.lifetime_s) == ("ipsec-manual", ("someset",), None)
         one.configure("hostname OTHER", "access-list 150 permit ip any any")  # of no concern to the SA
         assert one.show("show crypto ipsec sa")[0].encaps == 1
@@ -318,6 +323,11 @@ def test_shows_say_what_crossed_the_wire(release: str) -> None:
             assert list(rows) == [ike.conn_id]
             assert (ike.dst, ike.src, ike.state) == (EAST, WEST, "QM_IDLE")
         assert {sa.settings for sa in flow.sas} == {("Tunnel",)}
+        (static,) = one.show("show crypto map tag mymap")
+        assert (static.peers, static.access_list, static.permits) == ((EAST,), "101", (THERE,))
+        assert (static.transform_sets, static.lifetime_s, static.lifetime_kb) == (("aes",), 3600, 4608000)
+        made = two.show("show crypto map")[1]
+        assert (made.peers, made.created_from, made.sequence) == ((WEST,), "d/10", 11 if release.startswith("12.2") else 65536)
 
     simulate(scenario)
 
@@ -457,6 +467,24 @@ def test_esn_39_a_release_without_the_commands_puts_nothing_in_udp() -> None:
         assert world.kinds() == {"500", "esp"}
         one.run("configure terminal")
         assert "% Invalid input detected at '^' marker." in one.run(SPI_MATCHING)
+
+    simulate(scenario)
+
+
+def test_the_documents_example_makes_an_endpoint_match_spis() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        example = (Path(__file__).parents[1] / "ios" / "configurations" / "nat-esp.cfg").read_text().splitlines()
+        one, two = add(world, "west", client(), *example), add(world, "east", concentrator())
+        await world.bring_up(one)
+        assert await both_ways(one, two, 1) == (True, True)
+        (there,), (back,) = spis(world, WEST), spis(world, EAST)
+        assert partner(int(back, 16)) != int(there, 16)  # who answers does not match
+        two.configure(*example)
+        one.run("clear crypto sa")
+        await world.bring_up(one)
+        assert await both_ways(one, two, 3) == (True, True)
+        assert partner(int(spis(world, EAST)[-1], 16)) == int(spis(world, WEST)[-1], 16)
 
     simulate(scenario)
 
