@@ -20,7 +20,7 @@ from harness.virtual.journal import Journal
 from harness.virtual.router import echo_answer, forwarded
 from harness.virtual.vpn_discovery import Discovery, discovers, is_discovery
 from harness.virtual.vpn_negotiation import Negotiation
-from harness.virtual.vpn_sa import VpnSa, by_hand
+from harness.virtual.vpn_sa import VpnSa, by_hand, wanted_by_hand
 from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import ip
 from harness.wire.ah import ah_spi_of
@@ -51,8 +51,7 @@ class VpnEndpoint:
         self._packets: list[tuple[Side, bytes]] = []
         self._inside = [(int(one.network_address), int(one.netmask)) for one in settings.inside]
         self._own = ip.packed(settings.address)
-        for sa in by_hand(settings.policy, self.negotiation.sas, 0.0, entropy):
-            self.negotiation.sas.add(sa)
+        self._install_by_hand(0.0)
 
     # What the owner takes out
 
@@ -152,7 +151,7 @@ class VpnEndpoint:
         parsed = ip.parse_ipv4(packet)
         if parsed.protocol in (ESP, AH):
             self._open(now, packet, Packet(parsed.source, parsed.destination, parsed.protocol, parsed.payload))
-        elif parsed.protocol == ip.UDP:
+        elif parsed.protocol == ip.UDP and self._settings.speaks_ike:
             self._udp(now, packet, parsed)
         else:
             self._clear_in(now, packet)
@@ -240,31 +239,56 @@ class VpnEndpoint:
 
     def reconfigure(self, now: float, settings: EndpointSettings) -> None:
         """SAs of entries that are still there stay as they are, whatever their entry, or NAT transparency, has become; those of
-        entries that are gone are deleted. Keys set by hand are taken anew."""
-        self._settings = self.negotiation.settings = settings
+        entries that are gone are deleted. Keys set by hand are taken anew where they, or what they are for, have changed. Where
+        ISAKMP is off from now on, nothing stays of it. The address has to be the same."""
+        self._settings = settings
+        self.negotiation.reconfigure(settings)
         self._inside = [(int(one.network_address), int(one.netmask)) for one in settings.inside]
         names = {place.name for place in places(settings.policy)}
-        sas = self.negotiation.sas
+        sas, wanted = self.negotiation.sas, wanted_by_hand(settings.policy)
         for sa in list(sas):
-            if sa.association is None:
+            if sa.by_hand is not None and sa.by_hand not in wanted:
                 sas.remove(sa)
-            elif sa.name not in names:
+            elif sa.association is not None and sa.name not in names:
                 self._delete(now, sa)
-        for sa in by_hand(settings.policy, sas, now, self._entropy):
-            sas.add(sa)
+        self._install_by_hand(now)
+        if not settings.speaks_ike:
+            self.clear_isakmp(now)
 
-    def clear_sas(self, now: float, peer: str | None = None) -> None:
-        """`clear crypto sa [peer]`: Deletes for all pairs that IKE brought; ISAKMP SAs stay."""
+    def _install_by_hand(self, now: float) -> None:
+        """Those that are not there."""
+        sas = self.negotiation.sas
+        there = [sa.by_hand for sa in sas]
+        for made_of in wanted_by_hand(self._settings.policy):
+            if made_of not in there:
+                sas.add(by_hand(made_of, sas.number(), now, self._entropy))
+
+    def clear_sas(self, now: float, peer: str | None = None, map_name: str | None = None) -> None:
+        """`clear crypto sa [peer | map]`: Deletes for all pairs that IKE brought; ISAKMP SAs stay. Those with keys set by hand
+        begin anew."""
         for sa in list(self.negotiation.sas):
-            if sa.association is not None and peer in (None, sa.address):
+            if peer not in (None, sa.address) or map_name not in (None, sa.name.split()[0]):
+                continue
+            if sa.association is not None:
                 self._delete(now, sa)
+            else:
+                self.negotiation.sas.remove(sa)
+        self._install_by_hand(now)
 
     def _delete(self, now: float, sa: VpnSa) -> None:
         if sa.association is not None:
             self.negotiation.order(now, sa.association, lambda core: core.delete_esp(now, sa.spi_in))
 
+    def delete_isakmp(self, now: float, number: int | None = None) -> None:
+        """`clear crypto isakmp [CONNECTION]`: Deletes for the ISAKMP SAs; what they have made lives on. With a number, for those
+        with the peer whose SA it is."""
+        for association in list(self.negotiation.associations):
+            standing = self.negotiation.standings[association.number]
+            if number is None or number in [one.number for one in standing.ike_sas]:
+                self.negotiation.order(now, association, lambda core: core.delete_ike(now))
+
     def clear_isakmp(self, now: float, peer: str | None = None) -> None:
-        """`clear crypto isakmp`: Deletes for everything that IKE has with these peers."""
+        """Deletes for everything that IKE has with these peers."""
         for association in list(self.negotiation.associations):
             if peer in (None, association.address):
                 self.negotiation.order(now, association, lambda core: core.close(now))

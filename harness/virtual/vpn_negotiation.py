@@ -56,16 +56,24 @@ class Account:
         self.packets_out += sa.encapsulated
 
 
+@dataclass(frozen=True, slots=True)
+class IsakmpSa:
+    """`number` counts all that there ever were, from 1."""
+
+    up: events.IkeUp
+    since: float
+    number: int
+
+
 @dataclass(slots=True)
 class Standing:
     """What there is to know of an association beside its core. `identity`: the peer's phase-1 ID. `wanted`: what we have asked for
-    and not got yet, by the child's key. `ike_sas`: what each ISAKMP SA is, and since when. `account` is there while SAs are and
-    the crypto map asks for it."""
+    and not got yet, by the child's key. `account` is there while SAs are and the crypto map asks for it."""
 
     initiator: bool
     identity: str = ""
     wanted: dict[object, tuple[Match, Child, int]] = field(default_factory=dict)
-    ike_sas: list[tuple[events.IkeUp, float]] = field(default_factory=list)
+    ike_sas: list[IsakmpSa] = field(default_factory=list)
     account: Account | None = None
 
 
@@ -84,10 +92,17 @@ class Negotiation:
         self._contact = SameClient()
         self._agenda: Agenda[int] = Agenda()
         self._now = 0.0
+        self._phases = 0
 
     @property
     def deadline(self) -> float | None:
         return self._agenda.deadline
+
+    def reconfigure(self, settings: EndpointSettings) -> None:
+        """For what begins from now on, also with peers that there is an association with."""
+        self.settings = settings
+        for association in self.associations:
+            association.core.configure(self._config(association, known=True))
 
     def tick(self, now: float) -> None:
         self._now = now
@@ -119,6 +134,10 @@ class Negotiation:
         self._ask(now, peer, match, child, 0)
 
     def _ask(self, now: float, peer: str, match: Match, child: Child, tries: int) -> None:
+        if not self.settings.speaks_ike or not self.settings.ike_proposals:
+            reason = "there is no policy for IKE" if self.settings.speaks_ike else "ISAKMP is off"
+            self._journal.tell(now, "refused", peer, 0, layer="ike", reason=reason)
+            return
         association = next((one for one in self.associations if one.address == peer and not self._half_open_answer(one)), None)
         if association is None:
             if self.settings.key_for(peer) is None:
@@ -178,10 +197,13 @@ class Negotiation:
         return association
 
     def _make_core(self, association: Association) -> IkeCore:
+        known = any(one.address == association.address for one in self.associations)  # or somebody beside it behind its NAT
+        return IkeCore(self._config(association, known=known), self._entropy)
+
+    def _config(self, association: Association, *, known: bool) -> IkeConfig:
         settings = self.settings
         matching = settings.nat_transparency.method == "spi-matching"
-        known = any(one.address == association.address for one in self.associations)  # or somebody beside it behind its NAT
-        config = IkeConfig(
+        return IkeConfig(
             address=settings.address,
             peer_address=association.address,
             psk=settings.key_for(association.address) or b"",
@@ -196,9 +218,14 @@ class Negotiation:
             initial_contact=settings.initial_contact and not known,
             children=lambda local, remote: answering(self.settings.policy, association.address, local, remote),
             choose_spi=lambda theirs: self._choose_spi(theirs, matching=matching),
+            renewed=lambda child: self._renewed(association, child),
             schedule=settings.schedule,
         )
-        return IkeCore(config, self._entropy)
+
+    def _renewed(self, association: Association, child: Child) -> Child | None:
+        """As the policy has it by now: None where its entry does not serve this flow with this peer any more."""
+        found = answering(self.settings.policy, association.address, child.local, child.remote)
+        return None if isinstance(found, int) else next((one for one in found if one.name == child.name), None)
 
     def _choose_spi(self, theirs: int, *, matching: bool) -> int | None:
         """With SPI matching, who answers has no choice: None where another SA has that SPI."""
@@ -242,7 +269,7 @@ class Negotiation:
                 pair = event.icookie, event.rcookie
                 if pair in association.ike_sas:
                     association.ike_sas.remove(pair)
-                standing.ike_sas = [one for one in standing.ike_sas if (one[0].icookie, one[0].rcookie) != pair]
+                standing.ike_sas = [one for one in standing.ike_sas if (one.up.icookie, one.up.rcookie) != pair]
                 cookies = {"icookie": event.icookie.hex(), "rcookie": event.rcookie.hex()}
                 tell(now, "ike-down", *where, **cookies, by=_by(event.by_peer), reason=event.reason)
             case events.EspUp():
@@ -263,7 +290,8 @@ class Negotiation:
         self, now: float, association: Association, standing: Standing, event: events.IkeUp, packet: Packet | None
     ) -> None:
         association.ike_sas.append((event.icookie, event.rcookie))
-        standing.ike_sas.append((event, now))
+        self._phases += 1
+        standing.ike_sas.append(IsakmpSa(event, now, self._phases))
         standing.identity = event.identity
         self.associations.up(association)
         if packet is not None:

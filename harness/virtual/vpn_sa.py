@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import ProtocolError
 from harness.virtual.access_list import Entry, Flow, flow_of
-from harness.virtual.crypto_map import ManualEntry, Policy, access_list, missing, places
+from harness.virtual.crypto_map import ManualEntry, Policy, TransformSet, access_list, missing, places
 from harness.virtual.crypto_map_edits import key_octets
 from harness.virtual.peers import Association
 from harness.wire import ip
@@ -35,6 +35,16 @@ class NoWindow(ReplayWindow):
         """Nothing is remembered."""
 
 
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What an SA, or a bundle, with keys set by hand is made of; `name` is its crypto map entry's."""
+
+    name: str
+    entry: ManualEntry
+    permit: Entry
+    row: TransformSet
+
+
 @dataclass(slots=True, eq=False)
 class VpnSa:
     """A pair of SAs, or of bundles. `name` is the crypto map entry's (`crypto_map.Match.name`); `number` counts all that there ever
@@ -52,6 +62,7 @@ class VpnSa:
     ah_in: AhInboundSa | None = None
     ah_out: AhOutboundSa | None = None
     association: Association | None = None
+    by_hand: ByHand | None = None
     installed_at: float = 0.0
     lifetime_s: int = 0
     lifetime_kb: int = 0
@@ -208,9 +219,9 @@ def of_ike(event: EspUp, number: int, now: float, association: Association, entr
     return sa
 
 
-def by_hand(policy: Policy, sas: VpnSas, now: float, entropy: Entropy) -> list[VpnSa]:
-    """The SAs of all complete entries of ipsec-manual, one each, for the first permit of its list (RFC 2401 has a selector per SA;
-    IOS takes one permit for these). UsageError for keys that do not fit."""
+def wanted_by_hand(policy: Policy) -> list[ByHand]:
+    """Of all complete entries of ipsec-manual, one each, for the first permit of its list (RFC 2401 has a selector per SA; IOS
+    takes one permit for these)."""
     found = []
     for place in places(policy):
         entry = place.entry
@@ -218,25 +229,32 @@ def by_hand(policy: Policy, sas: VpnSas, now: float, entropy: Entropy) -> list[V
             continue
         permit = next((one for one in access_list(policy, entry.match).entries if one.action == "permit"), None)
         row = policy.transform_sets[entry.transform_sets[0]]
-        keys = {(key.direction, key.protocol): key for key in entry.keys}
-        wanted = [(way, protocol) for protocol in _protocols(row.ah, row.encryption) for way in ("inbound", "outbound")]
-        if permit is None or any(one not in keys for one in wanted):
-            continue
-        sa = VpnSa(sas.number(), place.name, permit.source, permit.destination, entry.peers[0], installed_at=now, heard_at=now)
-        sa.encryption, sa.authentication, sa.ah = row.encryption, row.authentication or "none", row.ah
-        if row.ah:
-            inbound, outbound = keys["inbound", "ah"], keys["outbound", "ah"]
-            sa.ah_in = AhInboundSa(inbound.spi, row.ah, key_octets(inbound, row)[1])
-            sa.ah_in.window = NoWindow("ah")
-            sa.ah_out = AhOutboundSa(outbound.spi, row.ah, key_octets(outbound, row)[1])
-        if row.encryption:
-            names = sa.encryption, sa.authentication
-            into, out = keys["inbound", "esp"], keys["outbound", "esp"]
-            sa.esp_in = InboundSa(into.spi, *names, *key_octets(into, row))
-            sa.esp_in.window = NoWindow()
-            sa.esp_out = OutboundSa(out.spi, *names, *key_octets(out, row), entropy)
-        found.append(sa)
+        there = {(key.direction, key.protocol) for key in entry.keys}
+        wanted = {(way, protocol) for protocol in _protocols(row.ah, row.encryption) for way in ("inbound", "outbound")}
+        if permit is not None and wanted <= there:
+            found.append(ByHand(place.name, entry, permit, row))
     return found
+
+
+def by_hand(made_of: ByHand, number: int, now: float, entropy: Entropy) -> VpnSa:
+    """UsageError for keys that do not fit."""
+    entry, permit, row = made_of.entry, made_of.permit, made_of.row
+    keys = {(key.direction, key.protocol): key for key in entry.keys}
+    sa = VpnSa(number, made_of.name, permit.source, permit.destination, entry.peers[0], installed_at=now, heard_at=now)
+    sa.by_hand = made_of
+    sa.encryption, sa.authentication, sa.ah = row.encryption, row.authentication or "none", row.ah
+    if row.ah:
+        inbound, outbound = keys["inbound", "ah"], keys["outbound", "ah"]
+        sa.ah_in = AhInboundSa(inbound.spi, row.ah, key_octets(inbound, row)[1])
+        sa.ah_in.window = NoWindow("ah")
+        sa.ah_out = AhOutboundSa(outbound.spi, row.ah, key_octets(outbound, row)[1])
+    if row.encryption:
+        names = sa.encryption, sa.authentication
+        into, out = keys["inbound", "esp"], keys["outbound", "esp"]
+        sa.esp_in = InboundSa(into.spi, *names, *key_octets(into, row))
+        sa.esp_in.window = NoWindow()
+        sa.esp_out = OutboundSa(out.spi, *names, *key_octets(out, row), entropy)
+    return sa
 
 
 def _protocols(ah: str, encryption: str) -> list[str]:

@@ -25,6 +25,7 @@ class EndpointSettings:
     """`address` is that of the interface with the crypto map, `inside` the networks behind the router: all others lie outside.
     Times in seconds. `dpd_s` None: it only answers. `idle_s`: SAs over which nothing came for so long end, None for never.
 
+    `isakmp`: IKE is spoken, as long as an interface has a crypto map.
     `demand_port_500`: IKE from another port than 500 is not listened to, as by concentrators that know no NAT."""
 
     address: str
@@ -37,10 +38,15 @@ class EndpointSettings:
     dpd_s: float | None = None
     keepalive_s: float = 20.0
     idle_s: float | None = None
+    isakmp: bool = True
     rekey_margin: float | None = 0.9
     demand_port_500: bool = False
     half_open: int = 100
     schedule: Schedule = field(default=Schedule((2.0, 4.0, 8.0, 16.0)))
+
+    @property
+    def speaks_ike(self) -> bool:
+        return self.isakmp and self.policy.crypto_map is not None
 
     def key_for(self, peer: str) -> bytes | None:
         """The key of the narrowest network that the peer's address is in."""

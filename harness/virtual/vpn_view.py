@@ -22,7 +22,7 @@ FIRST_IPSEC_CONNECTION = 2000
 class IpsecView:
     """A pair of SAs. `entry` names its crypto map entry; `encapsulation` is "tunnel", "udp-tunnel" or "manual" (keys by hand, whose
     lives never end: `remaining_s` and `remaining_kb` None). `connections` are the inbound and the outbound one's numbers.
-    SPIs are 0 where there is none of ESP, or of AH. `predictable`: see vpn_sa."""
+    SPIs are 0 where there is none of ESP, or of AH. `predictable` and `number`: see vpn_sa."""
 
     entry: str
     local_address: str
@@ -46,12 +46,13 @@ class IpsecView:
     connections: tuple[int, int]
     initiator: bool
     predictable: bool | None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class IkeView:
-    """An ISAKMP SA, or an attempt at one: `state` is IOS's word, QM_IDLE or MM_NO_STATE. `connection` is 0 as long as there is
-    none."""
+    """An ISAKMP SA, or an attempt at one: `state` is IOS's word, QM_IDLE or MM_NO_STATE. `connection` counts all that there
+    ever were, and is 0 as long as there is none."""
 
     local: str
     peer: str
@@ -143,6 +144,7 @@ def _ipsec(now: float, endpoint: VpnEndpoint, sa: VpnSa) -> IpsecView:
         (first, first + 1),
         sa.initiator,
         sa.predictable,
+        sa.number,
     )
 
 
@@ -153,18 +155,19 @@ def _ike(now: float, endpoint: VpnEndpoint) -> Iterator[IkeView]:
         ends = endpoint.settings.address, association.address, association.udp_port
         if not standing.ike_sas and association.half_open:
             yield IkeView(*ends, "", "MM_NO_STATE", 0, standing.initiator)
-        for event, since in standing.ike_sas:
+        for one in standing.ike_sas:
+            event = one.up
             yield IkeView(
                 *ends,
                 standing.identity,
                 "QM_IDLE",
-                association.number,
+                one.number,
                 standing.initiator,
                 event.encryption,
                 event.hash,
                 event.group,
                 event.authentication,
-                max(0, int(since + event.lifetime_s - now)),
+                max(0, int(one.since + event.lifetime_s - now)),
                 event.nat_local,
                 event.nat_remote,
             )

@@ -114,7 +114,8 @@ class IkeConfig:
     `children`, where there is one, makes quick modes be about any flows in place of L2TP's: asked for (our end, the peer's) of a
     flow that the peer wants, it gives what may serve it, best first, of which the first with a transform in common is taken;
     or the notification that refuses. `choose_spi` gives the SPI to receive on, by the peer's own (0: not known yet, we begin); None
-    refuses with INVALID_SPI. Without one they are random.
+    refuses with INVALID_SPI. Without one they are random. `renewed`, where there is one, is asked what the child of a pair that is
+    to be renewed is by now, of the same name and ends; None lets the pair end with its life.
     """
 
     address: str
@@ -138,6 +139,7 @@ class IkeConfig:
     admit: Callable[[], int | None] | None = None
     children: Callable[[Selector, Selector], Sequence[Child] | int] | None = None
     choose_spi: Callable[[int], int | None] | None = None
+    renewed: Callable[[Child], Child | None] | None = None
     exchange: Literal["main", "aggressive"] = "main"
     accept_aggressive: bool = False
     initial_contact: bool = False

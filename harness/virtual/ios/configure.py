@@ -140,7 +140,7 @@ class ConfigMode:
             made = new.at((*path, key))
             if made is not None and made.mode:
                 self.path = (*path, key)
-            if match.row.rule == "crypto-map" and tree.at((key,)) is None and made is not None and made.words[-1] == "ipsec-isakmp":
+            if match.row.rule == "crypto-map" and tree.at((key,)) is None and made is not None and made.words[-1] in rules.DISABLED:
                 said = rules.NEW_MAP
         self.configuration.become(new)
         return Outcome(said)

@@ -101,7 +101,7 @@ def _sets(tree: Entry, entry: Entry) -> Iterator[TransformSet]:
 
 def transforms(encryption: str, authentication: str | None) -> str:
     """As a transform set names them: "esp-3des esp-sha-hmac"."""
-    ciphers = {name: word for word, name in CIPHERS.items()}
+    ciphers = {name: word for word, name in CIPHERS.items()} | {"null": "esp-null"}
     proofs = {name: word for word, name in HMACS.items()}
     bits = encryption.removeprefix("aes-")
     cipher = ciphers.get(encryption) or ("esp-aes" if bits == "128" else f"esp-{bits}-aes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.virtual.ios.grammar import Match
 from harness.virtual.ios.numbers import ike_conn_id
@@ -17,6 +17,33 @@ if TYPE_CHECKING:
 Said = Iterable[str]
 
 
+class CryptoOrders(Protocol):
+    """What ends a role's SAs, as the peers are told."""
+
+    def clear_sas(self, now: float, peer: str | None = None, map_name: str | None = None) -> None:
+        """Those with a peer, or of a crypto map; all without either."""
+
+    def clear_isakmp(self, now: float, number: int | None = None) -> None:
+        """`number` counts the ISAKMP SAs that there ever were, from 0; without it, all."""
+
+
+def register_crypto(state: State, role: CryptoOrders) -> None:
+    def sas(session: Session, match: Match) -> Said:
+        peer = match.get("peer", "")
+        role.clear_sas(state.now, str(ipaddress.IPv4Address(peer)) if peer else None, match.get("map", "") or None)
+        return ()
+
+    def isakmp(session: Session, match: Match) -> Said:
+        shown = match.get("conn", "")
+        role.clear_isakmp(state.now, int(shown) - ike_conn_id(state.release, 0) if shown else None)
+        return ()
+
+    state.command("clear crypto sa", sas)
+    state.command("clear crypto sa peer A.B.C.D:peer", sas)
+    state.command("clear crypto sa map WORD:map", sas)
+    state.command("clear crypto isakmp [<0-2147483647>:conn]", isakmp)
+
+
 def register(state: State, router: IosRouter) -> None:
     def add(syntax: str, act: Callable[[IosRouter, float, Match], Said]) -> None:
         def action(session: Session, match: Match) -> Said:
@@ -26,10 +53,7 @@ def register(state: State, router: IosRouter) -> None:
 
         state.command(syntax, action)
 
-    add("clear crypto sa", _all_sas)
-    add("clear crypto sa peer A.B.C.D:peer", _sas_of)
-    add("clear crypto sa map WORD:map", _sas_of_map)
-    add("clear crypto isakmp [<0-2147483647>:conn]", _isakmp)
+    register_crypto(state, RouterOrders(router))
     for word in ("vpdn", "l2tp"):
         prefix = "clear vpdn tunnel l2tp" if word == "vpdn" else "clear l2tp tunnel"
         add(f"{prefix} all", lambda router, now, match: _tunnels(router, now, lambda tunnel: True))
@@ -50,36 +74,27 @@ def register(state: State, router: IosRouter) -> None:
     add("clear vpdn session id <1-65535>:id", _call)
 
 
-def _all_sas(router: IosRouter, now: float, match: Match) -> Said:
-    return _sas(router, now, lambda address: True)
+class RouterOrders:
+    def __init__(self, router: IosRouter) -> None:
+        self._router = router
 
+    def clear_sas(self, now: float, peer: str | None = None, map_name: str | None = None) -> None:
+        """ESP SAs go, with a Delete for each pair; ISAKMP SAs stay."""
+        core = self._router.core
+        applied = [entry.value("crypto map") for entry in self._router.state.configuration.tree.find("interface")]
+        for sa in list(core.ipsec.sadb):
+            wanted = peer in (None, sa.address) and (map_name is None or map_name in applied)
+            if wanted and sa.spi_in in core.ipsec.sadb.by_spi:
+                core.delete_esp(now, f"{sa.spi_in:08x}")
+        self._router.settle()
 
-def _sas_of(router: IosRouter, now: float, match: Match) -> Said:
-    peer = str(ipaddress.IPv4Address(match.get("peer")))
-    return _sas(router, now, lambda address: address == peer)
-
-
-def _sas_of_map(router: IosRouter, now: float, match: Match) -> Said:
-    applied = [entry.value("crypto map") for entry in router.state.configuration.tree.find("interface")]
-    return _sas(router, now, lambda address: match.get("map") in applied)
-
-
-def _sas(router: IosRouter, now: float, wanted: Callable[[str], bool]) -> Said:
-    """ESP SAs go, with a Delete for each pair; ISAKMP SAs stay."""
-    for sa in list(router.core.ipsec.sadb):
-        if wanted(sa.address) and sa.spi_in in router.core.ipsec.sadb.by_spi:
-            router.core.delete_esp(now, f"{sa.spi_in:08x}")
-    return ()
-
-
-def _isakmp(router: IosRouter, now: float, match: Match) -> Said:
-    """ISAKMP SAs go, with a Delete; the ESP SAs that they have made stay."""
-    ipsec, wanted = router.core.ipsec, match.get("conn", "")
-    for association in list(ipsec.associations):
-        numbers = [ike_conn_id(router.state.release, ipsec.ike_numbers[pair]) for pair in association.ike_sas]
-        if not wanted or int(wanted) in numbers:
-            ipsec.order(now, association, lambda core: core.delete_ike(now))
-    return ()
+    def clear_isakmp(self, now: float, number: int | None = None) -> None:
+        """ISAKMP SAs go, with a Delete; the ESP SAs that they have made stay."""
+        ipsec = self._router.core.ipsec
+        for association in list(ipsec.associations):
+            if number is None or number in [ipsec.ike_numbers[pair] for pair in association.ike_sas]:
+                ipsec.order(now, association, lambda core: core.delete_ike(now))
+        self._router.settle()
 
 
 def _tunnels(router: IosRouter, now: float, wanted: Callable[[tuple[int, str]], bool]) -> Said:

@@ -24,6 +24,8 @@ NEW_MAP = (
     "% NOTE: This new crypto map will remain disabled until a peer",
     "        and a valid access list have been configured.",
 )
+DISABLED = ("ipsec-isakmp", "ipsec-manual")
+"""What new entries are, as they are typed, that do nothing until they have a peer and a list."""
 _TRANSPARENCY = "crypto ipsec nat-transparency"
 UDP, SPI = f"{_TRANSPARENCY} udp-encaps", f"{_TRANSPARENCY} spi-matching"
 
@@ -86,6 +88,31 @@ def crypto_map(section: Entry, match: Match, negative: bool) -> Entry:
     return put(section, wanted)
 
 
+# What an entry of ipsec-manual has one of: a peer, a transform set. Keys set by hand are for it alone.
+
+
+def _by_hand(section: Entry) -> bool:
+    return section.words[4:5] == ("ipsec-manual",)
+
+
+def set_peer(section: Entry, match: Match, negative: bool) -> Entry:
+    if not negative and _by_hand(section):
+        section = replace(section, below=tuple(one for one in section.below if one.words[:2] != ("set", "peer")))
+    return negated(section, match) if negative else accepted(section, match)
+
+
+def set_transform_set(section: Entry, match: Match, negative: bool) -> Entry:
+    if not negative and _by_hand(section) and len(match.values["names"]) > 1:
+        raise Refused("% Only one transform set is allowed where keys are set by hand")
+    return negated(section, match) if negative else accepted(section, match)
+
+
+def session_key(section: Entry, match: Match, negative: bool) -> Entry:
+    if not _by_hand(section):
+        raise Refused("% Session keys can only be set for ipsec-manual crypto maps")
+    return negated(section, match) if negative else accepted(section, match)
+
+
 def interface(section: Entry, match: Match, negative: bool) -> Entry:
     name = match.get("interface")
     if negative and not name.startswith(LOGICAL):
@@ -123,6 +150,9 @@ RULES: Mapping[str, Rule] = {
     "username": username,
     "crypto-map": crypto_map,
     "interface": interface,
+    "set-peer": set_peer,
+    "set-transform-set": set_transform_set,
+    "session-key": session_key,
     "udp-encaps": udp_encaps,
     "spi-matching": spi_matching,
 }

@@ -175,7 +175,11 @@ class IkeCore:
                 self._all.delete_pairs(now, [pair], f"its lifetime of {pair.life} has ended")
             elif pair.rekey_at is not None and pair.rekey_at <= now:
                 pair.rekey_at = None
-                self._rekey_pair(now, pair.child)
+                child, renewed = pair.child, self.config.renewed
+                if child is None or renewed is None:
+                    self._rekey_pair(now, child)
+                elif (by_now := renewed(child)) is not None:
+                    self._rekey_pair(now, by_now)
 
     def _tick_liveness(self, now: float) -> None:
         due = self._dpd_at()

@@ -342,7 +342,7 @@ def test_sec_84_a_restarted_peer_is_still_heard_since_keys_by_hand_have_no_windo
         two = world.add("east", manual(EAST, EAST_LAN, WEST, BACK, hand_keys("b", "a")))
         one.host(mark(1))
         one.host(mark(2))
-        one.order(lambda core: core.reconfigure(loop.time(), core.settings))
+        one.order(lambda core: core.clear_sas(loop.time()))
         one.host(mark(3))
         await asyncio.sleep(1)
         assert two.marks == [1, 2, 3]

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from harness.virtual.ios.grammar import Match
 from harness.virtual.ios.kinds import short_interface
 from harness.virtual.ios.numbers import before_12_4, conn_ids, ike_conn_id, since_15
+from harness.virtual.ios.shows.crypto_values import CryptoAccount
 from harness.virtual.ios.shows.ipsec_sas import protected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from harness.virtual.ios.router import IosRouter
 
 OLD_CIPHERS = {"des": "DES_56_CB", "3des": "3DES_56_C", "aes-128": "AES_CBC", "aes-192": "AES_CBC", "aes-256": "AES_CBC"}
 CIPHERS = {"des": "DES", "3des": "3DES", "aes-128": "AES", "aes-192": "AES192", "aes-256": "AES256"}
@@ -24,19 +23,19 @@ Row = tuple[int, bool, str, str, int, int]
 """(ID, whether it is IKE's, cipher, hash, packets encrypted, packets decrypted)."""
 
 
-def connections(router: IosRouter, match: Match) -> list[str]:
-    outside = protected(router.state.configuration.tree)
+def connections(account: CryptoAccount, match: Match) -> list[str]:
+    outside = protected(account.state.configuration.tree)
     name = "" if outside is None else outside.words[1]
-    here = router.core.settings.address
-    old = before_12_4(router.state.release)
-    rows = sorted(_rows(router))
+    here = account.address
+    old = before_12_4(account.state.release)
+    rows = sorted(_rows(account))
     if old:
         lines = ["", "  ID Interface       IP-Address      State  Algorithm           Encrypt  Decrypt"]
         for number, _, cipher, proof, sent, taken in rows:
-            algorithm = f"HMAC_{PROOFS.get(proof, proof.upper())}+{OLD_CIPHERS.get(cipher, cipher.upper())}"
+            algorithm = _old_algorithm(cipher, proof)
             lines.append(f"{number:>4} {name:<15} {here:<15} {'set':<6} {algorithm:<18} {sent:>8} {taken:>8}")
         return lines
-    if since_15(router.state.release):
+    if since_15(account.state.release):
         lines = ["Crypto Engine Connections", "", "   ID  Type    Algorithm           Encrypt  Decrypt LastSeqN IP-Address"]
         for number, ike, cipher, proof, sent, taken in rows:
             kind, algorithm = ("IKE" if ike else "IPsec"), _algorithm(ike, cipher, proof)
@@ -49,22 +48,22 @@ def connections(router: IosRouter, match: Match) -> list[str]:
     return lines
 
 
-SHOWS: Mapping[str, Callable[[IosRouter, Match], list[str]]] = {"show crypto engine connections active": connections}
+SHOWS: Mapping[str, Callable[[CryptoAccount, Match], list[str]]] = {"show crypto engine connections active": connections}
 
 
 def _algorithm(ike: bool, cipher: str, proof: str) -> str:
+    """What there is of the two; AH has no cipher."""
     names = CIPHERS.get(cipher, cipher.upper()), PROOFS.get(proof, proof.upper())
-    return "+".join(reversed(names) if ike else names)
+    return "+".join(name for name in (reversed(names) if ike else names) if name)
 
 
-def _rows(router: IosRouter) -> Iterator[Row]:
-    ipsec, release = router.core.ipsec, router.state.release
-    for cookies, number in ipsec.ike_numbers.items():
-        agreed = ipsec.ike_agreed[cookies]
-        yield ike_conn_id(release, number), True, agreed.encryption, agreed.hash, 0, 0
-    for sa in ipsec.sadb:
-        if sa.spi_in in ipsec.agreed:
-            up = ipsec.agreed[sa.spi_in][0]
-            inbound, outbound = conn_ids(release, ipsec.numbers[sa.spi_in])
-            yield inbound, False, up.encryption, up.authentication, 0, sa.inbound.packets
-            yield outbound, False, up.encryption, up.authentication, sa.outbound.sequence, 0
+def _old_algorithm(cipher: str, proof: str) -> str:
+    names = f"HMAC_{PROOFS.get(proof, proof.upper())}" if proof else "", OLD_CIPHERS.get(cipher, cipher.upper())
+    return "+".join(name for name in names if name)
+
+
+def _rows(account: CryptoAccount) -> Iterator[Row]:
+    release = account.state.release
+    for one in account.connections():
+        number = ike_conn_id(release, one.number) if one.ike else conn_ids(release, one.number)[one.way]
+        yield number, one.ike, one.cipher, one.proof, one.encrypted, one.decrypted

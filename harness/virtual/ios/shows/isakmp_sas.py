@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING
 
 from harness.virtual.ios.grammar import Match
 from harness.virtual.ios.numbers import before_12_4, ike_conn_id, since_15
+from harness.virtual.ios.shows.crypto_values import CryptoAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.virtual.ios.router import IosRouter
 
-
-def isakmp_sa(router: IosRouter, match: Match) -> list[str]:
-    rows = list(_rows(router))
-    if before_12_4(router.state.release):
+def isakmp_sa(account: CryptoAccount, match: Match) -> list[str]:
+    rows = list(_rows(account))
+    if before_12_4(account.state.release):
         return [
             "dst             src             state           conn-id    slot",
             *(f"{dst:<15} {src:<15} {state:<13} {number:>9} {0:>7}" for dst, src, state, number in rows),
         ]
-    slot, heading = ("", "") if since_15(router.state.release) else (f" {0:>4}", " slot")
+    slot, heading = ("", "") if since_15(account.state.release) else (f" {0:>4}", " slot")
     return [
         "IPv4 Crypto ISAKMP SA",
         f"dst             src             state          conn-id{heading} status",
@@ -32,15 +31,11 @@ def isakmp_sa(router: IosRouter, match: Match) -> list[str]:
     ]
 
 
-SHOWS: Mapping[str, Callable[[IosRouter, Match], list[str]]] = {"show crypto isakmp sa": isakmp_sa}
+SHOWS: Mapping[str, Callable[[CryptoAccount, Match], list[str]]] = {"show crypto isakmp sa": isakmp_sa}
 
 
-def _rows(router: IosRouter) -> Iterator[tuple[str, str, str, int]]:
+def _rows(account: CryptoAccount) -> Iterator[tuple[str, str, str, int]]:
     """(who answered, who began, state, conn-id); an exchange that has not come to an SA has no conn-id yet."""
-    ipsec, here = router.core.ipsec, router.core.settings.address
-    for association in ipsec.associations:
-        ends = (association.address, here) if ipsec.began_here(association) else (here, association.address)
-        if association.half_open:
-            yield *ends, "MM_NO_STATE", 0
-        for cookies in association.ike_sas:
-            yield *ends, "QM_IDLE", ike_conn_id(router.state.release, ipsec.ike_numbers[cookies])
+    for one in account.ike():
+        number = 0 if one.number is None else ike_conn_id(account.state.release, one.number)
+        yield one.answered, one.began, one.state, number
