@@ -17,11 +17,12 @@ DEVICE = "gateway"
 
 POLICIES = (
     ("aes 256", "14"),
+    ("aes", "14"),
     ("3des", "14"),
     ("3des", "2"),
 )
 """Cipher and group of the ISAKMP policies, all with SHA-1, strongest first: what Windows clients of all ages offer."""
-SETS = (("AES", "esp-aes 256"), ("TS1", "esp-3des"))
+SETS = (("AES256", "esp-aes 256"), ("AES", "esp-aes"), ("TS1", "esp-3des"))
 """Transform sets and their ciphers, all with SHA-1 and in transport mode."""
 MAP = "CRYP_MAP"
 DYNAMIC = "crypto dynamic-map DYN_MAP 10"
