@@ -13,14 +13,16 @@ from harness.model import CaptureFacts, Evidence
 from harness.model.redact import Redactor
 from harness.model.steps import StepBus
 from harness.probes.dissect import Dissection, Dissector
+from harness.routers.esp_lab import SimulatedEsp
+from harness.routers.esp_play import EspPlay
 from harness.routers.l2tp_lab import SimulatedL2tp
 from harness.routers.l2tp_play import L2tpPlay
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered
-from harness.routers.script import L2TP, RouterScript
+from harness.routers.script import ESP, L2TP, RouterScript
 from harness.simulation.loop import SimulatedLoop
 
-LABS: Mapping[str, tuple[Any, Any]] = {L2TP: (SimulatedL2tp, L2tpPlay)}
+LABS: Mapping[str, tuple[Any, Any]] = {L2TP: (SimulatedL2tp, L2tpPlay), ESP: (SimulatedEsp, EspPlay)}
 """By world: the laboratory in virtual time, and the steps that can be taken in it."""
 NOTHING_ELSE = Makers()
 

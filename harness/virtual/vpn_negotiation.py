@@ -85,6 +85,7 @@ class Negotiation:
         self.sas = VpnSas()
         self.associations = VpnAssociations()
         self.standings: dict[int, Standing] = {}
+        self.keyed: Callable[[events.IkeUp | events.EspUp], None] = lambda event: None  # for the run's key file
         self.current: dict[str, int] = {}  # of a static entry, which of its peers is in use
         self._entropy = entropy
         self._journal = journal
@@ -262,6 +263,8 @@ class Negotiation:
     def _hear(self, now: float, association: Association, event: events.Event, packet: Packet | None) -> None:
         tell, where = self._journal.tell, (association.address, association.udp_port)
         standing = self.standings[association.number]
+        if isinstance(event, events.IkeUp | events.EspUp):
+            self.keyed(event)
         match event:
             case events.IkeUp():
                 self._ike_up(now, association, standing, event, packet)

@@ -70,6 +70,18 @@ def pings(evidence: Evidence, who: str, *, since: float = 0.0) -> tuple[bool, ..
     return tuple(bool(one.data["answered"]) for one in told(evidence, "pinged", who, since=since))
 
 
+def exchanged(evidence: Evidence) -> tuple[Step, ...]:
+    """The steps in which a packet went from one endpoint's host to another's, and one back."""
+    return tuple(step for step in evidence.steps if step.name.startswith("exchange:"))
+
+
+def arrived(evidence: Evidence, *, since: float = 0.0, until: float = float("inf")) -> Iterator[tuple[Told, Told | None]]:
+    """Every packet that a host sent in that time, and what its first receiver tells of it, whenever that was."""
+    received = {one.data["number"]: one for one in reversed(told(evidence, "got"))}
+    for sent in told(evidence, "sent", since=since, until=until):
+        yield sent, received.get(sent.data["number"])
+
+
 # The wire
 
 

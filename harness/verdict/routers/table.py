@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.verdict.routers import l2tp_protection
+from harness.verdict.routers import esp_tunnels, l2tp_protection
 from harness.verdict.routers.gate import RouterCheck
 
 CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_protection.CHECKS,
+    **esp_tunnels.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 

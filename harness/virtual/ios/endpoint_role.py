@@ -21,6 +21,7 @@ from harness.virtual.ios.shows import live
 from harness.virtual.ios.shows.endpoint_crypto import EndpointCrypto
 from harness.virtual.ios.state import State
 from harness.virtual.vpn_endpoint import OUTSIDE, Side, VpnEndpoint
+from harness.wire import events
 from harness.wire.config import Entropy
 
 
@@ -33,6 +34,7 @@ class EndpointRole:
         self.state = state
         self.wake = wake
         self.plan = Plan()
+        self.keys: list[events.IkeUp | events.EspUp] | None = None  # a list where the owner wants them, for the run's key file
         self.core: VpnEndpoint | None = None
         self.counts: Counter[str] = Counter()
         self._entropy = entropy
@@ -124,10 +126,15 @@ class EndpointRole:
         elif core is None or core.settings.address != settings.address:
             self._lose()
             self.core = VpnEndpoint(settings, self._entropy)
+            self.core.negotiation.keyed = self._keyed
             self.core.tick(now)
         elif core.settings != settings:
             core.tick(now)
             core.reconfigure(now, settings)
+
+    def _keyed(self, event: events.IkeUp | events.EspUp) -> None:
+        if self.keys is not None:
+            self.keys.append(event)
 
     def _lose(self) -> None:
         """No peer hears of it."""

@@ -1,0 +1,195 @@
+"""The world of "NAT support for IPsec ESP" in virtual time: endpoints inside and outside a NAT, every one a virtual IOS router.
+
+esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
+NAT between them, and what is west is on the outside too, by the same addresses. Both sides of the NAT are captured; without a
+NAT the one wire is the outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
+from harness.errors import DeviceError
+from harness.model import CaptureFacts, Logged, Side
+from harness.probes.dissect import Addresses
+from harness.probes.keyring import HASHES
+from harness.routers import esp_sites
+from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
+from harness.routers.makers import Makers
+from harness.routers.play import Gathered
+from harness.routers.script import RouterScript
+from harness.routers.terminal import Log, Terminal
+from harness.scenario.simulated_captures import SimulatedCapture
+from harness.simulation.loop import SimulatedLoop
+from harness.simulation.nat_box import NatBox
+from harness.simulation.network import Switch
+from harness.virtual.ios.endpoint_role import EndpointRole
+from harness.virtual.ios.state import State
+from harness.wire import events, ip
+from harness.wire.packet import Packet, from_ip
+
+CONFIGURATION = Path(__file__).parent / "configurations" / "esp-nat.cfg"
+INSIDE_DELAY_S, OUTSIDE_DELAY_S = 0.001, 0.005
+
+
+class SimulatedEsp:
+    """`lose` decides which packets the outside wire loses: they were sent, and are captured. `arrived` is called with the name of
+    an endpoint and each packet that comes out behind it."""
+
+    def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
+        self.loop = loop
+        self.lose: Callable[[Packet], bool] = lambda packet: False
+        self.arrived: Callable[[str, bytes], None] = lambda name, packet: None
+        self.switch = Switch(loop)
+        self.inside = Switch(loop)
+        self.sites: dict[str, Site] = {}
+        self.boxes: dict[str, NatBox] = {}
+        self.terminals: dict[str, Terminal] = {}
+        self.roles: dict[str, EndpointRole] = {}
+        self._script = script
+        self._gathered = gathered
+        self._seed = seed
+        self._makers = makers
+        self._keys: LineFile | None = None
+        self.natted = bool(script.options.get("nat", True))
+        west = tuple(Site(WEST, number) for number in range(1, int(script.options.get("west", 1)) + 1))
+        east = tuple(Site(EAST, number) for number in range(1, int(script.options.get("east", 1)) + 1))
+        if self.natted:
+            self._add_nat()
+        for site in west:
+            self._add_endpoint(site, esp_sites.client(site, east))
+        for site in east:
+            self._add_endpoint(site, esp_sites.concentrator(site, west))
+
+    def _state(self, device: str, startup: str) -> State:
+        if device in self._script.instead:
+            startup = "\n".join(self._script.instead[device])
+        release = self._script.options.get("releases", {}).get(device, self._script.release)
+        state = State(release=release, startup=f"{startup}\nend\n")
+        if state.troubles:
+            raise DeviceError(device, state.troubles[0].line, "its startup configuration has a line that it does not take")
+        return state
+
+    def _console(self, device: str, state: State, box: NatBox) -> None:
+        self.boxes[device] = box
+        self.terminals[device] = Terminal(device, state, self.loop.time, box.settle)
+        Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
+        for line, said in self.terminals[device].configure(*self._script.lines.get(device, ())):
+            if said.lstrip().startswith("%") and not said.lstrip().startswith("% NOTE"):
+                raise DeviceError(device, line, said.strip())
+
+    def _add_nat(self) -> None:
+        state = self._state(NAT, CONFIGURATION.read_text(encoding="utf-8"))
+        role = self._makers.nat(NAT, state, self.entropy(NAT))
+        box = NatBox(self.loop, role, self.inside.send, self._cross)
+        role.wake = box.settle
+        self.switch.attach(ip.packed(NAT_OUTSIDE), OUTSIDE_DELAY_S, box.from_outside)
+        self._console(NAT, state, box)
+
+    def _add_endpoint(self, site: Site, lines: tuple[str, ...]) -> None:
+        state = self._state(site.name, "\n".join(lines))
+        role = self.roles[site.name] = self._makers.endpoint(site.name, state, self.entropy(site.name))
+        role.keys = []
+        behind = self.natted and site.side == WEST
+        box = NatBox(self.loop, role, lambda packet: self.arrived(site.name, packet), lambda packet: self._sent(behind, packet))
+        role.wake = box.settle
+        self.sites[site.name] = site
+        place, delay_s = (self.inside, INSIDE_DELAY_S) if behind else (self.switch, OUTSIDE_DELAY_S)
+        place.attach(ip.packed(site.address), delay_s, box.from_outside)
+        self._console(site.name, state, box)
+
+    def entropy(self, whose: str) -> Callable[[int], bytes]:
+        return random.Random(f"{self._seed} {whose}").randbytes
+
+    # Packets
+
+    def from_host(self, name: str, packet: bytes) -> None:
+        """A host behind that endpoint sends."""
+        self.boxes[name].from_inside(packet)
+
+    def inject(self, data: bytes) -> None:
+        """One IP packet, put on the outside wire by nobody that is at it."""
+        self.switch.send(data)
+
+    def _sent(self, behind: bool, packet: bytes) -> None:
+        self._write_keys()
+        if behind:
+            self.loop.call_later(INSIDE_DELAY_S, self.boxes[NAT].from_inside, packet)
+        else:
+            self._cross(packet)
+
+    def _cross(self, packet: bytes) -> None:
+        if not self.lose(from_ip(packet)):
+            self.switch.send(packet)
+        elif self.switch.tap is not None:
+            self.switch.tap(self.loop.nanoseconds(), packet)
+
+    # A Lab for scripts
+
+    def epoch(self) -> float:
+        return self.loop.epoch()
+
+    async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
+        terminal = self.terminals[device]
+        return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
+
+    async def reboot(self, device: str) -> None:
+        state = self.terminals[device].state
+        state.reload("Reload Command")
+        self.boxes[device].settle()
+        await asyncio.sleep(state.up_at - state.now)
+        self.boxes[device].settle()
+
+    # Witnesses
+
+    @property
+    def addresses(self) -> Addresses:
+        """The endpoints in the west play the clients' part: the keys are their own."""
+        clients = {name: site.address for name, site in self.sites.items() if site.side == WEST}
+        return Addresses(Site(EAST, 1).address, NAT_OUTSIDE, clients)
+
+    @contextmanager
+    def captured(self, folder: Path, captures: list[CaptureFacts]) -> Iterator[None]:
+        wire = SimulatedCapture(Side.OUTSIDE, folder, "outside the NAT" if self.natted else "the wire")
+        inside = SimulatedCapture(Side.INSIDE, folder, "inside the NAT") if self.natted else None
+        self._keys = LineFile(folder / "keys.jsonl", KEYS_MODE)
+        self.switch.tap = wire.see
+        if inside is not None:
+            self.boxes[NAT].tap = inside.see
+        try:
+            yield
+        finally:
+            self._write_keys()
+            self.switch.tap = None
+            self._keys.close()
+            self._keys = None
+            if inside is not None:
+                self.boxes[NAT].tap = None
+                captures.append(inside.close())
+            captures.append(wire.close())
+
+    def _write_keys(self) -> None:
+        """Before the packets that they are for are captured. What has no authentication, no key of ours opens."""
+        if self._keys is None:
+            return
+        for name, role in self.roles.items():
+            heard, role.keys = role.keys or [], []
+            if self.sites[name].side == WEST:
+                for event in heard:
+                    self._write(self._keys, name, event)
+
+    def _write(self, keys: LineFile, name: str, event: events.IkeUp | events.EspUp) -> None:
+        if isinstance(event, events.IkeUp):
+            lines = ike_keys(self.epoch(), name, event)
+        elif event.authentication in HASHES:
+            lines = esp_keys(self.epoch(), name, "", event)
+        else:
+            return
+        for line in lines:
+            keys.write(json.dumps(line))

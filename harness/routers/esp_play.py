@@ -1,0 +1,103 @@
+"""The steps of a script in the world of tunnel-mode endpoints about a NAT."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from harness.errors import ProtocolError
+from harness.model.steps import StepBus
+from harness.routers.esp_lab import SimulatedEsp
+from harness.routers.play import Gathered, Play
+from harness.wire import ip
+from harness.wire.packet import Packet, from_ip, to_ip
+
+PORTS = 9000, 9001
+"""From which and to which UDP port hosts send, unless a script says otherwise."""
+WORD = b"mark "
+ANSWER_S = 1.0
+
+
+class EspPlay(Play):
+    """Hosts behind endpoints send numbered UDP packets; what a host got is told as it comes."""
+
+    lab: SimulatedEsp
+
+    def __init__(self, lab: SimulatedEsp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
+        super().__init__(lab, bus, gathered, options)
+        self._number = 0
+        lab.arrived = self._arrived
+
+    def _arrived(self, name: str, packet: bytes) -> None:
+        try:
+            read = from_ip(packet)
+        except ProtocolError:
+            return
+        if read.protocol == ip.UDP and read.payload.startswith(WORD):
+            number = int(read.payload[len(WORD) :].split()[0])
+            self.tell(f"host of {name}", "got", number=number, src=read.src, dst=read.dst, size=len(packet))
+
+    async def send(
+        self, here: str, there: str, *, src: str | None = None, dst: str | None = None, size: int = 0, **ports: int
+    ) -> int:
+        """One packet from the host behind endpoint `here` to the one behind `there`, or between other addresses, of `size` bytes at
+        least; returns its number, at once."""
+        self._number += 1
+        source, target = src or self.lab.sites[here].host, dst or self.lab.sites[there].host
+        sport, dport = ports.get("sport", PORTS[0]), ports.get("dport", PORTS[1])
+        payload = (WORD + b"%d " % self._number).ljust(max(size - 28, 0), b".")
+        packet = to_ip(Packet(source, target, ip.UDP, payload, sport, dport), identification=self._number & 0xFFFF)
+        self.tell(f"host of {here}", "sent", number=self._number, src=source, dst=target, size=len(packet))
+        self.lab.from_host(here, packet)
+        return self._number
+
+    async def exchange(self, here: str, there: str, *, wait_s: float = ANSWER_S, label: str = "") -> bool:
+        """One packet there, and one back; whether both came within `wait_s` each."""
+        async with self.step(f"exchange:{here}:{there}{label and f':{label}'}", here, there):
+            first = await self.send(here, there)
+            went = await self.until(lambda: self.got(first), wait_s)
+            second = await self.send(there, here)
+            came = await self.until(lambda: self.got(second), wait_s)
+        return went and came
+
+    async def bring_up(self, here: str, there: str, *, wait_s: float = 30.0) -> bool:
+        """Packets from `here` to `there`, one a second, until one comes through: those before it are lost while IKE goes on."""
+        async with self.step(f"bring-up:{here}:{there}", here, there):
+            end = self.lab.epoch() + wait_s
+            while self.lab.epoch() < end:
+                number = await self.send(here, there)
+                if await self.until(lambda number=number: self.got(number), ANSWER_S):  # type: ignore[misc]
+                    return True
+        return False
+
+    async def together(self, *pairs: tuple[str, str], wait_s: float = 30.0) -> None:
+        """`bring_up` of all these at once."""
+        await asyncio.gather(*(self.bring_up(here, there, wait_s=wait_s) for here, there in pairs))
+
+    def got(self, number: int) -> bool:
+        return any(one.kind == "got" and one.data["number"] == number for one in self.gathered.told)
+
+    @contextmanager
+    def losing(self, which: Callable[[Packet], bool]) -> Iterator[None]:
+        """While inside, the outside wire loses these packets: their sender has sent them, and the capture has them."""
+        before, self.lab.lose = self.lab.lose, which
+        try:
+            yield
+        finally:
+            self.lab.lose = before
+
+    async def inject(self, packet: bytes, what: str) -> None:
+        """A whole IP packet onto the outside wire, towards its destination."""
+        from harness.scenario.injector import digest
+
+        async with self.step(f"inject:{what}"):
+            start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
+            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:])}
+            self.tell("injector", "injected", **told)
+            self.lab.inject(packet)
+            await self.rest(ANSWER_S)
+
+    async def come_to_rest(self) -> None:
+        """Hosts have told all that they got as it came."""
