@@ -22,6 +22,18 @@ TIMES = ("wall", "virtual")
 EVIDENCE = ("wire", "far-end", "peer", "cli-only")
 KINDS = ("S", "D", "?")
 
+_RANGES = {
+    "DMX": ((1, 36), (40, 46), (50, 78)),
+    "SEC": ((1, 17), (20, 27), (30, 45), (50, 65), (70, 87), (90, 99), (110, 122), (130, 137)),
+    "NTT": ((1, 35),),
+    "ESN": ((1, 18), (20, 27), (30, 41), (50, 65), (70, 74)),
+}
+DOCUMENTED = {
+    prefix: tuple(f"{prefix}-{number:02}" for first, last in ranges for number in range(first, last + 1))
+    for prefix, ranges in _RANGES.items()
+}
+"""Every behaviour that the documents hold, by the document's prefix, whether or not a file describes it yet."""
+
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{2,}")
 _SOURCE_KEYS = ("seed", "document")
 _ROW_KEYS = ("id", "title", "section", "kind", "time", "evidence", "proved_by")

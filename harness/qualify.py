@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -40,7 +41,8 @@ def add_commands(commands: Any) -> None:
     add("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time; natstorm prove lists them)")
     add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: the project's reports/)")
     add("--dry-run", action="store_true", help="say what would happen to which device, and do nothing")
-    add("--json", action="store_true", help="print summary.json; progress goes to stderr")
+    add("--coverage", action="store_true", help="play nothing: say which of the documents' behaviours the suites judge, and how")
+    add("--json", action="store_true", help="print summary.json, or the coverage; progress goes to stderr")
     command.set_defaults(run=qualify)
 
 
@@ -48,6 +50,8 @@ def qualify(arguments: argparse.Namespace) -> int:
     from harness.lab import place
     from harness.testbed import check
 
+    if arguments.coverage:
+        return tell_coverage(as_json=arguments.json)
     words = pytest_words(arguments)
     if arguments.dry_run:
         return _dry_run(words)
@@ -72,6 +76,20 @@ def qualify(arguments: argparse.Namespace) -> int:
     if grab.config is None or status == pytest.ExitCode.USAGE_ERROR:
         return 2
     return grab.outcome(as_json=arguments.json)
+
+
+def tell_coverage(*, as_json: bool) -> int:
+    """Prints how much of the documents is judged: 0, or 1 where a behaviour is missing."""
+    from harness.catalogue import DOCUMENTED, load_catalogue
+    from harness.report import coverage
+    from harness.verdict import checks
+    from harness.verdict.routers import table
+
+    behaviours = load_catalogue(SUITES / "behaviours")
+    judged, noted = {*checks.CHECKS, *table.CHECKS}, {*checks.NOTED, *table.NOTED}
+    found = coverage.cover(DOCUMENTED, behaviours, judged, noted)
+    print(json.dumps(coverage.to_dict(found), indent=2) if as_json else "\n".join(coverage.in_words(found, behaviours)))
+    return int(any(one.missing for one in found))
 
 
 def _dry_run(words: list[str]) -> int:
