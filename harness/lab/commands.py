@@ -1,181 +1,139 @@
-"""`natstorm lab up|status|shell|down`: a lab to explore by hand, held by a keeper in an enclosure of its own.
+"""`natstorm lab up|status|console|shell|down`: a lab to explore by hand. One of software is held by a keeper in an enclosure of its
+own; where `--testbed` names devices of others, see harness.lab.providers.server_commands.
 
-`natstorm lab link|import|clean`: labs of others, see harness.lab.providers.commands."""
+`natstorm lab link|import|clean`: see harness.lab.providers."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import pickle
 import shlex
-import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from harness.errors import LabError, UsageError, typed
-from harness.lab import control, enclosure, enter, packages
+from harness.errors import UsageError, typed
+from harness.lab import control, enter, keeping
 from harness.lab.providers import commands as of_providers
-from harness.lab.providers import link_commands
+from harness.lab.providers import link_commands, server_commands
+from harness.lab.providers.namespaces import Namespaces
 from harness.model.testbed import Testbed
 
 NODES = ("clients", "nat", "wan", "gateway", "host")
-DOWN_S = 20.0
-"""How long `down` gives the keeper before it ends the lab by force."""
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Mounts `lab` and what is below it. Every command's function takes the parsed arguments and returns an exit status.
 
-    `up` finds the function that reads a testbed file in the arguments, as `load_testbed`, and the file that is taken where none is
-    named as `default_testbed`: neither is the lab's part.
+    The function that reads a testbed file is `load_testbed` in the arguments, the file that `up` takes where none is named
+    `default_testbed`: neither is the lab's part.
     """
     lab = commands.add_parser("lab", help="a lab to explore by hand", description="Bring a lab up, look into it, take it down.")
-    verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|shell|down|link|import|clean")
+    verbs = lab.add_subparsers(dest="verb", required=True, metavar="up|status|console|shell|link|down|import|clean")
     up = verbs.add_parser("up", help="bring the testbed's lab up and leave it up")
     up.add_argument("--testbed", default=None, metavar="FILE", help="testbed file (default: testbeds/virtual.yaml)")
     up.add_argument("--variant", default=None, metavar="NAME", help="gateway variant (default: the testbed's first)")
     up.set_defaults(run=lab_up)
-    status = verbs.add_parser("status", help="nodes, addresses, gateway variant, the NAT's mappings")
+    status = verbs.add_parser("status", help="nodes and links; of a lab of software addresses, variant, the NAT's mappings")
+    _of_testbed(status)
     status.add_argument("--json", action="store_true", help="one JSON object instead of text")
     status.set_defaults(run=lab_status)
-    shell = verbs.add_parser("shell", help="a shell in a node, or a command there")
+    console = verbs.add_parser("console", help="the console of a node, a shell in one of software")
+    console.add_argument("node", metavar="NODE", help="its name, as `status` shows it")
+    _of_testbed(console)
+    console.set_defaults(run=lab_console)
+    shell = verbs.add_parser("shell", help="a shell in a node of a lab of software, or a command there")
     shell.add_argument("node", choices=NODES)
     shell.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="run this instead of a shell")
     shell.set_defaults(run=lab_shell)
     down = verbs.add_parser("down", help="take the lab down")
+    _of_testbed(down)
     down.set_defaults(run=lab_down)
     link_commands.add_commands(verbs)
     of_providers.add_commands(verbs)
 
 
+def _of_testbed(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--testbed", default=None, metavar="FILE", help="whose lab (default: the one of software that is up)")
+
+
 def lab_up(arguments: argparse.Namespace) -> int:
-    """Starts a keeper and returns once the lab is up. Where it does not come up: the reason on stderr, 3, and nothing left."""
-    file = Path(arguments.testbed or arguments.default_testbed)
-    testbed: Testbed = arguments.load_testbed(file)
-    if arguments.variant and arguments.variant not in testbed.gateway.variants:
-        cure = f"one of {', '.join(testbed.gateway.variants)}"
-        raise UsageError(f"no gateway variant {arguments.variant!r} in this testbed", file=str(file), cure=cure)
-    packages.require(guest=testbed.gateway.in_guest)
-    with control.listen() as listener:
-        enclosure.rehearse()
-        report_read, report_write = os.pipe()
-        keep = enclosure.python(
-            "harness.lab.keeper", arguments.variant or "", str(listener.fileno()), str(report_write)
-        )
-        keeper = subprocess.Popen(
-            enclosure.command(keep),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=(listener.fileno(), report_write),
-            start_new_session=True,
-        )
-        os.close(report_write)
-    try:
-        assert keeper.stdin is not None
-        with suppress(BrokenPipeError), keeper.stdin:  # a keeper that is gone already says why in its report, or on stderr
-            pickle.dump(testbed, keeper.stdin)
-        with os.fdopen(report_read, encoding="utf-8") as report:
-            ready = _follow(report)
-        if ready is None:
-            assert keeper.stderr is not None
-            said = keeper.stderr.read().decode(errors="replace").strip()
-            raise LabError("bring the lab up", said or "the keeper ended without a word", typed("doctor"))
-    except BaseException:
-        # The launcher is asked, not killed: it ends the keeper, and that the lab, in order. If this process is killed
-        # instead, the keeper finds nobody to report to and ends by itself.
-        if keeper.poll() is None:
-            keeper.send_signal(signal.SIGTERM)
-        _await(keeper)
-        raise
-    if "failed" in ready:
-        _await(keeper)
-        print(f"natstorm: {ready['failed']}", file=sys.stderr)
-        return 3
-    _show(ready["ready"])
-    print(f"\nenter a node:  {typed('lab shell clients|nat|wan|gateway|host')}\nend it:        {typed('lab down')}")
+    """Returns once the lab is up. LabError where it does not come up, with nothing left."""
+    testbed: Testbed = arguments.load_testbed(Path(arguments.testbed or arguments.default_testbed))
+    if testbed.field:
+        return server_commands.up(testbed, arguments.variant)
+    began = time.monotonic()
+
+    def tell(step: str) -> None:
+        print(f"{time.monotonic() - began:5.1f} s  {step}", flush=True)
+
+    status, _ = keeping.start(testbed, arguments.variant, tell)
+    _show(status)
+    nodes = "|".join(node["node"] for node in status["nodes"])
+    print(f"\nenter a node:  {typed(f'lab console {nodes}')}\nend it:        {typed('lab down')}")
     return 0
 
 
 def lab_status(arguments: argparse.Namespace) -> int:
-    """0 where a lab is up, 1 where none is."""
-    lab = control.connect()
-    if lab is None:
+    """0 where the lab is up, 1 where it is not."""
+    testbed = _testbed(arguments)
+    if testbed is not None and testbed.field:
+        return server_commands.status(testbed, arguments.json)
+    found = Namespaces(testbed).told()
+    if found is None:
         print("{}" if arguments.json else "no lab is up")
         return 1
-    status = lab.ask({"do": "status"})
-    lab.close()
     if arguments.json:
-        print(json.dumps(status, indent=1))
+        print(json.dumps(found, indent=1))
     else:
-        _show(status)
+        _show(found)
     return 0
+
+
+def lab_console(arguments: argparse.Namespace) -> int:
+    """The exit status of the shell, or of the program that calls the console."""
+    testbed = _testbed(arguments)
+    if testbed is not None and testbed.field:
+        return server_commands.console(testbed, arguments.node)
+    return _shell(Namespaces(testbed).console(arguments.node).host, [])
 
 
 def lab_shell(arguments: argparse.Namespace) -> int:
     """The exit status of the shell, or of the command."""
+    return _shell(arguments.node, arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command)
+
+
+def _shell(node: str, command: list[str]) -> int:
     lab = control.connect()
     if lab is None:
         raise UsageError("no lab is up", cure=typed("lab up"))
-    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-    if arguments.node in lab.ask({"do": "status"})["namespaces"]:
-        return enter.enter_node(lab, arguments.node, command)
-    if arguments.node != "gateway":
-        raise UsageError(f"this lab has no node {arguments.node}", cure=typed("lab status"))
+    if node in lab.ask({"do": "status"})["namespaces"]:
+        return enter.enter_node(lab, node, command)
+    if node != "gateway":
+        raise UsageError(f"this lab has no node {node}", cure=typed("lab status"))
     if not command:
         return enter.gateway_shell(lab)
     # One word is a whole command line for the guest's shell, several are a program and its arguments.
     return enter.run_on_gateway(lab, command[0] if len(command) == 1 else shlex.join(command))
 
 
-def lab_down(_arguments: argparse.Namespace) -> int:
+def lab_down(arguments: argparse.Namespace) -> int:
     """0 once nothing of the lab is there any more, whether or not one was."""
-    lab = control.connect()
-    if lab is None:
-        print("no lab is up")
-        return 0
-    launcher = None
-    try:
-        launcher = lab.ask({"do": "status"})["launcher"]
-        lab.ask({"do": "down"})
-    except LabError as error:
-        if launcher is None:
-            raise LabError("take the lab down", str(error), "kill the process natstorm-launch: the rest goes with it") from error
-    finally:
-        lab.close()
-    if not control.await_end(DOWN_S):
-        # The kernel takes everything else away with it.
-        os.kill(launcher, signal.SIGKILL)
-        print(f"the keeper did not end within {DOWN_S:g} s and was killed", file=sys.stderr)
-        if not control.await_end(DOWN_S):
-            raise LabError("take the lab down", f"process {launcher} does not die", "look at it with ps")
-    print("the lab is down")
+    testbed = _testbed(arguments)
+    if testbed is not None and testbed.field:
+        return server_commands.down(testbed)
+    there = Namespaces(testbed, tell=lambda text: print(text, file=sys.stderr)).end()
+    print("the lab is down" if there else "no lab is up")
     return 0
 
 
-def _follow(report: IO[str]) -> dict[str, Any] | None:
-    """Prints the steps as they begin; the last word of the keeper, or None where it ended without one."""
-    began = time.monotonic()
-    for line in report:
-        message: dict[str, Any] = json.loads(line)
-        if "step" not in message:
-            return message
-        print(f"{time.monotonic() - began:5.1f} s  {message['step']}", flush=True)
-    return None
-
-
-def _await(keeper: subprocess.Popen[bytes]) -> None:
-    """Until the keeper's launcher is gone, and the lab with it."""
-    try:
-        keeper.wait(DOWN_S)
-    except subprocess.TimeoutExpired:
-        keeper.kill()
-        keeper.wait()
+def _testbed(arguments: argparse.Namespace) -> Testbed | None:
+    """The one that the command line names."""
+    if arguments.testbed is None:
+        return None
+    testbed: Testbed = arguments.load_testbed(Path(arguments.testbed))
+    return testbed
 
 
 def _show(status: dict[str, Any]) -> None:
@@ -186,6 +144,9 @@ def _show(status: dict[str, Any]) -> None:
         print(f"  {node['node']:8} {first:28} {node['about']}".rstrip())
         for address in others:
             print(f"  {'':8} {address}")
+    for link in status["links"]:
+        ends = " - ".join(" ".join(end) for end in link["ends"])
+        print(f"  link {link['link']} ({ends}){'' if link['up'] else ': DOWN'}")
     mappings = status["mappings"]
     print(f"  {len(mappings)} UDP mapping{'' if len(mappings) == 1 else 's'} in the NAT")
     for m in mappings:

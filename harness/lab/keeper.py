@@ -1,8 +1,9 @@
 """The keeper: the process inside an enclosure that holds a lab up for `natstorm lab`, and answers the commands about it.
 
 Requests, one JSON object a line: {"do": "status"}, {"do": "down"}, {"do": "enter", "node"} (answered with file descriptors of the
-namespaces), {"do": "execute", "command"} and {"do": "shell", "rows", "columns"} for the gateway. A shell's connection carries on
-with {"type": base64}, {"rows", "columns"} from the command, {"output"} and {"status"} from here.
+namespaces), {"do": "capture", "link"} (with that of a packet socket), {"do": "link", "link", "up"}, {"do": "execute", "command"}
+and {"do": "shell", "rows", "columns"} for the gateway. A shell's connection carries on with {"type": base64}, {"rows", "columns"}
+from the command, {"output"} and {"status"} from here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import LabError, NatstormError
-from harness.lab import control, launcher
+from harness.lab import control, launcher, link_capture
+from harness.lab.cables import Cable, named
 from harness.lab.gateways import UmlGateway, gateway_of
 from harness.lab.namespaces import NETNS_DIRECTORY
 from harness.lab.software import Lab
@@ -61,7 +63,7 @@ class Keeper:
         try:
             lab = await self._bring_up(testbed, variant)
         except NatstormError as error:
-            self._tell({"failed": str(error)})
+            self._tell({"failed": _told(error, "bring the lab up")})
             return 3
         self._lab = lab
         serving = asyncio.create_task(self._serve())
@@ -120,11 +122,13 @@ class Keeper:
                 try:
                     if request["do"] == "enter":
                         self._hand_over(request["node"], connection)
+                    elif request["do"] == "capture":
+                        with link_capture.tap(self._cable(request["link"])) as packets:
+                            control.send_with_fds(connection, {"capturing": request["link"]}, [packets.fileno()])
                     else:
                         await self._carry_out(request, reader, writer)
                 except NatstormError as error:
-                    known = error if isinstance(error, LabError) else LabError(request["do"], str(error))
-                    _send(writer, {"error": {"step": known.step, "seen": known.seen, "cure": known.cure}})
+                    _send(writer, {"error": _told(error, request["do"])})
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the command went away in the middle; nothing here depends on it
@@ -138,6 +142,13 @@ class Keeper:
             case "down":
                 _send(writer, {"going": True})
                 self._over.set()
+            case "link":
+                cable = self._cable(request["link"])
+                if request["up"]:
+                    cable.mend()
+                else:
+                    cable.cut()
+                _send(writer, {"up": cable.up})
             case "execute":
                 result = await self._guest().execute(request["command"], timeout=600.0)
                 _send(writer, {"output": result.output, "status": result.status})
@@ -151,6 +162,9 @@ class Keeper:
         if self._lab is None:
             raise LabError("answer a request", "the lab is still coming up", "wait for `natstorm lab up` to end")
         return self._lab
+
+    def _cable(self, name: str) -> Cable:
+        return named(self._held().topology.cables, name)
 
     def _guest(self) -> UmlGateway:
         gateway = self._held().gateway
@@ -167,7 +181,7 @@ class Keeper:
         behind = [] if host is None else [{"node": "host", "addresses": [f"{host.name} {host.address}"], "about": "the end host"}]
         return {
             "testbed": testbed.name,
-            "file": testbed.file,
+            "file": os.path.abspath(testbed.file),
             "variant": lab.variant,
             "since": self._since,
             "launcher": int(os.environ[launcher.LAUNCHER]),
@@ -195,6 +209,12 @@ class Keeper:
                 *behind,
             ],
             "namespaces": [one.name for one in lab.topology.nodes],
+            "in_guest": testbed.gateway.in_guest,
+            "gateway_running": lab.gateway.running,
+            "links": [
+                {"link": one.name, "ends": [[plug.node, plug.interface] for plug in one.ends], "up": one.up}
+                for one in lab.topology.cables
+            ],
             "mappings": [asdict(mapping) for mapping in lab.nat.mappings()],
             "took": {step: round(seconds, 3) for step, seconds in lab.took.items()},
         }
@@ -235,6 +255,12 @@ class Keeper:
         finally:
             line.cancel()
             ended.cancel()
+
+
+def _told(error: NatstormError, step: str) -> dict[str, str | None]:
+    """A LabError's parts, for the command to raise it again; of another error, one in `step`."""
+    known = error if isinstance(error, LabError) else LabError(step, str(error))
+    return {"step": known.step, "seen": known.seen, "cure": known.cure}
 
 
 def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:

@@ -75,9 +75,9 @@ class PacketPort:
     def __init__(self, name: str, address: str) -> None:
         self.name = name
         self.counters = Counters()
-        self.incoming = _socket(socket.SOCK_DGRAM, name, ETH_P_IP)
-        self.arp = _socket(socket.SOCK_RAW, name, ETH_P_ARP)
-        self._outgoing = _socket(socket.SOCK_RAW, name, 0)  # protocol 0: it receives nothing
+        self.incoming = packet_socket(socket.SOCK_DGRAM, name, ETH_P_IP)
+        self.arp = packet_socket(socket.SOCK_RAW, name, ETH_P_ARP)
+        self._outgoing = packet_socket(socket.SOCK_RAW, name, 0)  # protocol 0: it receives nothing
         self.hardware: bytes = self._outgoing.getsockname()[4]
         self._buffer = bytearray(1 << 16)
         self._view = memoryview(self._buffer)
@@ -206,7 +206,8 @@ class PacketPort:
                 self._ask(hop)
 
 
-def _socket(kind: int, interface: str, protocol: int) -> socket.socket:
+def packet_socket(kind: int, interface: str, protocol: int) -> socket.socket:
+    """What of that protocol passes an interface of the namespace that the caller is in; it never blocks. LabError."""
     # Made with protocol 0 it receives nothing before it is bound: nothing of another interface either.
     one = socket.socket(socket.AF_PACKET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     for forced, asked in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):

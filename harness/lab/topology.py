@@ -21,13 +21,17 @@ from dataclasses import dataclass
 
 from harness.errors import LabError
 from harness.lab import namespaces
+from harness.lab.cables import Cable, Plug
 from harness.lab.namespaces import Netns
 from harness.lab.nats import Nat, nat_of
 from harness.model.testbed import Interface, Testbed
 
 CLIENTS, NAT, WAN, GATEWAY, HOST = "clients", "nat", "wan", "gateway", "host"
+SWITCH = "switch0"
 OUTSIDE_PORT = "to-nat"
 """The NAT's outside link, as `wan` sees it."""
+GATEWAY_PORT = "to-gw"
+"""The gateway's, where it is no tap."""
 TUN_DEVICE = "/dev/net/tun"
 
 
@@ -77,6 +81,28 @@ class Topology:
         """Those that are namespaces: a guest is none."""
         behind = (self.gateway, self.host) if self.testbed.gateway.lan else ()
         return (self.clients, self.nat.netns, self.wan, *behind)
+
+    @property
+    def cables(self) -> tuple[Cable, ...]:
+        """The links between the nodes; none before `up`."""
+        if self.attachment is None:
+            return ()
+        clients, nat, gateway = self.testbed.clients, self.testbed.nat, self.testbed.gateway
+        lan, host = gateway.lan, gateway.end_host
+        way_out = ("default", "via", nat.inside.host)
+        near, inside = self._plug(self.clients, clients.interface.name), self._plug(self.nat.netns, nat.inside.name)
+        to_nat, outside = self._plug(self.wan, OUTSIDE_PORT), self._plug(self.nat.netns, nat.outside.name)
+        port = self._plug(self.wan, self.attachment.interface if self.attachment.kind == "tap" else GATEWAY_PORT)
+        wan0 = Plug(GATEWAY, gateway.interface.name, self.gateway if lan else None)
+        cables = (
+            Cable(near, inside, inside, routes=(way_out,)),
+            Cable(to_nat, outside, outside, SWITCH),
+            Cable(port, port, wan0, SWITCH),
+        )
+        if lan is None or host is None:
+            return cables
+        office = self._plug(self.gateway, lan.name)
+        return (*cables, Cable(self._plug(self.host, host.name), office, office, routes=(("default", "via", lan.host),)))
 
     def up(self) -> Attachment:
         """Builds all of it and returns where the gateway goes. On LabError what was built is removed again."""
@@ -143,6 +169,10 @@ class Topology:
                 netns.delete()
         self.attachment = None
 
+    @staticmethod
+    def _plug(netns: Netns, interface: str) -> Plug:
+        return Plug(netns.name, interface, netns)
+
     def _inside(self) -> None:
         clients, nat = self.testbed.clients, self.testbed.nat
         namespaces.link(self.clients, clients.interface.name, self.nat.netns, nat.inside.name)
@@ -155,10 +185,10 @@ class Topology:
     def _outside(self) -> None:
         outside = self.testbed.nat.outside
         # A plain switch: no spanning tree to wait for, no queries of its own, nothing of it through netfilter.
-        self.wan.ip("link", "add", "switch0", "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
-        self.wan.ip("link", "set", "switch0", "up")
+        self.wan.ip("link", "add", SWITCH, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+        self.wan.ip("link", "set", SWITCH, "up")
         namespaces.link(self.nat.netns, outside.name, self.wan, OUTSIDE_PORT)
-        self.wan.ip("link", "set", OUTSIDE_PORT, "master", "switch0")
+        self.wan.ip("link", "set", OUTSIDE_PORT, "master", SWITCH)
         self.nat.netns.ip("address", "add", outside.address, "dev", outside.name)
 
     def _behind(self, lan: Interface) -> Attachment:
@@ -166,8 +196,8 @@ class Topology:
         address there."""
         outside, host = self.testbed.gateway.interface, self.testbed.gateway.end_host
         assert host is not None
-        namespaces.link(self.wan, "to-gw", self.gateway, outside.name)
-        self.wan.ip("link", "set", "to-gw", "master", "switch0")
+        namespaces.link(self.wan, GATEWAY_PORT, self.gateway, outside.name)
+        self.wan.ip("link", "set", GATEWAY_PORT, "master", SWITCH)
         self.gateway.ip("address", "add", outside.address, "dev", outside.name)
         namespaces.link(self.gateway, lan.name, self.host, host.name)
         self.host.ip("address", "add", host.address, "dev", host.name)
@@ -178,10 +208,10 @@ class Topology:
         if transport == "tap":
             self.wan.ip("tuntap", "add", "dev", "tap-gw", "mode", "tap")
             self.wan.offloads_off("tap-gw")
-            self.wan.ip("link", "set", "tap-gw", "master", "switch0", "up")
+            self.wan.ip("link", "set", "tap-gw", "master", SWITCH, "up")
             return Attachment(self.wan.name, "tap", "tap-gw")
         # The guest reads and writes frames on the far end, which has no address: the namespace's own stack stays out of it.
-        namespaces.link(self.wan, "to-gw", self.wan, "raw-gw")
-        self.wan.ip("link", "set", "to-gw", "master", "switch0")
+        namespaces.link(self.wan, GATEWAY_PORT, self.wan, "raw-gw")
+        self.wan.ip("link", "set", GATEWAY_PORT, "master", SWITCH)
         self.wan.ip("link", "set", "raw-gw", "arp", "off")
         return Attachment(self.wan.name, "raw", "raw-gw")

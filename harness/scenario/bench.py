@@ -74,6 +74,16 @@ class NatControl(Protocol):
     async def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None: ...
 
 
+class LinkControl(Protocol):
+    """The link between NAT and gateway. The captures are on the NAT's side of where it is cut."""
+
+    async def down(self) -> None:
+        """Nothing passes it until `up`, neither way; neither end sees its carrier go."""
+
+    async def up(self) -> None:
+        """Safe where it is whole."""
+
+
 @dataclass(slots=True)
 class Gathered:
     """What the run of a scenario collects while it goes on. `records` is the journal's own list."""
@@ -102,6 +112,10 @@ class Bench(Protocol):
 
     @property
     def nat(self) -> NatControl: ...
+
+    @property
+    def link(self) -> LinkControl:
+        """LabError where this bench cannot cut it."""
 
     @property
     def patience_s(self) -> float:

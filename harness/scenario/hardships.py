@@ -2,7 +2,7 @@
 
 The project's own tests play them, not the suites: what they ask is whether the harness says who failed, at which stage and why, and
 whether the others live on. Step names beside those of `scripts`: "reconfigure", "gateway-silent", "gateway-killed", "nat-forgets",
-"garbage". The clients that are to fail are `brisk`: they give up within seconds.
+"link-down", "garbage". The clients that are to fail are `brisk`: they give up within seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from harness.scenario.play import Play
 from harness.scenario.script import Script
 
 HOLD_S = 1.5
+ECHO_S = 10.0
+"""Between two LCP Echo-Requests of a client that is `linux`, which has patience for four."""
+CUT_S = 11.0
 SEED = 20
 
 
@@ -53,6 +56,19 @@ async def amnesia(play: Play) -> None:
     await play.client_close("c1")
 
 
+async def outage(play: Play) -> None:
+    """The link between NAT and gateway is cut in the midst of two clients' traffic, for longer than between two LCP Echo-Requests
+    of client 1's and for less than anybody's patience; then all goes on, for longer than until the next one."""
+    await play.connect("c1")
+    await play.hold(HOLD_S)
+    await play.connect("c2")
+    await play.hold(HOLD_S)
+    await play.link_cut(CUT_S)
+    await play.hold(ECHO_S + HOLD_S)
+    await play.client_close("c2")
+    await play.client_close("c1")
+
+
 async def litter(play: Play) -> None:
     """Garbage flies both ways from the first datagram of client 2 to the last good-bye, client 1 in the midst of its traffic."""
     await play.connect("c1")
@@ -84,6 +100,13 @@ HARDSHIPS = {
         Script("silence", "a gateway that falls silent", 3, silence, overrides={"c1": BRISK, "c2": BRISK, "c3": BRISK}),
         Script("death", "a gateway that dies", 2, death, overrides={"c1": BRISK, "c2": BRISK}),
         Script("amnesia", "a NAT that forgets its mappings", 2, amnesia),
+        Script(
+            "outage",
+            "a link between NAT and gateway that is down for a while",
+            2,
+            outage,
+            overrides={"c1": {"personality": "linux"}},
+        ),
         Script("litter", "garbage datagrams at any moment", 2, litter),
     )
 }

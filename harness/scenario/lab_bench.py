@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.lab import cables, topology
 from harness.lab.gateways import UmlGateway, gateway_of
 from harness.lab.linux_client import GuestClients
 from harness.lab.namespaces import Netns
@@ -41,6 +42,10 @@ class LabBench(WallBench):
     @property
     def nat(self) -> LabNat:
         return LabNat(self.lab)
+
+    @property
+    def link(self) -> LabLink:
+        return LabLink(self.lab)
 
     @property
     def clients(self) -> Netns:
@@ -90,6 +95,19 @@ class LabBench(WallBench):
         assert self._script is not None
         script = self._script
         return gateway_of(testbed, variant, attachment, scratch, time_scale=script.time_scale, changes=script.gateway)
+
+
+class LabLink:
+    """The link between the NAT and the switch that the gateway is on."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._cable = cables.named(lab.topology.cables, f"{topology.NAT}-{topology.WAN}")
+
+    async def down(self) -> None:
+        self._cable.cut()
+
+    async def up(self) -> None:
+        self._cable.mend()
 
 
 class LabNat:

@@ -19,6 +19,7 @@ from harness.scenario.bench import Bench, GatewayControl, Gathered
 from harness.scenario.injector import Injector
 from harness.scenario.lab_bench import LabBench
 from harness.scenario.script import MARKS_PER_S
+from harness.verdict.link_cuts import LINK_CUT
 
 LEAVE_S = 10.0
 """How long an orderly good-bye may take: the retransmissions of StopCCN and Delete included."""
@@ -233,6 +234,16 @@ class Play:
         """The gateway's daemons die, without a word to anybody."""
         async with self.step("gateway-killed"):
             await self.gateway.kill_daemons()
+
+    async def link_cut(self, seconds: float) -> None:
+        """Nothing passes between NAT and gateway for so long; traffic goes on being sent."""
+        async with self.step(LINK_CUT, seconds=seconds):
+            link = self.bench.link
+            try:
+                await link.down()
+                await self.fleet.until(lambda fleet: False, seconds)
+            finally:
+                await link.up()
 
     async def nat_forgets(self, first: str) -> None:
         """The NAT loses all its mappings, as on a restart. Of all clients `first` is the first to be translated anew: it gets the

@@ -16,7 +16,7 @@ from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.scenario.bench import Gathered, T
 from harness.scenario.script import Script
-from harness.scenario.simulated_control import SimulatedGateway, SimulatedNat
+from harness.scenario.simulated_control import SimulatedGateway, SimulatedLink, SimulatedNat
 from harness.scenario.simulated_network import Makers, Network
 from harness.scenario.simulated_router import RouterConsole, SimulatedRouter
 from harness.simulation.loop import EPOCH, SimulatedLoop
@@ -53,6 +53,10 @@ class SimulatedBench:
     @property
     def nat(self) -> SimulatedNat:
         return SimulatedNat(self._up)
+
+    @property
+    def link(self) -> SimulatedLink:
+        return SimulatedLink(self._up)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         with SimulatedLoop.runner() as runner:

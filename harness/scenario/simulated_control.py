@@ -1,4 +1,4 @@
-"""Gateway and NAT of a simulated network, as a scenario acts on them and asks them."""
+"""Gateway, NAT and the link between them in a simulated network, as a scenario acts on them and asks them."""
 
 from __future__ import annotations
 
@@ -77,3 +77,17 @@ class SimulatedNat:
 
     async def set_udp_timeout(self, seconds: int, stream_seconds: int | None = None) -> None:
         self._core.set_udp_timeout(seconds, stream_seconds)
+
+
+class SimulatedLink:
+    """`bench.LinkControl` of the first site's link to the switch."""
+
+    def __init__(self, network: Network, site: int = 1) -> None:
+        self._network = network
+        self._site = site
+
+    async def down(self) -> None:
+        self._network.cut(self._site)
+
+    async def up(self) -> None:
+        self._network.mend(self._site)

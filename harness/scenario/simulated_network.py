@@ -96,6 +96,8 @@ class Network:
         self.switch = Switch(loop)
         self.carriers: list[PacketCarrier] = []
         self.nats: dict[int, NatBox] = {}
+        self._ways: dict[int, Link] = {}  # from the switch to each site's NAT
+        self._cut: set[int] = set()  # the sites whose NAT has no link to the switch at present
         self._testbed = testbed
         self._script = script
         self._seed = seed
@@ -128,6 +130,16 @@ class Network:
         core.renumber(self.loop.time(), outside)
         self._attach(site)
         box.settle()
+
+    def cut(self, site: int) -> None:
+        """Nothing passes between a site's NAT and the switch. The capture is on the NAT's side of the cut: it has what the NAT
+        sends, and nothing of what it is sent."""
+        self._cut.add(site)
+        self._ways[site].up = False
+
+    def mend(self, site: int) -> None:
+        self._cut.discard(site)
+        self._ways[site].up = True
 
     @contextmanager
     def captured(self, folder: Path, gathered: Gathered) -> Iterator[None]:
@@ -165,12 +177,18 @@ class Network:
         up = Link(self.loop, delay_s, lambda packet: box.from_inside(packet))
         carrier = PacketCarrier(up.send, site)
         down = Link(self.loop, delay_s, carrier.receive)
-        box = self.nats[site] = NatBox(self.loop, core, down.send, self.switch.send)
+        box = self.nats[site] = NatBox(self.loop, core, down.send, lambda packet: self._from_nat(site, packet))
         self.carriers.append(carrier)
         self._attach(site)
         if core.parts.translator is None:
             network = ipaddress.IPv4Network(self._testbed.clients.prefix)
-            self.switch.route(network, NAT_DELAY_S + site * STEP_S, box.from_outside)
+            self._ways[site] = self.switch.route(network, NAT_DELAY_S + site * STEP_S, box.from_outside)
+
+    def _from_nat(self, site: int, packet: bytes) -> None:
+        if site in self._cut:
+            self.switch.see(packet)
+        else:
+            self.switch.send(packet)
 
     def _in_the_open(self) -> None:
         """Clients with addresses of their own on the switch, which learns them from what they send."""
@@ -188,7 +206,8 @@ class Network:
     def _attach(self, site: int) -> None:
         box = self.nats[site]
         assert isinstance(box.core, NatCore)
-        self.switch.attach(packed(box.core.outside), NAT_DELAY_S + site * STEP_S, box.from_outside)
+        way = self._ways[site] = self.switch.attach(packed(box.core.outside), NAT_DELAY_S + site * STEP_S, box.from_outside)
+        way.up = site not in self._cut
 
     def _nat_personality(self) -> nats.Personality:
         """The script's, else the testbed's; the kernel's NAT with the ports and timers that the testbed gives it."""

@@ -23,7 +23,7 @@ from harness.lab.namespaces import Netns
 from harness.model import CaptureFacts, GatewayEvent
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
-from harness.scenario.bench import Gathered, NatControl, T
+from harness.scenario.bench import Gathered, LinkControl, NatControl, T
 from harness.scenario.script import Script
 from harness.virtual import settings as personalities
 
@@ -99,6 +99,11 @@ class WallBench(ABC):
     def trouble(self) -> list[str]:
         """What makes the evidence doubtful, of the bench's own parts."""
         return []
+
+    @property
+    def link(self) -> LinkControl:
+        cure = "play it on testbeds/virtual.yaml, or cut it by hand: natstorm lab link down FILE NAME --during-run"
+        raise LabError("cut the link between NAT and gateway", "it is a cable of somebody's", cure)
 
     # --- what they have in common ---
 

@@ -15,7 +15,7 @@ Tap = Callable[[int, bytes], None]
 class Link:
     """One direction of a wire: each packet comes out `delay_s` after it went in, in the order in which they went in.
 
-    However many are under way, the loop has one timer of it.
+    However many are under way, the loop has one timer of it. What goes in while it is not `up` is lost.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, delay_s: float, deliver: Deliver) -> None:
@@ -24,8 +24,11 @@ class Link:
         self._deliver = deliver
         self._under_way: deque[tuple[float, bytes]] = deque()
         self._armed = False
+        self.up = True
 
     def send(self, packet: bytes) -> None:
+        if not self.up:
+            return
         due = self._loop.time() + self._delay_s
         self._under_way.append((due, packet))
         if not self._armed:

@@ -59,6 +59,8 @@ def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> 
         return _driven(reading, life) or endings.silent(reading, life)
     if life.end.cause is Cause.NEVER_UP:
         return _driven(reading, life) or endings.never_up(reading, life)
+    if life.cut_off:
+        return Blame(None, f"{life.client} gave up: the scenario had cut the link", shown)
     if life.end.cause in endings.CLIENT_CLOSES:
         return Blame(CLIENT, f"{life.client} ended it: {life.end.cause.value}", shown)
     return Blame(None, "the captures show no fault of any box")

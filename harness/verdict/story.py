@@ -8,6 +8,7 @@ from itertools import groupby
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, Observation
+from harness.verdict import link_cuts
 from harness.verdict.blame import fell_mute
 from harness.verdict.killer import Death, Strength, deaths
 from harness.verdict.ports import L2TP_PORT, ports_by_client
@@ -44,6 +45,8 @@ def tell(evidence: Evidence) -> tuple[str, ...]:
     for change in (change for reading in readings for change in remappings(reading)):
         whose = "The scenario had it so." if change.asked_for else "To blame: the NAT."
         lines.append(f"At {clock(change.first.t)} ({at(change.first)}) {change.sentence}. {whose}")
+    if cut_s := link_cuts.seconds(whole):
+        lines.append(f"The scenario cut the link between NAT and gateway for {cut_s:.1f} s: what was asked then is not judged.")
     ended = ended_by_script(evidence)
     if ended:
         lines.append(f"The scenario itself ended {', '.join(f'{spoken(client)} ({how})' for client, how in ended.items())}.")
@@ -122,6 +125,8 @@ def _never_up(evidence: Evidence, life: Life) -> str:
 
 
 def _gave_up(evidence: Evidence, life: Life) -> str:
+    if life.cut_off:
+        return f"{spoken(life.client).capitalize()} gave up, for nothing came to it through the link that was cut."
     return f"With the {evidence.variant} gateway, {spoken(life.client)} ended its own session unasked ({life.end.cause.value})."
 
 

@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 from harness.model import Observation, RecordKind, Side, Stage
 from harness.verdict.dials import Dial, dials, latest, own_frames, records_in
 from harness.verdict.findings import require
+from harness.verdict.link_cuts import cut, gives_up
 from harness.verdict.pulse import Asked, LostBy, asked
 from harness.verdict.reading import Reading, deletes, l2tp_message, ppp
 from harness.verdict.stages import progress
@@ -82,6 +83,7 @@ class Life:
     number: int = 1  # of this client's lives
     began: float = float("-inf")  # its first frame, seconds since the epoch
     until: float = float("inf")  # when the same client dialled again
+    cut_off: bool = False  # it left for want of answers that the scenario's own cut of the link kept from it
 
     @property
     def sent(self) -> int:
@@ -206,7 +208,7 @@ def life_of(reading: Reading, dial: Dial) -> Life:
     closing = next(_closings(reading, dial, came.up.t), None)
     vanished = _vanished(reading, dial, closing)
     over = closing.t if closing is not None else vanished.t if vanished is not None else horizon
-    judged = tuple(a for a in everything if a.answer is not None or a.question.t <= over - ANSWER_WITHIN_S)
+    judged = tuple(a for a in everything if a.answer is not None or _judged(reading, a.question.t, over))
     silent = _silence(judged)
     # Silence before a farewell is the end; the farewell only says that somebody noticed.
     silenced = End(Cause.SILENCE, silent[0].question.t, silent[0].question) if silent else None
@@ -220,8 +222,13 @@ def life_of(reading: Reading, dial: Dial) -> Life:
     silence = silent if end.cause is Cause.SILENCE else ()
     return Life(
         client, came.up, judged, end, planned, run_closed, contradictions, _remarks(reading, dial, end), silence,
-        number=dial.number, began=began, until=dial.until,
+        number=dial.number, began=began, until=dial.until, cut_off=_cut_off(reading, dial, end),
     )  # fmt: skip
+
+
+def _judged(reading: Reading, t: float, over: float) -> bool:
+    """Whether an answer was due to a question of that moment: there was time for it, and a way."""
+    return t <= over - ANSWER_WITHIN_S and not cut(reading, t)
 
 
 def _vanished(reading: Reading, dial: Dial, closing: End | None) -> End | None:
@@ -249,6 +256,13 @@ def _came_and_went(reading: Reading, dial: Dial, end: End) -> bool:
 def _of_its_own_will(reading: Reading, end: End) -> bool:
     """In captures taken elsewhere a client's good-bye counts as asked for: nobody says otherwise."""
     return not reading.evidence.accounts and end.cause in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE)
+
+
+def _cut_off(reading: Reading, dial: Dial, end: End) -> bool:
+    if end.cause not in (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE):
+        return False
+    ended = records_in(reading, dial, RecordKind.ENDED)
+    return any(r.data.get("by") == "silence" and gives_up(reading, r.t) for r in ended)
 
 
 def _silence(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:

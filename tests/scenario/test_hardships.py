@@ -96,6 +96,11 @@ def amnesia(played: Callable[[str], Played]) -> Played:
 
 
 @pytest.fixture
+def outage(played: Callable[[str], Played]) -> Played:
+    return played("outage")
+
+
+@pytest.fixture
 def litter(played: Callable[[str], Played]) -> Played:
     return played("litter")
 
@@ -105,7 +110,7 @@ def test_every_run_ends_with_a_verdict(name: str, played: Callable[[str], Played
     told = played(name)
     assert told.evidence.trouble == ()
     assert told.head.tone is not Tone.UNTRUSTED
-    assert told.verdicts["survival"].outcome is (Outcome.PASS if name == "litter" else Outcome.FAIL)
+    assert told.verdicts["survival"].outcome is (Outcome.PASS if name in ("litter", "outage") else Outcome.FAIL)
     assert all(r.kind is not RecordKind.IMPAIRED for r in told.evidence.records)
 
 
@@ -213,6 +218,23 @@ def test_both_live_on_at_their_new_ports(amnesia: Played) -> None:
         ports[client] = [down[0].dport, down[-1].dport]
     assert ports["c1"][0] == ports["c2"][1] == 4500
     assert ports["c1"][1] != 4500 != ports["c2"][0]
+
+
+# A link that is cut (what the clients do meanwhile, and others who have less patience: test_link_cuts)
+
+
+def test_a_cut_link_is_nobody_s_fault_and_everybody_lives_on(outage: Played) -> None:
+    cut = outage.evidence.step("link-down")
+    assert outage.verdicts["mappings"].outcome is Outcome.PASS
+    assert (outage.head.tone, outage.head.blame, outage.head.kills) == (Tone.SURVIVED, (), ())
+    assert "both live" in outage.head.sentence
+    down = [o for o in outage.evidence.observations[Side.OUTSIDE] if o.src == outage.evidence.gateway_address]
+    assert not [o for o in down if cut.began + 1 < o.t < cut.ended]  # the kernels of both ends take a moment
+    for client in ("c1", "c2"):
+        sent, answered = outage.marks(client)
+        assert sent - answered > 3 * (cut.ended - cut.began)
+        assert sum(r.t > cut.ended for r in outage.of(client, RecordKind.MARK_ANSWERED)) > 20
+        assert [r.data["by"] for r in outage.of(client, RecordKind.ENDED)] == ["client"]
 
 
 # Garbage

@@ -108,3 +108,8 @@ def test_a_lab_that_was_left_half_up_is_taken_down_and_a_lost_lock_is_trouble(mo
     bench.lab.lost = LabError("keep the lock on nat", "it was lost")
     assert bench.trouble() == ["lab: keep the lock on nat: it was lost"]
     loop.close()
+
+
+def test_a_bench_that_cannot_cut_the_link_says_how_it_is_done_by_hand():
+    with pytest.raises(LabError, match=r"cut the link between NAT and gateway[\s\S]*natstorm lab link down FILE NAME --during-run"):
+        _ = Bench(Node(fails=False)).link

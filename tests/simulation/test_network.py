@@ -46,6 +46,28 @@ def test_a_link_keeps_time_and_order() -> None:
     assert heard == [(0.5, b"1"), (0.5, b"2"), (0.75, b"3"), (1.5, b"4")]
 
 
+def test_what_a_link_that_is_down_should_carry_is_lost_and_shows_nowhere() -> None:
+    heard: list[bytes] = []
+    seen: list[bytes] = []
+
+    async def scenario(loop: SimulatedLoop) -> None:
+        switch = Switch(loop)
+        switch.tap = lambda _, packet: seen.append(packet)
+        link = switch.attach(bytes((10, 0, 0, 2)), 0.5, heard.append)
+        under_way, lost, after = (udp("10.0.0.1", "10.0.0.2", payload) for payload in (b"1", b"2", b"3"))
+        switch.send(under_way)
+        link.up = False
+        switch.send(lost)
+        link.send(lost)
+        await asyncio.sleep(1)
+        link.up = True
+        switch.send(after)
+        await asyncio.sleep(1)
+        assert heard == seen == [under_way, after]
+
+    run(scenario)
+
+
 def test_a_link_of_no_length_hands_over_later_and_not_within() -> None:
     heard: list[bytes] = []
 

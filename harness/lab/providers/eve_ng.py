@@ -187,6 +187,10 @@ class EveNg:
         """Sends nothing where nothing is to be undone. LabError tells what is left, and the commands for it."""
         self.clean()
 
+    def leave(self) -> None:
+        self._is_up = False
+        self._let_go_unless_up()
+
     def clean(self) -> tuple[str, ...]:
         """`down`, with a sentence for each thing that was undone: what this run did, or one that was killed."""
         self._ledger.hold()

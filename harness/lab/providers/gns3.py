@@ -125,6 +125,9 @@ class Gns3:
 
     # --- beyond it ---
 
+    def leave(self) -> None:
+        self.lock.release()
+
     def attach(self, interface: str, kind: str, node: str, port: str) -> None:
         """Joins an interface of the server's machine ("tap" or "ethernet") to a node's port: the clients' way in."""
         self.attach_clients(ClientsAt(node, port, interface, kind))

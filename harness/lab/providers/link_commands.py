@@ -2,6 +2,9 @@
 
 A cut stands in the restore journal before it is made, as a change of this testbed: `natstorm restore` mends it, and no run begins
 on the testbed before. The provider's own ledger of it lies apart from that of runs (`links/`): a link can be cut under a run.
+
+Not so in a lab of software. The cut ends with the lab, so that no journal has it and nobody else is locked out; and no run has that
+lab, for each run builds its own.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from typing import Any
 
 from harness.devices import journal
 from harness.devices.journal import Journal, Undo
-from harness.errors import LabError, typed
+from harness.errors import LabError, UsageError, typed
 from harness.lab import enclosure
 from harness.lab.providers.ledger import state_directory
 from harness.lab.providers.of_testbed import provider_of
@@ -34,18 +37,22 @@ def add_commands(verbs: Any) -> None:
     for way, about, run in (("down", "nothing passes it until it is up again", link_down), ("up", "mend it", link_up)):
         one = ways.add_parser(way, help=about)
         one.add_argument("file", metavar="FILE", help="the testbed")
-        one.add_argument("name", metavar="NAME", help="the link, by the nodes that it joins, as in nat-gateway")
+        one.add_argument("name", metavar="NAME", help="the link, by the nodes that it joins, as `natstorm lab status` shows it")
         one.add_argument(UNDER_A_RUN, action="store_true", help="also while a run has the lab")
         one.set_defaults(run=run)
 
 
 def link_down(arguments: argparse.Namespace) -> int:
     testbed: Testbed = arguments.load_testbed(Path(arguments.file))
-    provider, name = _provider(testbed), arguments.name
+    provider, name = _provider(testbed, arguments), arguments.name
     mend = typed(f"lab link up {shlex.quote(arguments.file)} {shlex.quote(name)}")
     with _alone(testbed, provider, arguments):
         if not _link(provider, name).up:
             print(f"link {name} is down already")
+            return 0
+        if not testbed.field:
+            provider.link_down(name)
+            print(f"link {name} is down: nothing passes it until\n  {mend}\nor until the lab ends, and the cut with it")
             return 0
         book = Journal.create(testbed.name, testbed.file)
         try:
@@ -63,18 +70,22 @@ def link_down(arguments: argparse.Namespace) -> int:
 
 def link_up(arguments: argparse.Namespace) -> int:
     testbed: Testbed = arguments.load_testbed(Path(arguments.file))
-    provider, name = _provider(testbed), arguments.name
+    provider, name = _provider(testbed, arguments), arguments.name
     with _alone(testbed, provider, arguments):
         _link(provider, name)
         provider.link_up(name)
         if not _link(provider, name).up:
             raise LabError(f"mend link {name}", "it is down still: not by natstorm", "mend it where it was cut")
-    _mended(testbed, name)
+    if testbed.field:
+        _mended(testbed, name)
     print(f"link {name} is up")
     return 0
 
 
-def _provider(testbed: Testbed) -> Provider:
+def _provider(testbed: Testbed, arguments: argparse.Namespace) -> Provider:
+    if arguments.during_run and not testbed.field:
+        problem = "no run has the lab of `natstorm lab up`: each builds its own, which nothing outside it reaches"
+        raise UsageError(problem, cure=f"leave {UNDER_A_RUN} out")
     return provider_of(testbed, "natstorm lab link", state_directory() / "links")
 
 
@@ -89,7 +100,7 @@ def _link(provider: Provider, name: str) -> Link:
 @contextmanager
 def _alone(testbed: Testbed, provider: Provider, arguments: argparse.Namespace) -> Iterator[None]:
     """With the locks that a run has on the lab and its devices. LabError where a run has one."""
-    if arguments.during_run:
+    if arguments.during_run or not testbed.field:
         yield
         return
     locks = [Static.of(testbed, "natstorm lab link").lock]

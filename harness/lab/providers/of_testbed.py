@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.devices.ssh import SshConnection, tail
-from harness.errors import DeviceError, LabError
+from harness.errors import DeviceError
 from harness.lab.providers.provider import Provider
 from harness.lab.providers.static import Static
 from harness.model.reach import Connection, LabSpec
@@ -25,7 +25,8 @@ SERVERS = ("gns3", "eve-ng")
 
 def provider_of(testbed: Testbed, purpose: str, state: Path | None = None, locks: Path | None = None) -> Provider:
     """Not yet up. `purpose` is what others are told who find the lab taken; `state` is where ledgers are kept, `locks` where locks
-    are (None: the user's, and this machine's). LabError for a software lab, which has devices of its own."""
+    are (None: the user's, and this machine's). A software lab wants none of them: it is one to explore by hand, and ends with its
+    keeper; a run builds its own."""
     lab = testbed.lab
     if lab.provider == "static":
         return Static.of(testbed, purpose, locks)
@@ -37,10 +38,9 @@ def provider_of(testbed: Testbed, purpose: str, state: Path | None = None, locks
         from harness.lab.providers.eve_ng import EveNg
 
         return EveNg(eve_ng_spec(lab), state, on_host=None if lab.host is None else on_host(lab.host, testbed.access_secrets))
-    raise LabError(
-        "find who brings the lab up", f"the lab of {testbed.file} is made of namespaces, by the run itself",
-        "a testbed whose devices are there already",
-    )  # fmt: skip
+    from harness.lab.providers.namespaces import Namespaces
+
+    return Namespaces(testbed)
 
 
 def gns3_spec(lab: LabSpec) -> Gns3Spec:

@@ -2,7 +2,7 @@
 
 | provider | `up` | `console` | `link_down` | `capture` |
 |---|---|---|---|---|
-| `namespaces` | builds the software lab | none: nodes are entered | a veth goes down | tcpdump in the node |
+| `namespaces` | a keeper builds the software lab | none: nodes are entered | it leaves its switch, or goes down | a packet socket |
 | `static` | takes the lock on the devices | the testbed's | none | none: the testbed names sources |
 | `gns3` | opens or makes the project, starts its nodes | telnet | the link is suspended | the link's own |
 | `eve-ng` | starts the lab's nodes | telnet | the interface is disconnected | none |
@@ -27,7 +27,7 @@ STATES = (STARTED, STOPPED, SUSPENDED, UNKNOWN)
 
 class Console(NamedTuple):
     """Where a node's console answers. `protocol` is "telnet" or "ssh", or what else the provider calls it ("vnc", "http"), which no
-    driver of ours speaks."""
+    driver of ours speaks. A node of a software lab is entered ("namespace", "guest"): `host` is its name, `port` 0."""
 
     host: str
     port: int
@@ -109,6 +109,19 @@ class Provider(Protocol):
 
     def down(self) -> None:
         """Safe at any time, and twice."""
+        ...
+
+
+@runtime_checkable
+class OnServer(Provider, Protocol):
+    """A provider whose lab outlives the process that brought it up: what is to be undone stands in a ledger."""
+
+    def leave(self) -> None:
+        """After `up`: lets go of the lab and leaves it as it is. `clean` of any later process undoes what `up` did."""
+        ...
+
+    def clean(self) -> tuple[str, ...]:
+        """Undoes what the ledger says, and nothing else; a sentence for each. LabError while somebody has the lab."""
         ...
 
 

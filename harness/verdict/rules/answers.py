@@ -13,6 +13,7 @@ from itertools import pairwise
 from harness.model import FrameKind, Observation, RecordKind, Side
 from harness.verdict.dials import STAMP_GRAIN_S, dials, left_behind
 from harness.verdict.floating import KEEPALIVE_S, TIMER_S
+from harness.verdict.link_cuts import cut
 from harness.verdict.pulse import LostBy
 from harness.verdict.reading import CLOSING_STEPS, Reading, deletes, ike, l2tp_message, ppp, spi_of
 from harness.verdict.rules.esp import BY_CLIENT, Find, Said
@@ -113,6 +114,7 @@ def unanswered(said: Said, exchanges: tuple[Exchange, ...]) -> Find:
                     and _reached(reading, o, said, owner)
                     and not _absent(reading, owner, o.t)
                     and not to_be_dropped(reading, o)
+                    and not cut(reading, o.t)
                 ):
                     asked.setdefault((owner, life, name), []).append(o)
         for (owner, _, name), frames in asked.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.model import FrameKind, Observation, RecordKind, Side
 from harness.verdict.dials import STAMP_GRAIN_S, dials, left_behind
+from harness.verdict.link_cuts import cut
 from harness.verdict.pulse import carriers
 from harness.verdict.reading import Reading, deletes, ike, spi_of
 from harness.verdict.remapping import remappings
@@ -29,7 +30,7 @@ def closed_by_gateway(reading: Reading) -> Iterator[Proof]:
 
 def closed_by_client(reading: Reading) -> Iterator[Proof]:
     for life in every_life(reading):
-        if life.left_by_itself and life.end.frame is not None:
+        if life.left_by_itself and not life.cut_off and life.end.frame is not None:
             yield Proof(life.client, (life.end.frame,), {"cause": life.end.cause.value})
 
 
@@ -138,6 +139,8 @@ def never_up(reading: Reading, life: Life) -> Blame:
             None, f"{life.client} never sent anything"
         )  # fmt: skip
     stage = "set-up" if life.end.stage is None else life.end.stage.value
+    if reading.direction(last) == "up" and cut(reading, last.t):
+        return Blame(None, f"the link was cut when {life.client} sent the last word of its set-up")
     if reading.direction(last) == "up" and to_be_dropped(reading, last):
         return Blame(None, f"the gateway was told to drop what {life.client} sends")
     if reading.direction(last) == "up":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from harness.model import FrameKind, Observation, Side
 from harness.verdict.altered import NAT_TRANSIT_S, altered, copied, made, unchanging
 from harness.verdict.dials import dials
+from harness.verdict.link_cuts import cut
 from harness.verdict.reading import Crossing, Reading, ike, spi_of
 from harness.verdict.remapping import IN_USE_S, remappings
 from harness.verdict.rules.rule import Proof
@@ -219,7 +220,7 @@ def swallowed(reading: Reading) -> Iterator[Proof]:
 
 
 def held_up(reading: Reading) -> Iterator[Proof]:
-    late = [c for c in reading.crossings() if c.behind.t - c.before.t > NAT_TRANSIT_S]
+    late = [c for c in reading.crossings() if c.behind.t - c.before.t > NAT_TRANSIT_S and not cut(reading, c.before.t)]
     longest = max((c.behind.t - c.before.t for c in late), default=0.0)
     yield Proof(None, tuple(o for c in late for o in (c.before, c.behind)), {"count": len(late), "longest": f"{longest:.1f}"})
 
@@ -253,7 +254,9 @@ def _transits(reading: Reading) -> Iterator[tuple[str, Observation, str, bool]]:
     for o in reading.way(Side.INSIDE, "up"):
         client = reading.at_address(o.src)
         if client is not None and o.kind in _CARRIED and _sound(o) and _carries(reading, o):
-            yield "up", o, client, (o.side, o.frame) in came_out
+            passed = (o.side, o.frame) in came_out
+            if passed or not cut(reading, o.t):  # a NAT that cannot find the gateway any more has nobody to let it out to
+                yield "up", o, client, passed
     mapped: dict[tuple[object, ...], tuple[float, str]] = {}  # outside end and gateway's port → last packet up, whose
     ups = [c for c in reading.crossings() if c.direction == "up"]
     until, i = reading.end_of_capture(Side.INSIDE), 0

@@ -23,7 +23,7 @@ from eve_ng_play import Time, forbidden, in_memory, provider, quick
 from harness.errors import DeviceError, LabError
 from harness.lab.providers.eve_ng import EveNg
 from harness.lab.providers.eve_ng_http import Session
-from harness.lab.providers.provider import STARTED, STOPPED, Console, End, Provider
+from harness.lab.providers.provider import STARTED, STOPPED, Console, End, OnServer, Provider
 from harness.model.reach import CaptureSource, Connection
 
 BETWEEN = "NAT-gateway"
@@ -108,6 +108,18 @@ def test_down_twice(community: FakeEveNg, tmp_path: Path) -> None:
     sent = len(community.requests)
     lab.down()
     assert len(community.requests) == sent
+
+
+def test_what_is_left_up_is_taken_down_by_a_later_process(fake: FakeEveNg, tmp_path: Path) -> None:
+    before = fake.state()
+    lab = provider(fake, tmp_path)
+    assert isinstance(lab, OnServer)
+    lab.up()
+    lab.leave()
+    assert fake.session is None  # one a user: whoever opens EVE-NG's pages has it
+    assert fake.state() != before
+    assert len(provider(fake, tmp_path).clean()) == 3
+    assert fake.state() == before
 
 
 def test_status_changes_nothing_and_logs_out(community: FakeEveNg, tmp_path: Path) -> None:

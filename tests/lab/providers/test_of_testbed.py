@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DeviceError, LabError
+from harness.errors import DeviceError
 from harness.lab.providers import of_testbed
 from harness.lab.providers.eve_ng import EveNg, EveNgSpec
 from harness.lab.providers.gns3 import ClientsAt, Gns3, Gns3Spec
+from harness.lab.providers.namespaces import Namespaces
 from harness.lab.providers.of_testbed import provider_of
+from harness.lab.providers.provider import Provider
 from harness.lab.providers.static import Static
 from harness.model.reach import Connection
 from harness.model.secret import Secret
@@ -76,12 +78,19 @@ def test_eve_ng_is_told_what_the_testbed_says(edited, tmp_path):
     assert (plain.spec.verify, plain.spec.start, plain.spec.tenant, plain._on_host) == (True, None, None, None)
 
 
-def test_devices_that_are_there_are_locked_and_namespaces_have_none(edited, tmp_path):
+def test_devices_that_are_there_are_locked(edited, tmp_path):
     lab = provider_of(edited("hardware.yaml"), "nightly", None, tmp_path)
     assert isinstance(lab, Static)
     assert lab.lock.directory == tmp_path
-    with pytest.raises(LabError, match=r"virtual\.yaml is made of namespaces"):
-        provider_of(check(TESTBEDS / "virtual.yaml"), "")
+
+
+@pytest.mark.parametrize("name", ["virtual.yaml", "linux.yaml"])
+def test_a_lab_of_software_is_asked_of_its_keeper(name):
+    testbed = check(TESTBEDS / name)
+    lab = provider_of(testbed, "")
+    assert isinstance(lab, Namespaces)
+    assert isinstance(lab, Provider)
+    assert lab.testbed is testbed
 
 
 def test_a_command_on_the_host_runs_there_and_its_failure_is_told(monkeypatch):
