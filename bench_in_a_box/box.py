@@ -4,7 +4,8 @@
           mgmt0 ── management switch ── mgmt0 of nat, gateway and end host, each with an SSH server
 
 The NAT is a Linux router without a rule of its own; the gateway is a machine on which the project's gateway is installed but not
-started, or a User Mode Linux guest with strongSwan, xl2tpd and pppd at rest. Whoever comes by SSH configures them.
+started, or a User Mode Linux guest with strongSwan, xl2tpd and pppd at rest. A virtual
+IOS router stands there too, if it is wanted. Whoever comes by SSH configures them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from pathlib import Path
 from types import TracebackType
 
 from bench_in_a_box.guest import guest_gateway
+from bench_in_a_box.router import RouterBox
 from bench_in_a_box.sshd import Sshd, new_key
 from harness.lab import namespaces, tools
 from harness.lab.namespaces import Netns
 
-GATEWAYS = ("natstorm", "linux")
+GATEWAYS = ("natstorm", "linux", "ios")
 NIC = "nic0"
 HOST_ADDRESS = "10.99.0.1"
 MANAGEMENT = {"nat": "10.99.0.2", "gateway": "10.99.0.3", "host": "10.99.0.4"}
@@ -56,7 +58,7 @@ class Box:
     def __init__(self, folder: Path, gateway: str = GATEWAYS[0], first: Path | None = None) -> None:
         self._folder = folder
         self._first = "" if first is None else f"{first.resolve()}:"
-        self._linux = gateway == "linux"
+        self._linux, self._ios = gateway == "linux", gateway == "ios"
         self._closing = AsyncExitStack()
         self._known: list[str] = []
 
@@ -121,6 +123,11 @@ class Box:
         for device, address in MANAGEMENT.items():
             if self._linux and device == "gateway":
                 self._known.append(await guest_gateway(self._closing, self._yard, self._folder / device, address, user))
+                continue
+            if self._ios and device == "gateway":
+                router = RouterBox(self._folder / device, self._nodes[device], address)
+                self._closing.callback(router.stop)
+                self._known.append(await asyncio.to_thread(router.start))
                 continue
             server = Sshd(
                 self._folder / device,

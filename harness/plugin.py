@@ -127,13 +127,11 @@ class Session:
 
     def __init__(self, config: pytest.Config) -> None:
         from harness.catalogue import load_catalogue
-        from harness.lab.place import require_driver
         from harness.testbed.load import check
 
         self.config = config
         self.behaviours: dict[str, Behaviour] = load_catalogue(SUITES / "behaviours")
         self.testbed: Testbed = check(config.option.testbed)
-        require_driver(self.testbed)
         self.variants = self._chosen_variants()
         self._check_behaviours()
         self._check_clients()
@@ -254,6 +252,17 @@ class Session:
             if option.time != VIRTUAL:
                 raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
 
+    def wanting(self, item: pytest.Item) -> str:
+        """Why this testbed cannot give what the item's check rests on; "" where it can."""
+        from harness.verdict.checks import CHECKS, NOTED
+        from harness.verdict.obtainable import wanting
+
+        cast, marker = _cast(item), item.get_closest_marker("behaviour")
+        if cast is None or cast.routers or marker is None or self.testbed.router is None:
+            return ""
+        check = CHECKS.get(marker.args[0]) or NOTED.get(marker.args[0])
+        return "" if check is None else wanting(self.testbed, check.needs)
+
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call."""
         if cast not in self._played:
@@ -350,6 +359,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     select(config, items)
     for item in items:
         describe(session, item)
+        if why := session.wanting(item):
+            item.add_marker(pytest.mark.skip(reason=why))
     order: dict[Any, int] = {}
     for item in items:
         order.setdefault(_cast(item), len(order))

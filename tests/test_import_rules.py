@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 CORES = {"wire", "nat", "virtual"}
 PROCESSES = {
     "virtual/process.py", "virtual/control.py", "virtual/sockets.py", "virtual/witness.py", "virtual/ios/server.py",
-    "virtual/ios/ssh.py",
+    "virtual/ios/ssh.py", "virtual/ios/process.py",
 }  # fmt: skip
 """The modules in a core's room that give it sockets and a clock."""
 FORBIDDEN_IN_CORES = {"asyncio", "socket", "selectors", "time", "random", "secrets", "threading", "subprocess", "select", "ssl"}

@@ -270,7 +270,7 @@ class Client:
             self._mark(now, stack)
 
     def _mark(self, now: float, stack: Stack) -> None:
-        source, peer = self.account.address, self.account.peer
+        source, peer = self.account.address, self.plan.far_end or self.account.peer
         if self.state is not State.UP or source is None or peer is None:
             self.flow.stop()
             return

@@ -118,7 +118,8 @@ class FieldLab:
         async with self._step("clear the NAT"):
             await self.nat.forget()
         async with self._step(f"configure the gateway, {variant}"):
-            device = await self.reach(connection)
+            machine = self.testbed.gateway.end_host_connection if self.testbed.router else connection
+            device = None if machine is None else await self.reach(machine)
             self._gateway = field_gateway(
                 self.testbed, variant, device, self._journal, time_scale=time_scale, changes=changes or {}
             )
@@ -216,7 +217,7 @@ class FieldLab:
 
     async def _take_locks_there(self, journal: Journal) -> None:
         """On each device, for everybody else."""
-        for connection in taken_by(self.testbed):
+        for connection in on_devices(self.testbed):
             async with self._step(f"log in to {connection.device}"):
                 await self.reach(connection)
         async with self._step("lock the devices on themselves"):
@@ -239,7 +240,7 @@ class FieldLab:
         sources = (self.testbed.nat.inside_capture, self.testbed.nat.outside_capture)
         capturing = (one.connection for one in sources if one is not None and one.kind == "tcpdump")
         devices = (self.testbed.nat.connection, self.testbed.gateway.connection, *capturing)
-        machines = {one.device: one for one in devices if one is not None}
+        machines = {one.device: one for one in devices if one is not None and one != self.testbed.router}
         for name, connection in machines.items():
             async with self._step(f"ask {name} for its time"):
                 self.tell(await clock.told(await self.reach(connection), CLOCKS_APART_S))

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import secrets
-import shlex
-import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.devices.journal import Journal, Undo, reached
+from harness.devices.journal import Journal
 from harness.devices.linux_config import Timers
 from harness.devices.linux_config import variant as variant_named
 from harness.devices.linux_gateway import LinuxGateway
 from harness.devices.ssh import SshConnection
 from harness.devices.ssh_line import SshLine
-from harness.devices.ssh_stream import SshStream
 from harness.devices.virtual_gateway import ProcessGateway
 from harness.errors import CaptureError, DeviceError, LabError, UsageError
-from harness.lab import place, witness
+from harness.lab import witness
+from harness.lab.field_router import RouterGateway
 from harness.lab.gateways import settings_of
-from harness.lab.guest_link import Result
+from harness.lab.remote import Remote
 from harness.lab.virtual_gateway import VirtualNode, plan, stop_witnesses
 from harness.model import CaptureFacts, GatewayEvent
 from harness.model.testbed import Testbed
 
-PLACES = "/tmp/natstorm-run."
-"""How the names of directories begin that a run makes on a device."""
 COMMAND = "natstorm-gateway"
 """What the project's own gateway is called where it is installed."""
 
@@ -55,14 +50,17 @@ class FieldGateway(Protocol):
 def field_gateway(
     testbed: Testbed,
     variant: str,
-    device: SshConnection,
+    device: SshConnection | None,
     journal: Journal,
     *,
     time_scale: float = 1.0,
     changes: Mapping[str, Any],
 ) -> FieldGateway:
-    """The testbed's gateway, not yet configured. UsageError for a system that no driver knows, or a change that it cannot take."""
-    place.require_driver(testbed)
+    """The testbed's gateway, not yet configured. `device` is the session with it, or, of a router, with the host behind it (None
+    where there is none). UsageError for a change that it cannot take."""
+    if testbed.gateway.os == "ios" and not changes:
+        return RouterGateway(testbed, variant, device, journal)
+    assert device is not None
     if testbed.gateway.os == "natstorm":
         return InstalledGateway(testbed, variant, device, journal, time_scale, changes)
     if changes:
@@ -197,84 +195,3 @@ class StrongswanGateway:
         if self._machine is not None:
             await self._machine.leave()
             self._machine = None
-
-
-class Remote:
-    """A machine at the other end of an SSH connection, as a witness needs it: with a directory of the run's own, which is in the
-    restore journal before it is made, and which `leave` removes."""
-
-    def __init__(self, device: SshConnection, place: str, journal: Journal) -> None:
-        self.name = device.name
-        self.place = place
-        self._device = device
-        self._journal = journal
-        self._kept = journal.before(_without(device, place))
-        self._streams: list[SshStream] = []
-
-    @classmethod
-    async def on(cls, device: SshConnection, journal: Journal) -> Remote:
-        machine = cls(device, f"{PLACES}{secrets.token_hex(8)}", journal)
-        try:
-            await machine._do("make", f"mkdir -m 700 -- {shlex.quote(machine.place)}")
-        except DeviceError:
-            await machine.leave()
-            raise
-        return machine
-
-    async def spawn(self, command: str) -> RemoteJob:
-        stream = await self._device.stream(command, lambda _: None)
-        self._streams.append(stream)
-        return RemoteJob(stream)
-
-    async def fetch(self, name: str, target: Path) -> None:
-        there = shlex.quote(f"{self.place}/{name}")
-        with target.open("wb") as file:
-
-            def keep(piece: bytes) -> None:
-                file.write(piece)
-
-            stream = await self._device.stream(f"cat {there}", keep)
-            if await stream.wait() != 0:
-                raise CaptureError(f"{name} on {self.name} could not be read: {stream.said}")
-
-    async def leave(self) -> None:
-        """What still runs there is ended. DeviceError where the directory cannot be removed: then it stays in the journal, and this
-        may be called again."""
-        while self._streams:
-            self._streams.pop().close()
-        await self._do("remove", f"rm -rf -- {shlex.quote(self.place)}")
-        self._journal.done(self._kept)
-
-    async def _do(self, what: str, command: str) -> None:
-        result = await self._device.execute(command)
-        if result.status != 0:
-            raise DeviceError(self.name, f"{what} {self.place}", result.output.strip() or f"exit status {result.status}")
-
-
-def _without(device: SshConnection, place: str) -> Undo:
-    at = reached(device.connection)
-    return Undo((f"remove {place}",), "linux", device.name, at, script=f"rm -rf -- {shlex.quote(place)}\n", harmless=True)
-
-
-class RemoteJob:
-    """A program under way there. Its `output` is what it says on its standard error."""
-
-    def __init__(self, stream: SshStream) -> None:
-        self._stream = stream
-
-    @property
-    def output(self) -> str:
-        return self._stream.said
-
-    @property
-    def running(self) -> bool:
-        return self._stream.running
-
-    async def seen(self, pattern: str, within: float) -> object:
-        return await self._stream.seen(pattern, within)
-
-    def signal(self, number: int) -> None:
-        self._stream.signal(signal.Signals(number).name.removeprefix("SIG"))
-
-    async def wait(self) -> Result:
-        return Result(await self._stream.wait(), self._stream.said)

@@ -102,8 +102,7 @@ def _leaving(device: SshConnection, claim: Claim) -> Undo:
 
 def on_devices(testbed: Testbed) -> tuple[Connection, ...]:
     """Those of the devices that a run has for itself that can keep a lock: all but a router."""
-    router = testbed.gateway.connection if testbed.gateway.os not in ("linux", "natstorm") else None
-    return tuple(one for one in taken_by(testbed) if one != router)
+    return tuple(one for one in taken_by(testbed) if one != testbed.router)
 
 
 @contextmanager

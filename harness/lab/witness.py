@@ -191,9 +191,9 @@ class Witness:
         told.write_text("".join(f"{i} {name}\n" for i, name in sorted(names.items())), encoding="utf-8")
 
 
-def far_end(machine: Machine, networks: Iterable[str]) -> Witness:
+def far_end(machine: Machine, networks: Iterable[str], interface: str = "any") -> Witness:
     """The end host's traffic, where ESP, L2TP and PPP are off: pings from or to `networks`, those of the PPP addresses."""
-    return Witness(machine, Side.FAR_END, "any", f"icmp and ({' or '.join(f'net {network}' for network in networks)})")
+    return Witness(machine, Side.FAR_END, interface, f"icmp and ({' or '.join(f'net {network}' for network in networks)})")
 
 
 def translated(machine: Machine) -> Witness:

@@ -25,6 +25,7 @@ class ClientPlan:
     password: Secret
     personality: str = "windows7"
     site: int = 1
+    far_end: str | None = None  # whom its marked traffic is for; None: its PPP peer
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ Addresses are dotted quads; those of interfaces carry their prefix length ("192.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.model.plan import ClientPlan
 from harness.model.reach import OWN_LAB, Allowance, CaptureSource, Connection, LabSpec
@@ -180,6 +180,11 @@ class Testbed:
         return self.gateway.os == "ios" and not self.field
 
     @property
+    def router(self) -> Connection | None:
+        """The gateway's connection where it is a router that is there already: it has no shell, and nothing is kept on it."""
+        return None if self.gateway.os in ("linux", "natstorm") else self.gateway.connection
+
+    @property
     def connections(self) -> tuple[Connection, ...]:
         """Of the devices that are there already."""
         there = (self.nat.connection, self.gateway.connection, self.gateway.end_host_connection)
@@ -210,5 +215,10 @@ class Testbed:
         return min(self.clients.capacity, self.gateway.users, last - first + 1)
 
     def plans(self, count: int) -> tuple[ClientPlan, ...]:
-        """The plans of clients 1 to `count`."""
-        return tuple(self.clients.plan(number, self.gateway.address) for number in range(1, count + 1))
+        """The plans of clients 1 to `count`. A router answers for itself, so that what goes to it never passes its far end: marked
+        traffic is for the host behind it, where there is one that can be asked."""
+        plans = (self.clients.plan(number, self.gateway.address) for number in range(1, count + 1))
+        host = self.gateway.end_host
+        if self.router is None or host is None or self.gateway.end_host_connection is None:
+            return tuple(plans)
+        return tuple(replace(plan, far_end=host.host) for plan in plans)

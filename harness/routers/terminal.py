@@ -14,9 +14,10 @@ PRIVILEGED = 15
 
 
 class Log:
-    """Stands among a router's sessions as one that never ends and monitors: `hear` is given every line that it logs."""
+    """The console, which stands among a router's sessions, never ends and is given all that the router logs: `hear` gets it."""
 
     deadline: float | None = None
+    line, user, source, heard = "con 0", None, "", 0.0
 
     def __init__(self, state: State, hear: Callable[[str], None]) -> None:
         self._hear = hear

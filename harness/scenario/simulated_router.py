@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.devices.ios.gateway_lines import demux_lines
 from harness.errors import DeviceError, UsageError
 from harness.model import GatewayView, Logged
-from harness.routers.gateway_configuration import DEVICE, DYNAMIC
+from harness.routers.gateway_configuration import DEVICE
 from harness.routers.terminal import Log, Terminal
 from harness.scenario.simulated_control import SimulatedGateway
 from harness.scenario.simulated_network import Network
@@ -63,7 +64,7 @@ class SimulatedRouter(SimulatedGateway):
     async def reconfigure(self, **changes: Any) -> None:
         if set(changes) != {"demux"}:
             raise UsageError(f"no command of a router changes {', '.join(sorted(set(changes) - {'demux'}))}")
-        typed = self._console.terminal.configure(DYNAMIC, f"{'' if changes['demux'] else 'no '}set nat demux")
+        typed = self._console.terminal.configure(*demux_lines(changes["demux"]))
         for line, said in typed:
             if said.strip():
                 raise DeviceError(DEVICE, line, said.strip())

@@ -34,7 +34,7 @@ class Socket:
     frame: Observation
 
 
-@check(*WIRE, Need.VIEWS)
+@check(*WIRE, Need.VIEWS, Need.COOKIES)
 def main_mode_sas_match_by_cookies(reading: Reading) -> Verdict:
     """The cookie pair of a client's main mode is the same in the client's list, in the gateway's, and on the wire."""
     f = Findings()
@@ -63,7 +63,7 @@ def main_mode_sas_match_by_cookies(reading: Reading) -> Verdict:
     return f.verdict(f"the cookies of {len(f.facts)} clients are the same with both peers and on the wire")
 
 
-@check(*WIRE, Need.PAIRED, Need.VIEWS, Need.NAT_VIEWS)
+@check(*WIRE, Need.PAIRED, Need.VIEWS, Need.NAT_VIEWS, Need.COOKIES)
 def main_mode_sa_shows_the_sockets(reading: Reading) -> Verdict:
     """The gateway's main-mode SA shows the socket that the NAT made of the client's; wire and NAT table both say so."""
     f = Findings()
@@ -118,7 +118,7 @@ def socket_finds_one_quick_mode_sa(reading: Reading) -> Verdict:
     return f.verdict(f"address and port find exactly one quick-mode SA of {len(f.facts)} clients")
 
 
-@check(*WIRE, Need.VIEWS)
+@check(*WIRE, Need.VIEWS, Need.COOKIES)
 def monitor_counts_equal_clients(reading: Reading) -> Verdict:
     """The gateway's monitor shows one main-mode SA, and one quick-mode SA each way, for every client that is up."""
     f = Findings()

@@ -44,6 +44,7 @@ class Need(StrEnum):
     DECRYPTED = "decrypted"
     PAIRED = "paired"
     VIEWS = "views"
+    COOKIES = "cookies"  # of ISAKMP SAs, in the gateway's views: not every kind of gateway shows them
     GATEWAY_EVENTS = "gateway-events"
     NAT_VIEWS = "nat-views"
 

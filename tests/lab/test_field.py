@@ -16,7 +16,7 @@ import pytest
 from harness.devices import journal
 from harness.devices.journal import Journal, Undo, reached
 from harness.errors import DeviceError, LabError, UsageError
-from harness.lab import field, field_gateways
+from harness.lab import field, field_gateways, remote
 from harness.lab.field import FieldLab
 from harness.lab.field_locks import DeviceLocks
 from harness.lab.providers import device_lock
@@ -101,7 +101,7 @@ class Device:
     async def execute(self, script, timeout=30.0):
         await self.world.at(f"execute {self.name}")
         script = script.replace(device_lock.FILE, f"{self.folder}/natstorm.lock")
-        script = script.replace(field_gateways.PLACES, f"{self.folder}/natstorm-run.")
+        script = script.replace(remote.PLACES, f"{self.folder}/natstorm-run.")
         words = ["bash", "-s"]
         done = await asyncio.to_thread(subprocess.run, words, input=script, capture_output=True, text=True, timeout=60, check=False)
         return SimpleNamespace(status=done.returncode, output=done.stdout + done.stderr)
@@ -440,11 +440,11 @@ def test_a_directory_on_a_device_is_in_the_journal_before_it_is_there(world):
         device = Device(world, world.testbed.gateway.connection)
         world.breaks["execute gateway"] = [ENDS["device"], ENDS["device"]]
         with pytest.raises(DeviceError):
-            await field_gateways.Remote.on(device, book)
+            await remote.Remote.on(device, book)
         ((_, undo),) = book.open  # whether it was made nobody knows
-        assert undo.script.startswith(f"rm -rf -- {field_gateways.PLACES}")
+        assert undo.script.startswith(f"rm -rf -- {remote.PLACES}")
         await device.execute(undo.script)
-        machine = await field_gateways.Remote.on(device, book)
+        machine = await remote.Remote.on(device, book)
         assert len(book.open) == 2
         assert len(list(device.folder.glob("natstorm-run.*"))) == 1
         world.breaks["execute gateway"] = [ENDS["device"]]

@@ -110,9 +110,9 @@ EXAMPLES = [file for file in SHIPPED if variables(file)]
 
 def test_what_is_shipped():
     names = [file.name for file in SHIPPED]
-    boxes = ["bench-in-a-box-linux.yaml", "bench-in-a-box.yaml"]
+    boxes = ["bench-in-a-box-ios.yaml", "bench-in-a-box-linux.yaml", "bench-in-a-box.yaml"]
     assert names == [*boxes, "eve-ng.yaml", "gns3.yaml", "hardware.yaml", "linux.yaml", "virtual-ios.yaml", "virtual.yaml"]
-    assert [file.name for file in EXAMPLES] == names[:5]
+    assert [file.name for file in EXAMPLES] == names[:6]
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)

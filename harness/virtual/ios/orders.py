@@ -54,6 +54,11 @@ def register(state: State, router: IosRouter) -> None:
         state.command(syntax, action)
 
     register_crypto(state, RouterOrders(router))
+    add("clear crypto session", lambda router, now, match: _peers(router, now, None, None))
+    add(
+        "clear crypto session remote A.B.C.D:peer [port <1-65535>:port]",
+        lambda router, now, match: _peers(router, now, match.get("peer"), match.get("port", "")),
+    )
     for word in ("vpdn", "l2tp"):
         prefix = "clear vpdn tunnel l2tp" if word == "vpdn" else "clear l2tp tunnel"
         add(f"{prefix} all", lambda router, now, match: _tunnels(router, now, lambda tunnel: True))
@@ -95,6 +100,14 @@ class RouterOrders:
             if number is None or number in [ipsec.ike_numbers[pair] for pair in association.ike_sas]:
                 ipsec.order(now, association, lambda core: core.delete_ike(now))
         self._router.settle()
+
+
+def _peers(router: IosRouter, now: float, peer: str | None, port: str | None) -> Said:
+    """All that there is with a peer, both phases; of those behind one NAT the one whose IKE comes from that port."""
+    for association in list(router.core.ipsec.associations):
+        if peer in (None, association.address) and (not port or int(port) == association.udp_port):
+            router.core.ipsec.order(now, association, lambda core: core.close(now))
+    return ()
 
 
 def _tunnels(router: IosRouter, now: float, wanted: Callable[[tuple[int, str]], bool]) -> Said:

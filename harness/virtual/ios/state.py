@@ -27,6 +27,8 @@ Show = Callable[["State", Match], Iterable[str]]
 Action = Callable[["Session", Match], "Iterable[str] | Ask | None"]
 BOOT_S = 5.0
 TYPED = 1000
+BUFFERED = 500
+"""Lines that `show logging` has at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ def started(hardware: Hardware, release: str) -> str:
 class State:
     """`startup` is the text that it boots from; None where it was erased. `up_at`: from when on it can be reached; `log` goes to
     the sessions that monitor it. `on_reload` is called with `now` when the router goes down; `troubles` are the lines that it did
-    not take when it booted; `typed` the latest command lines of all sessions, without passwords that were asked for."""
+    not take when it booted; `typed` the latest command lines of all sessions, without passwords that were asked for;
+    `buffer` the latest lines that were logged."""
 
     release: str = "12.4(1)"
     startup: str | None = None
@@ -83,6 +86,7 @@ class State:
     on_reload: list[Callable[[float], None]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     typed: deque[str] = field(default_factory=lambda: deque(maxlen=TYPED))
+    buffer: deque[str] = field(default_factory=lambda: deque(maxlen=BUFFERED))
     features: frozenset[str] = frozenset()
     saved: Entry | None = None
     _clock_set: timedelta = timedelta()
@@ -90,9 +94,11 @@ class State:
 
     def __post_init__(self) -> None:
         from harness.virtual.ios import commands, shows
+        from harness.virtual.ios.shows import users
 
         self.features = ios_releases.features_of(ios_releases.parse(self.release), self.hardware.platform)
         shows.register(self)
+        self.show("show users", lambda state, _: users.users(state))
         commands.register(self)
         self._boot()
 
@@ -128,8 +134,10 @@ class State:
         """Tells all sessions that have `terminal monitor`, each line with its time stamp."""
         stamp = self.clock()
         text = f"*{stamp:%b} {stamp.day:>2} {stamp:%H:%M:%S}.{stamp.microsecond // 1000:03}: "
+        stamped = [text + line for line in lines]
+        self.buffer.extend(stamped)
         for session in tuple(self.sessions):
-            session.notify([text + line for line in lines])
+            session.notify(stamped)
 
     # --- commands ---
 

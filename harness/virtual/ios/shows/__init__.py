@@ -13,11 +13,11 @@ NVRAM = 522232
 def register(state: State) -> None:
     state.show("show version", lambda state, _: version(state))
     state.show("show clock", lambda state, _: clock(state))
-    state.show("show users", lambda state, _: users(state))
     state.show("show ip interface brief", lambda state, _: interface_brief(state))
     state.show("show interfaces description", lambda state, _: descriptions(state))
     state.show("show running-config", lambda state, _: running_config(state), level=15)
     state.show("show startup-config", lambda state, _: startup_config(state), level=15)
+    state.show("show logging", lambda state, _: logging(state), level=15)
     state.show("show reload", lambda state, _: reload(state), level=15)
     state.command("show history", lambda session, _: [f"  {line}" for line in session.editor.history], level=1)
     state.command("show privilege", lambda session, _: [f"Current privilege level is {session.level}"], level=1)
@@ -41,24 +41,15 @@ def clock(state: State) -> list[str]:
     return [f"{star}{now:%H:%M:%S}.{now.microsecond // 1000:03} UTC {now:%a %b} {now.day} {now.year}"]
 
 
+def logging(state: State) -> list[str]:
+    return ["Syslog logging: enabled", "", f"Log Buffer ({len(state.buffer)} lines):", "", *state.buffer]
+
+
 def reload(state: State) -> list[str]:
     if state.reload_at is None:
         return ["No reload is scheduled."]
     left = int(state.reload_at - state.now)
     return [f"Reload scheduled in {left // 60} minutes and {left % 60} seconds by console"]
-
-
-def users(state: State) -> list[str]:
-    """The terminal lines in use; whose connection asks is not marked."""
-    lines = ["    Line       User       Host(s)              Idle       Location"]
-    for session in state.sessions:
-        kind, number = session.line.split()
-        absolute = int(number) + {"con": 0, "aux": 1, "vty": 2}[kind]
-        idle = int(state.now - session.heard)
-        idle_text = f"{idle // 3600:02}:{idle // 60 % 60:02}:{idle % 60:02}"
-        name = session.user or ""
-        lines.append(f"{absolute:>4} {session.line:<10} {name:<10} {'idle':<20} {idle_text:<10} {session.source}")
-    return [*lines, "", "  Interface    User               Mode         Idle     Peer Address"]
 
 
 def interface_brief(state: State) -> list[str]:

@@ -1,0 +1,25 @@
+"""What a testbed cannot give, whatever happens on it: a check that rests on it is not put there, and the report says why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from harness.model.testbed import Testbed
+from harness.verdict.trust import Need
+
+OF_NO_ROUTER: Mapping[Need, str] = {
+    Need.TRANSLATED: "no router shows what passes between its IPsec and its L2TP",
+    Need.GATEWAY_EVENTS: "a router tells no events",
+    Need.COOKIES: "IOS shows no cookies of its ISAKMP SAs",
+}
+
+
+def wanting(testbed: Testbed, needs: Iterable[Need]) -> str:
+    """Why what a check rests on cannot be had there; "" where it can."""
+    if testbed.router is None:
+        return ""
+    host = testbed.gateway.end_host_connection
+    missing = dict(OF_NO_ROUTER)
+    if host is None:
+        missing[Need.FAR_END] = "the testbed has no host behind the router, where its far end could be captured"
+    return next((missing[need] for need in needs if need in missing), "")

@@ -1,0 +1,127 @@
+"""A virtual IOS router as a process that stands in a network of its own, as a real one stands in a rack: nobody's child but its
+command line's, which is reached by SSH and telnet.
+
+    natstorm-ios --startup FILE --wire ADDRESS [--lan INTERFACE ADDRESS HOST] --ssh ADDRESS [PORT] [--telnet ADDRESS [PORT]]
+
+FILE is its startup configuration; `copy running-config startup-config` does not write it. ADDRESS of --wire has to be the kernel's
+on the interface towards the peers, and the configuration's. INTERFACE is one without an address, towards the one HOST on its LAN.
+It says "ready", and its SSH host key behind it, once it can be reached, and ends with SIGTERM or its parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from harness.errors import NatstormError
+from harness.virtual.ios.router import IosRouter
+from harness.virtual.ios.server import Server
+from harness.virtual.ios.state import State
+from harness.virtual.sockets import Lan, Wire
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+SSH_PORT, TELNET_PORT = 22, 23
+Address = tuple[str, int]
+
+
+class RouterProcess:
+    """Sockets and a clock around a router, inside a running event loop. The server's clock is the router's."""
+
+    def __init__(self, router: IosRouter, server: Server, wire: Wire, lan: Lan | None) -> None:
+        self.router = router
+        self._server = server
+        self._wire = wire
+        self._lan = lan
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        router.changed = self._flush
+        for descriptor, port in wire.filenos().items():
+            self._loop.add_reader(descriptor, self._arrived, port)
+        if lan is not None:
+            self._loop.add_reader(lan.incoming, self._from_lan, lan)
+            self._loop.add_reader(lan.arp, lan.read_arp)
+        self._flush()
+
+    def _arrived(self, port: int) -> None:
+        for packet in self._wire.read(port):
+            self.router.receive(self._server.now, packet)
+        self._flush()
+
+    def _from_lan(self, lan: Lan) -> None:
+        for packet in lan.read():
+            self.router.receive_lan(self._server.now, packet)
+        self._flush()
+
+    def _due(self) -> None:
+        self._timer = None
+        self.router.tick(self._server.now)
+        self._flush()
+
+    def _flush(self) -> None:
+        router = self.router
+        for packet in router.take_packets():
+            self._wire.send(packet)
+        for data in router.take_lan():
+            if self._lan is not None:
+                self._lan.send(data)
+        router.take_taps()
+        router.take_events()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (due := router.deadline) is not None:
+            self._timer = self._loop.call_later(max(0.0, due - self._server.now), self._due)
+
+
+async def serve(startup: str, release: str, wire: str, lan: list[str] | None, ssh: Address | None, telnet: Address | None) -> None:
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    state = State(release=release, startup=startup)
+    for trouble in state.troubles:
+        print(f"natstorm-ios: the startup configuration has a line that is not taken: {trouble.line}", file=sys.stderr)
+    router = IosRouter(state, os.urandom, witnessed=False)
+    outside = Wire(wire)
+    inside = Lan(*lan) if lan else None
+    try:
+        async with Server(state, ssh=ssh, telnet=telnet) as server:
+            RouterProcess(router, server, outside, inside)
+            print(f"ready {server.host_key if ssh else ''}".rstrip(), flush=True)
+            await over.wait()
+    finally:
+        outside.close()
+        if inside is not None:
+            inside.close()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="natstorm-ios", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--startup", type=Path, required=True, metavar="FILE", help="its startup configuration")
+    parser.add_argument("--release", default="12.4(1)", help="the IOS release that it is (12.4(1))")
+    parser.add_argument("--wire", required=True, metavar="ADDRESS", help="its address towards the peers")
+    parser.add_argument("--lan", nargs=3, metavar=("INTERFACE", "ADDRESS", "HOST"), help="the way to the one host behind it")
+    for protocol, port in (("ssh", SSH_PORT), ("telnet", TELNET_PORT)):
+        parser.add_argument(f"--{protocol}", nargs="+", metavar=("ADDRESS", "PORT"), help=f"where it answers {protocol} ({port})")
+    given = parser.parse_args(arguments)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGTERM))
+    prctl(_PR_SET_NAME, ctypes.c_char_p(b"natstorm-ios"))
+    places = [
+        None if place is None else (place[0], int(place[1]) if len(place) > 1 else port)
+        for place, port in ((given.ssh, SSH_PORT), (given.telnet, TELNET_PORT))
+    ]
+    try:
+        startup = given.startup.read_text(encoding="utf-8")
+        asyncio.run(serve(startup, given.release, given.wire, given.lan, *places))
+    except (NatstormError, OSError, ValueError) as error:
+        print(f"natstorm-ios: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
