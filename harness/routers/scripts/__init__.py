@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.l2tp_debug import DEBUG
+from harness.routers.scripts.l2tp_profiles import PROFILES
 from harness.routers.scripts.l2tp_protection import PROTECTION
 
-SCRIPTS = {script.name: script for script in (*PROTECTION,)}
+SCRIPTS = {script.name: script for script in (*PROTECTION, *PROFILES, *DEBUG)}
 
 
 def script(name: str) -> RouterScript:
