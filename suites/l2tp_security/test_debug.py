@@ -17,6 +17,12 @@ def test_events_in_order(judge):
     judge()
 
 
+@pytest.mark.behaviour("SEC-92")
+@pytest.mark.routers("l2tp-debug")
+def test_socket_becomes_active(judge):
+    judge()
+
+
 @pytest.mark.behaviour("SEC-93")
 @pytest.mark.routers("l2tp-debug")
 def test_answer_is_an_sccrp(judge):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LAC, LNS = "lac", "lns"
 ENGINE, SAS = "show crypto engine connections active", "show crypto ipsec sa"
+SOCKETS = "show crypto sockets"
 DEAF_S = 12.0
 """Long enough for a message to be repeated after 1, 2 and 4 s, and too short for the tunnel to be given up."""
 
@@ -21,9 +22,12 @@ DEAF_S = 12.0
 async def debugged(play: L2tpPlay) -> None:
     await play.execute(LNS, "debug crypto socket")
     await play.execute(LNS, "debug vpdn l2x-events")
+    await play.execute(LNS, SOCKETS, "before")
     caller = await play.dial()
     await play.ping(caller)
     await play.rest(2)
+    for device in (LAC, LNS):
+        await play.execute(device, SOCKETS, "up")
 
 
 async def not_acknowledged(play: L2tpPlay) -> None:

@@ -44,9 +44,10 @@ def quick_mode(evidence: Evidence, message: str, window: Window, dst: str = "") 
 
 
 def first(evidence: Evidence, message: str, number: int) -> Observation:
-    """The first message of that name for call `number`; Inconclusive where there is none."""
+    """The first message of that name for call `number`; Inconclusive where there is none, or no key opens it."""
     found = quick_mode(evidence, message, of_call(evidence, number))
     require(bool(found), f"{message} of call {number} did not cross the wire")
+    require(bool((found[0].ike or {}).get("decrypted")), f"no key opens {message} of call {number}")
     return found[0]
 
 

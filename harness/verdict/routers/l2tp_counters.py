@@ -32,6 +32,11 @@ class Counted:
     def packets(self) -> int:
         return int(self.row.decrypt if self.inbound else self.row.encrypt)
 
+    @property
+    def of_the_other(self) -> int:
+        """What the row counts of the other direction."""
+        return int(self.row.encrypt if self.inbound else self.row.decrypt)
+
 
 def _on_the_wire(evidence: Evidence, spi: str, until: float) -> int:
     return sum(1 for one in frames(evidence, FrameKind.ESP, until=until) if (one.esp or {}).get("spi") == spi)
@@ -73,6 +78,7 @@ def engine_shows_each_connection(evidence: Evidence) -> Verdict:
         for one in counted:
             fits = one.least <= one.packets <= one.most and one.most > 0
             found.expect(fits, f"{device} counts {one.packets} packets on SPI {one.spi}, and {one.most} crossed the wire")
+            found.expect(not one.of_the_other, f"the row of {device} for SPI {one.spi} counts the other direction too")
         for row in (*others, *(one.row for one in counted)):
             told = row.state, row.interface, row.address, row.algorithm
             wanted = "set", "FastEthernet0/0", address, "HMAC_SHA+DES_56_CB"

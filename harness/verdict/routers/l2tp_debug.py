@@ -9,11 +9,12 @@ from typing import Any
 
 from harness.model import Evidence, FrameKind, Observation, Side, Verdict
 from harness.verdict.findings import Findings, require
-from harness.verdict.routers.calls import LAC_ADDRESS, LNS, UDP
+from harness.verdict.routers.calls import LAC, LAC_ADDRESS, LNS, UDP
 from harness.verdict.routers.gate import RouterCheck, check
-from harness.verdict.routers.reading import avp, came_up, frames, l2tp, logged, message_of, pings, printed
+from harness.verdict.routers.reading import avp, came_up, frames, l2tp, logged, message_of, pings, printed, rows
 
 SOCKET, L2X = "debug crypto socket", "debug vpdn l2x-events"
+SOCKETS = "show crypto sockets"
 
 ORDER: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("the request that came in", "message", {"direction": "I", "message": "SCCRQ"}),
@@ -121,6 +122,32 @@ def events_in_order(evidence: Evidence) -> Verdict:
 
 
 @check(Side.OUTSIDE, decrypted=True)
+def socket_becomes_active(evidence: Evidence) -> Verdict:
+    """SEC-92: the socket that was created is open, and its client active, while ESP carries its messages both ways; before the
+    tunnel there was none."""
+    _events(evidence, SOCKET)
+    before = [one for one in rows(evidence, LNS, SOCKETS, "before") if hasattr(one, "state")]
+    request, answer = _handshake(evidence)
+    found = Findings(before=len(before))
+    found.expect(not before, f"the LNS shows {len(before)} sockets before there is a tunnel")
+    for device, first in ((LNS, answer), (LAC, request)):
+        shown = [one for one in rows(evidence, device, SOCKETS, "up") if hasattr(one, "state")]
+        found.facts[device] = [(one.state, one.client, one.client_state) for one in shown]
+        if not found.expect(len(shown) == 1, f"{device} shows {len(shown)} sockets of one tunnel"):
+            continue
+        (socket,) = shown
+        states = socket.state, socket.client_state
+        found.expect(
+            states == ("Open", "Active"), f"the socket of {device} is {socket.state}, and its client {socket.client_state}"
+        )
+        assert first.inner is not None
+        ends = tuple((ident.address, ident.port, ident.protocol) for ident in (socket.local_ident, socket.remote_ident))
+        wire = (first.src, first.inner.sport, UDP), (first.dst, first.inner.dport, UDP)
+        found.expect(ends == wire, f"the socket of {device} is {ends}, and on the wire it is {wire}", first)
+    return found.verdict("the socket is open and its client active at either end")
+
+
+@check(Side.OUTSIDE, decrypted=True)
 def answer_is_an_sccrp(evidence: Evidence) -> Verdict:
     """SEC-93: what the LNS calls an SCCRQ that it sends is an SCCRP on the wire, of message type 2."""
     events = _events(evidence, L2X)
@@ -191,6 +218,7 @@ def repeated_after_a_second(evidence: Evidence) -> Verdict:
 CHECKS: Mapping[str, RouterCheck] = {
     "SEC-90": socket_is_opened_then_bound,
     "SEC-91": events_in_order,
+    "SEC-92": socket_becomes_active,
     "SEC-93": answer_is_an_sccrp,
     "SEC-94": repeated_after_a_second,
 }

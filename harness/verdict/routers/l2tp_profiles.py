@@ -168,10 +168,10 @@ def peer_is_ignored(evidence: Evidence) -> Verdict:
     return found.verdict("the profile's peer counted for nothing")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE)
 def address_list_is_ignored(evidence: Evidence) -> Verdict:
     """SEC-57: `match address` in a profile has no effect: what is protected is the tunnel's socket alone, though the list would
-    have all UDP."""
+    have all UDP. What is in ESP then need not be L2TP, so that quick mode alone has to be open."""
     said = printed(evidence, LAC, "match address 101")
     found = Findings(said=said.text.strip())
     if found.expect(is_up(evidence, 2), "the call did not come up with an access list in the profile"):

@@ -7,6 +7,7 @@ from edits import (
     changed,
     doubtful,
     fails,
+    first_row,
     in_trouble,
     logged_last,
     passes,
@@ -19,10 +20,11 @@ from edits import (
     without,
 )
 
+from harness.devices.ios.parsers.ipsec_sa import Selector
 from harness.model import FrameKind
 from harness.verdict.routers.l2tp_counters import ENGINE, SAS
-from harness.verdict.routers.l2tp_debug import L2X, SOCKET
-from harness.verdict.routers.reading import message_of
+from harness.verdict.routers.l2tp_debug import L2X, SOCKET, SOCKETS
+from harness.verdict.routers.reading import message_of, printed
 
 LAC, LNS = "10.0.0.12", "10.0.0.13"
 
@@ -89,6 +91,16 @@ def engine(device, label, rows):
     return reprinted(device, ENGINE, label, rows=rows)
 
 
+def of_socket(device, **values):
+    """Of the one socket that a router shows while the tunnel is up."""
+    return reprinted(device, SOCKETS, "up", rows=first_row(**values))
+
+
+def sockets_before(evidence):
+    shown = printed(evidence, "lns", SOCKETS, "up").rows
+    return reprinted("lns", SOCKETS, "before", rows=shown)(evidence)
+
+
 DEBUG, DEAF, COUNTED, TWO = "l2tp-debug", "l2tp-unacknowledged", "l2tp-engine", "l2tp-two-lns"
 
 SOCKET_FIELDS = {
@@ -135,6 +147,29 @@ CASES = (
     ),
     doubtful("SEC-91", DEBUG, "no challenge on the wire", changed(l2tp("SCCRQ"), **with_avp("Challenge", None)), "no challenge"),
     doubtful("SEC-91", DEBUG, "debugging is off", unprinted("lns", L2X), "was not asked"),
+    # SEC-92
+    passes("SEC-92", DEBUG),
+    fails("SEC-92", DEBUG, "one before", sockets_before, "1 sockets before"),
+    *(
+        case
+        for device in ("lns", "lac")
+        for case in (
+            fails(
+                "SEC-92", DEBUG, f"closed at the {device}", of_socket(device, state="Closed"), f"the socket of {device} is Closed"
+            ),
+            fails("SEC-92", DEBUG, f"inactive at the {device}", of_socket(device, client_state="Inactive"), "its client Inactive"),
+            fails("SEC-92", DEBUG, f"none at the {device}", reprinted(device, SOCKETS, "up", rows=()), f"{device} shows 0 sockets"),
+            fails(
+                "SEC-92",
+                DEBUG,
+                f"another socket at the {device}",
+                of_socket(device, remote_ident=Selector(LAC, "255.255.255.255", 17, 0)),
+                f"the socket of {device} is ((",
+            ),
+        )
+    ),
+    doubtful("SEC-92", DEBUG, "not asked", unprinted("lac", SOCKETS), "was not asked"),
+    doubtful("SEC-92", DEBUG, "no call", untold("up"), "nothing to tell"),
     # SEC-93
     passes("SEC-93", DEBUG, "told as SCCRQ"),
     fails("SEC-93", DEBUG, "an SCCRQ on the wire", changed(l2tp("SCCRP"), **saying("SCCRQ", 1)), "the LNS sent an SCCRQ"),
@@ -177,6 +212,7 @@ CASES = (
     fails(
         "SEC-96", COUNTED, "too many went", engine("lns", "first", row_of("out", encrypt=lambda row: row.encrypt + 1)), "crossed"
     ),
+    fails("SEC-96", COUNTED, "both in one row", engine("lac", "first", row_of("in", encrypt=13)), "counts the other direction"),
     fails(
         "SEC-96",
         COUNTED,

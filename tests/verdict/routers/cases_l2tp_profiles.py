@@ -226,6 +226,7 @@ CASES = (
     fails("SEC-57", IGNORED, "no call comes up", untold("up", "caller 2"), "did not come up"),
     doubtful("SEC-57", IGNORED, "no such line", unprinted("lac", "match address 101"), "was not asked"),
     doubtful("SEC-57", IGNORED, "nothing in the clear before either", without(syslog_of(LAC)), "before"),
+    doubtful("SEC-57", IGNORED, "quick mode is closed", nth_changed(QM1, 1, **ike(decrypted=False)), "no key opens"),
     # SEC-58
     passes("SEC-58", NAMES),
     fails(
