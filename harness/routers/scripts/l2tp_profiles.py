@@ -45,7 +45,8 @@ async def template_and_clones(play: L2tpPlay) -> None:
 
 
 async def _log_to_each_other(play: L2tpPlay) -> None:
-    """That they were configured is what they log."""
+    """That they were configured is what they log; nothing else is on the wire meanwhile."""
+    await play.rest(5)
     await play.configure(LAC, "logging 10.0.0.13")
     await play.configure(LNS, "logging 10.0.0.12")
     await play.rest(5)
@@ -73,6 +74,7 @@ async def not_heeded(play: L2tpPlay) -> None:
     await play.offer(LAC, PROFILE, "match address 101")
     caller = await play.dial()
     await play.ping(caller)
+    await play.rest(5)
     await play.configure(LAC, "logging 10.0.0.13")
     await play.rest(5)
 
