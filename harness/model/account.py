@@ -38,11 +38,12 @@ class Printed:
 @dataclass(frozen=True, slots=True)
 class Logged:
     """A line that `device` showed where `terminal monitor` is on, without its time stamp; `t` is the lab's own, seconds since the
-    epoch."""
+    epoch. `event` is what the parser of debug lines read in it (devices.ios.parsers.debug), None where it is none of those."""
 
     t: float
     device: str
     line: str
+    event: Any = None
 
 
 @dataclass(frozen=True, slots=True)

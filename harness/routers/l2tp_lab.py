@@ -16,10 +16,10 @@ from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Logged, Side
+from harness.model import CaptureFacts, Side
 from harness.probes.dissect import Addresses
 from harness.routers.makers import Makers
-from harness.routers.play import Gathered
+from harness.routers.play import Gathered, heard
 from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
@@ -72,7 +72,7 @@ class SimulatedL2tp:
         self.switch.attach(packed(ADDRESSES[device]), WIRE_DELAY_S, box.receive)
         settle = router.changed
         self.terminals[device] = Terminal(device, state, self.loop.time, settle)
-        Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
+        Log(state, lambda line: self._gathered.logged.append(heard(self.epoch(), device, line)))
         lines = self._script.lines.get(device, ())
         for line, said in self.terminals[device].configure(*lines):
             if said.lstrip().startswith("%"):

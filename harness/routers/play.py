@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.devices.ios import commands
+from harness.devices.ios.parsers.debug import parse_debug
 from harness.errors import DeviceError, UsageError
 from harness.model import Logged, Printed, Step, Told
 from harness.model.steps import StepBus
@@ -120,6 +121,12 @@ class Play:
 
     def tell(self, who: str, kind: str, **data: Any) -> None:
         self.gathered.told.append(Told(self.lab.epoch(), who, kind, data))
+
+
+def heard(t: float, device: str, line: str) -> Logged:
+    """With what it says where it is a debug line that a parser knows."""
+    found = parse_debug(f"{line}\n")
+    return Logged(t, device, line, found.rows[0] if len(found.rows) == 1 and not found.unread else None)
 
 
 def read(printed: Printed) -> Printed:

@@ -345,14 +345,18 @@ class Ipsec:
         if sa is None:
             self._journal.tell(now, "dropped", address, port, reason="no SA leads there")
             return
+        dport = self._translator.outbound(port, sa.client.translated, sa.client.own_port)
+        self._send_in(now, sa, L2TP_PORT, dport, payload)
+
+    def _send_in(self, now: float, sa: Sa, sport: int, dport: int, payload: bytes) -> None:
+        """A UDP datagram by that SA."""
         client = sa.client
-        dport = self._translator.outbound(port, client.translated, client.own_port)
         checksummed = self.settings.personality.send_checksum == "full"
-        datagram = ip.build_udp(self._gateway, ip.packed(client.address), L2TP_PORT, dport, payload, checksummed=checksummed)
+        datagram = ip.build_udp(self._gateway, ip.packed(client.address), sport, dport, payload, checksummed=checksummed)
         try:
             sealed = sa.outbound.seal(*self._wrapped(sa, datagram))
         except ProtocolError as error:
-            self._journal.tell(now, "dropped", address, port, layer=error.layer, reason=error.reason)
+            self._journal.tell(now, "dropped", client.address, sa.port, layer=error.layer, reason=error.reason)
             return
         if sa.udp:
             self._emit(Packet(self.settings.address, client.address, ip.UDP, sealed, PORT_NATT, client.udp_port))

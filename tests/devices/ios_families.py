@@ -51,6 +51,17 @@ def _crypto_map(n: int) -> str:
     return entries + "\tInterfaces using crypto map M:\n\t\tFastEthernet0/0\n"
 
 
+def _sockets(n: int) -> str:
+    socket = (
+        "   Tu{0} Peers (local/remote): 10.0.0.1/10.1.{1}.{2}\n"
+        "       Local Ident  (addr/mask/port/prot): (10.0.0.1/255.255.255.255/0/47)\n"
+        "       Remote Ident (addr/mask/port/prot): (10.1.{1}.{2}/255.255.255.255/0/47)\n"
+        '       IPSec Profile: "P"\n       Socket State: Open\n       Client: "TUNNEL SEC" (Client State: Active)\n'
+    )
+    sockets = "".join(socket.format(one, one // 250, one % 250) for one in range(n))
+    return f"\nNumber of Crypto Socket connections {n}\n\n{sockets}"
+
+
 def _dynamic_map(n: int) -> str:
     entry = (
         'Crypto Map Template"D" {0}\n\tNo matching address list set.\n'
@@ -132,6 +143,10 @@ FAMILIES = (
         lambda n: "\n  ID Interface       IP-Address      State  Algorithm           Encrypt  Decrypt\n" + "".join(
             f"{one:4} FastEthernet0/0 10.0.0.13       set    HMAC_SHA+DES_56_CB {one:8} {0:8}\n" for one in range(n)),
         ("\n  ID Interface       IP-Address      State  Algorithm           Encrypt  Decrypt\n", "Crypto Engine Connections\n\n"),
+    ),
+    Family(
+        "show crypto sockets", "crypto_socket", r"^ +\S+ Peers |^Client: ", _row, _sockets,
+        ("Number of Crypto Socket connections 0\n", "\nCrypto Sockets in Listen state:\n"),
     ),
     Family(
         "show crypto session", "crypto_session", r"^Interface: ", lambda row: (row.interface, row.peer, row.peer_port), _sessions,

@@ -23,6 +23,7 @@ from harness.devices.ios.parsers.configured import (
 from harness.devices.ios.parsers.crypto_engine import Connection
 from harness.devices.ios.parsers.crypto_map import CryptoMapEntry
 from harness.devices.ios.parsers.crypto_session import SessionFlow, SessionIke
+from harness.devices.ios.parsers.crypto_socket import CryptoListener, CryptoSocket
 from harness.devices.ios.parsers.ipsec_sa import Sa, Selector
 from harness.devices.ios.parsers.isakmp_sa import IsakmpSa, IsakmpSaDetail
 from harness.devices.ios.parsers.local_pool import PoolAddress, PoolRange
@@ -220,6 +221,21 @@ def test_crypto_engine_connections_of_each_layout():
     new = rows("show crypto engine connections active", "crypto_engine/15")
     assert new[0] == Connection(1, "AES+SHA384", 0, 4, address="192.0.2.1", type="IPsec", last_sequence=4)
     assert new[3].address is None
+
+
+def test_crypto_sockets():
+    closed, open_ = rows("show crypto sockets", "crypto_socket/tunnels")
+    host = "255.255.255.255"
+    ends = Selector("192.0.2.2", host, 47, 0), Selector("198.51.100.2", host, 47, 0)
+    assert closed == CryptoSocket("Tu2", "192.0.2.2", "198.51.100.2", *ends, "Closed", "TUNNEL SEC", "Active", "DMVPN")
+    assert (open_.remote, open_.state, open_.flags) == ("203.0.113.2", "Open", ())
+    *shared, listener = rows("show crypto sockets", "crypto_socket/dmvpn-shared")
+    assert [(one.interface, one.remote, one.flags) for one in shared] == [
+        ("Shd", "192.0.2.12", ("shared",)), ("Shd", "192.0.2.5", ("shared",)),
+    ]  # fmt: skip
+    assert listener == CryptoListener("TUNNEL SEC", "vpnprof", "vpnprof-head-1")
+    short = parse("show crypto sockets", "Number of Crypto Socket connections 3\n")
+    assert short.cut == "it tells of 3 sockets, and shows 0"
 
 
 def test_crypto_sessions():

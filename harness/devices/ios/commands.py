@@ -11,6 +11,7 @@ from typing import Any
 from harness.devices.ios.parsers.crypto_engine import parse_crypto_engine
 from harness.devices.ios.parsers.crypto_map import parse_crypto_map
 from harness.devices.ios.parsers.crypto_session import parse_crypto_session
+from harness.devices.ios.parsers.crypto_socket import parse_crypto_sockets
 from harness.devices.ios.parsers.debug import parse_debug
 from harness.devices.ios.parsers.ipsec_sa import parse_ipsec_sa
 from harness.devices.ios.parsers.isakmp_sa import parse_isakmp_sa, parse_isakmp_sa_detail
@@ -48,6 +49,7 @@ COMMANDS = (
     Command("show crypto isakmp sa", parse_isakmp_sa, {"vrf": 1}),
     Command("show crypto isakmp sa detail", parse_isakmp_sa_detail, {"vrf": 1}),
     Command("show crypto engine connections active", parse_crypto_engine),
+    Command("show crypto sockets", parse_crypto_sockets),
     Command("show crypto session", parse_crypto_session, {"detail": 0, "interface": 1}),
     Command(
         "show ip nat translations",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.verdict.routers import esp_tunnels, l2tp_protection
+from harness.verdict.routers import esp_tunnels, l2tp_counters, l2tp_debug, l2tp_negotiated, l2tp_profiles, l2tp_protection
 from harness.verdict.routers.gate import RouterCheck
 
 CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_protection.CHECKS,
+    **l2tp_profiles.CHECKS,
+    **l2tp_negotiated.CHECKS,
+    **l2tp_debug.CHECKS,
+    **l2tp_counters.CHECKS,
     **esp_tunnels.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
-NOTED: Mapping[str, RouterCheck] = {}
+NOTED: Mapping[str, RouterCheck] = {**l2tp_debug.NOTED}
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""

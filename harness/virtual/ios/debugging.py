@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 SOCKET, L2X = "crypto socket", "vpdn l2x-events"
 NAMES = {SOCKET: "Crypto Secure Socket events", L2X: "L2X protocol events"}
-APPLICATION = "CRYPTO_SS(L2X Security)"
+CLIENT = "L2X Security"
+APPLICATION = f"CRYPTO_SS({CLIENT})"
 
 
 class Debug:

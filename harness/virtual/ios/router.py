@@ -16,6 +16,7 @@ from harness.virtual.ios.core import IosCore
 from harness.virtual.ios.meaning_router import Meaning, differences, meant, needs_rebuild
 from harness.virtual.ios.shows import live
 from harness.virtual.ios.state import State
+from harness.virtual.ios.syslog import Syslog
 from harness.virtual.journal import Tap
 from harness.virtual.settings import Personality, Settings
 from harness.virtual.vpdn.crypto import Crypto
@@ -44,12 +45,14 @@ class IosRouter:
         self.core = IosCore(NOTHING, entropy, self._keys, witnessed=witnessed)
         self.debug = debugging.Debug(self)
         self.core.see = self.debug.see
+        self.syslog = Syslog(self)
         self.meaning = Meaning(None)
         self._booting = False
         self._events: list[GatewayEvent] = []
         self._live = False
         state.configuration.listeners.append(self._configured)
         state.on_reload.append(self._down)
+        state.on_log.append(self._logged)
         live.register(state, self)
         orders.register(state, self)
         debugging.register(state, self.debug)
@@ -82,8 +85,13 @@ class IosRouter:
         elif before.keys != self.meaning.keys:
             self.core.ipsec.reconfigure(settings)
 
+    def _logged(self, line: str) -> None:
+        self.syslog.tell(line)
+        self.changed()
+
     def _down(self, now: float) -> None:
         self._booting, self._live = True, False
+        self.syslog.forget()
         self.core.restart(now)
         self.debug.off()
         self.settle()

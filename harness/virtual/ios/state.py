@@ -67,9 +67,9 @@ def started(hardware: Hardware, release: str) -> str:
 @dataclass(slots=True)
 class State:
     """`startup` is the text that it boots from; None where it was erased. `up_at`: from when on it can be reached; `log` goes to
-    the sessions that monitor it. `on_reload` is called with `now` when the router goes down; `troubles` are the lines that it did
-    not take when it booted; `typed` the latest command lines of all sessions, without passwords that were asked for;
-    `buffer` the latest lines that were logged."""
+    the sessions that monitor it, and to `on_log`, a line at a time. `on_reload` is called with `now` when the router goes down;
+    `troubles` are the lines that it did not take when it booted; `typed` the latest command lines of all sessions, without
+    passwords that were asked for; `buffer` the latest lines that were logged."""
 
     release: str = "12.4(1)"
     startup: str | None = None
@@ -84,6 +84,7 @@ class State:
     rows: list[Row] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     on_reload: list[Callable[[float], None]] = field(default_factory=list)
+    on_log: list[Callable[[str], None]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     typed: deque[str] = field(default_factory=lambda: deque(maxlen=TYPED))
     buffer: deque[str] = field(default_factory=lambda: deque(maxlen=BUFFERED))
@@ -138,6 +139,9 @@ class State:
         self.buffer.extend(stamped)
         for session in tuple(self.sessions):
             session.notify(stamped)
+        for told in tuple(self.on_log):
+            for line in stamped:
+                told(line)
 
     # --- commands ---
 

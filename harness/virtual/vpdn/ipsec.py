@@ -15,7 +15,7 @@ from harness.virtual.peers import Association, Client
 from harness.virtual.settings import Settings
 from harness.virtual.vpdn.crypto import Crypto, CryptoProfile
 from harness.virtual.vpdn.maps import CryptoMaps
-from harness.wire import events
+from harness.wire import events, ip
 from harness.wire.config import Entropy, EspProposal, IkeConfig
 from harness.wire.ike.core import IkeCore
 from harness.wire.ike.registry import PORT
@@ -87,6 +87,19 @@ class ProfiledIpsec(Ipsec):
             rekey_margin=None if profile is None else crypto.rekey_margin,
             renew_phase_1=False,
         )
+
+    def send_own(self, now: float, address: str, sport: int, dport: int, message: bytes) -> None:
+        """A UDP message of the router's own that is not L2TP's. The map's entries protect what they permit, which is the sockets of
+        tunnels; what none of them permits goes as it is."""
+        here = self.settings.address
+        entry = self.maps.matching(ip.UDP, here, sport, address, dport)
+        if entry is None or entry.flow is None:
+            self._emit(Packet(here, address, ip.UDP, message, sport, dport))
+        elif (sa := self.sadb.lookup.find(entry.flow.remote, entry.flow.remote_port)) is not None:
+            self._send_in(now, sa, sport, dport, message)
+        else:
+            reason = f"crypto map {entry.map_name} {entry.sequence} has no SA for it"
+            self._journal.tell(now, "dropped", address, dport, reason=reason)
 
     # Orders of L2TP's
 

@@ -231,6 +231,10 @@ class VpdnRouter(VirtualGateway):
 
     # What goes out
 
+    def send_own(self, now: float, address: str, sport: int, dport: int, message: bytes) -> None:
+        """A UDP message of the router's own, beside L2TP."""
+        self.ipsec.send_own(now, address, sport, dport, message)
+
     def _send_clear(self, address: str, port: int, message: bytes) -> None:
         self._emit(Packet(self._settings.address, address, ip.UDP, message, L2TP_PORT, port))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.model import CaptureFacts, Evidence, FrameKind, Observation, Outcome, Printed, Side, Told
+from harness.model import CaptureFacts, Evidence, FrameKind, Logged, Observation, Outcome, Printed, Side, Told
 
 Edit = Callable[[Evidence], Evidence]
 FRAME = 9000
@@ -140,6 +140,30 @@ def unprinted(device: str, command: str) -> Edit:
 def unlogged(part: str) -> Edit:
     """Without the log lines that hold `part`."""
     return lambda evidence: replace(evidence, logged=tuple(one for one in evidence.logged if part not in one.line))
+
+
+def relogged(kind: str, **fields: Any) -> Edit:
+    """The debug lines of that kind, read with other values."""
+
+    def other(one: Logged) -> Logged:
+        return replace(one, event=replace(one.event, **fields)) if getattr(one.event, "kind", None) == kind else one
+
+    def edit(evidence: Evidence) -> Evidence:
+        assert any(getattr(one.event, "kind", None) == kind for one in evidence.logged), f"nothing of the kind {kind} was logged"
+        return replace(evidence, logged=tuple(other(one) for one in evidence.logged))
+
+    return edit
+
+
+def logged_last(part: str) -> Edit:
+    """The log lines that hold `part` come after all others."""
+
+    def edit(evidence: Evidence) -> Evidence:
+        late = tuple(one for one in evidence.logged if part in one.line)
+        assert late, f"no log line holds {part!r}"
+        return replace(evidence, logged=(*(one for one in evidence.logged if part not in one.line), *late))
+
+    return edit
 
 
 def not_done(step: str) -> Edit:

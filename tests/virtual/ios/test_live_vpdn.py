@@ -11,6 +11,7 @@ from vpdn_bench import LAC, LNS, WIRE_DELAY_S, Bench
 
 from harness.devices.ios.parsers.crypto_engine import parse_crypto_engine
 from harness.devices.ios.parsers.crypto_map import parse_crypto_map
+from harness.devices.ios.parsers.crypto_socket import CryptoListener, parse_crypto_sockets
 from harness.devices.ios.parsers.debug import parse_debug
 from harness.devices.ios.parsers.ipsec_sa import parse_ipsec_sa
 from harness.devices.ios.parsers.isakmp_sa import parse_isakmp_sa
@@ -196,6 +197,30 @@ def test_engine_connections(routers):
     assert live.run("show crypto engine connections active")[1].split() == [
         "ID", "Interface", "IP-Address", "State", "Algorithm", "Encrypt", "Decrypt",
     ]  # fmt: skip
+
+
+def test_crypto_sockets(routers):
+    """SEC-92: the LNS listens by its profile; each end's socket is open, and its client active, for as long as the tunnel is up."""
+    at = routers()
+    listening = CryptoListener("L2X Security", "l2tp", "l2tpsec")
+
+    def sockets(address):
+        return at.terminals[address].shown("show crypto sockets", parse_crypto_sockets)
+
+    assert (sockets(LNS), sockets(LAC)) == ((listening,), ())
+    caller = at.call()
+    for address, peer, others in ((LNS, LAC, (listening,)), (LAC, LNS, ())):
+        socket, *rest = sockets(address)
+        assert tuple(rest) == others
+        assert (socket.interface, socket.local, socket.remote, socket.profile) == ("Fa0/0", address, peer, "l2tp")
+        assert (socket.state, socket.client, socket.client_state) == ("Open", "L2X Security", "Active")
+        idents = [(ident.address, ident.protocol, ident.port) for ident in (socket.local_ident, socket.remote_ident)]
+        assert idents == [(address, 17, 1701), (peer, 17, 1701)]
+    at.terminals[LNS].run("clear crypto sa")
+    assert sockets(LNS)[0].state == "Closed"
+    caller.close()
+    at.run(120)
+    assert (sockets(LNS), sockets(LAC)) == ((listening,), ())
 
 
 def test_debug_lines(routers):

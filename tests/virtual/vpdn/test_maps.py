@@ -93,6 +93,26 @@ def test_the_clones_flow_is_exact(bench) -> None:
         assert match(*other) is None, other
 
 
+def test_the_routers_own_udp_goes_by_the_map(bench) -> None:
+    """What the clone permits goes by its SA, and nowhere without one; all else is clear, tunnel or not."""
+    world = bench()
+    world.call()
+    ipsec = world.lac.core.ipsec
+
+    def sent(*ports: int) -> list[tuple[int, int]]:
+        before = len(world.wire)
+        world.lac.order(lambda now: ipsec.send_own(now, LNS, *ports, b"a message"))
+        return [(packet.protocol, packet.dport) for _, packet in world.wire[before:]]
+
+    assert sent(1701, 1701) == [(50, 0)]
+    assert sent(1701, 514) == sent(514, 514) == [(17, 514)]
+    world.lac.order(lambda now: ipsec.close(now))
+    world.run(1.0)
+    assert sent(1701, 1701) == []
+    assert "crypto map l2tpsec 20 has no SA for it" in world.reasons(LAC, "dropped")
+    assert sent(514, 514) == [(17, 514)]
+
+
 def test_peer_and_access_list_of_a_profile_count_for_nothing(bench) -> None:
     """SEC-56, 57."""
     odd = crypto(peer="192.0.2.1", match_address="101")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.virtual.ios.shows import crypto_engine, crypto_maps, ipsec_sas, isakmp_sas, local_pools, users, vpdn
+from harness.virtual.ios.shows import (
+    crypto_engine,
+    crypto_maps,
+    crypto_sockets,
+    ipsec_sas,
+    isakmp_sas,
+    local_pools,
+    users,
+    vpdn,
+)
 from harness.virtual.ios.shows.crypto_values import CryptoAccount
 from harness.virtual.ios.shows.router_crypto import RouterCrypto
 from harness.virtual.ios.state import State
@@ -13,7 +22,7 @@ if TYPE_CHECKING:
     from harness.virtual.ios.router import IosRouter
 
 CRYPTO = (crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS)
-OF_ROUTER = (local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
+OF_ROUTER = (crypto_sockets.SHOWS, local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
 
 
 def register(state: State, router: IosRouter) -> None:

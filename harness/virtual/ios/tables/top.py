@@ -176,6 +176,7 @@ ROWS: tuple[Row | None, ...] = (
     Row("access-list <100-199>:list " + EXTENDED, key="*", place="access-list"),
     Row("cdp run", kind="switch"),
     None,
+    Row("logging A.B.C.D:host", key="{host}"),
     Row("snmp-server community WORD:name [RO | RW] [<1-99>:list]", key="{name}"),
     Row("radius-server host A.B.C.D:host [auth-port <0-65535>:auth] [acct-port <0-65535>:acct] [timeout <1-1000>:timeout] "
         "[retransmit <0-100>:tries] [key LINE:key]", key="{host}"),
