@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.l2tp_calls import CALLS
 from harness.routers.scripts.l2tp_protection import PROTECTION
+from harness.routers.scripts.l2tp_teardown import TEARDOWN
 
-SCRIPTS = {script.name: script for script in (*PROTECTION,)}
+SCRIPTS = {script.name: script for script in (*CALLS, *PROTECTION, *TEARDOWN)}
 
 
 def script(name: str) -> RouterScript:
