@@ -6,9 +6,10 @@ from harness.errors import UsageError
 from harness.routers.script import RouterScript
 from harness.routers.scripts.l2tp_calls import CALLS
 from harness.routers.scripts.l2tp_protection import PROTECTION
+from harness.routers.scripts.l2tp_releases import RELEASES
 from harness.routers.scripts.l2tp_teardown import TEARDOWN
 
-SCRIPTS = {script.name: script for script in (*CALLS, *PROTECTION, *TEARDOWN)}
+SCRIPTS = {script.name: script for script in (*CALLS, *PROTECTION, *TEARDOWN, *RELEASES)}
 
 
 def script(name: str) -> RouterScript:

@@ -159,12 +159,14 @@ CALLS = (
         },
         needs=NEEDS,
     ),
-    RouterScript("l2tp-logging", "a call from its beginning to its end with VPDN events logged, and one without", L2TP, logging),
+    RouterScript(
+        "l2tp-logging", "a call from its beginning to its end with VPDN events logged, and one without", L2TP, logging, needs=NEEDS
+    ),
     RouterScript(
         "l2tp-client-example",
         "the configuration of the document's client, typed into a router",
         L2TP,
         client,
-        instead={LAC: ("hostname Client",)},
+        instead={LAC: ("hostname Client",), LNS: ("hostname LNS",)},
     ),
 )
