@@ -21,8 +21,8 @@ class RouterScript:
     and every one has to be taken. `instead` names routers that begin with these lines alone.
 
     `release` is the routers', unless a run asks for another; `about_release` says that the script is about this one, whatever a run
-    asks for. `needs` are features by their names in model/ios_releases: a release that lacks one is not asked. A script that is not over after `overrun_s` is stuck. `world` options are for the world to read, such as how many
-    clients it has.
+    asks for. `needs` are features by their names in model/ios_releases: a release that lacks one is not asked. A script that is not
+    over after `overrun_s` is stuck. `world` options are for the world to read, such as how many clients it has.
     """
 
     name: str
