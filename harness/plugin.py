@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.model.testbed import Testbed
     from harness.report.pytest_sink import Sink
     from harness.routers.runner import RouterRunner
+    from harness.routers.script import RouterScript
     from harness.scenario.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,6 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--time", choices=TIMES, help="play everything in this time, where it can be")
     group.addoption("--seed", type=int, default=1, metavar="N", help="what chance decides in virtual time (1)")
     group.addoption("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time)")
+    group.addoption("--release", metavar="R", help="virtual IOS routers of this release, where a script is not about its own")
     group.addoption("--dry-run", action="store_true", help="say what would happen to which device, and do nothing")
     group.addoption("--no-html", action="store_true", help="no Allure page: results, summaries and captures only")
     group.addoption("--reports", type=Path, default=ROOT / "reports", metavar="DIR", help="where the run's folder goes (reports/)")
@@ -170,11 +172,22 @@ class Session:
 
     def router_casts(self, scripts: Sequence[str]) -> list[Cast]:
         """The scripts for routers among a test's, where the testbed's gateway is a virtual IOS router, in virtual time."""
-        from harness.routers.scripts import script
-
         if not self.testbed.simulated:
             return []
-        return [Cast(name, script(name).release, 0, VIRTUAL, routers=True) for name in scripts]
+        return [Cast(name, self.router_script(name).release, 0, VIRTUAL, routers=True) for name in scripts]
+
+    def router_script(self, name: str) -> RouterScript:
+        """With the release that the command line asks for."""
+        from harness.routers.scripts import script
+
+        chosen, release = script(name), self.config.option.release
+        return chosen if release is None or chosen.about_release else replace(chosen, release=release)
+
+    def lacking(self, cast: Cast) -> str:
+        """Why the routers of this cast cannot be asked its script, "" where they can."""
+        from harness.routers.releases import lacking
+
+        return lacking(self.router_script(cast.scenario)) if cast.routers else ""
 
     def foresee(self, casts: Sequence[Cast]) -> None:
         """Judges, before anything is reached or sent, what these would send to devices that are there already."""
@@ -245,6 +258,13 @@ class Session:
         if option.time == VIRTUAL and self.testbed.own_clock:
             cure = "testbeds/virtual.yaml has one that lives in virtual time"
             raise UsageError(f"the gateway of {self.testbed.file} is a machine with a clock of its own", cure=cure)
+        if option.release is not None:
+            from harness.model import ios_releases
+
+            ios_releases.parse(option.release)
+            if not self.testbed.simulated:
+                cure = "testbeds/virtual-ios.yaml has routers of any release"
+                raise UsageError(f"the routers of {self.testbed.file} have the releases that they have", cure=cure)
         if option.fault:
             from harness import faults
 
@@ -308,11 +328,10 @@ class Session:
 
     def _play_routers(self, cast: Cast) -> Evidence:
         from harness.routers.outcome import headline
-        from harness.routers.scripts import script
 
         assert self.sink is not None
         with self.sink.playing(cast.label, testbed=self.testbed.name, variant=cast.variant) as playing:
-            chosen = script(cast.scenario)
+            chosen = self.router_script(cast.scenario)
             clear = cast in self.clear
             evidence = self.router_runner.play(chosen, folder=playing.folder, testbed=self.testbed.name, clear_expected=clear)
             playing.played(replace(evidence, scenario=cast.label), {}, headline(evidence, chosen.summary))
@@ -348,7 +367,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         casts += metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
     if marker := metafunc.definition.get_closest_marker("routers"):
         casts += metafunc.config.stash[SESSION].router_casts(marker.args)
-    metafunc.parametrize("cast", casts, ids=[cast.name for cast in casts], scope="session")
+    metafunc.parametrize("cast", [_unless_lacking(metafunc.config.stash[SESSION], cast) for cast in casts], scope="session")
+
+
+def _unless_lacking(session: Session, cast: Cast) -> Any:
+    """A case that is skipped, with the reason, where the routers' release lacks what its script needs."""
+    why = session.lacking(cast)
+    return pytest.param(cast, id=cast.name, marks=[pytest.mark.skip(reason=why)] if why else [])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -39,6 +39,7 @@ def add_commands(commands: Any) -> None:
     add("--time", choices=TIMES, help="play everything in this time, where it can be (virtual: a simulated link, NAT and clock)")
     add("--seed", type=int, metavar="N", help="what chance decides in virtual time (default 1): the same seed, the same packets")
     add("--fault", metavar="NAME", help="break this mechanism, to see who notices (virtual time; natstorm prove lists them)")
+    add("--release", metavar="R", help='virtual IOS routers of this release: "12.2(11)T" (default: what each script is for)')
     add("--reports", type=Path, metavar="DIR", help="where the run's folder goes (default: the project's reports/)")
     add("--dry-run", action="store_true", help="say what would happen to which device, and do nothing")
     add("--coverage", action="store_true", help="play nothing: say which of the documents' behaviours the suites judge, and how")
@@ -116,7 +117,7 @@ def pytest_words(arguments: argparse.Namespace) -> list[str]:
         value = getattr(arguments, option)
         if value is not None:
             words.append(f"--{option}={value}")
-    for option in ("clients", "time", "seed", "fault"):
+    for option in ("clients", "time", "seed", "fault", "release"):
         value = getattr(arguments, option)
         if value is not None:
             words.append(f"--{option}={value}")

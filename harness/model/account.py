@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+HARMLESS = ("% NOTE", "%No active", "% No active")
+
 
 @dataclass(frozen=True, slots=True)
 class Printed:
@@ -30,9 +32,10 @@ class Printed:
 
     @property
     def refused(self) -> str:
-        """The line by which an IOS router refuses a command ("% Invalid input detected …"), "" where it took it."""
+        """The line by which an IOS router refuses a command ("% Invalid input detected …"), "" where it took it. That there is
+        nothing to show ("%No active L2F tunnels") is no refusal."""
         lines = (line.strip() for line in self.text.splitlines())
-        return next((line for line in lines if line.startswith("%") and not line.startswith("% NOTE")), "")
+        return next((line for line in lines if line.startswith("%") and not line.startswith(HARMLESS)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class Told:
     down            reason: its line, or its PPP, has gone
     pinged          to, size (bytes of the IP packet), df, answered
     unreachable     mtu: an ICMP "fragmentation needed" came to it, with that next-hop MTU
-    line            protocols: PPP protocol number → frames it heard, of its whole life
+    line            protocols: PPP protocol number → frames it heard, of its whole life; carried: the IP packets among them, by
+                    protocol number and UDP ports ("1", "17 500 500")
     sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
     injected        to, digest, what: a forged packet that the scenario put on the wire
     accounting      status, user, and the RADIUS attributes by name

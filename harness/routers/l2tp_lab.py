@@ -27,7 +27,7 @@ from harness.simulation.access_box import AccessBox
 from harness.simulation.loop import SimulatedLoop
 from harness.simulation.network import Switch
 from harness.virtual.ios.router import IosRouter
-from harness.virtual.ios.state import State
+from harness.virtual.ios.state import Hardware, State
 from harness.wire import events
 from harness.wire.ip import packed
 from harness.wire.packet import Packet, from_ip
@@ -41,7 +41,10 @@ WIRE_DELAY_S = 0.004
 
 class SimulatedL2tp:
     """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
-    they were sent, and are captured."""
+    they were sent, and are captured.
+
+    Options of a script: `second_lns` (there is one), `lac_moves_to` (addresses that the LAC can be reached at too, once it is
+    configured with them), `platform` (of all routers, as in model/ios_releases)."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
         self.loop = loop
@@ -56,6 +59,8 @@ class SimulatedL2tp:
         self._keys: LineFile | None = None
         for device in (LAC, LNS, *((LNS_2,) if script.options.get("second_lns") else ())):
             self._add(device)
+        for address in script.options.get("lac_moves_to", ()):
+            self.switch.attach(packed(address), WIRE_DELAY_S, self.boxes[LAC].receive)
 
     def _add(self, device: str) -> None:
         startup = (CONFIGURATIONS / STARTS_WITH[device]).read_text(encoding="utf-8")
@@ -63,7 +68,8 @@ class SimulatedL2tp:
             startup = startup.replace("hostname LNS", "hostname LNS2").replace(ADDRESSES[LNS], ADDRESSES[LNS_2])
         if device in self._script.instead:
             startup = "\n".join(self._script.instead[device])
-        state = State(release=self._script.release, startup=f"{startup}\nend\n")
+        hardware = Hardware(platform=self._script.options.get("platform"))
+        state = State(release=self._script.release, startup=f"{startup}\nend\n", hardware=hardware)
         if state.troubles:
             raise DeviceError(device, state.troubles[0].line, "its startup configuration has a line that it does not take")
         router = self._makers.router(device, state, random.Random(f"{self._seed} {device}").randbytes)

@@ -23,6 +23,8 @@ LNS_PPP = "172.16.1.1"
 CALL_S = 40.0
 """How long a call may take to come up, lost datagrams included."""
 ANSWER_S = 1.0
+TEARDOWN_S = 60.0
+"""After so long a tunnel that was ended is over at both ends, retransmissions and what IPsec has to say included."""
 IPV4_HEADER = 20  # bytes, without options
 FRAGMENTATION_NEEDED = b"\x03\x04"  # ICMP type and code, RFC 792 and RFC 1191
 
@@ -57,6 +59,10 @@ class L2tpPlay(Play):
 
     def is_up(self, name: str) -> bool:
         return self._callers[name].core.address is not None
+
+    def address_of(self, name: str) -> str | None:
+        """The caller's own, None while its PPP is not up."""
+        return self._callers[name].core.address
 
     async def ping(self, name: str, to: str = LNS_PPP, *, size: int = 60, df: bool = False) -> bool:
         """One echo of `size` bytes, IP header included; whether it was answered within ANSWER_S. Errors that come back are told
@@ -94,6 +100,20 @@ class L2tpPlay(Play):
             self._callers[name].hang_up()
             self.tell(name, "down", reason="carrier lost")
 
+    async def end_tunnels(self, device: str) -> None:
+        """The router ends its L2TP tunnels, and all that goes with them has gone."""
+        async with self.step(f"end:{device}", device):
+            await self.execute(device, "clear vpdn tunnel l2tp all")
+            await self.rest(TEARDOWN_S)
+
+    async def move_lac(self, address: str) -> None:
+        """The LAC's interface gets another address, of those in the option `lac_moves_to` or its first one. It leaves the old one
+        without a word: what it still sends is lost."""
+        async with self.step(f"move:{address}", LAC):
+            with self.losing(lambda packet: True):
+                await self.configure(LAC, "interface FastEthernet0/0", f"ip address {address} 255.255.0.0")
+                await self.rest(ANSWER_S)
+
     # The wire
 
     async def forge(self, payload: bytes, what: str, *, src: str = ADDRESSES[LAC], dst: str = ADDRESSES[LNS], **ports: int) -> None:
@@ -125,7 +145,13 @@ class L2tpPlay(Play):
         """What the callers heard on their lines, by protocol: kept after the script's last step."""
         for name, box in self._callers.items():
             heard = Counter(_protocol(frame) for frame in box.core.heard)
-            self.tell(name, "line", protocols={f"{number:#06x}": count for number, count in sorted(heard.items())})
+            carried = Counter(_carried(packet) for packet in box.core.packets)
+            self.tell(
+                name,
+                "line",
+                protocols={f"{number:#06x}": count for number, count in sorted(heard.items())},
+                carried=dict(sorted(carried.items())),
+            )
 
 
 def _protocol(frame: bytes) -> int:
@@ -134,6 +160,15 @@ def _protocol(frame: bytes) -> int:
     if not body:
         return 0
     return body[0] if body[0] & 1 else int.from_bytes(body[:2])
+
+
+def _carried(packet: bytes) -> str:
+    """What an IP packet is: its protocol's number, with UDP's ports behind ("1", "17 1701 1701")."""
+    start = (packet[0] & 15) * 4
+    if packet[9] != ip.UDP or len(packet) < start + 4:
+        return str(packet[9])
+    sport, dport = struct.unpack_from("!HH", packet, start)
+    return f"{packet[9]} {sport} {dport}"
 
 
 def _is_answer(packet: bytes, payload: bytes) -> bool:

@@ -20,9 +20,9 @@ class RouterScript:
     """`lines` are typed into a router, by its name, beyond what the world's routers are configured with: before the captures begin,
     and every one has to be taken. `instead` names routers that begin with these lines alone.
 
-    `release` is the routers' own. `needs` are features by their names in model/ios_releases: a release that lacks one is not
-    asked. A script that is not over after `overrun_s` is stuck. `world` options are for the world to read, such as how many
-    clients it has.
+    `release` is the routers', unless a run asks for another; `about_release` says that the script is about this one, whatever a run
+    asks for. `needs` are features by their names in model/ios_releases: a release that lacks one is not asked. A script that is not
+    over after `overrun_s` is stuck. `world` options are for the world to read, such as how many clients it has.
     """
 
     name: str
@@ -32,6 +32,7 @@ class RouterScript:
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     release: str = RELEASE
+    about_release: bool = False
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     overrun_s: float = 4 * 86400.0

@@ -5,11 +5,26 @@ from __future__ import annotations
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
 from harness.routers.scripts.esp_tunnels import TUNNELS
+from harness.routers.scripts.l2tp_calls import CALLS
 from harness.routers.scripts.l2tp_debug import DEBUG
 from harness.routers.scripts.l2tp_profiles import PROFILES
 from harness.routers.scripts.l2tp_protection import PROTECTION
+from harness.routers.scripts.l2tp_releases import RELEASES
+from harness.routers.scripts.l2tp_teardown import TEARDOWN
 
-SCRIPTS = {script.name: script for script in (*PROTECTION, *PROFILES, *DEBUG, *TUNNELS)}
+SCRIPTS = {
+    script.name: script
+    for scripts in (
+        CALLS,
+        PROTECTION,
+        TEARDOWN,
+        RELEASES,
+        PROFILES,
+        DEBUG,
+        TUNNELS,
+    )
+    for script in scripts
+}
 
 
 def script(name: str) -> RouterScript:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import Inconclusive
@@ -100,6 +100,33 @@ def frames(
     )
 
 
+def forged(evidence: Evidence, what: str, *, side: Side = Side.OUTSIDE) -> Observation:
+    """The frame that the script itself forged under that name. Inconclusive where it is not in the capture."""
+    digests = {str(one.data["digest"]) for one in told(evidence, "injected") if one.data["what"] == what}
+    found = [frame for frame in evidence.observations.get(side, ()) if frame.payload_digest in digests]
+    if not found:
+        raise Inconclusive(f"the forged {what} is not on the wire")
+    return found[0]
+
+
+def deletes(
+    evidence: Evidence, protocol: str, *, since: float = 0.0, until: float = float("inf"), src: str = ""
+) -> tuple[str, ...]:
+    """The SPIs that Delete payloads of a protocol ("esp", "isakmp": there they are both cookies) name, in their order."""
+    found: list[str] = []
+    for frame in frames(evidence, FrameKind.IKE, since=since, until=until, src=src):
+        for one in (frame.ike or {}).get("deletes") or ():
+            if one["protocol"] == protocol:
+                found += (str(spi) for spi in one["spis"])
+    return tuple(found)
+
+
+def cookies(frame: Observation) -> str:
+    """Which ISAKMP SA a message belongs to, as a Delete names it."""
+    ike = frame.ike or {}
+    return f"{ike.get('icookie', '')}{ike.get('rcookie', '')}"
+
+
 def exchanges(evidence: Evidence, *, since: float = 0.0, until: float = float("inf"), side: Side = Side.OUTSIDE) -> tuple[str, ...]:
     """The names of the ISAKMP messages ("MM1" … "QM3", "INFO") in their order, retransmissions left out."""
     found = frames(evidence, FrameKind.IKE, since=since, until=until, side=side)
@@ -125,6 +152,28 @@ def message_of(frame: Observation) -> str:
     """ "" where it is no L2TP control message that could be read."""
     header = frame.inner.l2tp if frame.inner is not None else None
     return str((header or {}).get("message") or "")
+
+
+def ppp(
+    evidence: Evidence, protocol: str, *codes: str, since: float = 0.0, until: float = float("inf"), src: str = ""
+) -> tuple[Observation, ...]:
+    """PPP frames in L2TP's data messages, inside ESP or in the clear; of these codes alone where any is named."""
+
+    def wanted(frame: Observation) -> bool:
+        said = ppp_of(frame)
+        return said.get("protocol") == protocol and (not codes or said.get("code") in codes)
+
+    found = frames(evidence, FrameKind.ESP, FrameKind.L2TP_CLEAR, since=since, until=until, src=src)
+    return tuple(frame for frame in found if wanted(frame))
+
+
+def ppp_of(frame: Observation) -> Mapping[str, Any]:
+    return (frame.inner.ppp if frame.inner is not None else None) or {}
+
+
+def header_of(frame: Observation) -> Mapping[str, Any]:
+    """L2TP's, of a control or a data message."""
+    return (frame.inner.l2tp if frame.inner is not None else None) or {}
 
 
 def avp(frame: Observation, name: str) -> Any:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.verdict.routers import esp_tunnels, l2tp_counters, l2tp_debug, l2tp_negotiated, l2tp_profiles, l2tp_protection
+from harness.verdict.routers import (
+    esp_tunnels,
+    l2tp_calls,
+    l2tp_counters,
+    l2tp_debug,
+    l2tp_negotiated,
+    l2tp_profiles,
+    l2tp_protection,
+    l2tp_releases,
+    l2tp_teardown,
+)
 from harness.verdict.routers.gate import RouterCheck
 
 CHECKS: Mapping[str, RouterCheck] = {
+    **l2tp_calls.CHECKS,
     **l2tp_protection.CHECKS,
+    **l2tp_teardown.CHECKS,
+    **l2tp_releases.CHECKS,
     **l2tp_profiles.CHECKS,
     **l2tp_negotiated.CHECKS,
     **l2tp_debug.CHECKS,
@@ -17,5 +30,8 @@ CHECKS: Mapping[str, RouterCheck] = {
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
-NOTED: Mapping[str, RouterCheck] = {**l2tp_debug.NOTED}
+NOTED: Mapping[str, RouterCheck] = {
+    **l2tp_teardown.NOTED,
+    **l2tp_debug.NOTED,
+}
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""

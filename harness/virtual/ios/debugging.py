@@ -1,5 +1,5 @@
-"""What the live role tells of itself: `debug crypto socket` and `debug vpdn l2x-events` for terminals that monitor, and the names
-and times that show commands print.
+"""What the live role tells of itself: `debug crypto socket`, `debug vpdn l2x-events` and `vpdn logging` for terminals that monitor,
+and the names and times that show commands print.
 
 The lines and their order are those of the document's sample (L2TP Security); that the SCCRP which goes out is called an SCCRQ is
 the sample's too.
@@ -7,8 +7,8 @@ the sample's too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from harness.model import GatewayEvent
 from harness.virtual.ios.core import Seen
@@ -96,8 +96,19 @@ class Debug:
                 self.since[tunnel, session] = event.t
                 self._say(L2X, f"Tnl/Sn {tunnel}/{session} L2TP:Session state change from wait-connect to established")
             case "session-down":
+                self._closed(detail)
                 if self.since.pop((tunnel, session), None) is not None:
                     self._say(L2X, f"Tnl/Sn {tunnel}/{session} L2TP:Session state change from established to idle")
+
+    def _closed(self, detail: Mapping[str, Any]) -> None:
+        """`vpdn logging`, which is on unless the configuration says otherwise. The message's name is that of IOS; what it says of
+        the cause is in our own words."""
+        state, tunnel = self._router.state, detail.get("tunnel", 0)
+        if state.configuration.tree.has("no vpdn logging"):
+            return
+        role = "LAC" if tunnel in self._router.core.lac.tunnels else "LNS"
+        user = f" user {detail['user']}" if detail.get("user") else ""
+        state.log(f"%VPDN-6-CLOSED: L2TP {role} {state.hostname} closed{user}; {detail.get('reason', '')}")
 
     def _secured(self, event: GatewayEvent) -> None:
         """L2TP's socket with that peer: the LAC's own is bound by it, for the LNS it is the first that it hears of the peer."""

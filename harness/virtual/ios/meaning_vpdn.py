@@ -20,6 +20,7 @@ from harness.virtual.vpdn.groups import AcceptGroup, Renegotiation, RequestGroup
 PFS = {"group1": "modp768", "group2": "modp1024", "group5": "modp1536"}
 NO_SESSION_S = 15.0
 """For how long a LAC keeps a tunnel without a call, where no line says; `never` is not served."""
+DEFAULT_POOL = "default"
 LINES = ("Serial", "Async", "BRI", "Dialer", "Group-Async")
 """Interfaces that callers come in by."""
 
@@ -134,7 +135,7 @@ def _accepting(tree: Entry, lacks: list[str]) -> Iterator[AcceptGroup]:
         protocol, number = dialin.value("protocol"), dialin.value("virtual-template")
         template = tree.first(f"interface Virtual-Template{number}") if number else None
         source = group.value("terminate-from hostname")
-        pool = template.value("peer default ip address pool") if template else None
+        pool = _pool(tree, template) if template else None
         if protocol not in ("l2tp", "any"):
             lacks.append(f"vpdn-group {name} does not speak L2TP")
         elif template is None:
@@ -207,6 +208,14 @@ def _targets(group: Entry) -> Iterator[Target]:
         words = entry.words
         said = {word: int(words[n + 1]) for n, word in enumerate(words) if word in ("limit", "priority")}
         yield Target(words[2], said.get("limit"), said.get("priority", 1))
+
+
+def _pool(tree: Entry, template: Entry) -> str | None:
+    """The pool that the template names; where it names none and `ip address-pool local` is on, the one that is called "default"."""
+    named = template.value("peer default ip address pool")
+    if named is None and tree.value("ip address-pool") == "local" and DEFAULT_POOL in _pools(tree):
+        return DEFAULT_POOL
+    return named
 
 
 def _pools(tree: Entry) -> dict[str, tuple[str, str]]:

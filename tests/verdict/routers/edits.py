@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.model import CaptureFacts, Evidence, FrameKind, Logged, Observation, Outcome, Printed, Side, Told
+from harness.model import CaptureFacts, Evidence, FrameKind, Inner, Logged, Observation, Outcome, Printed, Side, Told
 
 Edit = Callable[[Evidence], Evidence]
 FRAME = 9000
@@ -79,6 +79,21 @@ def with_frame(
         return replace(evidence, observations={**evidence.observations, side: frames})
 
     return edit
+
+
+def inside(
+    message: str = "", *, ppp: Mapping[str, Any] | None = None, avps: Mapping[str, Any] | None = None, **header: Any
+) -> Inner:
+    """What L2TP an ESP packet holds, for `with_frame(inner=…)`: a control message by its name, or a PPP frame."""
+    said = {
+        "control": ppp is None,
+        "tunnel": 1,
+        "session": 1,
+        **({"message": message} if message else {}),
+        "avps": avps or {},
+        **header,
+    }
+    return Inner(1701, 1701, 0, (), l2tp=said, ppp=ppp)
 
 
 def no_capture(side: Side = Side.OUTSIDE) -> Edit:

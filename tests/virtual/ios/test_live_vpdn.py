@@ -225,7 +225,7 @@ def test_crypto_sockets(routers):
 
 def test_debug_lines(routers):
     """SEC-90, 91, 92 in the sample's order; nothing without `terminal monitor`, and nothing after `undebug all`."""
-    at = routers()
+    at = routers(lns=("no vpdn logging",))
     live = at.terminals[LNS]
     live.run("debug crypto socket")
     live.run("debug vpdn l2x-events")
@@ -254,6 +254,27 @@ def test_debug_lines(routers):
     at.terminals[LAC].run("clear vpdn tunnel l2tp all")
     at.run(60)
     assert live.read() == ""
+
+
+@pytest.mark.parametrize(("line", "told"), [("vpdn logging", True), ("no vpdn logging", False)])
+def test_vpdn_events_are_logged_or_not(routers, line, told):
+    """SEC-16: at both ends, to whoever monitors."""
+    at = routers(lns=(line,), lac=(line,))
+    for address in (LAC, LNS):
+        at.terminals[address].run("terminal monitor")
+    caller = at.call()
+    caller.close()
+    at.run(20)
+    for address in (LAC, LNS):
+        assert ("%VPDN-6-CLOSED" in at.terminals[address].read()) is told
+
+
+def test_the_default_pool_serves_a_template_that_names_none(routers):
+    """SEC-15: `ip address-pool local`; without that line there is no address."""
+    pool = "ip local pool default 172.16.2.10 172.16.2.10"
+    unnamed = (pool, "interface Virtual-Template1", "no peer default ip address pool DIALIN")
+    assert routers(lns=("ip address-pool local", *unnamed)).call().core.address == "172.16.2.10"
+    assert routers(lns=("no ip address-pool local", *unnamed)).call().core.address is None
 
 
 @pytest.mark.parametrize(
