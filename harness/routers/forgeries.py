@@ -1,10 +1,16 @@
-"""Messages that a script sends in somebody else's name: bytes, as they go behind the UDP header."""
+"""What a script sends in somebody else's name: messages, as they go behind the UDP header, and whole IP packets."""
 
 from __future__ import annotations
 
+from harness.wire import ip
 from harness.wire.l2tp import header
 from harness.wire.l2tp.avp import Value
 from harness.wire.l2tp.message import Type, build
+
+ON_THE_WAY = "10.0.0.1"
+"""A router between LAC and LNS, that nobody has."""
+QUOTED = 28
+"""Bytes of a packet that an ICMP error quotes: an IP header without options and 8 more (RFC 792)."""
 
 
 def sccrq(host: str = "LAC") -> bytes:
@@ -17,3 +23,17 @@ def sccrq(host: str = "LAC") -> bytes:
         "receive-window-size": 8,
     }
     return header.build_control(0, 0, 0, 0, build(Type.SCCRQ, values))
+
+
+def fragmentation_needed(to: str, quoted: bytes, mtu: int) -> bytes:
+    """An IP packet with what a router on the way says of a packet with Don't Fragment that is larger than its next link takes (RFC
+    792; RFC 1191 section 4: the MTU stands in the last two bytes of the header). `quoted` is the head of that packet."""
+    bare = bytes((3, 4, 0, 0, 0, 0)) + mtu.to_bytes(2) + quoted
+    return ip.build_ipv4(ON_THE_WAY, to, ip.ICMP, bare[:2] + ip.checksum(bare).to_bytes(2) + bare[4:])
+
+
+def flipped(packet: bytes, at: int) -> bytes:
+    """The packet with the lowest bit of its byte `at` turned over; a negative one counts from the end."""
+    changed = bytearray(packet)
+    changed[at] ^= 1
+    return bytes(changed)

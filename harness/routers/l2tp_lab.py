@@ -1,6 +1,6 @@
 """The world of "L2TP Security" in virtual time: a LAC with callers on its lines, an LNS, and the wire between them.
 
-    caller ── line ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN
+    caller ── line ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN, with a host
                                         └───── LNS 10.0.0.14, where a script has a second one
 
 The wire is captured, and what passes the LNS's boundary to its far end.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,15 +38,22 @@ ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 STARTS_WITH = {LAC: "l2tp-lac.cfg", LNS: "l2tp-lns.cfg", LNS_2: "l2tp-lns.cfg"}
 WIRE_DELAY_S = 0.004
+HOST = "192.0.2.80"
+"""On the LNS's LAN."""
+REMEMBERED = 1024
+"""Packets on the wire that a script can look back at."""
 
 
 class SimulatedL2tp:
     """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
-    they were sent, and are captured."""
+    they were sent, and are captured. `crossed` are the last IP packets that routers sent, lost ones too; `host_heard` is all that
+    came to the host on the LNS's LAN."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
         self.loop = loop
         self.lose: Callable[[Packet], bool] = lambda packet: False
+        self.crossed: deque[bytes] = deque(maxlen=REMEMBERED)
+        self.host_heard: list[bytes] = []
         self.switch = Switch(loop)
         self.boxes: dict[str, AccessBox] = {}
         self.terminals: dict[str, Terminal] = {}
@@ -69,6 +77,8 @@ class SimulatedL2tp:
         router = self._makers.router(device, state, random.Random(f"{self._seed} {device}").randbytes)
         box = self.boxes[device] = AccessBox(self.loop, router, self._send)
         router.changed = lambda: box.order(lambda now: None)
+        if device == LNS:
+            box.heard = self.host_heard.append
         self.switch.attach(packed(ADDRESSES[device]), WIRE_DELAY_S, box.receive)
         settle = router.changed
         self.terminals[device] = Terminal(device, state, self.loop.time, settle)
@@ -89,6 +99,7 @@ class SimulatedL2tp:
     def _send(self, data: bytes) -> None:
         if self._keys is not None:
             self._write_keys()
+        self.crossed.append(data)
         if not self.lose(from_ip(data)):
             self.switch.send(data)
         elif self.switch.tap is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from harness.errors import LabError
 from harness.model.steps import StepBus
-from harness.routers.l2tp_lab import ADDRESSES, LAC, LNS, SimulatedL2tp
+from harness.routers.l2tp_lab import ADDRESSES, HOST, LAC, LNS, SimulatedL2tp
 from harness.routers.play import Gathered, Play
 from harness.scenario.injector import digest
 from harness.simulation.access_box import CallerBox
@@ -23,7 +24,11 @@ LNS_PPP = "172.16.1.1"
 CALL_S = 40.0
 """How long a call may take to come up, lost datagrams included."""
 ANSWER_S = 1.0
-IPV4_HEADER = 20  # bytes, without options
+BETWEEN_S = 0.01
+"""Between two packets that are injected one after another."""
+IPV4_HEADER, UDP_HEADER = 20, 8  # bytes, the former without options
+DISCARD = 9
+"""The port of a service that says nothing (RFC 863)."""
 FRAGMENTATION_NEEDED = b"\x03\x04"  # ICMP type and code, RFC 792 and RFC 1191
 
 
@@ -34,6 +39,7 @@ class L2tpPlay(Play):
         super().__init__(lab, bus, gathered, options)
         self._callers: dict[str, CallerBox] = {}
         self._read: Counter[str] = Counter()
+        self._sent = 0  # by the host behind the LNS
 
     # Callers
 
@@ -80,6 +86,19 @@ class L2tpPlay(Play):
             self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
         return found
 
+    def count_answers(self, name: str, label: str) -> None:
+        """Tells how many echo answers have come to the caller until now."""
+        heard = self._callers[name].core.packets
+        self.tell(name, "answers", label=label, count=sum(packet[9] == ip.ICMP and packet[20] == 0 for packet in heard))
+
+    async def await_down(self, name: str, seconds: float) -> bool:
+        """Whether the caller's line goes within that time, nobody having hung up here."""
+        async with self.step(f"await-down:{name}", name):
+            found = await self.until(lambda: self._callers[name].core.down, seconds)
+            if found:
+                self.tell(name, "down", reason="the line has gone")
+        return found
+
     async def hang_up(self, name: str) -> None:
         """The orderly end: an LCP Terminate-Request; returns when the line has gone, or after a while."""
         box = self._callers[name]
@@ -94,20 +113,56 @@ class L2tpPlay(Play):
             self._callers[name].hang_up()
             self.tell(name, "down", reason="carrier lost")
 
+    # The host behind the LNS
+
+    async def host_sends(self, name: str, label: str, size: int, *, df: bool) -> int | None:
+        """A numbered UDP packet of `size` bytes, IP header included, from the host to the caller. The next hop's MTU where the host
+        was answered that fragmentation is needed, else None. `label` names the step."""
+        box = self._callers[name]
+        address = box.core.address or "0.0.0.0"
+        self._sent += 1
+        payload = f"from the host, {self._sent} ".encode().ljust(size - IPV4_HEADER - UDP_HEADER, b".")
+        datagram = ip.build_udp(ip.packed(HOST), ip.packed(address), DISCARD, DISCARD, payload)
+        told = {"number": self._sent, "src": HOST, "dst": address, "size": size, "df": df}
+        heard, came = len(self.lab.host_heard), len(box.core.packets)
+        async with self.step(f"host-sends:{label}", name, size=size, df=df):
+            self.tell("host", "sent", **told)
+            self.lab.boxes[LNS].from_host(ip.build_ipv4(HOST, address, ip.UDP, datagram, identification=self._sent, df=df))
+            await self.rest(ANSWER_S)
+            if any(packet[9] == ip.UDP and payload in packet for packet in box.core.packets[came:]):
+                self.tell(name, "got", **told)
+            mtu = next(_too_big(self.lab.host_heard[heard:]), None)
+            if mtu is not None:
+                self.tell("host", "unreachable", mtu=mtu, number=told["number"])
+        return mtu
+
     # The wire
+
+    def last_crossed(self, src: str, protocol: int) -> bytes:
+        """The last packet that `src` sent onto the wire by that protocol. LabError where there was none."""
+        for packet in reversed(self.lab.crossed):
+            if packet[12:16] == ip.packed(src) and packet[9] == protocol:
+                return packet
+        raise LabError("looking back at the wire", f"no packet of protocol {protocol} from {src}")
 
     async def forge(self, payload: bytes, what: str, *, src: str = ADDRESSES[LAC], dst: str = ADDRESSES[LNS], **ports: int) -> None:
         """A UDP packet that nobody of the two has sent, from and to port 1701 unless `sport` and `dport` say otherwise."""
         sport, dport = ports.get("sport", 1701), ports.get("dport", 1701)
         await self.inject(to_ip(Packet(src, dst, ip.UDP, payload, sport, dport), identification=0x4E53), what)
 
-    async def inject(self, packet: bytes, what: str) -> None:
-        """A whole IP packet onto the wire, towards its destination."""
+    async def inject(self, packet: bytes, what: str, **more: Any) -> None:
+        """A whole IP packet onto the wire, towards its destination. `more` is told with it."""
+        await self.inject_all((packet,), what, **more)
+
+    async def inject_all(self, packets: Sequence[bytes], what: str, **more: Any) -> None:
+        """The same for several, in one step, one after another."""
         async with self.step(f"inject:{what}"):
-            start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
-            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:])}
-            self.tell("injector", "injected", **told)
-            self.lab.inject(packet)
+            for packet in packets:
+                start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
+                told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:]), **more}
+                self.tell("injector", "injected", **told)
+                self.lab.inject(packet)
+                await self.rest(BETWEEN_S)
             await self.rest(ANSWER_S)
 
     @contextmanager

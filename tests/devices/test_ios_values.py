@@ -486,3 +486,10 @@ def test_a_configuration_that_was_cut_keeps_its_last_section_back():
     found = parse("show running-config", text[: text.index("terface FastEthernet0/1")])
     assert found.unread == ("in",)
     assert found.rows[-1].name == "FastEthernet0/0"
+
+
+def test_an_empty_line_behind_the_end_of_a_configuration_cuts_nothing_off():
+    text = (SAMPLES / "running_config/demux-lns.txt").read_text().rstrip()
+    assert text.endswith("\nend")
+    bare, padded = parse("show running-config", f"{text}\n"), parse("show running-config", f"{text}\n\n")
+    assert (bare.cut, padded.cut, padded.rows) == ("", "", bare.rows)

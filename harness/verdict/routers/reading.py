@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Logged, Observation, Printed, Side, Step, Told
 
 REFUSALS = ("SCCRP", "StopCCN")
+CLOSE_S = 1e-3
+"""Seconds by which the injector's clock and the capture's may differ in the same moment."""
 
 
 # Steps
@@ -76,16 +78,42 @@ def pings(evidence: Evidence, who: str, *, since: float = 0.0) -> tuple[bool, ..
 def frames(
     evidence: Evidence, *kinds: FrameKind, side: Side = Side.OUTSIDE, since: float = 0.0, until: float = float("inf"), src: str = ""
 ) -> tuple[Observation, ...]:
-    """In order; of all kinds where none is named, from anybody where `src` is "". What the script itself forged is left out."""
-    forged = {str(one.data["digest"]) for one in told(evidence, "injected")}
+    """In order; of all kinds where none is named, from anybody where `src` is "". What the script itself forged is left out, also
+    where it repeated a packet: that one alone, and not what it was a copy of."""
+    forged = injections(evidence)
     return tuple(
         frame
         for frame in evidence.observations.get(side, ())
         if (not kinds or frame.kind in kinds)
         and since <= frame.t <= until
         and src in ("", frame.src)
-        and frame.payload_digest not in forged
+        and not is_forged(frame, forged)
     )
+
+
+def injections(evidence: Evidence) -> dict[str, float]:
+    """Digests of what the script put on the wire, and when it first did."""
+    found: dict[str, float] = {}
+    for one in told(evidence, "injected"):
+        found.setdefault(str(one.data["digest"]), one.t)
+    return found
+
+
+def is_forged(frame: Observation, forged: Mapping[str, float]) -> bool:
+    return frame.t >= forged.get(frame.payload_digest, float("inf")) - CLOSE_S
+
+
+def carrying(
+    evidence: Evidence, src: str, size: int, *, since: float = 0.0, until: float = float("inf")
+) -> tuple[Observation, ...]:
+    """What carried an IP packet of `size` bytes from `src` ("": from anybody) in a tunnel on the wire, in ESP or in the clear."""
+
+    def fits(frame: Observation) -> bool:
+        ppp = (frame.inner.ppp if frame.inner is not None else None) or {}
+        return ppp.get("ip_length") == size and src in ("", ppp.get("src"))
+
+    found = frames(evidence, FrameKind.ESP, FrameKind.L2TP_CLEAR, since=since, until=until)
+    return tuple(frame for frame in found if fits(frame))
 
 
 def exchanges(evidence: Evidence, *, since: float = 0.0, until: float = float("inf"), side: Side = Side.OUTSIDE) -> tuple[str, ...]:

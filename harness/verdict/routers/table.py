@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.verdict.routers import l2tp_protection
+from harness.verdict.routers import l2tp_path_mtu, l2tp_protection
 from harness.verdict.routers.gate import RouterCheck
 
 CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_protection.CHECKS,
+    **l2tp_path_mtu.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
-NOTED: Mapping[str, RouterCheck] = {}
+NOTED: Mapping[str, RouterCheck] = {
+    **l2tp_path_mtu.NOTED,
+}
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""
