@@ -67,23 +67,32 @@ class L2tpPlay(Play):
     async def ping(self, name: str, to: str = LNS_PPP, *, size: int = 60, df: bool = False) -> bool:
         """One echo of `size` bytes, IP header included; whether it was answered within ANSWER_S. Errors that come back are told
         too."""
+        async with self.step(f"ping:{name}", name, to=to, size=size, df=df):
+            return await self._ping(name, to, size, df)
+
+    async def pings(self, name: str, times: int) -> None:
+        """As many, one after another, in one step."""
+        async with self.step(f"pings:{name}", name, times=times):
+            for _ in range(times):
+                await self._ping(name, LNS_PPP, 60, df=False)
+
+    async def _ping(self, name: str, to: str, size: int, df: bool) -> bool:
         box = self._callers[name]
         self._read[name] += 1
         number = self._read[name]
         payload = f"{name} echo {number} ".encode().ljust(max(size - IPV4_HEADER - 8, 0), b".")
         before = len(box.core.packets)
-        async with self.step(f"ping:{name}", name, to=to, size=size, df=df):
-            box.send(box.core.ping(to, payload, number & 0xFFFF, df=df))
-            heard: list[bytes] = []
+        box.send(box.core.ping(to, payload, number & 0xFFFF, df=df))
+        heard: list[bytes] = []
 
-            def answered() -> bool:
-                heard[:] = box.core.packets[before:]
-                return any(_is_answer(packet, payload) for packet in heard)
+        def answered() -> bool:
+            heard[:] = box.core.packets[before:]
+            return any(_is_answer(packet, payload) for packet in heard)
 
-            found = await self.until(answered, ANSWER_S)
-            for mtu in _too_big(heard):
-                self.tell(name, "unreachable", mtu=mtu)
-            self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
+        found = await self.until(answered, ANSWER_S)
+        for mtu in _too_big(heard):
+            self.tell(name, "unreachable", mtu=mtu)
+        self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
         return found
 
     def count_answers(self, name: str, label: str) -> None:
@@ -138,12 +147,12 @@ class L2tpPlay(Play):
 
     # The wire
 
-    def last_crossed(self, src: str, protocol: int) -> bytes:
-        """The last packet that `src` sent onto the wire by that protocol. LabError where there was none."""
-        for packet in reversed(self.lab.crossed):
-            if packet[12:16] == ip.packed(src) and packet[9] == protocol:
-                return packet
-        raise LabError("looking back at the wire", f"no packet of protocol {protocol} from {src}")
+    def crossed(self, src: str, protocol: int) -> list[bytes]:
+        """The last packets that `src` has sent onto the wire by that protocol, in order. LabError where there were none."""
+        found = [packet for packet in self.lab.crossed if packet[12:16] == ip.packed(src) and packet[9] == protocol]
+        if not found:
+            raise LabError("looking back at the wire", f"no packet of protocol {protocol} from {src}")
+        return found
 
     async def forge(self, payload: bytes, what: str, *, src: str = ADDRESSES[LAC], dst: str = ADDRESSES[LNS], **ports: int) -> None:
         """A UDP packet that nobody of the two has sent, from and to port 1701 unless `sport` and `dport` say otherwise."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_path_mtu import PATH_MTUS
 from harness.routers.scripts.l2tp_protection import PROTECTION
 
-SCRIPTS = {script.name: script for script in (*PROTECTION, *PATH_MTUS)}
+SCRIPTS = {script.name: script for script in (*PROTECTION, *PATH_MTUS, *BENEFITS)}
 
 
 def script(name: str) -> RouterScript:

@@ -26,7 +26,7 @@ async def _learn(play: L2tpPlay, what: str, mtu: int = PATH_MTU) -> None:
     from harness.routers.l2tp_lab import ADDRESSES, LNS
     from harness.wire.packet import ESP
 
-    quoted = play.last_crossed(ADDRESSES[LNS], ESP)[: forgeries.QUOTED]
+    quoted = play.crossed(ADDRESSES[LNS], ESP)[-1][: forgeries.QUOTED]
     await play.inject(forgeries.fragmentation_needed(ADDRESSES[LNS], quoted, mtu), what, mtu=mtu)
 
 
@@ -81,7 +81,7 @@ async def forged(play: L2tpPlay) -> None:
     await play.configure(LNS, "vpdn-group 1", "ip pmtu")
     caller = await play.dial()
     await play.host_sends(caller, "before", LARGE, df=True)
-    real = play.last_crossed(ADDRESSES[LNS], ESP)[: forgeries.QUOTED]
+    real = play.crossed(ADDRESSES[LNS], ESP)[-1][: forgeries.QUOTED]
     clear = to_ip(Packet(ADDRESSES[LNS], ADDRESSES[LAC], ip.UDP, b"", 1701, 1701))
     quotations = {
         "another SPI": forgeries.flipped(real, 20),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.verdict.routers import l2tp_path_mtu, l2tp_protection
+from harness.verdict.routers import l2tp_benefits, l2tp_path_mtu, l2tp_protection
 from harness.verdict.routers.gate import RouterCheck
 
 CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_protection.CHECKS,
     **l2tp_path_mtu.CHECKS,
+    **l2tp_benefits.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 

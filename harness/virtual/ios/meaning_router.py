@@ -81,6 +81,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         lacks.append("no key for an address, or no policy with pre-shared keys: no SA can come up")
     name = tree.value("hostname") or "Router"
     entries = (entry for one in applied[:1] for entry in tree.find(f"crypto map {one.value('crypto map')}"))
+    template = next((one for one in tree.find("interface") if one.words[1].startswith("Virtual-Template")), None)
     personality = meaning.base_changed(
         base,
         ipsec=True,
@@ -89,6 +90,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         ike_proposals=proposals,
         esp_proposals=(),
         dpd=meaning.keepalive(tree),
+        echo=meaning.link_keepalive(template, base),
         idle=None,
         secret=None,
         challenge=False,
@@ -96,7 +98,6 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         ppp_name=name,
         authentication=(),
     )
-    template = next((one for one in tree.find("interface") if one.words[1].startswith("Virtual-Template")), None)
     lender = None if template is None else meaning.lender(tree, template)
     ends = next(iter(vpdn.pools.values()), (NO_ADDRESS, NO_ADDRESS))
     settings = Settings(

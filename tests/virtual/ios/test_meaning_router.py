@@ -50,6 +50,11 @@ def test_the_examples_lns():
     assert vpdn.pools == {"P": ("172.16.1.10", "172.16.1.20")}
 
 
+@pytest.mark.parametrize(("line", "seconds"), [("keepalive 20", 20.0), ("no keepalive", None), ("no shutdown", BASE.echo)])
+def test_the_templates_keepalive_asks_whether_a_link_lives(line, seconds):
+    assert meaning(LNS, "interface Virtual-Template1", line).settings.personality.echo == seconds
+
+
 def test_the_examples_lac():
     found = meaning(LAC)
     assert found.lacks == ()

@@ -1,0 +1,118 @@
+"""What L2TP Security promises of a protected tunnel: that nobody reads, changes or repeats what it carries, and that it finds out
+when its peer has gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.routers.script import L2TP, RouterScript
+
+if TYPE_CHECKING:
+    from harness.routers.l2tp_play import L2tpPlay
+
+IDLE_S = 300.0
+"""Some periods of L2TP's Hello, which is a minute where nothing says otherwise (RFC 2661 section 5.5 recommends that)."""
+NOTICED_S = 900.0
+"""A period, and all retransmissions that may be configured, and as much again in which nothing more is to be heard."""
+OLD = 100
+"""So many packets are repeated: more than the 32 or 64 that a window of the last ones holds (RFC 2401 appendix C)."""
+ALTERED = (20 + 7, 20 + 8, 20 + 40, -1)
+"""Bytes of an IP packet with ESP in which a bit is turned over: sequence number, initialization vector, ciphertext, ICV."""
+NO_LCP_ECHOES = ("interface Virtual-Template1", "no keepalive")
+"""So that L2TP's own keepalive is the only one."""
+NAMES = {"lac": "COMPULSORY-ACCESS", "lns": "COMPULSORY-SERVER"}
+"""Host names too long to be found in ciphertext by chance."""
+
+
+async def idle(play: L2tpPlay) -> None:
+    caller = await play.dial()
+    await play.ping(caller)
+    await play.rest(IDLE_S)
+    await play.ping(caller)
+    await play.hang_up(caller)
+
+
+async def altered(play: L2tpPlay) -> None:
+    from harness.routers import forgeries  # heavy, and collecting the suites reads these scripts
+    from harness.routers.l2tp_lab import ADDRESSES, LAC, LNS
+    from harness.wire.packet import ESP
+
+    caller = await play.dial()
+    await play.ping(caller)
+    with play.losing(lambda packet: packet.protocol == ESP and packet.src == ADDRESSES[LAC]):
+        await play.ping(caller)
+    original = play.crossed(ADDRESSES[LAC], ESP)[-1]
+    play.count_answers(caller, "before")
+    await play.execute(LNS, "show crypto ipsec sa", "before")
+    await play.inject_all([forgeries.flipped(original, at) for at in ALTERED], "altered ESP")
+    play.count_answers(caller, "altered")
+    await play.execute(LNS, "show crypto ipsec sa", "altered")
+    await play.inject(original, "the packet as it was")
+    play.count_answers(caller, "as it was")
+    await play.ping(caller)
+
+
+async def repeated(play: L2tpPlay) -> None:
+    from harness.routers.l2tp_lab import ADDRESSES, LAC, LNS
+    from harness.wire.packet import ESP
+
+    caller = await play.dial()
+    await play.pings(caller, OLD)
+    old = {device: play.crossed(ADDRESSES[device], ESP)[-OLD:] for device in (LAC, LNS)}
+    for device in (LNS, LAC):
+        await play.execute(device, "show crypto ipsec sa", "before")
+    play.count_answers(caller, "before")
+    await play.inject_all(old[LAC], "old ESP to the LNS")
+    play.count_answers(caller, "to the LNS")
+    await play.inject_all(old[LNS], "old ESP to the LAC")
+    play.count_answers(caller, "to the LAC")
+    for device in (LNS, LAC):
+        await play.execute(device, "show crypto ipsec sa", "after")
+    await play.ping(caller)
+
+
+async def cut(play: L2tpPlay) -> None:
+    caller = await play.dial()
+    async with play.step("idle"):
+        await play.rest(IDLE_S)
+    await play.ping(caller)
+    async with play.step("cut"):
+        with play.losing(lambda packet: True):
+            began = play.lab.epoch()
+            await play.await_down(caller, NOTICED_S)
+            await play.rest(max(0.0, NOTICED_S - (play.lab.epoch() - began)))
+    again = await play.dial()
+    await play.ping(again)
+
+
+BENEFITS = (
+    RouterScript(
+        "l2tp-idle-call",
+        "a call that says nothing for five minutes, between a LAC and an LNS with long names",
+        L2TP,
+        idle,
+        lines={
+            "lac": ("vpdn-group 1", f"local name {NAMES['lac']}"),
+            "lns": ("vpdn-group 1", f"terminate-from hostname {NAMES['lac']}", f"local name {NAMES['lns']}", *NO_LCP_ECHOES),
+        },
+        options={
+            "words": {
+                "the user's name": b"userSerial10",
+                "the domain": b"cisco.com",
+                "the LAC's name": NAMES["lac"].encode(),
+                "the LNS's name": NAMES["lns"].encode(),
+                "the head of an LCP frame": b"\xff\x03\xc0\x21",
+                "the caller's data": b"caller 1 echo",
+            }
+        },
+    ),
+    RouterScript("l2tp-altered-esp", "an ESP packet that is lost, copies with a bit turned over, and itself", L2TP, altered),
+    RouterScript("l2tp-repeated-esp", "a hundred old ESP packets in each direction once more", L2TP, repeated),
+    RouterScript(
+        "l2tp-cut-path",
+        "a quiet call whose path is cut, and a new one when it is whole again",
+        L2TP,
+        cut,
+        lines={"lns": NO_LCP_ECHOES},
+    ),
+)
