@@ -62,7 +62,7 @@ class RouterRunner:
                     decrypted=folder / "decrypted.pcap",
                     decrypted_side=captures[0].side,
                 )
-                wires = {captures[0].side.value: captures[0].path, "decrypted": folder / "decrypted.pcap"}
+                wires: dict[str, Path | str] = {captures[0].side.value: captures[0].path, "decrypted": folder / "decrypted.pcap"}
                 gathered.told += searched(script, lab.epoch(), wires)
             except CaptureError as error:
                 gathered.trouble.append(str(error))
