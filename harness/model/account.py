@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+HARMLESS = ("% NOTE", "%No active", "% No active")
+
 
 @dataclass(frozen=True, slots=True)
 class Printed:
@@ -30,9 +32,10 @@ class Printed:
 
     @property
     def refused(self) -> str:
-        """The line by which an IOS router refuses a command ("% Invalid input detected …"), "" where it took it."""
+        """The line by which an IOS router refuses a command ("% Invalid input detected …"), "" where it took it. That there is
+        nothing to show ("%No active L2F tunnels") is no refusal."""
         lines = (line.strip() for line in self.text.splitlines())
-        return next((line for line in lines if line.startswith("%") and not line.startswith("% NOTE")), "")
+        return next((line for line in lines if line.startswith("%") and not line.startswith(HARMLESS)), "")
 
 
 @dataclass(frozen=True, slots=True)

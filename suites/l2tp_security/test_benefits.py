@@ -33,3 +33,9 @@ def test_control_and_data_are_protected(judge):
 @pytest.mark.routers("l2tp-cut-path")
 def test_a_dead_peer_is_found_by_hello(judge):
     judge()
+
+
+@pytest.mark.behaviour("SEC-137")
+@pytest.mark.routers("l2tp-interfaces")
+def test_each_call_has_counters_of_its_own(judge):
+    judge()

@@ -23,9 +23,9 @@ from harness.devices.ios.parsers.configured import (
 from harness.devices.ios.parsers.crypto_engine import Connection
 from harness.devices.ios.parsers.crypto_map import CryptoMapEntry
 from harness.devices.ios.parsers.crypto_session import SessionFlow, SessionIke
+from harness.devices.ios.parsers.interfaces import InterfaceState
 from harness.devices.ios.parsers.ipsec_sa import Sa, Selector
 from harness.devices.ios.parsers.isakmp_sa import IsakmpSa, IsakmpSaDetail
-from harness.devices.ios.parsers.interfaces import InterfaceState
 from harness.devices.ios.parsers.local_pool import PoolAddress, PoolRange
 from harness.devices.ios.parsers.nat_translations import Details, Translation
 from harness.devices.ios.parsers.users import InterfaceUser, LineUser

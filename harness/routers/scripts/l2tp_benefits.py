@@ -20,6 +20,9 @@ ALTERED = (20 + 7, 20 + 8, 20 + 40, -1)
 """Bytes of an IP packet with ESP in which a bit is turned over: sequence number, initialization vector, ciphertext, ICV."""
 NO_LCP_ECHOES = ("interface Virtual-Template1", "no keepalive")
 """So that L2TP's own keepalive is the only one."""
+COUNTED = 50
+"""Echoes that a caller's own interface has to count, in and out."""
+SECOND_USER, PASSWORD = "second@cisco.com", "cisco"
 NAMES = {"lac": "COMPULSORY-ACCESS", "lns": "COMPULSORY-SERVER"}
 """Host names too long to be found in ciphertext by chance."""
 
@@ -71,6 +74,20 @@ async def repeated(play: L2tpPlay) -> None:
     await play.ping(caller)
 
 
+async def interfaces(play: L2tpPlay) -> None:
+    from harness.routers.l2tp_lab import LNS
+
+    busy = await play.dial()
+    await play.dial(SECOND_USER, PASSWORD)
+    sessions = await play.execute(LNS, "show vpdn session")
+    numbers = sorted({row.interface.removeprefix("Vi") for row in sessions.rows or () if (row.interface or "").startswith("Vi")})
+    for label in ("before", "after"):
+        for number in numbers:
+            await play.execute(LNS, f"show interfaces virtual-access {number}", label)
+        if label == "before":
+            await play.pings(busy, COUNTED)
+
+
 async def cut(play: L2tpPlay) -> None:
     caller = await play.dial()
     async with play.step("idle"):
@@ -114,5 +131,12 @@ BENEFITS = (
         L2TP,
         cut,
         lines={"lns": NO_LCP_ECHOES},
+    ),
+    RouterScript(
+        "l2tp-interfaces",
+        "two calls, one of which is busy, and what their interfaces count",
+        L2TP,
+        interfaces,
+        lines={"lns": (f"username {SECOND_USER} password 0 {PASSWORD}", *NO_LCP_ECHOES)},
     ),
 )

@@ -145,6 +145,38 @@ def a_dead_peer_is_found_by_hello(evidence: Evidence) -> Verdict:
     return found.verdict(f"Hellos went unanswered, both ends let the tunnel go, and the line {found.facts['noticed_s']} s later")
 
 
+@check()
+def each_call_has_counters_of_its_own(evidence: Evidence) -> Verdict:
+    """SEC-137, as far as the command line shows it: the busy caller's interface counts what the caller sent and got, and another
+    call's does not."""
+    asked = step(evidence, f"pings:{CALLER}")
+    alive = [one for one in told(evidence, "pinged", CALLER, since=asked.began, until=asked.ended) if one.data["answered"]]
+    require(bool(alive), "no ping was answered, so there was nothing to be counted")
+    octets = sum(int(one.data["size"]) for one in alive)
+    busy, idle = (_counted(evidence, name) for name in (CALLER, NEXT_CALLER))
+    found = Findings(pings=len(alive), octets=octets, busy=busy, idle=idle)
+    for way in ("in", "out"):
+        packets, bytes_ = busy[f"packets_{way}"], busy[f"octets_{way}"]
+        found.expect(packets >= len(alive), f"of {len(alive)} echoes the caller's interface counted {packets} {way}")
+        found.expect(bytes_ >= octets, f"of {octets} bytes the caller's interface counted {bytes_} {way}")
+        other = idle[f"packets_{way}"]
+        found.expect(other < len(alive), f"the idle call's interface counted {other} packets {way}")
+    return found.verdict(f"{len(alive)} echoes were counted each way at their call's interface, and not at the other's")
+
+
+def _counted(evidence: Evidence, caller: str) -> dict[str, int]:
+    """By how much the counters of that caller's interface have grown."""
+    user = next((one.data["user"] for one in told(evidence, "dialled", caller)), None)
+    sessions = rows(evidence, "lns", "show vpdn session")
+    mine = [one for one in sessions if user and one.user and user.startswith(one.user)]  # a narrow column cuts the name
+    require(len(mine) == 1 and bool(mine[0].interface), f"show vpdn session names no interface of {user}")
+    command = f"show interfaces virtual-access {mine[0].interface.removeprefix('Vi')}"
+    before, after = (rows(evidence, "lns", command, label) for label in ("before", "after"))
+    require(len(before) == len(after) == 1, f"{command!r} does not show one interface")
+    names = ("packets_in", "octets_in", "packets_out", "octets_out")
+    return {name: getattr(after[0], name) - getattr(before[0], name) for name in names}
+
+
 def _other_end(evidence: Evidence) -> str:
     """The LAC: who asked for the tunnel."""
     asked = l2tp(evidence, "SCCRQ")
@@ -158,4 +190,5 @@ CHECKS: Mapping[str, RouterCheck] = {
     "SEC-132": what_is_old_is_dropped,
     "SEC-133": control_and_data_are_protected,
     "SEC-134": a_dead_peer_is_found_by_hello,
+    "SEC-137": each_call_has_counters_of_its_own,
 }

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from edits import both, doubtful, fails, no_capture, not_done, passes, reprinted, retold, untold, with_frame, without
+from edits import both, doubtful, fails, no_capture, not_done, passes, reprinted, retold, unprinted, untold, with_frame, without
 
 from harness.model import FrameKind, Side
 from harness.verdict.routers.l2tp_benefits import SAS
 from harness.verdict.routers.reading import message_of, step
 
 IDLE, ALTERED, REPEATED, CUT = "l2tp-idle-call", "l2tp-altered-esp", "l2tp-repeated-esp", "l2tp-cut-path"
+COUNTED = "l2tp-interfaces"
 LAC, LNS = "10.0.0.12", "10.0.0.13"
 
 
@@ -87,6 +88,18 @@ def hellos(src="", *, since="idle", until="cut"):
     return edit
 
 
+def grown(number, **counters):
+    """As if the counters of that interface had grown by so much."""
+    command = f"show interfaces virtual-access {number}"
+
+    def edit(evidence):
+        (before,) = next(one.rows for one in evidence.printed if (one.command, one.label) == (command, "before"))
+        made = {name: getattr(before, name) + more for name, more in counters.items()}
+        return reprinted("lns", command, "after", rows=lambda rows: (replace(rows[0], **made),))(evidence)
+
+    return edit
+
+
 def in_the_cut(evidence):
     return step(evidence, "cut").ended - 10.0
 
@@ -134,4 +147,11 @@ CASES = (
     doubtful("SEC-134", CUT, "nobody alive", retold("pinged", "caller 2", answered=False), "no call came up"),
     doubtful("SEC-134", CUT, "never cut", both(not_done("cut"), not_done("dial:caller 2"))),
     doubtful("SEC-134", CUT, "no capture", no_capture()),
+    passes("SEC-137", COUNTED),
+    fails("SEC-137", COUNTED, "nothing is counted", grown(1, packets_in=0, packets_out=0), "interface counted 0 in"),
+    fails("SEC-137", COUNTED, "no bytes", grown(1, octets_out=50), "counted 50 out"),
+    fails("SEC-137", COUNTED, "counted for all", grown(2, packets_in=50, packets_out=50), "idle call's interface counted 50"),
+    doubtful("SEC-137", COUNTED, "no echo", retold("pinged", answered=False), "nothing to be counted"),
+    doubtful("SEC-137", COUNTED, "not shown", unprinted("lns", "show interfaces virtual-access 2"), "not asked"),
+    doubtful("SEC-137", COUNTED, "no session", reprinted("lns", "show vpdn session", rows=()), "names no interface"),
 )

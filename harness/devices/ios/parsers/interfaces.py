@@ -1,7 +1,7 @@
 """`show interfaces [NAME]`: state and counters of interfaces.
 
-Layouts: that of all releases since 11.3, in which a block begins with "… is up, line protocol is up". Newer ones say "Kbit/sec" and count
-multicasts and unknown protocols.
+Layouts: that of all releases since 11.3, in which a block begins with "… is up, line protocol is up". Newer ones say "Kbit/sec",
+and count multicasts and unknown protocols too.
 """
 
 from __future__ import annotations

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.virtual.ios.shows import crypto_engine, crypto_maps, ipsec_sas, isakmp_sas, local_pools, vpdn
+from harness.virtual.ios.shows import crypto_engine, crypto_maps, interfaces, ipsec_sas, isakmp_sas, local_pools, vpdn
 from harness.virtual.ios.state import State
 
 if TYPE_CHECKING:
     from harness.virtual.ios.router import IosRouter
 
-SHOWS = (crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS, local_pools.SHOWS, vpdn.SHOWS)
+SHOWS = (
+    crypto_maps.SHOWS,
+    crypto_engine.SHOWS,
+    interfaces.SHOWS,
+    ipsec_sas.SHOWS,
+    isakmp_sas.SHOWS,
+    local_pools.SHOWS,
+    vpdn.SHOWS,
+)
 
 
 def register(state: State, router: IosRouter) -> None:
