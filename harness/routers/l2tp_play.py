@@ -6,6 +6,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from typing import Any
 
 from harness.errors import LabError
@@ -15,7 +16,7 @@ from harness.routers.play import Gathered, Play
 from harness.scenario.injector import digest
 from harness.simulation.access_box import CallerBox
 from harness.virtual.vpdn.caller import Caller
-from harness.wire import ip
+from harness.wire import ip, rip
 from harness.wire.config import PppConfig
 from harness.wire.packet import Packet, to_ip
 
@@ -95,6 +96,23 @@ class L2tpPlay(Play):
         self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
         return found
 
+    async def tell_routes(self, name: str, *networks: str) -> None:
+        """The caller, as a router that speaks RIP, tells the LNS of networks behind it, and asks for all that the LNS knows."""
+        box = self._callers[name]
+        entries = [rip.Entry(IPv4Network(one), 1) for one in networks]
+        async with self.step(f"tell-routes:{name}", name, networks=list(networks)):
+            for message in (*rip.responses(entries), rip.request()):
+                box.send(box.core.datagram(rip.GROUP, rip.PORT, message))
+            await self.rest(ANSWER_S)
+
+    async def hear_routes(self, name: str, seconds: float) -> None:
+        """Which networks the LNS tells the caller of by RIP within that time, and at which distance."""
+        box = self._callers[name]
+        async with self.step(f"hear-routes:{name}", name):
+            before = len(box.core.packets)
+            await self.rest(seconds)
+            self.tell(name, "routes", networks=_routes(box.core.packets[before:]))
+
     def count_answers(self, name: str, label: str) -> None:
         """Tells how many echo answers have come to the caller until now."""
         heard = self._callers[name].core.packets
@@ -124,11 +142,11 @@ class L2tpPlay(Play):
 
     # The host behind the LNS
 
-    async def host_sends(self, name: str, label: str, size: int, *, df: bool) -> int | None:
-        """A numbered UDP packet of `size` bytes, IP header included, from the host to the caller. The next hop's MTU where the host
-        was answered that fragmentation is needed, else None. `label` names the step."""
+    async def host_sends(self, name: str, label: str, size: int, *, df: bool, to: str | None = None) -> int | None:
+        """A numbered UDP packet of `size` bytes, IP header included, from the host to the caller, or `to` an address behind it. The
+        next hop's MTU where the host was answered that fragmentation is needed, else None. `label` names the step."""
         box = self._callers[name]
-        address = box.core.address or "0.0.0.0"
+        address = to or box.core.address or "0.0.0.0"
         self._sent += 1
         payload = f"from the host, {self._sent} ".encode().ljust(size - IPV4_HEADER - UDP_HEADER, b".")
         datagram = ip.build_udp(ip.packed(HOST), ip.packed(address), DISCARD, DISCARD, payload)
@@ -198,6 +216,16 @@ def _protocol(frame: bytes) -> int:
     if not body:
         return 0
     return body[0] if body[0] & 1 else int.from_bytes(body[:2])
+
+
+def _routes(packets: list[bytes]) -> dict[str, int]:
+    """By network, as the last message of RIP tells it."""
+    found: dict[str, int] = {}
+    for parsed in (ip.parse_ipv4(packet) for packet in packets if packet[9] == ip.UDP):
+        datagram = ip.parse_udp(parsed.payload)
+        if datagram.sport == rip.PORT:
+            found |= {str(entry.network): entry.metric for entry in rip.parse(datagram.payload).entries}
+    return found
 
 
 def _is_answer(packet: bytes, payload: bytes) -> bool:

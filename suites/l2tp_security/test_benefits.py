@@ -35,6 +35,12 @@ def test_a_dead_peer_is_found_by_hello(judge):
     judge()
 
 
+@pytest.mark.behaviour("SEC-136")
+@pytest.mark.routers("l2tp-neighbours")
+def test_routes_cross_the_tunnel(judge):
+    judge()
+
+
 @pytest.mark.behaviour("SEC-137")
 @pytest.mark.routers("l2tp-interfaces")
 def test_each_call_has_counters_of_its_own(judge):

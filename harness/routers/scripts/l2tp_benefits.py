@@ -20,6 +20,10 @@ ALTERED = (20 + 7, 20 + 8, 20 + 40, -1)
 """Bytes of an IP packet with ESP in which a bit is turned over: sequence number, initialization vector, ciphertext, ICV."""
 NO_LCP_ECHOES = ("interface Virtual-Template1", "no keepalive")
 """So that L2TP's own keepalive is the only one."""
+BEHIND_NETWORK, BEHIND = "192.168.77.0/24", "192.168.77.7"
+"""A network behind a caller, and somebody in it."""
+ROUTES_S = 65.0
+"""Two periods of RIP's updates, and a little (RFC 2453 section 3.8)."""
 COUNTED = 50
 """Echoes that a caller's own interface has to count, in and out."""
 SECOND_USER, PASSWORD = "second@cisco.com", "cisco"
@@ -88,6 +92,15 @@ async def interfaces(play: L2tpPlay) -> None:
             await play.pings(busy, COUNTED)
 
 
+async def neighbours(play: L2tpPlay) -> None:
+    caller = await play.dial()
+    await play.host_sends(caller, "before", 200, df=False, to=BEHIND)
+    await play.tell_routes(caller, BEHIND_NETWORK)
+    await play.hear_routes(caller, ROUTES_S)
+    await play.tell_routes(caller, BEHIND_NETWORK)
+    await play.host_sends(caller, "after", 200, df=False, to=BEHIND)
+
+
 async def cut(play: L2tpPlay) -> None:
     caller = await play.dial()
     async with play.step("idle"):
@@ -133,10 +146,22 @@ BENEFITS = (
         lines={"lns": NO_LCP_ECHOES},
     ),
     RouterScript(
+        "l2tp-neighbours",
+        "a caller that is a router, with a network behind it, and RIP between it and the LNS",
+        L2TP,
+        neighbours,
+        lines={
+            "lns": (
+                "interface FastEthernet0/1", "ip address 192.0.2.1 255.255.255.0", "exit",
+                "router rip", "version 2", "network 172.16.0.0", "network 192.0.2.0", "no auto-summary",
+            )
+        },
+    ),
+    RouterScript(
         "l2tp-interfaces",
         "two calls, one of which is busy, and what their interfaces count",
         L2TP,
         interfaces,
         lines={"lns": (f"username {SECOND_USER} password 0 {PASSWORD}", *NO_LCP_ECHOES)},
     ),
-)
+)  # fmt: skip

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Observation, Side, Step, Verdict
 from harness.verdict.findings import Findings, require
 from harness.verdict.routers.gate import RouterCheck, check
+from harness.verdict.routers.l2tp_path_mtu import fared
 from harness.verdict.routers.reading import came_up, frames, l2tp, message_of, pings, rows, step, told
 
 CALLER, NEXT_CALLER = "caller 1", "caller 2"
 SAS = "show crypto ipsec sa"
 CONTROL = ("Hello", "ZLB")
 PPP = ("LCP", "IPCP", "IP")
+RIP_PORT, UNREACHABLE = 520, 16
+"""UDP port, and the distance that means that there is no way (RFC 2453)."""
 QUIET_S = 300.0
 """So long before a cut path is whole again nobody may still ask for the peer."""
 
@@ -145,6 +149,26 @@ def a_dead_peer_is_found_by_hello(evidence: Evidence) -> Verdict:
     return found.verdict(f"Hellos went unanswered, both ends let the tunnel go, and the line {found.facts['noticed_s']} s later")
 
 
+@check(Side.OUTSIDE, decrypted=True)
+def routes_cross_the_tunnel(evidence: Evidence) -> Verdict:
+    """SEC-136: a caller that is a router and the LNS learn each other's networks by RIP, and packets take those routes."""
+    step(evidence, f"tell-routes:{CALLER}")
+    before, after = fared(evidence, "before"), fared(evidence, "after")
+    require(not before.arrived, "the network behind the caller was reached before anybody had told of it")
+    heard = next(iter(told(evidence, "routes", CALLER)), None)
+    if heard is None:
+        raise Inconclusive("nobody listened what routes the LNS tells")
+    networks = {ip_network(one): int(metric) for one, metric in heard.data["networks"].items()}
+    found = Findings(told_the_caller=dict(heard.data["networks"]))
+    host = ip_address(after.sent.data["src"])
+    there = [metric for network, metric in networks.items() if host in network]
+    found.expect(bool(there) and min(there) < UNREACHABLE, "the LNS did not tell the caller of the network behind it")
+    found.expect(after.arrived, "a packet for the network behind the caller did not arrive there, though the caller had told of it")
+    for frame in frames(evidence, FrameKind.OTHER):
+        found.expect(frame.dport != RIP_PORT, f"a message of RIP crossed the wire from {frame.src} beside the tunnel", frame)
+    return found.verdict("each side learnt the other's network through the tunnel, and a packet found its way")
+
+
 @check()
 def each_call_has_counters_of_its_own(evidence: Evidence) -> Verdict:
     """SEC-137, as far as the command line shows it: the busy caller's interface counts what the caller sent and got, and another
@@ -190,5 +214,6 @@ CHECKS: Mapping[str, RouterCheck] = {
     "SEC-132": what_is_old_is_dropped,
     "SEC-133": control_and_data_are_protected,
     "SEC-134": a_dead_peer_is_found_by_hello,
+    "SEC-136": routes_cross_the_tunnel,
     "SEC-137": each_call_has_counters_of_its_own,
 }

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from cases_l2tp_path_mtu import arrived, lost
 from edits import both, doubtful, fails, no_capture, not_done, passes, reprinted, retold, unprinted, untold, with_frame, without
 
 from harness.model import FrameKind, Side
@@ -9,7 +10,7 @@ from harness.verdict.routers.l2tp_benefits import SAS
 from harness.verdict.routers.reading import message_of, step
 
 IDLE, ALTERED, REPEATED, CUT = "l2tp-idle-call", "l2tp-altered-esp", "l2tp-repeated-esp", "l2tp-cut-path"
-COUNTED = "l2tp-interfaces"
+COUNTED, NEIGHBOURS = "l2tp-interfaces", "l2tp-neighbours"
 LAC, LNS = "10.0.0.12", "10.0.0.13"
 
 
@@ -147,6 +148,16 @@ CASES = (
     doubtful("SEC-134", CUT, "nobody alive", retold("pinged", "caller 2", answered=False), "no call came up"),
     doubtful("SEC-134", CUT, "never cut", both(not_done("cut"), not_done("dial:caller 2"))),
     doubtful("SEC-134", CUT, "no capture", no_capture()),
+    passes("SEC-136", NEIGHBOURS),
+    fails("SEC-136", NEIGHBOURS, "the caller is not believed", lost("after"), "did not arrive there"),
+    fails("SEC-136", NEIGHBOURS, "nothing is told", retold("routes", networks={"172.16.1.1/32": 1}), "did not tell"),
+    fails("SEC-136", NEIGHBOURS, "no way there", retold("routes", networks={"192.0.2.0/24": 16}), "did not tell"),
+    fails(
+        "SEC-136", NEIGHBOURS, "RIP in the clear",
+        with_frame(at_the_call, FrameKind.OTHER, LNS, "224.0.0.9", sport=520, dport=520), "beside the tunnel",
+    ),
+    doubtful("SEC-136", NEIGHBOURS, "reached before", arrived("before"), "before anybody had told"),
+    doubtful("SEC-136", NEIGHBOURS, "nobody listened", untold("routes"), "nobody listened"),
     passes("SEC-137", COUNTED),
     fails("SEC-137", COUNTED, "nothing is counted", grown(1, packets_in=0, packets_out=0), "interface counted 0 in"),
     fails("SEC-137", COUNTED, "no bytes", grown(1, octets_out=50), "counted 50 out"),
@@ -154,4 +165,4 @@ CASES = (
     doubtful("SEC-137", COUNTED, "no echo", retold("pinged", answered=False), "nothing to be counted"),
     doubtful("SEC-137", COUNTED, "not shown", unprinted("lns", "show interfaces virtual-access 2"), "not asked"),
     doubtful("SEC-137", COUNTED, "no session", reprinted("lns", "show vpdn session", rows=()), "names no interface"),
-)
+)  # fmt: skip
