@@ -1,6 +1,7 @@
 """The world of "L2TP Security" in virtual time: a LAC with callers on its lines, an LNS, and the wire between them.
 
     caller ── line ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN, with a host
+             client ── NAT 10.0.0.20 ──┤        (a client that tunnels for itself, where a script has one)
                                         └───── LNS 10.0.0.14, where a script has a second one
 
 The wire is captured, and what passes the LNS's boundary to its far end.
@@ -23,6 +24,7 @@ from harness.routers.makers import Makers
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
+from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClient
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
 from harness.simulation.access_box import AccessBox
 from harness.simulation.loop import SimulatedLoop
@@ -62,6 +64,7 @@ class SimulatedL2tp:
         self._seed = seed
         self._makers = makers
         self._keys: LineFile | None = None
+        self._natted: NattedClients | None = None
         for device in (LAC, LNS, *((LNS_2,) if script.options.get("second_lns") else ())):
             self._add(device)
 
@@ -109,6 +112,13 @@ class SimulatedL2tp:
         """One IP packet, put on the wire by nobody that is at it."""
         self.switch.send(data)
 
+    def voluntary(self, name: str, user: str, password: str) -> VoluntaryClient:
+        """A client behind the NAT, that is to tunnel to the LNS."""
+        if self._natted is None:
+            self._natted = NattedClients(self.loop, self.entropy("NAT"), self._send, self._write_key)
+            self.switch.attach(packed(NAT_OUTSIDE), WIRE_DELAY_S, self._natted.box.from_outside)
+        return self._natted.add(name, ADDRESSES[LNS], user, password, self.entropy(name))
+
     # A Lab for scripts
 
     def epoch(self) -> float:
@@ -131,7 +141,8 @@ class SimulatedL2tp:
     @property
     def addresses(self) -> Addresses:
         """The LAC plays the client's part: the keys are its own."""
-        return Addresses(ADDRESSES[LNS], "0.0.0.0", {LAC: ADDRESSES[LAC]})
+        clients = {} if self._natted is None else self._natted.addresses
+        return Addresses(ADDRESSES[LNS], NAT_OUTSIDE if clients else "0.0.0.0", {LAC: ADDRESSES[LAC], **clients})
 
     @contextmanager
     def captured(self, folder: Path, captures: list[CaptureFacts]) -> Iterator[None]:
@@ -156,11 +167,16 @@ class SimulatedL2tp:
         if ipsec.keys is None:  # a new one, after the router was rebuilt
             ipsec.keys = []
         for event in ipsec.keys:
-            lines = (
-                ike_keys(self.epoch(), LAC, event)
-                if isinstance(event, events.IkeUp)
-                else esp_keys(self.epoch(), LAC, ADDRESSES[LNS], event)
-            )
-            for line in lines:
-                self._keys.write(json.dumps(line))
+            self._write_key(LAC, event)
         ipsec.keys.clear()
+
+    def _write_key(self, whose: str, event: events.Event) -> None:
+        """What is no key is passed over."""
+        lines: Iterator[dict[str, object]] = iter(())
+        if isinstance(event, events.IkeUp):
+            lines = ike_keys(self.epoch(), whose, event)
+        elif isinstance(event, events.EspUp):
+            lines = esp_keys(self.epoch(), whose, ADDRESSES[LNS], event)
+        for line in lines:
+            if self._keys is not None:
+                self._keys.write(json.dumps(line))

@@ -13,6 +13,7 @@ from harness.errors import LabError
 from harness.model.steps import StepBus
 from harness.routers.l2tp_lab import ADDRESSES, HOST, LAC, LNS, SimulatedL2tp
 from harness.routers.play import Gathered, Play
+from harness.routers.voluntary import VoluntaryClient
 from harness.scenario.injector import digest
 from harness.simulation.access_box import CallerBox
 from harness.virtual.vpdn.caller import Caller
@@ -39,6 +40,7 @@ class L2tpPlay(Play):
     def __init__(self, lab: SimulatedL2tp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
         super().__init__(lab, bus, gathered, options)
         self._callers: dict[str, CallerBox] = {}
+        self._voluntary: dict[str, VoluntaryClient] = {}
         self._read: Counter[str] = Counter()
         self._sent = 0  # by the host behind the LNS
 
@@ -62,8 +64,27 @@ class L2tpPlay(Play):
                 self.tell(name, "down", reason="the line has gone" if caller.down else f"not up within {wait_s:g} s")
         return name
 
+    async def dial_voluntary(self, user: str = USER, password: str = PASSWORD, *, wait_s: float = CALL_S) -> str:
+        """The same for a client behind the NAT that tunnels for itself; its name is "client 1" …"""
+        name = f"client {len(self._voluntary) + 1}"
+        client = self._voluntary[name] = self.lab.voluntary(name, user, password)
+        async with self.step(f"dial:{name}", name, user=user):
+            began = self.lab.epoch()
+            self.tell(name, "dialled", user=user)
+            client.dial()
+            await self.until(lambda: client.down or client.address is not None, wait_s)
+            if client.address is not None:
+                self.tell(name, "up", address=client.address, took=round(self.lab.epoch() - began, 6))
+            else:
+                self.tell(name, "down", reason="its stack has ended" if client.down else f"not up within {wait_s:g} s")
+        return name
+
+    def _end(self, name: str) -> Caller | VoluntaryClient:
+        """Who has a PPP address, and hears what is sent there."""
+        return self._voluntary[name] if name in self._voluntary else self._callers[name].core
+
     def is_up(self, name: str) -> bool:
-        return self._callers[name].core.address is not None
+        return self._end(name).address is not None
 
     async def ping(self, name: str, to: str = LNS_PPP, *, size: int = 60, df: bool = False) -> bool:
         """One echo of `size` bytes, IP header included; whether it was answered within ANSWER_S. Errors that come back are told
@@ -145,18 +166,18 @@ class L2tpPlay(Play):
     async def host_sends(self, name: str, label: str, size: int, *, df: bool, to: str | None = None) -> int | None:
         """A numbered UDP packet of `size` bytes, IP header included, from the host to the caller, or `to` an address behind it. The
         next hop's MTU where the host was answered that fragmentation is needed, else None. `label` names the step."""
-        box = self._callers[name]
-        address = to or box.core.address or "0.0.0.0"
+        end = self._end(name)
+        address = to or end.address or "0.0.0.0"
         self._sent += 1
         payload = f"from the host, {self._sent} ".encode().ljust(size - IPV4_HEADER - UDP_HEADER, b".")
         datagram = ip.build_udp(ip.packed(HOST), ip.packed(address), DISCARD, DISCARD, payload)
         told = {"number": self._sent, "src": HOST, "dst": address, "size": size, "df": df}
-        heard, came = len(self.lab.host_heard), len(box.core.packets)
+        heard, came = len(self.lab.host_heard), len(end.packets)
         async with self.step(f"host-sends:{label}", name, size=size, df=df):
             self.tell("host", "sent", **told)
             self.lab.boxes[LNS].from_host(ip.build_ipv4(HOST, address, ip.UDP, datagram, identification=self._sent, df=df))
             await self.rest(ANSWER_S)
-            if any(packet[9] == ip.UDP and payload in packet for packet in box.core.packets[came:]):
+            if any(packet[9] == ip.UDP and payload in packet for packet in end.packets[came:]):
                 self.tell(name, "got", **told)
             mtu = next(_too_big(self.lab.host_heard[heard:]), None)
             if mtu is not None:

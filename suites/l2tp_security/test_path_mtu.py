@@ -69,3 +69,9 @@ def test_without_again_nothing_is_learnt(judge):
 @pytest.mark.routers("l2tp-forged-icmp")
 def test_a_forged_message_teaches_nothing(judge):
     judge()
+
+
+@pytest.mark.behaviour("SEC-122")
+@pytest.mark.routers("l2tp-path-mtu-behind-nat")
+def test_no_black_hole_behind_a_nat(judge):
+    judge()

@@ -17,8 +17,8 @@ NOTICED_S = 900.0
 OLD = 100
 """So many packets are repeated: more than the 32 or 64 that a window of the last ones holds (RFC 2401 appendix C)."""
 ALTERED = (20 + 4, 20 + 7, 20 + 8, 20 + 40, -1)
-"""Bytes of an IP packet with ESP in which a bit is turned over: sequence number, high and low, initialization vector, ciphertext, ICV.
-Whoever lets the first one move his window takes nothing more."""
+"""Bytes of an IP packet with ESP in which a bit is turned over: sequence number, high and low, initialization vector, ciphertext,
+ICV. Whoever lets the first one move the window takes nothing more."""
 NO_LCP_ECHOES = ("interface Virtual-Template1", "no keepalive")
 """So that L2TP's own keepalive is the only one."""
 BEHIND_NETWORK, BEHIND = "192.168.77.0/24", "192.168.77.7"

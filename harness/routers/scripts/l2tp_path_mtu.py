@@ -13,6 +13,8 @@ PATH_MTU = 1000
 """What the ICMP messages say that the path takes, in bytes."""
 SMALL, LARGE = 600, 1200
 """Bytes of a packet that fits into a tunnel on such a path, and of one that does not."""
+SIZES = (1300, 1340, 1360, 1370, 1380, 1390, 1400, 1410, 1420, 1440, 1460, 1480, 1500)
+"""On either side of what a NAT leaves of 1500."""
 WHOLE = 1500
 """Bytes of a packet that fits the wire alone, and no tunnel on it."""
 UNTIL_GONE_S = 60.0
@@ -108,6 +110,17 @@ async def two_groups(play: L2tpPlay) -> None:
         await play.host_sends(caller, f"{whose}: large with DF", LARGE, df=True)
 
 
+async def behind_nat(play: L2tpPlay) -> None:
+    client = await play.dial_voluntary()
+    limit = None
+    for size in SIZES:
+        told = await play.host_sends(client, f"{size} bytes", size, df=True)
+        limit = told if limit is None else limit
+    if limit is not None:
+        await play.host_sends(client, "as large as told", limit, df=True)
+        await play.host_sends(client, "larger by a byte", limit + 1, df=True)
+
+
 async def pseudowire_class(play: L2tpPlay) -> None:
     from harness.routers.l2tp_lab import LNS
 
@@ -141,6 +154,20 @@ PATH_MTUS = (
                 "vpdn-group 2", "accept-dialin", "protocol l2tp", "virtual-template 1", "exit", "terminate-from hostname SECOND",
                 "l2tp security crypto-profile l2tp", "l2tp tunnel password cisco",
             ),
+        },
+    ),
+    RouterScript(
+        "l2tp-path-mtu-behind-nat",
+        "packets with DF of many sizes to a client that tunnels for itself from behind a NAT",
+        L2TP,
+        behind_nat,
+        lines={
+            "lns": (
+                "vpdn ip udp ignore checksum",
+                "vpdn-group dial-in", "accept-dialin", "protocol l2tp", "virtual-template 1", "exit",
+                "l2tp security crypto-profile l2tp", "no l2tp tunnel authentication", "ip pmtu", "exit",
+                "crypto isakmp key cisco address 10.0.0.20",
+            )
         },
     ),
     RouterScript("l2tp-pseudowire-class", "a pseudowire class with ip pmtu and without it", L2TP, pseudowire_class),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.model import Evidence, Observation, Side, Step, Told, Verdict
+from harness.model import Evidence, FrameKind, Observation, Side, Step, Told, Verdict
 from harness.verdict.findings import Findings, require
 from harness.verdict.routers.gate import RouterCheck, check
-from harness.verdict.routers.reading import carrying, l2tp, printed, step, told
+from harness.verdict.routers.reading import came_up, carrying, frames, l2tp, printed, step, told
 
 LNS = "lns"
 HOST = "host"
 WITH_DF, WITHOUT_DF = "small with DF", "small without DF"
 CLASS = "pseudowire-class ether-pw"
+CLIENT = "client 1"
+WIRE = 1500
+"""Bytes of an IP packet that the Ethernet between the routers takes."""
 CALLER_OFF, CALLER_ON, CALLER_OFF_AGAIN = "caller 1", "caller 2", "caller 3"
 """Who calls before `ip pmtu` is there, while it is, and when it is no more."""
 
@@ -256,6 +259,32 @@ def a_forged_message_teaches_nothing(evidence: Evidence) -> Verdict:
     return found.verdict(f"{len(forged)} forged messages taught nothing, and the true one did")
 
 
+@check(Side.OUTSIDE, decrypted=True)
+def no_black_hole_behind_a_nat(evidence: Evidence) -> Verdict:
+    """SEC-122: in ESP in UDP there is less room. Of every size with DF either the packet arrives, in one that fits the wire, or its
+    sender is told; and what the sender is told arrives."""
+    require(came_up(evidence, CLIENT) is not None, "no client came up behind the NAT")
+    carried = frames(evidence, FrameKind.ESP, src=evidence.gateway_address)
+    require(any(one.headers.get("encapsulation") == "udp" for one in carried), "no ESP in UDP crossed the wire: there is no NAT")
+    labels = [one.name.partition(":")[2] for one in evidence.steps if one.name.startswith("host-sends:")]
+    fates = [fared(evidence, label) for label in labels]
+    passed = sorted(one.sent.data["size"] for one in fates if one.arrived)
+    refused = sorted(one.sent.data["size"] for one in fates if one.mtu is not None)
+    found = Findings(passed=passed, refused=refused, told=sorted({one.mtu for one in fates if one.mtu is not None}))
+    for one in fates:
+        size = one.sent.data["size"]
+        found.expect(one.arrived or one.mtu is not None, f"{size} bytes with DF did not arrive, and their sender was told nothing")
+        found.expect(not (one.arrived and one.mtu is not None), f"{size} bytes arrived, and their sender was told that they do not")
+        for frame in one.outer:
+            whole = frame.headers["ip_length"]
+            found.expect(whole <= WIRE, f"{size} bytes left in a packet of {whole}, and the wire takes {WIRE}", frame)
+    if not found.faults:
+        require(bool(passed) and bool(refused), "there is no size that passes, or none that does not: the edge was not met")
+        found.expect(passed[-1] < refused[0], f"{passed[-1]} bytes passed, and {refused[0]} did not")
+        found.expect(fared(evidence, "as large as told").arrived, "as many bytes as their sender was told do not arrive")
+    return found.verdict(f"up to {max(passed, default=0)} bytes arrived, and of {min(refused, default=0)} on their sender was told")
+
+
 CHECKS: Mapping[str, RouterCheck] = {
     "SEC-110": by_default_nothing_is_learnt,
     "SEC-111": an_icmp_message_sets_the_mtu,
@@ -267,5 +296,6 @@ CHECKS: Mapping[str, RouterCheck] = {
     "SEC-118": a_pseudowire_class_takes_it,
     "SEC-119": without_again_nothing_is_learnt,
     "SEC-121": a_forged_message_teaches_nothing,
+    "SEC-122": no_black_hole_behind_a_nat,
 }
 NOTED: Mapping[str, RouterCheck] = {"SEC-115": as_large_as_the_mtu}

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from edits import both, doubtful, fails, no_capture, not_done, passes, reprinted, retold
+from edits import both, changed, doubtful, fails, no_capture, not_done, passes, reprinted, retold, untold
 
 from harness.model import Side, Told
 from harness.verdict.routers.l2tp_path_mtu import fared
 from harness.verdict.routers.reading import carrying, l2tp, step
 
+NATTED = "l2tp-path-mtu-behind-nat"
 MTU, DF_BIT, FORGED, SCOPE, CLASS = (
     "l2tp-path-mtu",
     "l2tp-df-bit",
@@ -157,6 +158,21 @@ def nothing_learnt(evidence):
     return both(answered("on: large with DF", None), arrived("on: large with DF"))(evidence)
 
 
+def in_the_open(frame):
+    return {**frame.headers, "encapsulation": "none"}
+
+
+def all_arrive(evidence):
+    """As if whatever the host was told of had arrived without a word."""
+    numbers = {one.data["number"] for one in evidence.told if one.kind == "unreachable"}
+    kept = [one for one in evidence.told if one.kind != "unreachable"]
+    came = [
+        Told(one.t + 0.1, "client 1", "got", one.data) for one in kept if one.kind == "sent" and one.data["number"] in numbers
+    ]
+    assert came
+    return replace(evidence, told=(*kept, *came))
+
+
 REFUSED = "% Invalid input detected at '^' marker."
 FORGERY = "another SPI"
 
@@ -238,5 +254,17 @@ CASES = (
     fails("SEC-121", FORGED, "believed, and told", answered("L2TP in the clear", 926), "L2TP in the clear"),
     doubtful("SEC-121", FORGED, "the true one is not believed",
              both(answered("the packet itself", None), arrived("the packet itself")), "taught nothing either"),
+    passes("SEC-122", NATTED, "up to 1414 bytes arrived"),
+    fails("SEC-122", NATTED, "a black hole", lost("1400 bytes"), "1400 bytes with DF did not arrive"),
+    fails("SEC-122", NATTED, "a word too much", answered("1300 bytes", 1200), "told that they do not"),
+    fails("SEC-122", NATTED, "more than the wire takes", outer("1410 bytes", ip_length=1504), "1504"),
+    fails("SEC-122", NATTED, "a lie", both(lost("as large as told"), answered("as large as told", 1200)), "do not arrive"),
+    fails(
+        "SEC-122", NATTED, "a size between",
+        both(lost("1380 bytes"), answered("1380 bytes", 1414)), "passed, and 1380 did not",
+    ),
+    doubtful("SEC-122", NATTED, "no client", untold("up"), "no client"),
+    doubtful("SEC-122", NATTED, "no NAT", changed(lambda one: "encapsulation" in one.headers, headers=in_the_open), "no NAT"),
+    doubtful("SEC-122", NATTED, "all passes", all_arrive, "edge was not met"),
     doubtful("SEC-121", FORGED, "none was sent", retold("injected", what="the packet itself"), "no forged message"),
 )  # fmt: skip
