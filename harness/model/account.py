@@ -59,11 +59,14 @@ class Told:
     up              address, peer, took: its PPP is up
     down            reason: its line, or its PPP, has gone
     pinged          to, size (bytes of the IP packet), df, answered
-    unreachable     mtu: an ICMP "fragmentation needed" came to it, with that next-hop MTU
+    answers         label, count: the echo answers that had come to it until then
+    unreachable     mtu: an ICMP "fragmentation needed" came to it, with that next-hop MTU; number: of its packet, where it has one
     line            protocols: PPP protocol number → frames it heard, of its whole life; carried: the IP packets among them, by
                     protocol number and UDP ports ("1", "17 500 500")
+    routes          networks: those that it was told of by a routing protocol, and at which distance
     sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
-    injected        to, digest, what: a forged packet that the scenario put on the wire
+    injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message
+    searched        what, frames, of: how many frames of that one's capture hold the bytes that are named so
     accounting      status, user, and the RADIUS attributes by name
     """
 

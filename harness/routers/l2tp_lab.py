@@ -1,6 +1,7 @@
 """The world of "L2TP Security" in virtual time: a LAC with callers on its lines, an LNS, and the wire between them.
 
-    caller ── line ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN
+    caller ── line ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN, with a host
+             client ── NAT 10.0.0.20 ──┤        (a client that tunnels for itself, where a script has one)
                                         └───── LNS 10.0.0.14, where a script has a second one
 
 The wire is captured, and what passes the LNS's boundary to its far end.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from harness.routers.makers import Makers
 from harness.routers.play import Gathered, heard
 from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
+from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClient
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
 from harness.simulation.access_box import AccessBox
 from harness.simulation.loop import SimulatedLoop
@@ -37,11 +40,16 @@ ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 STARTS_WITH = {LAC: "l2tp-lac.cfg", LNS: "l2tp-lns.cfg", LNS_2: "l2tp-lns.cfg"}
 WIRE_DELAY_S = 0.004
+HOST = "192.0.2.80"
+"""On the LNS's LAN."""
+REMEMBERED = 1024
+"""Packets on the wire that a script can look back at."""
 
 
 class SimulatedL2tp:
     """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
-    they were sent, and are captured.
+    they were sent, and are captured. `crossed` are the last IP packets that routers sent, lost ones too; `host_heard` is all that
+    came to the host on the LNS's LAN.
 
     Options of a script: `second_lns` (there is one), `lac_moves_to` (addresses that the LAC can be reached at too, once it is
     configured with them), `platform` (of all routers, as in model/ios_releases)."""
@@ -49,6 +57,8 @@ class SimulatedL2tp:
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
         self.loop = loop
         self.lose: Callable[[Packet], bool] = lambda packet: False
+        self.crossed: deque[bytes] = deque(maxlen=REMEMBERED)
+        self.host_heard: list[bytes] = []
         self.switch = Switch(loop)
         self.boxes: dict[str, AccessBox] = {}
         self.terminals: dict[str, Terminal] = {}
@@ -57,6 +67,7 @@ class SimulatedL2tp:
         self._seed = seed
         self._makers = makers
         self._keys: LineFile | None = None
+        self._natted: NattedClients | None = None
         for device in (LAC, LNS, *((LNS_2,) if script.options.get("second_lns") else ())):
             self._add(device)
         for address in script.options.get("lac_moves_to", ()):
@@ -75,6 +86,8 @@ class SimulatedL2tp:
         router = self._makers.router(device, state, random.Random(f"{self._seed} {device}").randbytes)
         box = self.boxes[device] = AccessBox(self.loop, router, self._send)
         router.changed = lambda: box.order(lambda now: None)
+        if device == LNS:
+            box.heard = self.host_heard.append
         self.switch.attach(packed(ADDRESSES[device]), WIRE_DELAY_S, box.receive)
         settle = router.changed
         self.terminals[device] = Terminal(device, state, self.loop.time, settle)
@@ -95,6 +108,7 @@ class SimulatedL2tp:
     def _send(self, data: bytes) -> None:
         if self._keys is not None:
             self._write_keys()
+        self.crossed.append(data)
         if not self.lose(from_ip(data)):
             self.switch.send(data)
         elif self.switch.tap is not None:
@@ -103,6 +117,13 @@ class SimulatedL2tp:
     def inject(self, data: bytes) -> None:
         """One IP packet, put on the wire by nobody that is at it."""
         self.switch.send(data)
+
+    def voluntary(self, name: str, user: str, password: str) -> VoluntaryClient:
+        """A client behind the NAT, that is to tunnel to the LNS."""
+        if self._natted is None:
+            self._natted = NattedClients(self.loop, self.entropy("NAT"), self._send, self._write_key)
+            self.switch.attach(packed(NAT_OUTSIDE), WIRE_DELAY_S, self._natted.box.from_outside)
+        return self._natted.add(name, ADDRESSES[LNS], user, password, self.entropy(name))
 
     # A Lab for scripts
 
@@ -126,7 +147,8 @@ class SimulatedL2tp:
     @property
     def addresses(self) -> Addresses:
         """The LAC plays the client's part: the keys are its own."""
-        return Addresses(ADDRESSES[LNS], "0.0.0.0", {LAC: ADDRESSES[LAC]})
+        clients = {} if self._natted is None else self._natted.addresses
+        return Addresses(ADDRESSES[LNS], NAT_OUTSIDE if clients else "0.0.0.0", {LAC: ADDRESSES[LAC], **clients})
 
     @contextmanager
     def captured(self, folder: Path, captures: list[CaptureFacts]) -> Iterator[None]:
@@ -151,11 +173,16 @@ class SimulatedL2tp:
         if ipsec.keys is None:  # a new one, after the router was rebuilt
             ipsec.keys = []
         for event in ipsec.keys:
-            lines = (
-                ike_keys(self.epoch(), LAC, event)
-                if isinstance(event, events.IkeUp)
-                else esp_keys(self.epoch(), LAC, ADDRESSES[LNS], event)
-            )
-            for line in lines:
-                self._keys.write(json.dumps(line))
+            self._write_key(LAC, event)
         ipsec.keys.clear()
+
+    def _write_key(self, whose: str, event: events.Event) -> None:
+        """What is no key is passed over."""
+        lines: Iterator[dict[str, object]] = iter(())
+        if isinstance(event, events.IkeUp):
+            lines = ike_keys(self.epoch(), whose, event)
+        elif isinstance(event, events.EspUp):
+            lines = esp_keys(self.epoch(), whose, ADDRESSES[LNS], event)
+        for line in lines:
+            if self._keys is not None:
+                self._keys.write(json.dumps(line))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from typing import Any
 
+from harness.errors import LabError
 from harness.model.steps import StepBus
-from harness.routers.l2tp_lab import ADDRESSES, LAC, LNS, SimulatedL2tp
+from harness.routers.l2tp_lab import ADDRESSES, HOST, LAC, LNS, SimulatedL2tp
 from harness.routers.play import Gathered, Play
+from harness.routers.voluntary import VoluntaryClient
 from harness.scenario.injector import digest
 from harness.simulation.access_box import CallerBox
 from harness.virtual.vpdn.caller import Caller
-from harness.wire import ip
+from harness.wire import ip, rip
 from harness.wire.config import PppConfig
 from harness.wire.packet import Packet, to_ip
 
@@ -25,7 +28,11 @@ CALL_S = 40.0
 ANSWER_S = 1.0
 TEARDOWN_S = 60.0
 """After so long a tunnel that was ended is over at both ends, retransmissions and what IPsec has to say included."""
-IPV4_HEADER = 20  # bytes, without options
+BETWEEN_S = 0.01
+"""Between two packets that are injected one after another."""
+IPV4_HEADER, UDP_HEADER = 20, 8  # bytes, the former without options
+DISCARD = 9
+"""The port of a service that says nothing (RFC 863)."""
 FRAGMENTATION_NEEDED = b"\x03\x04"  # ICMP type and code, RFC 792 and RFC 1191
 
 
@@ -35,7 +42,9 @@ class L2tpPlay(Play):
     def __init__(self, lab: SimulatedL2tp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
         super().__init__(lab, bus, gathered, options)
         self._callers: dict[str, CallerBox] = {}
+        self._voluntary: dict[str, VoluntaryClient] = {}
         self._read: Counter[str] = Counter()
+        self._sent = 0  # by the host behind the LNS
 
     # Callers
 
@@ -57,8 +66,27 @@ class L2tpPlay(Play):
                 self.tell(name, "down", reason="the line has gone" if caller.down else f"not up within {wait_s:g} s")
         return name
 
+    async def dial_voluntary(self, user: str = USER, password: str = PASSWORD, *, wait_s: float = CALL_S) -> str:
+        """The same for a client behind the NAT that tunnels for itself; its name is "client 1" …"""
+        name = f"client {len(self._voluntary) + 1}"
+        client = self._voluntary[name] = self.lab.voluntary(name, user, password)
+        async with self.step(f"dial:{name}", name, user=user):
+            began = self.lab.epoch()
+            self.tell(name, "dialled", user=user)
+            client.dial()
+            await self.until(lambda: client.down or client.address is not None, wait_s)
+            if client.address is not None:
+                self.tell(name, "up", address=client.address, took=round(self.lab.epoch() - began, 6))
+            else:
+                self.tell(name, "down", reason="its stack has ended" if client.down else f"not up within {wait_s:g} s")
+        return name
+
+    def _end(self, name: str) -> Caller | VoluntaryClient:
+        """Who has a PPP address, and hears what is sent there."""
+        return self._voluntary[name] if name in self._voluntary else self._callers[name].core
+
     def is_up(self, name: str) -> bool:
-        return self._callers[name].core.address is not None
+        return self._end(name).address is not None
 
     def address_of(self, name: str) -> str | None:
         """The caller's own, None while its PPP is not up."""
@@ -67,23 +95,62 @@ class L2tpPlay(Play):
     async def ping(self, name: str, to: str = LNS_PPP, *, size: int = 60, df: bool = False) -> bool:
         """One echo of `size` bytes, IP header included; whether it was answered within ANSWER_S. Errors that come back are told
         too."""
+        async with self.step(f"ping:{name}", name, to=to, size=size, df=df):
+            return await self._ping(name, to, size, df)
+
+    async def pings(self, name: str, times: int) -> None:
+        """As many, one after another, in one step."""
+        async with self.step(f"pings:{name}", name, times=times):
+            for _ in range(times):
+                await self._ping(name, LNS_PPP, 60, df=False)
+
+    async def _ping(self, name: str, to: str, size: int, df: bool) -> bool:
         box = self._callers[name]
         self._read[name] += 1
         number = self._read[name]
         payload = f"{name} echo {number} ".encode().ljust(max(size - IPV4_HEADER - 8, 0), b".")
         before = len(box.core.packets)
-        async with self.step(f"ping:{name}", name, to=to, size=size, df=df):
-            box.send(box.core.ping(to, payload, number & 0xFFFF, df=df))
-            heard: list[bytes] = []
+        box.send(box.core.ping(to, payload, number & 0xFFFF, df=df))
+        heard: list[bytes] = []
 
-            def answered() -> bool:
-                heard[:] = box.core.packets[before:]
-                return any(_is_answer(packet, payload) for packet in heard)
+        def answered() -> bool:
+            heard[:] = box.core.packets[before:]
+            return any(_is_answer(packet, payload) for packet in heard)
 
-            found = await self.until(answered, ANSWER_S)
-            for mtu in _too_big(heard):
-                self.tell(name, "unreachable", mtu=mtu)
-            self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
+        found = await self.until(answered, ANSWER_S)
+        for mtu in _too_big(heard):
+            self.tell(name, "unreachable", mtu=mtu)
+        self.tell(name, "pinged", to=to, size=size, df=df, answered=found)
+        return found
+
+    async def tell_routes(self, name: str, *networks: str) -> None:
+        """The caller, as a router that speaks RIP, tells the LNS of networks behind it, and asks for all that the LNS knows."""
+        box = self._callers[name]
+        entries = [rip.Entry(IPv4Network(one), 1) for one in networks]
+        async with self.step(f"tell-routes:{name}", name, networks=list(networks)):
+            for message in (*rip.responses(entries), rip.request()):
+                box.send(box.core.datagram(rip.GROUP, rip.PORT, message))
+            await self.rest(ANSWER_S)
+
+    async def hear_routes(self, name: str, seconds: float) -> None:
+        """Which networks the LNS tells the caller of by RIP within that time, and at which distance."""
+        box = self._callers[name]
+        async with self.step(f"hear-routes:{name}", name):
+            before = len(box.core.packets)
+            await self.rest(seconds)
+            self.tell(name, "routes", networks=_routes(box.core.packets[before:]))
+
+    def count_answers(self, name: str, label: str) -> None:
+        """Tells how many echo answers have come to the caller until now."""
+        heard = self._callers[name].core.packets
+        self.tell(name, "answers", label=label, count=sum(packet[9] == ip.ICMP and packet[20] == 0 for packet in heard))
+
+    async def await_down(self, name: str, seconds: float) -> bool:
+        """Whether the caller's line goes within that time, nobody having hung up here."""
+        async with self.step(f"await-down:{name}", name):
+            found = await self.until(lambda: self._callers[name].core.down, seconds)
+            if found:
+                self.tell(name, "down", reason="the line has gone")
         return found
 
     async def hang_up(self, name: str) -> None:
@@ -114,20 +181,56 @@ class L2tpPlay(Play):
                 await self.configure(LAC, "interface FastEthernet0/0", f"ip address {address} 255.255.0.0")
                 await self.rest(ANSWER_S)
 
+    # The host behind the LNS
+
+    async def host_sends(self, name: str, label: str, size: int, *, df: bool, to: str | None = None) -> int | None:
+        """A numbered UDP packet of `size` bytes, IP header included, from the host to the caller, or `to` an address behind it. The
+        next hop's MTU where the host was answered that fragmentation is needed, else None. `label` names the step."""
+        end = self._end(name)
+        address = to or end.address or "0.0.0.0"
+        self._sent += 1
+        payload = f"from the host, {self._sent} ".encode().ljust(size - IPV4_HEADER - UDP_HEADER, b".")
+        datagram = ip.build_udp(ip.packed(HOST), ip.packed(address), DISCARD, DISCARD, payload)
+        told = {"number": self._sent, "src": HOST, "dst": address, "size": size, "df": df}
+        heard, came = len(self.lab.host_heard), len(end.packets)
+        async with self.step(f"host-sends:{label}", name, size=size, df=df):
+            self.tell("host", "sent", **told)
+            self.lab.boxes[LNS].from_host(ip.build_ipv4(HOST, address, ip.UDP, datagram, identification=self._sent, df=df))
+            await self.rest(ANSWER_S)
+            if any(packet[9] == ip.UDP and payload in packet for packet in end.packets[came:]):
+                self.tell(name, "got", **told)
+            mtu = next(_too_big(self.lab.host_heard[heard:]), None)
+            if mtu is not None:
+                self.tell("host", "unreachable", mtu=mtu, number=told["number"])
+        return mtu
+
     # The wire
+
+    def crossed(self, src: str, protocol: int) -> list[bytes]:
+        """The last packets that `src` has sent onto the wire by that protocol, in order. LabError where there were none."""
+        found = [packet for packet in self.lab.crossed if packet[12:16] == ip.packed(src) and packet[9] == protocol]
+        if not found:
+            raise LabError("looking back at the wire", f"no packet of protocol {protocol} from {src}")
+        return found
 
     async def forge(self, payload: bytes, what: str, *, src: str = ADDRESSES[LAC], dst: str = ADDRESSES[LNS], **ports: int) -> None:
         """A UDP packet that nobody of the two has sent, from and to port 1701 unless `sport` and `dport` say otherwise."""
         sport, dport = ports.get("sport", 1701), ports.get("dport", 1701)
         await self.inject(to_ip(Packet(src, dst, ip.UDP, payload, sport, dport), identification=0x4E53), what)
 
-    async def inject(self, packet: bytes, what: str) -> None:
-        """A whole IP packet onto the wire, towards its destination."""
+    async def inject(self, packet: bytes, what: str, **more: Any) -> None:
+        """A whole IP packet onto the wire, towards its destination. `more` is told with it."""
+        await self.inject_all((packet,), what, **more)
+
+    async def inject_all(self, packets: Sequence[bytes], what: str, **more: Any) -> None:
+        """The same for several, in one step, one after another."""
         async with self.step(f"inject:{what}"):
-            start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
-            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:])}
-            self.tell("injector", "injected", **told)
-            self.lab.inject(packet)
+            for packet in packets:
+                start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
+                told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:]), **more}
+                self.tell("injector", "injected", **told)
+                self.lab.inject(packet)
+                await self.rest(BETWEEN_S)
             await self.rest(ANSWER_S)
 
     @contextmanager
@@ -169,6 +272,16 @@ def _carried(packet: bytes) -> str:
         return str(packet[9])
     sport, dport = struct.unpack_from("!HH", packet, start)
     return f"{packet[9]} {sport} {dport}"
+
+
+def _routes(packets: list[bytes]) -> dict[str, int]:
+    """By network, as the last message of RIP tells it."""
+    found: dict[str, int] = {}
+    for parsed in (ip.parse_ipv4(packet) for packet in packets if packet[9] == ip.UDP):
+        datagram = ip.parse_udp(parsed.payload)
+        if datagram.sport == rip.PORT:
+            found |= {str(entry.network): entry.metric for entry in rip.parse(datagram.payload).entries}
+    return found
 
 
 def _is_answer(packet: bytes, payload: bytes) -> bool:

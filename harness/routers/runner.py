@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from harness.errors import CaptureError, DeviceError, LabError
-from harness.model import CaptureFacts, Evidence
+from harness.model import CaptureFacts, Evidence, Told
 from harness.model.redact import Redactor
 from harness.model.steps import StepBus
 from harness.probes.dissect import Dissection, Dissector
+from harness.probes.words import frames_with
 from harness.routers.esp_lab import SimulatedEsp
 from harness.routers.esp_play import EspPlay
 from harness.routers.l2tp_lab import SimulatedL2tp
@@ -63,6 +64,8 @@ class RouterRunner:
                     decrypted=folder / "decrypted.pcap",
                     decrypted_side=captures[0].side,
                 )
+                wires: dict[str, Path | str] = {captures[0].side.value: captures[0].path, "decrypted": folder / "decrypted.pcap"}
+                gathered.told += searched(script, lab.epoch(), wires)
             except CaptureError as error:
                 gathered.trouble.append(str(error))
         gathered.trouble += [f"the {side.value} capture is damaged: {why}" for side, why in seen.damaged.items()]
@@ -111,6 +114,15 @@ class RouterRunner:
                 gathered.trouble.append(str(error))
             await play.come_to_rest()
         return lab
+
+
+def searched(script: RouterScript, t: float, captures: Mapping[str, Path | str]) -> Iterator[Told]:
+    """How many frames of each capture hold the words of the script's option `words`, bytes by their names."""
+    words: Mapping[str, bytes] = script.options.get("words", {})
+    for who, path in captures.items() if words else ():
+        found, frames = frames_with(path, words)
+        for what, count in found.items():
+            yield Told(t, who, "searched", {"what": what, "frames": count, "of": frames})
 
 
 def transcripts(gathered: Gathered) -> dict[str, str]:

@@ -157,9 +157,13 @@ class VirtualGateway:
         self._tap_link(now, link, packet, inward=True)
         try:
             taken = destination(packet) in self.links.by_address
-            self._forward(now, self._router.from_client(packet, link.assigned or "", taken), link)
+            self._forward(now, self._router.from_client(packet, self._may_send_as(now, link, packet), taken), link)
         except ProtocolError as error:
             self.journal.tell(now, "dropped", *link.where, layer=error.layer, session=link.session, reason=error.reason)
+
+    def _may_send_as(self, now: float, link: Link, packet: bytes) -> str:
+        """The address that this packet of a client's has to come from."""
+        return link.assigned or ""
 
     def _forward(self, now: float, hop: Hop, link: Link | None) -> None:
         """`link` is the one that it came from, None for the LAN."""

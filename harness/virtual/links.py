@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from harness.virtual.journal import Journal
@@ -29,6 +29,24 @@ class Terms:
     proxy: Proxy | None = None
 
 
+@dataclass(slots=True)
+class Traffic:
+    """PPP frames of a link, and their octets without L2TP's header: `taken` came from the peer, `sent` went to it."""
+
+    taken: int = 0
+    taken_octets: int = 0
+    sent: int = 0
+    sent_octets: int = 0
+
+    def take(self, frame: bytes) -> None:
+        self.taken += 1
+        self.taken_octets += len(frame)
+
+    def send(self, frame: bytes) -> None:
+        self.sent += 1
+        self.sent_octets += len(frame)
+
+
 @dataclass(slots=True, eq=False)
 class Link:
     """One PPP link. `assigned` is the address it may have once its user is known, `up` whether it has it. `index` is no other
@@ -48,6 +66,7 @@ class Link:
     up: bool = False
     given: bool = False  # it has been up at its address
     hang_up_at: float | None = None
+    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def interface(self) -> str:

@@ -168,6 +168,14 @@ FAMILIES = (
         (" Pool                     Begin           End             Free  In use\n", "None\n"),
     ),
     Family(
+        "show interfaces", "interfaces", r"^\S+ is .*, line protocol is ", lambda row: (row.name, row.status, row.packets_in),
+        lambda n: "".join(
+            f"Virtual-Access{one} is up, line protocol is up \n  Hardware is Virtual Access interface\n"
+            f"     {one} packets input, {one} bytes, 0 no buffer\n     0 packets output, 0 bytes, 0 underruns\n"
+            for one in range(n)),
+        (),
+    ),
+    Family(
         "show users", "users", r"^[ *]*\d* (?:con|vty) |^  (?:Vi|unk)", lambda row: type(row), lambda n:
         "  Interface    User               Mode         Idle     Peer Address\n" + "".join(
             f"  Vi2.{one:<9}user{one:<14} PPPoVPDN     -        20.0.{one // 250}.{one % 250}\n" for one in range(n)),

@@ -44,6 +44,8 @@ from harness.errors import UsageError
         ("sh ip loc po", "show ip local pool"),
         ("sh ip loc po vrf", "show ip local pool"),
         ("sh us", "show users"),
+        ("sh int vi1", "show interfaces"),
+        ("show interfaces virtual-access 1", "show interfaces"),
         ("sh ver", "show version"),
         ("sh run", "show running-config"),
         ("sh run | section crypto map", "show running-config"),

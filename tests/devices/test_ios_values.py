@@ -24,6 +24,7 @@ from harness.devices.ios.parsers.crypto_engine import Connection
 from harness.devices.ios.parsers.crypto_map import CryptoMapEntry
 from harness.devices.ios.parsers.crypto_session import SessionFlow, SessionIke
 from harness.devices.ios.parsers.crypto_socket import CryptoListener, CryptoSocket
+from harness.devices.ios.parsers.interfaces import InterfaceState
 from harness.devices.ios.parsers.ipsec_sa import Sa, Selector
 from harness.devices.ios.parsers.isakmp_sa import IsakmpSa, IsakmpSaDetail
 from harness.devices.ios.parsers.local_pool import PoolAddress, PoolRange
@@ -502,3 +503,28 @@ def test_a_configuration_that_was_cut_keeps_its_last_section_back():
     found = parse("show running-config", text[: text.index("terface FastEthernet0/1")])
     assert found.unread == ("in",)
     assert found.rows[-1].name == "FastEthernet0/0"
+
+
+def test_an_empty_line_behind_the_end_of_a_configuration_cuts_nothing_off():
+    text = (SAMPLES / "running_config/demux-lns.txt").read_text().rstrip()
+    assert text.endswith("\nend")
+    bare, padded = parse("show running-config", f"{text}\n"), parse("show running-config", f"{text}\n\n")
+    assert (bare.cut, padded.cut, padded.rows) == ("", "", bare.rows)
+
+
+def test_interfaces():
+    first, down, closed, access = rows("show interfaces", "interfaces/12.4")
+    assert (first.name, first.status, first.protocol, first.hardware) == ("FastEthernet0/0", "up", "up", "AmdFE")
+    assert (first.address, first.mtu, first.bandwidth_kbit, first.keepalive_s) == ("10.0.0.13/24", 1500, 10000, 10)
+    assert (first.packets_in, first.octets_in, first.packets_out, first.octets_out) == (20871, 2741103, 20417, 2655210)
+    assert (first.input_errors, first.output_errors) == (2, 1)
+    assert "Half-duplex, 10Mb/s, 100BaseTX/FX" in first.others
+    assert (down.status, down.protocol, down.keepalive_s) == ("administratively down", "down", None)
+    assert (closed.lcp, closed.packets_out, closed.open) == ("Closed", 665, ())
+    assert access == InterfaceState(
+        "Virtual-Access2", "up", "up", 62, 5406, 64, 5586, "Virtual Access interface", "172.16.1.1", "Loopback0", 1500, 100000,
+        "PPP", "Open", ("IPCP",), 10, 0, 0, access.others,
+    )  # fmt: skip
+    dialer, bound = rows("show interfaces", "interfaces/15-dialer")
+    assert (dialer.protocol, dialer.encapsulation, dialer.lcp, dialer.packets_in) == ("up (spoofing)", "PPP", "Closed", 2)
+    assert (bound.address, bound.lcp, bound.open, bound.packets_in, bound.packets_out) == (None, "Open", ("IPCP",), 4736, 4735)

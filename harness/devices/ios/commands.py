@@ -13,6 +13,7 @@ from harness.devices.ios.parsers.crypto_map import parse_crypto_map
 from harness.devices.ios.parsers.crypto_session import parse_crypto_session
 from harness.devices.ios.parsers.crypto_socket import parse_crypto_sockets
 from harness.devices.ios.parsers.debug import parse_debug
+from harness.devices.ios.parsers.interfaces import parse_interfaces
 from harness.devices.ios.parsers.ipsec_sa import parse_ipsec_sa
 from harness.devices.ios.parsers.isakmp_sa import parse_isakmp_sa, parse_isakmp_sa_detail
 from harness.devices.ios.parsers.local_pool import parse_local_pool
@@ -62,6 +63,7 @@ COMMANDS = (
     Command("show l2tp", parse_vpdn),
     Command("show l2tp tunnel", parse_vpdn_tunnels),
     Command("show l2tp session", parse_vpdn_sessions),
+    Command("show interfaces", parse_interfaces, anything=True),
     Command("show ip local pool", parse_local_pool, name=True),
     Command("show users", parse_users, {"all": 0, "wide": 0}),
     Command("show version", parse_version),

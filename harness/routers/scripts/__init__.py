@@ -5,8 +5,10 @@ from __future__ import annotations
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
 from harness.routers.scripts.esp_tunnels import TUNNELS
+from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_calls import CALLS
 from harness.routers.scripts.l2tp_debug import DEBUG
+from harness.routers.scripts.l2tp_path_mtu import PATH_MTUS
 from harness.routers.scripts.l2tp_profiles import PROFILES
 from harness.routers.scripts.l2tp_protection import PROTECTION
 from harness.routers.scripts.l2tp_releases import RELEASES
@@ -21,6 +23,8 @@ SCRIPTS = {
         RELEASES,
         PROFILES,
         DEBUG,
+        PATH_MTUS,
+        BENEFITS,
         TUNNELS,
     )
     for script in scripts

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Outcome, Side, Verdict
+from harness.verdict.routers.reading import injections, is_forged
 
 
 class RouterCheck(Protocol):
@@ -65,7 +66,10 @@ def doubts(evidence: Evidence, needs: tuple[Side, ...], *, decrypted: bool) -> I
 
 
 def _closed(evidence: Evidence, side: Side) -> Iterator[str]:
+    forged = injections(evidence)
     for frame in evidence.observations.get(side, ()):
+        if is_forged(frame, forged):  # by the script: it need not make sense
+            continue
         if frame.problem is not None:
             yield f"{side.value} frame {frame.frame}: {frame.problem}"
         elif frame.kind is FrameKind.ESP and frame.inner is None and not (frame.esp or {}).get("next_header"):

@@ -9,6 +9,8 @@ from harness.errors import Inconclusive
 from harness.model import Evidence, FrameKind, Logged, Observation, Printed, Side, Step, Told
 
 REFUSALS = ("SCCRP", "StopCCN")
+CLOSE_S = 1e-3
+"""Seconds by which the injector's clock and the capture's may differ in the same moment."""
 
 
 # Steps
@@ -88,15 +90,16 @@ def arrived(evidence: Evidence, *, since: float = 0.0, until: float = float("inf
 def frames(
     evidence: Evidence, *kinds: FrameKind, side: Side = Side.OUTSIDE, since: float = 0.0, until: float = float("inf"), src: str = ""
 ) -> tuple[Observation, ...]:
-    """In order; of all kinds where none is named, from anybody where `src` is "". What the script itself forged is left out."""
-    forged = {str(one.data["digest"]) for one in told(evidence, "injected")}
+    """In order; of all kinds where none is named, from anybody where `src` is "". What the script itself forged is left out, also
+    where it repeated a packet: that one alone, and not what it was a copy of."""
+    forged = injections(evidence)
     return tuple(
         frame
         for frame in evidence.observations.get(side, ())
         if (not kinds or frame.kind in kinds)
         and since <= frame.t <= until
         and src in ("", frame.src)
-        and frame.payload_digest not in forged
+        and not is_forged(frame, forged)
     )
 
 
@@ -125,6 +128,31 @@ def cookies(frame: Observation) -> str:
     """Which ISAKMP SA a message belongs to, as a Delete names it."""
     ike = frame.ike or {}
     return f"{ike.get('icookie', '')}{ike.get('rcookie', '')}"
+
+
+def injections(evidence: Evidence) -> dict[str, float]:
+    """Digests of what the script put on the wire, and when it first did."""
+    found: dict[str, float] = {}
+    for one in told(evidence, "injected"):
+        found.setdefault(str(one.data["digest"]), one.t)
+    return found
+
+
+def is_forged(frame: Observation, forged: Mapping[str, float]) -> bool:
+    return frame.t >= forged.get(frame.payload_digest, float("inf")) - CLOSE_S
+
+
+def carrying(
+    evidence: Evidence, src: str, size: int, *, since: float = 0.0, until: float = float("inf")
+) -> tuple[Observation, ...]:
+    """What carried an IP packet of `size` bytes from `src` ("": from anybody) in a tunnel on the wire, in ESP or in the clear."""
+
+    def fits(frame: Observation) -> bool:
+        ppp = (frame.inner.ppp if frame.inner is not None else None) or {}
+        return ppp.get("ip_length") == size and src in ("", ppp.get("src"))
+
+    found = frames(evidence, FrameKind.ESP, FrameKind.L2TP_CLEAR, since=since, until=until)
+    return tuple(frame for frame in found if fits(frame))
 
 
 def exchanges(evidence: Evidence, *, since: float = 0.0, until: float = float("inf"), side: Side = Side.OUTSIDE) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from harness.verdict.routers import (
     esp_tunnels,
+    l2tp_benefits,
     l2tp_calls,
     l2tp_counters,
     l2tp_debug,
     l2tp_negotiated,
+    l2tp_path_mtu,
     l2tp_profiles,
     l2tp_protection,
     l2tp_releases,
@@ -27,11 +29,14 @@ CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_debug.CHECKS,
     **l2tp_counters.CHECKS,
     **esp_tunnels.CHECKS,
+    **l2tp_path_mtu.CHECKS,
+    **l2tp_benefits.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
 NOTED: Mapping[str, RouterCheck] = {
     **l2tp_teardown.NOTED,
     **l2tp_debug.NOTED,
+    **l2tp_path_mtu.NOTED,
 }
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""

@@ -7,17 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from harness.errors import ProtocolError
+from harness.virtual.links import Link
 from harness.virtual.lns import Tunnel
 from harness.virtual.parts import Parts
 from harness.virtual.peers import Association
 from harness.virtual.pool import AddressPool, Pool
+from harness.virtual.rip import Rip
+from harness.virtual.router import HERE, Hop, destination
 from harness.virtual.settings import Settings
 from harness.virtual.vpdn.crypto import Crypto
 from harness.virtual.vpdn.ipsec import ProfiledIpsec
 from harness.virtual.vpdn.lines import LacTunnel
 from harness.virtual.vpdn.lns import GroupedLns, Held
 from harness.virtual.vpdn.router import VpdnRouter
-from harness.wire import events
+from harness.wire import events, ip
 from harness.wire.config import Entropy, IkeConfig
 from harness.wire.l2tp import header
 from harness.wire.l2tp.message import Message, parse
@@ -109,6 +112,7 @@ class IosCore(VpdnRouter):
     def __init__(self, settings: Settings, entropy: Entropy, keys_of: Callable[[], Crypto], *, witnessed: bool = True) -> None:
         self.pools: dict[tuple[str, str], CountedPool] = {}
         self.see: Callable[[float, Seen], None] = lambda now, seen: None
+        self.rip = Rip()
         self._keys_of = keys_of
         parts = Parts(ipsec=self._make_ipsec, lns=GroupedLns, address_pool=self._pool)
         super().__init__(settings, entropy, parts, witnessed=witnessed)
@@ -134,6 +138,46 @@ class IosCore(VpdnRouter):
         self._settings = self._parts.settings_for(settings or self._settings)
         self.restart(now)
         self._packets = last
+
+    # Routes of callers that are routers themselves
+
+    @property
+    def deadline(self) -> float | None:
+        return min((time for time in (super().deadline, self.rip.deadline) if time is not None), default=None)
+
+    def tick(self, now: float) -> None:
+        super().tick(now)
+        if self.rip.tick(now):
+            for link in list(self.links.by_address.values()):
+                for packet in self.rip.update(now, link.index):
+                    self._to_link_or_lan(now, link, packet)
+
+    def _from_client(self, now: float, link: Link, packet: bytes) -> None:
+        if not self.rip.takes(packet):
+            super()._from_client(now, link, packet)
+            return
+        self._tap_link(now, link, packet, inward=True)
+        try:
+            for answer in self.rip.hear(now, link.assigned or "", link.index, packet):
+                self._to_link_or_lan(now, link, answer)
+        except ProtocolError as error:
+            self.journal.tell(now, "dropped", *link.where, layer=error.layer, session=link.session, reason=error.reason)
+
+    def _may_send_as(self, now: float, link: Link, packet: bytes) -> str:
+        """What comes from a network behind the caller, by its own word, comes rightly."""
+        source = ip.dotted(packet[12:16]) if len(packet) >= 20 else ""
+        return source if source and self._behind(now, source) is link else super()._may_send_as(now, link, packet)
+
+    def _forward(self, now: float, hop: Hop, link: Link | None) -> None:
+        to = destination(hop.packet)
+        behind = None if hop.to == HERE or to in self.links.by_address else self._behind(now, to)
+        super()._forward(now, hop if behind is None else Hop(behind.assigned or "", hop.packet), link)
+
+    def _behind(self, now: float, address: str) -> Link | None:
+        """The link of the neighbour that has told of a network with this address, while it is up."""
+        route = self.rip.route(now, address) if self.rip.routes and address else None
+        link = None if route is None else self.links.by_address.get(route.via)
+        return link if link is not None and route is not None and link.index == route.link else None
 
     # What debug shows
 

@@ -77,6 +77,7 @@ def lns(tree: Entry, base: Personality) -> Lns:
         ike_proposals=proposals,
         esp_proposals=esp,
         dpd=keepalive(tree),
+        echo=link_keepalive(template, base),
         secret=password,
         challenge=password is not None,
         host_name=group.value("local name") or tree.value("hostname") or "Router",
@@ -236,6 +237,15 @@ def tunnel_password(tree: Entry, group: Entry) -> str | None:
         return passwords.clear(own)
     found = login.user_of(tree, group.value("local name") or tree.value("hostname") or "Router")
     return (passwords.clear(found[1]) if found else None) or ""
+
+
+def link_keepalive(template: Entry | None, base: Personality) -> float | None:
+    """How often a PPP link is asked whether it lives (LCP Echo-Request), in seconds: `keepalive N`, `no keepalive`; without such a
+    line as in `base`."""
+    if template is None:
+        return base.echo
+    seconds = template.value("keepalive")
+    return None if template.has("no keepalive") or seconds == "0" else float(seconds or 0) or base.echo
 
 
 def keepalive(tree: Entry) -> float | None:

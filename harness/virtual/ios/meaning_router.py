@@ -4,12 +4,13 @@ LNS and LAC by VPDN groups with crypto profiles. Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from harness.errors import UsageError
-from harness.virtual.ios import meaning, meaning_vpdn
+from harness.virtual.ios import meaning, meaning_rip, meaning_vpdn
 from harness.virtual.ios.configuration import Entry
+from harness.virtual.rip import RipConfig
 from harness.virtual.settings import FIXED, Personality, Settings
 from harness.virtual.vpdn.crypto import Crypto
 
@@ -22,18 +23,21 @@ NO_ADDRESS = "0.0.0.0"
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """`settings` None: nothing is served. `keys` answers for whom there is which key. `lacks` says in sentences what does not
-    work."""
+    work. `rip`: what is told of routes on the callers' links, None: nothing."""
 
     settings: Settings | None
     keys: Crypto = field(default_factory=Crypto)
     lacks: tuple[str, ...] = ()
+    rip: RipConfig | None = None
 
 
 def meant(tree: Entry, base: Personality) -> Meaning:
     """`base` gives what no command of a router says: retransmissions, vendor IDs, limits."""
     keys = Crypto(keys=meaning.keys(tree))
     try:
-        return _meant(tree, base, keys)
+        found, lacks = _meant(tree, base, keys), list[str]()
+        routes = None if found.settings is None else meaning_rip.rip(tree, lacks)
+        return replace(found, rip=routes, lacks=(*found.lacks, *lacks))
     except UsageError as error:  # a router takes lines that fit nothing, a pool that ends before it begins
         return Meaning(None, keys, (str(error),))
 
@@ -81,6 +85,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         lacks.append("no key for an address, or no policy with pre-shared keys: no SA can come up")
     name = tree.value("hostname") or "Router"
     entries = (entry for one in applied[:1] for entry in tree.find(f"crypto map {one.value('crypto map')}"))
+    template = next((one for one in tree.find("interface") if one.words[1].startswith("Virtual-Template")), None)
     personality = meaning.base_changed(
         base,
         ipsec=True,
@@ -89,6 +94,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         ike_proposals=proposals,
         esp_proposals=(),
         dpd=meaning.keepalive(tree),
+        echo=meaning.link_keepalive(template, base),
         idle=None,
         secret=None,
         challenge=False,
@@ -96,7 +102,6 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         ppp_name=name,
         authentication=(),
     )
-    template = next((one for one in tree.find("interface") if one.words[1].startswith("Virtual-Template")), None)
     lender = None if template is None else meaning.lender(tree, template)
     ends = next(iter(vpdn.pools.values()), (NO_ADDRESS, NO_ADDRESS))
     settings = Settings(

@@ -70,6 +70,7 @@ class IosRouter:
 
     def _apply(self, now: float) -> None:
         before, self.meaning = self.meaning, meant(self.state.configuration.tree, self.base)
+        self.core.rip.configure(now, self.meaning.rip)
         settings = self.meaning.settings
         if settings is None:
             if self._live:

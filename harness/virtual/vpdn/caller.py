@@ -60,6 +60,13 @@ class Caller:
         request = ip.build_echo(ip.Echo(True, 1, sequence, payload))
         return self._ppp.send_ip(ip.build_ipv4(self.address, to, ip.ICMP, request, identification=sequence, df=df))
 
+    def datagram(self, to: str, port: int, payload: bytes) -> bytes | None:
+        """The frame with a UDP datagram from and to that port, None while there is no address to send it from."""
+        if self.address is None:
+            return None
+        datagram = ip.build_udp(ip.packed(self.address), ip.packed(to), port, port, payload)
+        return self._ppp.send_ip(ip.build_ipv4(self.address, to, ip.UDP, datagram, ttl=1))
+
     @property
     def packets(self) -> list[bytes]:
         """The IP packets that it was sent."""

@@ -13,6 +13,7 @@ from harness.devices.ios.parsers.crypto_engine import parse_crypto_engine
 from harness.devices.ios.parsers.crypto_map import parse_crypto_map
 from harness.devices.ios.parsers.crypto_socket import CryptoListener, parse_crypto_sockets
 from harness.devices.ios.parsers.debug import parse_debug
+from harness.devices.ios.parsers.interfaces import parse_interfaces
 from harness.devices.ios.parsers.ipsec_sa import parse_ipsec_sa
 from harness.devices.ios.parsers.isakmp_sa import parse_isakmp_sa
 from harness.devices.ios.parsers.vpdn import VpdnSession, VpdnTunnel, parse_vpdn
@@ -221,6 +222,24 @@ def test_crypto_sockets(routers):
     caller.close()
     at.run(120)
     assert (sockets(LNS), sockets(LAC)) == ((listening,), ())
+
+
+def test_each_calls_interface_counts_its_own_frames(routers):
+    """SEC-137: against the LAC's own packets, which carry one frame each."""
+    at = routers()
+    caller, other = at.call(), at.call()
+    live = at.terminals[LNS]
+    before = [live.shown(f"show interfaces virtual-access {number}", parse_interfaces)[0] for number in (1, 2)]
+    for _ in range(5):
+        assert at.ping(caller)
+    after = [live.shown(f"show interfaces virtual-access {number}", parse_interfaces)[0] for number in (1, 2)]
+    grown = [(new.packets_in - old.packets_in, new.packets_out - old.packets_out) for new, old in zip(after, before, strict=True)]
+    assert grown == [(5, 5), (0, 0)]
+    assert (after[0].name, after[0].status, after[0].lcp, after[0].open) == ("Virtual-Access1", "up", "Open", ("IPCP",))
+    assert after[0].octets_in - before[0].octets_in > 5 * 28
+    other.close()
+    at.run(60)
+    assert live.run("show interfaces virtual-access 2") == ["% Virtual-Access2 does not exist"]
 
 
 def test_debug_lines(routers):

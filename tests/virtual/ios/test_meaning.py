@@ -64,6 +64,9 @@ def test_the_keyrings_key_is_for_any_address_too():
         ("vpdn-group 1\n default l2tp tunnel authentication\n l2tp tunnel password hush", "secret", "hush"),
         ("vpdn-group 1\n l2tp tunnel authentication\n l2tp tunnel password hush", "challenge", True),
         ("vpdn-group 1\n local name GATE", "host_name", "GATE"),
+        ("interface Virtual-Template1\n keepalive 20", "echo", 20.0),
+        ("interface Virtual-Template1\n keepalive 0", "echo", None),
+        ("interface Virtual-Template1\n no keepalive", "echo", None),
     ],
 )
 def test_a_line_has_its_effect(line, name, value):

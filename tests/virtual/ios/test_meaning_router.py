@@ -50,6 +50,11 @@ def test_the_examples_lns():
     assert vpdn.pools == {"P": ("172.16.1.10", "172.16.1.20")}
 
 
+@pytest.mark.parametrize(("line", "seconds"), [("keepalive 20", 20.0), ("no keepalive", None), ("no shutdown", BASE.echo)])
+def test_the_templates_keepalive_asks_whether_a_link_lives(line, seconds):
+    assert meaning(LNS, "interface Virtual-Template1", line).settings.personality.echo == seconds
+
+
 def test_the_examples_lac():
     found = meaning(LAC)
     assert found.lacks == ()
@@ -171,3 +176,31 @@ def test_any_lines_of_the_examples_in_any_order_can_be_typed_and_shown(name, oth
     assert (router.meaning.settings is None) is not router.up
     for command in SHOWS:
         assert terminal.run(command), command
+
+
+RIP = ("interface Loopback0", "ip address 172.16.1.1 255.255.255.255", "interface Virtual-Template1", "ip unnumbered Loopback0",
+       "interface FastEthernet0/1", "ip address 192.0.2.1 255.255.255.0", "router rip", "version 2", "network 172.16.0.0",
+       "network 192.0.2.0")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "told", "passive"),
+    [
+        ((), ["172.16.1.1/32", "192.0.2.0/24"], False),
+        (("no network 192.0.2.0",), ["172.16.1.1/32"], False),
+        (("interface FastEthernet0/1", "shutdown"), ["172.16.1.1/32"], False),
+        (("passive-interface Virtual-Template1",), ["172.16.1.1/32", "192.0.2.0/24"], True),
+        (("passive-interface default",), ["172.16.1.1/32", "192.0.2.0/24"], True),
+    ],
+)
+def test_rip_on_the_callers_links(more, told, passive):
+    found = meaning(LNS, *RIP, *more).rip
+    assert (found.address, [str(one) for one in found.networks], found.passive) == ("172.16.1.1", told, passive)
+
+
+def test_without_this_there_is_no_rip():
+    assert meaning(LNS).rip is None
+    assert meaning(LNS, *RIP, "no network 172.16.0.0").rip is None
+    assert meaning(LNS, *RIP, "no router rip").rip is None
+    old = meaning(LNS, *RIP, "no version")
+    assert (old.rip, [one for one in old.lacks if "rip" in one]) == (None, ["router rip: version 2 alone is served"])

@@ -45,7 +45,8 @@ def parse_running_config(text: str) -> Rows[Value]:
     whole = ended = False
     for line in found.lines:
         whole = whole or _A_WHOLE_ONE.fullmatch(line) is not None
-        ended = line.strip() == "end" and not line[:1].isspace()
+        if line.strip():  # a device prints an empty line behind it
+            ended = line.strip() == "end" and not line[:1].isspace()
         if not line.strip() or _NO_CONTENT.fullmatch(line):
             continue
         if not line[0].isspace():

@@ -8,6 +8,7 @@ from harness.virtual.ios.shows import (
     crypto_engine,
     crypto_maps,
     crypto_sockets,
+    interfaces,
     ipsec_sas,
     isakmp_sas,
     local_pools,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from harness.virtual.ios.router import IosRouter
 
 CRYPTO = (crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS)
-OF_ROUTER = (crypto_sockets.SHOWS, local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
+OF_ROUTER = (crypto_sockets.SHOWS, interfaces.SHOWS, local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
 
 
 def register(state: State, router: IosRouter) -> None:
