@@ -312,6 +312,13 @@ class Lns:
         tunnel = self.tunnels.get(link.tunnel)
         frame = link.ppp.send_ip(packet)
         if tunnel is not None and frame is not None and tunnel.core.send_data(now, frame, link.session):
+            link.traffic.went(len(packet))
+            self._pump(now, tunnel)
+
+    def settle(self, now: float, link: Link) -> None:
+        """Something was done to a link's PPP from elsewhere: what comes of it goes out."""
+        tunnel = self.tunnels.get(link.tunnel)
+        if tunnel is not None:
             self._pump(now, tunnel)
 
     def _tell(self, now: float, tunnel: Tunnel, kind: str, **detail: object) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from harness.errors import UsageError
-from harness.virtual.ios import meaning, meaning_vpdn
+from harness.virtual.aaa.settings import DEFAULT_LISTS
+from harness.virtual.ios import meaning, meaning_aaa, meaning_vpdn
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.settings import FIXED, Personality, Settings
 from harness.virtual.vpdn.crypto import Crypto
@@ -108,6 +109,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         pool_last=NO_ADDRESS,
         lan=meaning.lan(tree, outside, ends[0]),
         vpdn=vpdn,
+        aaa=meaning_aaa.aaa(tree, DEFAULT_LISTS, outside, lacks),
     )
     return Meaning(settings, keys, tuple(lacks))
 

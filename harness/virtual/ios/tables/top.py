@@ -123,6 +123,8 @@ ROWS: tuple[Row | None, ...] = (
     Row("crypto map WORD:name local-address IFNAME:interface", key="{name} local-address", place="crypto map", sort=True),
     Row("crypto map WORD:name client-accounting-list WORD:list", key="{name} client-accounting-list", place="crypto map", sort=True,
         gate="crypto-map-accounting"),
+    Row("crypto map WORD:name client accounting list WORD:list", key="{name} client-accounting-list", place="crypto map", sort=True,
+        gate="crypto-map-accounting"),  # as other documents than L2TP Security spell it
     _map(),
     _map("ipsec-manual"),
     _map("ipsec-isakmp"),
@@ -179,6 +181,7 @@ ROWS: tuple[Row | None, ...] = (
     Row("snmp-server community WORD:name [RO | RW] [<1-99>:list]", key="{name}"),
     Row("radius-server host A.B.C.D:host [auth-port <0-65535>:auth] [acct-port <0-65535>:acct] [timeout <1-1000>:timeout] "
         "[retransmit <0-100>:tries] [key LINE:key]", key="{host}"),
+    Row("radius-server deadtime <1-1440>:minutes"),
     Row("radius-server key LINE:key"),
     Row("radius-server retransmit <0-100>:tries"),
     Row("radius-server timeout <1-1000>:seconds"),
