@@ -3,72 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from live import Live, example
-from vpdn_bench import LAC, LNS, PASSWORD, USER, WIRE_DELAY_S, Bench
+from aaa_lab import AAA, KEY, SECOND, SERVER, Routers
+from vpdn_bench import LAC, LNS, USER
 
-from harness.model import Secret
-from harness.simulation.access_box import AccessBox
 from harness.simulation.loop import SimulatedLoop
-from harness.simulation.radius_box import RadiusBox
-from harness.virtual.radius_server import RadiusServer
 from harness.wire import events, ip
 from harness.wire.packet import Packet, to_ip
 
-SERVER, SECOND, KEY = "10.0.0.20", "10.0.0.21", "xyzzy5461"
 LOCAL_USER = "own@cisco.com"
-LEFT_OUT = (
-    "hostname LNS",
-    "ip local pool DIALIN 172.16.1.10 172.16.1.20",
-    "interface Loopback0",
-    "ip address 172.16.1.1 255.255.255.255",
-    "interface Virtual-Template1",
-    "ip unnumbered Loopback0",
-    "peer default ip address pool DIALIN",
-    "ppp authentication ms-chap-v2 chap pap",
-)
-"""What the document's example takes for granted."""
-AAA = (
-    "aaa new-model",
-    "aaa authentication ppp default group radius",
-    "aaa accounting network default start-stop group radius",
-    f"radius-server host {SERVER} auth-port 1812 acct-port 1813 key {KEY}",
-)
 START, STOP, INTERIM = "start", "stop", "interim-update"
-
-
-class Routers(Bench):
-    """The LAC and the LNS of "L2TP Security", and RADIUS servers beside them."""
-
-    def __init__(self, runner, release="12.4(1)", lns=AAA, lac=(), users=(USER,)):
-        super().__init__(runner)
-        self.terminals, self.servers = {}, {}
-        for address in (SERVER, SECOND):
-            core = RadiusServer({LNS: Secret(KEY), LAC: Secret(KEY)}, {user: Secret(PASSWORD) for user in users})
-            self.servers[address] = core
-            box = RadiusBox(self.loop, address, core, self._send)
-            self.switch.attach(ip.packed(address), WIRE_DELAY_S, box.receive)
-        self._add(LNS, release, [*example("l2tp-security-lns"), *LEFT_OUT, *lns])
-        self._add(LAC, release, [*example("l2tp-security-lac"), "hostname LAC", *lac])
-
-    def _add(self, address, release, lines):
-        live = self.terminals[address] = Live(self.loop.time, seed=len(self.boxes), release=release)
-        box = self.boxes[address] = AccessBox(self.loop, live.router, self._send)
-        self.switch.attach(ip.packed(address), WIRE_DELAY_S, box.receive)
-        live.order = lambda: box.order(lambda now: None)
-        live.configure(*lines)
-
-    @property
-    def server(self):
-        return self.servers[SERVER]
-
-    def told(self, address=SERVER):
-        """(status, user) of each record."""
-        return [(record.status, record.user) for record in self.servers[address].records]
-
-    def asked_at(self, address=SERVER):
-        """When Access-Requests went there, in seconds after the first."""
-        times = [at for at, packet in self.wire if packet.dst == address and packet.dport == 1812]
-        return [round(at - times[0], 3) for at in times]
 
 
 @pytest.fixture
@@ -82,7 +25,7 @@ def test_a_user_whom_only_the_server_knows(routers, method):
     name = {"pap": "pap", "chap-md5": "chap", "mschapv1": "ms-chap", "mschapv2": "ms-chap-v2"}[method]
     here = ("interface Virtual-Template1", f"ppp authentication {name}")
     line = ("interface Serial1", f"ppp authentication {name}")  # the LAC asks by the same, and hands the answer over
-    at = routers(lns=(*AAA, f"no username {USER}", *here), lac=line)
+    at = routers(lns=(f"no username {USER}", *here), lac=line)
     caller = at.call(accept=(method,))
     assert caller.core.address == "172.16.1.10"
     (asked,) = at.server.asked
@@ -141,7 +84,7 @@ def test_two_users_are_counted_apart(routers):
 def test_a_user_whom_the_server_rejects(routers):
     """Whatever the router itself knows: a list goes on only where nobody answers."""
     methods = ("aaa authentication ppp default group radius local",)
-    at = routers(lns=(*AAA, *methods), users=("nobody",))
+    at = routers(lns=methods, users=("nobody",))
     caller = at.call()
     assert caller.core.address is None
     assert [asked.good for asked in at.server.asked] == [False]
@@ -158,7 +101,7 @@ def test_a_wrong_password(routers):
 
 def test_the_next_method_where_no_server_answers(routers):
     """Four sendings of 5 s each; then the router's own users. The records wait for nobody."""
-    at = routers(lns=(*AAA, "aaa authentication ppp default group radius local"))
+    at = routers(lns=("aaa authentication ppp default group radius local",))
     at.server.silent = True
     caller = at.call(wait=25)
     assert caller.core.address == "172.16.1.10"
@@ -179,10 +122,10 @@ def test_nobody_comes_in_where_no_method_can_say(routers):
 
 
 def test_a_user_that_the_router_does_not_know_is_the_servers(routers):
-    at = routers(lns=(*AAA, "aaa authentication ppp default local group radius", f"no username {USER}"))
+    at = routers(lns=("aaa authentication ppp default local group radius", f"no username {USER}"))
     assert at.call().core.address is not None
     assert len(at.server.asked) == 1
-    own = routers(lns=(*AAA, "aaa authentication ppp default local group radius"))
+    own = routers(lns=("aaa authentication ppp default local group radius",))
     assert own.call(password="typo").core.address is None
     assert own.server.asked == []
 
@@ -190,7 +133,7 @@ def test_a_user_that_the_router_does_not_know_is_the_servers(routers):
 def test_the_second_server_and_the_first_while_it_is_dead(routers):
     """`radius-server deadtime`: for ten minutes nobody waits for it."""
     second = (f"radius-server host {SECOND} auth-port 1812 acct-port 1813 key {KEY}", "radius-server timeout 2")
-    at = routers(lns=(*AAA, *second, "radius-server retransmit 1", "radius-server deadtime 10"), users=(USER, LOCAL_USER))
+    at = routers(lns=(*second, "radius-server retransmit 1", "radius-server deadtime 10"), users=(USER, LOCAL_USER))
     at.server.silent = True
     assert at.call().core.address is not None
     assert (at.asked_at(), at.asked_at(SECOND)) == ([0, 2], [0])
@@ -257,7 +200,7 @@ def test_a_record_is_sent_until_it_is_acknowledged(routers):
     ],
 )  # fmt: skip
 def test_what_is_accounted_is_what_is_configured(routers, lines, told):
-    at = routers(lns=(*AAA, *lines))
+    at = routers(lns=lines)
     caller = at.call()
     at.run(130)
     caller.close()
@@ -266,7 +209,7 @@ def test_what_is_accounted_is_what_is_configured(routers, lines, told):
 
 
 def test_interim_records_count_on(routers):
-    at = routers(lns=(*AAA, "aaa accounting update periodic 1"))
+    at = routers(lns=("aaa accounting update periodic 1",))
     caller = at.call()
     for _ in range(2):
         assert at.ping(caller)
@@ -284,7 +227,7 @@ def test_interim_records_count_on(routers):
     ],
 )
 def test_an_address_of_the_servers_counts_where_it_may(routers, lines, addresses):
-    at = routers(lns=(*AAA, *lines))
+    at = routers(lns=lines)
     at.server.addresses = {USER: "172.16.5.5"}
     for address in addresses:
         caller = at.call()
@@ -299,7 +242,7 @@ def test_an_address_of_the_servers_counts_where_it_may(routers, lines, addresses
 
 def test_lists_by_name(routers):
     named = ("aaa authentication ppp DIALIN group radius", "interface Virtual-Template1", "ppp authentication chap callin DIALIN")
-    at = routers(lns=(*AAA, "aaa authentication ppp default local", *named, f"no username {USER}"))
+    at = routers(lns=("aaa authentication ppp default local", *named, f"no username {USER}"))
     assert at.call().core.address is not None
     at.terminals[LNS].configure("no aaa authentication ppp DIALIN")
     assert at.call().core.address is None
@@ -307,14 +250,14 @@ def test_lists_by_name(routers):
 
 
 def test_without_new_model_the_router_asks_nobody(routers):
-    at = routers(lns=(*AAA, "no aaa new-model"))
+    at = routers(lns=("no aaa new-model",))
     assert at.call().core.address is not None
     assert (at.server.asked, at.server.records) == ([], [])
     assert any("aaa new-model" in lack for lack in at.terminals[LNS].router.meaning.lacks)
 
 
 def test_a_server_with_another_key_is_not_believed(routers):
-    at = routers(lns=(*AAA[:-1], f"radius-server host {SERVER} auth-port 1812 acct-port 1813 key wrong"))
+    at = routers(aaa=AAA[:-1], lns=(f"radius-server host {SERVER} auth-port 1812 acct-port 1813 key wrong",))
     assert at.call(wait=40).core.address is None
     assert at.server.refused
     assert all("wrong Message-Authenticator" in why for why in at.server.refused)
@@ -376,7 +319,7 @@ def test_reload_forgets_and_asks_anew(routers):
 def test_callers_that_the_lac_keeps(routers):
     """Nobody's domain: the LAC judges them itself, by the lists of their line, and counts them."""
     keeps = ("interface Serial1", "ppp authentication chap callin LINES", "aaa authentication ppp LINES group radius")
-    at = routers(lns=(), lac=(*AAA, *keeps), users=("someone@other",))
+    at = routers(aaa=(), lac=(*AAA, *keeps), users=("someone@other",))
     caller = at.call(user="someone@other")
     assert [(asked.client, asked.good) for asked in at.server.asked] == [(LAC, True)]
     said = [event.message for event in caller.core.told if isinstance(event, events.Authenticated)]
@@ -386,7 +329,7 @@ def test_callers_that_the_lac_keeps(routers):
 def test_ipsec_sessions_by_the_maps_list(routers):
     """SEC-85: from the first pair of SAs of a peer until there is none, with what ESP carried."""
     flows = ("aaa accounting network FLOWS start-stop group radius", "crypto map l2tpsec client-accounting-list FLOWS")
-    at = routers(lns=(*AAA, *flows))
+    at = routers(lns=flows)
     caller = at.call()
     assert at.ping(caller)
     caller.close()
