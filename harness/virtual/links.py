@@ -36,7 +36,7 @@ class Terms:
 @dataclass(slots=True, eq=False)
 class Link:
     """One PPP link. `assigned` is the address it may have once its user is known, `up` whether it has it. `index` is no other
-    link's, ever. `decision` is what was made of its user's last claim."""
+    link's, ever. `claim` is its user's last one, `decision` what was made of it."""
 
     index: int
     tunnel: int
@@ -47,6 +47,7 @@ class Link:
     login: Login
     pool: AddressPool
     lists: Lists = DEFAULT_LISTS
+    claim: Claim | None = None
     decision: Decision | None = None
     traffic: Traffic = field(default_factory=Traffic)
     assigned: str | None = None
@@ -181,12 +182,14 @@ class Links:
         return link
 
     def judge(self, now: float, link: Link, claim: Claim) -> Decision | None:
-        link.login.user = claim.user
+        link.login.user, link.claim = claim.user, claim
         link.decision = self.desk.judge(now, link, claim)
         return link.decision
 
     def decide(self, now: float, link: Link, claim: Claim, decision: Decision) -> None:
-        """What the desk has made of a claim that it took time for."""
+        """What the desk has made of a claim that it took time for; of one that another has followed, nothing comes."""
+        if link.claim is not claim:
+            return
         link.decision = decision
         link.ppp.decide(now, claim, decision)
 

@@ -139,11 +139,11 @@ class IosCore(VpdnRouter):
     def rebuild(self, now: float, settings: Settings | None = None) -> None:
         """Begins anew, under other settings perhaps: everything that is up is lost. Peers hear of their SAs' end, and accounting
         of its sessions'; nobody of anything else."""
-        self.ipsec.close(now)
         self.aaa.end_all(now)
+        self.ipsec.close(now)
         last = self._packets
         self._settings = self._parts.settings_for(settings or self._settings)
-        self.restart(now)
+        super().restart(now)  # what AAA has still to get acknowledged outlives it
         self._packets = last
 
     # AAA, which talks from and to the address that peers know

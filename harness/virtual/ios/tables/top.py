@@ -58,7 +58,7 @@ ROWS: tuple[Row | None, ...] = (
     Row("aaa authentication ppp WORD:list LINE:methods", key="{list}"),
     Row("aaa authorization exec WORD:list LINE:methods", key="{list}", place="authorization"),
     Row("aaa authorization network WORD:list LINE:methods", key="{list}", place="authorization"),
-    Row("aaa accounting update LINE:methods"),
+    Row("aaa accounting update {newinfo [periodic <1-2147483647>:minutes] | periodic <1-2147483647>:minutes}"),
     Row("aaa accounting exec WORD:list LINE:methods", key="{list}", place="accounting"),
     Row("aaa accounting network WORD:list LINE:methods", key="{list}", place="accounting"),
     Row("aaa session-id common"),
