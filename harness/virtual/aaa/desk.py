@@ -86,9 +86,8 @@ class Desk:
         """All that is under way, without a word."""
         self.client = RadiusClient(self._entropy)
         self._asked.clear()
-        for key in self._sessions:
-            self._updates.set(key, None)
         self._sessions.clear()
+        self._updates = Agenda()
 
     def end_all(self, now: float) -> None:
         """The router lets go of every session, for reasons of its own."""

@@ -116,14 +116,14 @@ def record(session: Session, status: Status, now: float, why: Cause | None = Non
 
 
 def _counted(session: Session, now: float) -> Iterator[Attribute]:
-    """What does not fit 32 bits is told by the gigawords beside (RFC 2869 §5.1, §5.2)."""
+    """Numbers go out as their lower 32 bits; the gigawords beside tell the rest of the octets (RFC 2869 §5.1, §5.2)."""
     traffic = session.traffic()
     yield attribute("acct-session-time", int(now - session.began))
     for way, octets, packets in (
         ("input", traffic.octets_in, traffic.packets_in),
         ("output", traffic.octets_out, traffic.packets_out),
     ):
-        yield attribute(f"acct-{way}-octets", octets % GIGAWORD)
+        yield attribute(f"acct-{way}-octets", octets)
         yield attribute(f"acct-{way}-packets", packets)
         if octets >= GIGAWORD:
             yield attribute(f"acct-{way}-gigawords", octets // GIGAWORD)

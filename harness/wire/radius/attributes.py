@@ -104,7 +104,8 @@ class Attributes(tuple[Attribute, ...]):
 
 
 def attribute(name: str, value: str | int | bytes) -> Attribute:
-    """By name; the value is text, a number, a dotted address or bytes, as the table says. ProtocolError where it does not fit."""
+    """By name; the value is text, a number (its lower 32 bits), a dotted address or bytes, as the table says. ProtocolError where
+    it does not fit."""
     row = TABLE[name]
     if row.kind == "number":
         octets = (int(value) & 0xFFFFFFFF).to_bytes(4)

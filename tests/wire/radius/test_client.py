@@ -243,6 +243,18 @@ def test_a_claim_that_no_packet_can_carry() -> None:
     assert core.deadline is None
 
 
+def test_one_that_no_packet_can_carry_keeps_none_waiting() -> None:
+    core = client()
+    for _ in range(256):
+        core.authenticate(0.0, (ONE,), PAP)
+    first = core.take_datagrams()[0]
+    core.authenticate(0.0, (ONE,), replace(PAP, value=bytes(200)))
+    core.authenticate(0.0, (ONE,), replace(PAP, user="last"))
+    reply(core, first, answer(first, Code.ACCESS_ACCEPT))
+    (out,) = core.take_datagrams()
+    assert packet.parse(out.payload).attributes.text("user-name") == "last"
+
+
 def test_an_accept_that_proves_nothing_lets_nobody_in() -> None:
     core = client()
     core.authenticate(0.0, (ONE,), Claim("mschapv2", "user1", 1, bytes(16), bytes(49)))

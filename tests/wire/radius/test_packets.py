@@ -133,6 +133,13 @@ def test_a_wrong_message_authenticator_in_a_response_that_is_otherwise_right() -
         packet.check_response(answer, request.authenticator, SECRET)
 
 
+def test_two_message_authenticators_of_which_one_is_right() -> None:
+    blank = packet.build(1, 1, bytes(16), (Attribute(80, bytes(16)), Attribute(80, b"\x01" * 16)))
+    right = hmac.digest(SECRET, blank, "md5")
+    with pytest.raises(ProtocolError, match="Message-Authenticator"):
+        packet.check_message_authenticator(packet.parse(blank[:22] + right + blank[38:]), SECRET)
+
+
 @pytest.mark.parametrize("value", [b"", b"\x01" * 3, b"\x01" * 40])
 def test_a_message_authenticator_of_a_wrong_length(value: bytes) -> None:
     data = packet.build(1, 1, bytes(16), (Attribute(80, value),))
