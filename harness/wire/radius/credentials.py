@@ -10,6 +10,7 @@ import hashlib
 
 from harness.errors import ProtocolError
 from harness.wire.ppp.authority import Claim, Decision
+from harness.wire.ppp.flavour import FLAVOURS
 from harness.wire.radius.attributes import Attribute, Attributes, attribute
 from harness.wire.radius.packet import Packet
 
@@ -69,10 +70,10 @@ def claim_of(request: Packet, secret: bytes) -> Claim:
     if (answer := found.octets("chap-password")) is not None and len(answer) == 17:
         # RFC 2865 §5.3: without an attribute of its own the challenge is the request's authenticator.
         return Claim("chap-md5", user, answer[0], found.octets("chap-challenge") or request.authenticator, answer[1:])
-    challenge = found.octets("ms-chap-challenge")
+    challenge = found.octets("ms-chap-challenge") or b""
     for name, method in (("ms-chap2-response", "mschapv2"), ("ms-chap-response", "mschapv1")):
         answer = found.octets(name)
-        if answer is not None and challenge is not None and len(answer) == 50:
+        if answer is not None and len(answer) == 50 and FLAVOURS[method].takes(challenge):
             return Claim(method, user, answer[0], challenge, answer[2:] + answer[1:2])
     raise ProtocolError("radius", "an Access-Request without a proof that is known here")
 

@@ -241,6 +241,8 @@ def test_no_secret_shows_in_a_claim() -> None:
         (attribute("user-name", "u"), attribute("user-password", b"")),
         (attribute("user-name", "u"), attribute("chap-password", b"short")),
         (attribute("user-name", "u"), attribute("ms-chap2-response", bytes(50))),
+        (attribute("user-name", "u"), attribute("ms-chap2-response", bytes(50)), attribute("ms-chap-challenge", bytes(15))),
+        (attribute("user-name", "u"), attribute("ms-chap-response", bytes(50)), attribute("ms-chap-challenge", bytes(9))),
         (attribute("user-name", "u"), attribute("ms-chap2-response", bytes(49)), attribute("ms-chap-challenge", b"c")),
     ],
 )
