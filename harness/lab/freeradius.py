@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -52,8 +52,7 @@ def dictionary(root: Path) -> Path:
 class FreeRadius:
     """`with FreeRadius(root, scratch, …):` it is up within. `root`: what was unpacked (`packages.radius_directory()`); `scratch` an
     empty directory. `clients`: secrets by the address, or network, of who may ask; `users`: passwords; `addresses`: the
-    Framed-IP-Address of those who have one. Accepted users have a Class, their name. `within`: the command to run it by, as in a
-    namespace.
+    Framed-IP-Address of those who have one. Accepted users have a Class, their name.
 
     LabError where it does not come up, with its last words.
     """
@@ -66,7 +65,6 @@ class FreeRadius:
     address: str = "127.0.0.1"
     access: int = 1812
     accounting: int = 1813
-    within: Sequence[str] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> FreeRadius:
@@ -76,7 +74,7 @@ class FreeRadius:
         if setpriv is None or not program.exists():
             missing = "setpriv (Debian package util-linux)" if setpriv is None else str(program)
             raise LabError(_STEP, f"there is no {missing}", "natstorm setup")
-        command = [*self.within, setpriv, "--pdeathsig", "KILL", str(program), "-f", "-l", "stdout", "-n", "radiusd"]
+        command = [setpriv, "--pdeathsig", "KILL", str(program), "-f", "-l", "stdout", "-n", "radiusd"]
         command += ["-d", str(self.scratch), "-D", str(dictionary(self.root))]
         with (self.scratch / "log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -125,7 +125,7 @@ class Desk:
                 if decision.good or passwords.of(login.claim.user) is not None:
                     return decision
                 login.refusal = decision
-            elif servers := aaa.servers((method.removeprefix(GROUP),)):
+            elif servers := aaa.judges(method.removeprefix(GROUP)):
                 said = records.on_port(login.link.index, self._settings().address)
                 self._asked[self.client.authenticate(now, servers, login.claim, said)] = login
                 self._flush()
@@ -141,7 +141,7 @@ class Desk:
                     counts = aaa is not None and aaa.framed_address
                     self._decide(now, login, event.decision if counts else replace(event.decision, address=None))
             case Silent():
-                self._tell().tell(now, "aaa-silent", event.server.address, event.server.auth_port)
+                self._tell().tell(now, "aaa-silent", event.server.address, event.port)
             case Unanswered():
                 login = self._asked.pop(event.number, None)
                 if login is not None:
@@ -206,7 +206,7 @@ class Desk:
     def _account(self, now: float, how: AccountingList, said: tuple[Attribute, ...]) -> None:
         """To the servers as they are configured now, so that a session's end finds those that have come since."""
         aaa = self._aaa
-        servers = () if aaa is None else aaa.servers(how.groups)
+        servers = () if aaa is None else aaa.books(*how.groups)
         if servers:
             self.client.account(now, servers, said)
             self._flush()

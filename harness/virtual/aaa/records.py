@@ -15,6 +15,8 @@ PPP, FRAMED, VIRTUAL = 1, 2, 5
 """Framed-Protocol, Service-Type, NAS-Port-Type."""
 AUTHENTIC = {"radius": 1, "local": 2}
 GIGAWORD = 1 << 32
+LONGEST = 247
+"""Bytes of a name that a record takes, whatever a peer calls itself: what fits a vendor's attribute too."""
 
 
 class Status(IntEnum):
@@ -74,7 +76,7 @@ class Session:
 
 def of_link(user: str, port: int, nas: str, address: str, classes: tuple[bytes, ...], by: str) -> tuple[Attribute, ...]:
     """What the records of a user's PPP link say of it; `by` is who let the user in."""
-    named = (attribute("user-name", user),) if user else ()
+    named = (attribute("user-name", user.encode()[:LONGEST]),) if user else ()
     return (
         *named,
         *on_port(port, nas),
@@ -101,7 +103,7 @@ def of_flow(nas: str, peer: str, identity: str) -> tuple[Attribute, ...]:
         attribute("nas-ip-address", nas),
         attribute("nas-port-type", VIRTUAL),
         attribute("cisco-avpair", f"isakmp-initiator-ip={peer}"),
-        attribute("cisco-avpair", f"isakmp-phase1-id={identity or peer}"),
+        attribute("cisco-avpair", f"isakmp-phase1-id={identity or peer}".encode()[:LONGEST]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,7 +52,13 @@ class Aaa:
         """None where there is no such list. Without a default list the router's own users are asked."""
         return self.authentication.get(name, (LOCAL,) if name == DEFAULT else None)
 
-    def servers(self, groups: tuple[str, ...]) -> tuple[Server, ...]:
-        """All of these groups', each once, in order."""
-        found = (server for group in groups for server in self.groups.get(group, ()))
-        return tuple(dict.fromkeys(found))
+    def judges(self, *groups: str) -> tuple[Server, ...]:
+        """Whom to ask about users: all of these groups' servers, each once, in order. Port 0: not for this."""
+        return tuple(server for server in self._servers(groups) if server.auth_port)
+
+    def books(self, *groups: str) -> tuple[Server, ...]:
+        """Whom to tell of sessions, likewise."""
+        return tuple(server for server in self._servers(groups) if server.acct_port)
+
+    def _servers(self, groups: tuple[str, ...]) -> Iterable[Server]:
+        return dict.fromkeys(server for group in groups for server in self.groups.get(group, ()))

@@ -64,10 +64,10 @@ def aaa(tree: Entry, link_lists: Lists, outside: Entry | None, lacks: list[str])
 def _check(found: Aaa, lacks: list[str]) -> None:
     for name, methods in found.authentication.items():
         for method in methods:
-            if method.startswith(GROUP) and not found.servers((method.removeprefix(GROUP),)):
+            if method.startswith(GROUP) and not found.judges(method.removeprefix(GROUP)):
                 lacks.append(f"aaa authentication ppp {name}: {method} has no server that can be asked")
     for name, how in found.accounting.items():
-        if how.when != NONE and not found.servers(how.groups):
+        if how.when != NONE and not found.books(*how.groups):
             lacks.append(f"aaa accounting network {name}: no server that can be told")
     if found.flows_list is not None and found.flows_list not in found.accounting:
         lacks.append(f"the crypto map's client accounting list {found.flows_list} does not exist")

@@ -71,10 +71,11 @@ class Noted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Silent(Event):
-    """A server has let all tries of a question pass."""
+    """A server has let all tries of a question to its `port` pass."""
 
     number: int
     server: Server
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,7 @@ class RadiusClient:
             return
         self._dead[server] = now + server.dead_s
         self.counters[server.address, "silent"] += 1
-        self._events.append(Silent(question.number, server))
+        self._events.append(Silent(question.number, server, _key(server, question.claim)[1]))
         self._release(now, question)
         self._next_server(now, question)
 

@@ -130,6 +130,21 @@ def test_a_user_that_the_router_does_not_know_is_the_servers(routers):
     assert own.server.asked == []
 
 
+@pytest.mark.parametrize("length", [247, 253, 254, 255])
+def test_a_name_that_no_record_can_hold(routers, length):
+    """`none` lets in whoever comes, by whatever name; a server is asked only what fits."""
+    name = "x" * (length - 10) + "@cisco.com"
+    pap = ("interface Virtual-Template1", "ppp authentication pap")
+    line = ("interface Serial1", "ppp authentication pap")
+    at = routers(lns=(*pap, "aaa authentication ppp default none"), lac=line)
+    caller = at.call(user=name, accept=("pap",))
+    assert caller.core.address is not None
+    assert at.told() == [(START, name[:247])]
+    asking = routers(lns=pap, lac=line)
+    assert asking.call(user=name, accept=("pap",)).core.address is None
+    assert [asked.user for asked in asking.server.asked] == ([name] if length <= 253 else [])
+
+
 def test_the_second_server_and_the_first_while_it_is_dead(routers):
     """`radius-server deadtime`: for ten minutes nobody waits for it."""
     second = (f"radius-server host {SECOND} auth-port 1812 acct-port 1813 key {KEY}", "radius-server timeout 2")

@@ -55,6 +55,12 @@ def test_a_server_without_a_key_cannot_be_asked():
     assert "radius-server host 10.0.0.20 has no key that can be read: it cannot be asked" in found.lacks
 
 
+def test_port_0_is_for_nothing():
+    found = aaa("radius-server host 10.0.0.20 auth-port 0 key one", "radius-server host 10.0.0.21 acct-port 0 key two")
+    assert [server.address for server in found.judges("radius")] == ["10.0.0.21"]
+    assert [server.address for server in found.books("radius")] == ["10.0.0.20"]
+
+
 def test_no_key_shows():
     assert "one" not in repr(aaa(ONE).groups["radius"])
 
@@ -63,7 +69,7 @@ def test_groups_of_servers():
     group = ("aaa group server radius G", "server 10.0.0.21 auth-port 1812 acct-port 1813", "server 10.0.0.20")
     found = aaa(ONE, TWO, *group)
     assert [server.address for server in found.groups["G"]] == ["10.0.0.21", "10.0.0.20"]
-    assert [server.address for server in found.servers(("G", "radius"))] == ["10.0.0.21", "10.0.0.20"]
+    assert [server.address for server in found.judges("G", "radius")] == ["10.0.0.21", "10.0.0.20"]
     assert lacks(ONE, "aaa group server radius G", "server 10.0.0.20 auth-port 1812") == [
         "aaa group server radius G: no radius-server host 10.0.0.20 has these ports and a key"
     ]

@@ -98,7 +98,7 @@ def test_the_same_packet_until_the_tries_are_up_then_the_next_server() -> None:
     one, two = packet.parse(first.pop()), packet.parse(second.pop())
     assert one.authenticator != two.authenticator
     assert packet.check_message_authenticator(two, b"another")
-    assert core.take_events() == [Silent(number, ONE), Silent(number, TWO), Unanswered(number)]
+    assert core.take_events() == [Silent(number, ONE, 1812), Silent(number, TWO, 1812), Unanswered(number)]
     assert core.deadline is None
 
 
@@ -107,6 +107,7 @@ def test_a_record_says_how_late_it_is() -> None:
     core.account(0.0, (ONE, TWO), START)
     late = [packet.parse(data).attributes.number("acct-delay-time") for _, _, data in times(core, 100.0)]
     assert late == [0, 0, 0, 9, 9]
+    assert [event.port for event in core.take_events() if isinstance(event, Silent)] == [1813, 1813]
 
 
 def test_an_answer_to_an_earlier_sending() -> None:
