@@ -94,7 +94,7 @@ class RadiusServer:
             raise ProtocolError("radius", "a client that is not known")
         request, key = packet.parse(payload), secret.reveal().encode()
         known = address, sport, request.data[:20]
-        self._answers = {one: kept for one, kept in self._answers.items() if now - kept[0] <= FRESH_S}
+        self._forget(now)
         if known in self._answers:
             return self._answers[known][1]
         if request.code == Code.ACCESS_REQUEST and dport in ACCESS_PORTS:
@@ -106,6 +106,11 @@ class RadiusServer:
         answer = Outgoing(address, dport, sport, data)
         self._answers[known] = now, answer
         return answer
+
+    def _forget(self, now: float) -> None:
+        """Answers that are asked for no more; the oldest come first."""
+        while self._answers and now - next(iter(self._answers.values()))[0] > FRESH_S:
+            del self._answers[next(iter(self._answers))]
 
     def _access(self, now: float, address: str, request: Packet, secret: bytes) -> bytes:
         packet.check_message_authenticator(request, secret)

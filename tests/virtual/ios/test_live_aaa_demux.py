@@ -12,7 +12,7 @@ from harness.wire.config import EspProposal, IkeProposal
 from harness.wire.packet import Packet
 from harness.wire.stack import State
 
-GATEWAY, SERVER, KEY = "203.0.113.231", "203.0.113.240", "xyzzy5461"
+GATEWAY, NAT, SERVER, KEY = "203.0.113.231", "203.0.113.232", "203.0.113.240", "xyzzy5461"
 HERE = (
     "interface FastEthernet0/0",
     f"ip address {GATEWAY} 255.255.255.0",
@@ -90,6 +90,23 @@ def test_a_server_that_says_nothing_holds_the_others_up_in_nothing(lab):
     at.server.silent = False
     at.net.run(10)
     assert at.net.ping(two, to="12.0.0.8")
+
+
+def test_ipsec_sessions_of_clients_behind_one_nat(lab):
+    """SEC-85: told apart by what they call themselves, since their address is the NAT's."""
+    flows = ("aaa accounting network FLOWS start-stop group radius", "crypto map CRYP_MAP client-accounting-list FLOWS")
+    at = lab(more=flows)
+    one, two = at.dial(1), at.dial(2)
+    assert at.net.ping(two, to="12.0.0.8")
+    two.stack.close(at.net.now)
+    at.net.run(10)
+    mine = [record for record in at.server.records if not record.user]
+    said = [[value.decode() for value in record.attributes.all("cisco-avpair")] for record in mine]
+    ids = [f"isakmp-phase1-id={client.address}" for client in (one, two)]
+    assert said == [[f"isakmp-initiator-ip={NAT}", name] for name in (ids[0], ids[1], ids[1])]
+    assert [record.status for record in mine] == ["start", "start", "stop"]
+    heard = [packet for packet in two.received if packet.sport == 4500 and packet.payload[:4] != bytes(4)]
+    assert mine[2].number("acct-output-packets") == len(heard)
 
 
 def test_sas_that_are_cleared_are_a_lost_service(lab):
