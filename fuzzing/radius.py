@@ -19,7 +19,7 @@ from harness.wire.ppp.authority import Claim
 from harness.wire.ppp.flavour import FLAVOURS, Asked
 from harness.wire.radius import RadiusClient, Server, packet
 from harness.wire.radius.attributes import Attribute, attribute
-from harness.wire.radius.client import Judged, Noted, Silent, Unanswered
+from harness.wire.radius.values import Judged, Noted, Silent, Unanswered
 
 CLIENT, SERVER, NOBODY = "10.0.0.13", "10.0.0.20", "10.0.0.21"
 SECRET = b"xyzzy5461"

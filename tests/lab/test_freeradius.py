@@ -24,7 +24,7 @@ from harness.virtual.radius_server import RadiusServer
 from harness.wire.ppp.authority import Claim
 from harness.wire.ppp.flavour import FLAVOURS, Asked
 from harness.wire.radius import RadiusClient, Server
-from harness.wire.radius.client import Judged, Noted
+from harness.wire.radius.values import Judged, Noted
 
 sys.path.insert(0, str(Path(__file__).parent))
 

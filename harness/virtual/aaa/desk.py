@@ -24,7 +24,8 @@ from harness.wire import events
 from harness.wire.config import Entropy
 from harness.wire.ppp.authority import Claim, Decision, Passwords
 from harness.wire.radius.attributes import Attribute
-from harness.wire.radius.client import ACCESS_PORT, ACCOUNTING_PORT, Judged, Outgoing, RadiusClient, Silent, Unanswered
+from harness.wire.radius.client import ACCESS_PORT, ACCOUNTING_PORT, RadiusClient
+from harness.wire.radius.values import Judged, Outgoing, Silent, Unanswered
 
 PORTS = (ACCESS_PORT, ACCOUNTING_PORT)
 """Where answers come to."""

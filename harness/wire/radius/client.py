@@ -7,9 +7,9 @@ with an identifier that is out and the authenticator that the secret gives.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from harness.errors import ProtocolError
 from harness.wire.config import Entropy
@@ -17,7 +17,9 @@ from harness.wire.events import Event, Refused
 from harness.wire.ppp.authority import Claim, Decision
 from harness.wire.radius import credentials, packet
 from harness.wire.radius.attributes import Attribute, Attributes, attribute
+from harness.wire.radius.health import Health, Tally
 from harness.wire.radius.packet import Code, Packet
+from harness.wire.radius.values import Judged, Noted, Outgoing, Server, Silent, Unanswered
 
 ACCESS_PORT, ACCOUNTING_PORT = 1645, 1646
 """One's own: what Cisco's routers send from."""
@@ -25,64 +27,6 @@ _ANSWERS = {
     True: (Code.ACCESS_ACCEPT, Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE),
     False: (Code.ACCOUNTING_RESPONSE,),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """`tries` is how often a packet is sent in all, each time with `timeout_s` for the answer. `dead_s`: for how long a server that
-    has not answered is passed over while another is left; 0: not at all."""
-
-    address: str
-    secret: bytes = field(repr=False)
-    auth_port: int = 1812
-    acct_port: int = 1813
-    timeout_s: float = 5.0
-    tries: int = 4
-    dead_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One UDP datagram to send, from one's own port `sport`."""
-
-    address: str
-    sport: int
-    dport: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Judged(Event):
-    """A server has decided on the claim of question `number`; `attributes` are all that it said."""
-
-    number: int
-    decision: Decision
-    server: Server
-    attributes: Attributes
-
-
-@dataclass(frozen=True, slots=True)
-class Noted(Event):
-    """A server has acknowledged the accounting record of question `number`."""
-
-    number: int
-    server: Server
-
-
-@dataclass(frozen=True, slots=True)
-class Silent(Event):
-    """A server has let all tries of a question to its `port` pass."""
-
-    number: int
-    server: Server
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unanswered(Event):
-    """No server is left for question `number`."""
-
-    number: int
 
 
 @dataclass(slots=True, eq=False)
@@ -103,9 +47,10 @@ class _Question:
 
 
 class _Channel:
-    """Between one port of ours and one of a server's: 256 identifiers, and who waits for one."""
+    """Between one port of ours and one of a server's: 256 identifiers, and who waits for one. `server` is as it was asked last."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server) -> None:
+        self.server = server
         self.out: dict[int, _Question] = {}
         self.waiting: deque[_Question] = deque()
         self._next = 0
@@ -125,13 +70,12 @@ Key = tuple[str, int, bool]
 
 class RadiusClient:
     """`receive` never raises: what it refuses becomes a Refused event. Each question ends with one Judged, Noted or Unanswered.
-    `counters` are by server's address and what happened: "sent", "again", "silent", "refused", "access-accept" …"""
+    `health` is of every server that was ever asked."""
 
     def __init__(self, entropy: Entropy) -> None:
-        self.counters: Counter[tuple[str, str]] = Counter()
+        self.health: dict[Server, Health] = {}
         self._entropy = entropy
         self._channels: dict[Key, _Channel] = {}
-        self._dead: dict[Server, float] = {}
         self._datagrams: list[Outgoing] = []
         self._events: list[Event] = []
         self._numbers = 0
@@ -151,7 +95,6 @@ class RadiusClient:
         try:
             self._answered(now, address, sport, dport, payload)
         except ProtocolError as error:
-            self.counters[address, "refused"] += 1
             self._events.append(Refused(error.layer, f"{error.reason}, from {address}"))
 
     def tick(self, now: float) -> None:
@@ -177,7 +120,7 @@ class RadiusClient:
 
     def _ask(self, now: float, servers: Sequence[Server], claim: Claim | None, attributes: Iterable[Attribute]) -> int:
         self._numbers += 1
-        alive = [server for server in servers if self._dead.get(server, now) <= now]
+        alive = [server for server in servers if server not in self.health or not self.health[server].dead(now)]
         question = _Question(self._numbers, claim, tuple(attributes), alive or list(servers), now)
         self._next_server(now, question)
         return question.number
@@ -188,7 +131,9 @@ class RadiusClient:
             self._events.append(Unanswered(question.number))
             return
         question.server, question.sent = question.untried.pop(0), 0
-        channel = self._channels.setdefault(_key(question.server, question.claim), _Channel())
+        self.health.setdefault(question.server, Health(now))
+        channel = self._channels.setdefault(_key(question.server, question.claim), _Channel(question.server))
+        channel.server = question.server
         self._begin(now, channel, question)
 
     def _begin(self, now: float, channel: _Channel, question: _Question) -> None:
@@ -220,20 +165,26 @@ class RadiusClient:
     def _send(self, now: float, question: _Question) -> None:
         server = question.server
         assert server is not None
+        tally = self._tally(question)
+        if question.sent:
+            tally.again += 1
+        else:
+            tally.requests += 1
         question.sent += 1
         question.deadline = now + server.timeout_s
-        self.counters[server.address, "sent" if question.sent == 1 else "again"] += 1
         own = ACCOUNTING_PORT if question.claim is None else ACCESS_PORT
         self._datagrams.append(Outgoing(server.address, own, _key(server, question.claim)[1], question.data))
 
     def _expired(self, now: float, question: _Question) -> None:
         server = question.server
         assert server is not None
+        tally = self._tally(question)
+        tally.timeouts += 1
         if question.sent < server.tries:
             self._send(now, question)
             return
-        self._dead[server] = now + server.dead_s
-        self.counters[server.address, "silent"] += 1
+        tally.failure += 1
+        self.health[server].died(now, server.dead_s)
         self._events.append(Silent(question.number, server, _key(server, question.claim)[1]))
         self._release(now, question)
         self._next_server(now, question)
@@ -249,22 +200,38 @@ class RadiusClient:
     # In
 
     def _answered(self, now: float, address: str, sport: int, dport: int, payload: bytes) -> None:
-        answer = packet.parse(payload)
         access = dport == ACCESS_PORT
         channel = self._channels.get((address, sport, access))
         if channel is None or dport not in (ACCESS_PORT, ACCOUNTING_PORT):
             raise ProtocolError("radius", "a datagram of no server that was asked")
+        tally = self.health[channel.server].of(access=access)
+        try:
+            answer = packet.parse(payload)
+        except ProtocolError:
+            tally.malformed += 1
+            raise
         question = channel.out.get(answer.identifier)
         if question is None or question.server is None:
+            tally.unexpected += 1
             raise ProtocolError("radius", f"code {answer.code} with identifier {answer.identifier}, which nothing waits for", 1)
         if answer.code not in _ANSWERS[access]:
+            tally.unexpected += 1
             raise ProtocolError("radius", f"code {answer.code} answers no request of ours", 0)
-        packet.check_response(answer, question.authenticator, question.server.secret)
-        self._dead.pop(question.server, None)
-        self.counters[address, Code(answer.code).name.lower().replace("_", "-")] += 1
+        try:
+            packet.check_response(answer, question.authenticator, question.server.secret)
+        except ProtocolError:
+            tally.incorrect += 1
+            raise
+        tally.success += 1
+        tally.spent_s += now - ((question.deadline or now) - question.server.timeout_s)
+        self.health[question.server].answered(now)
         decision = self._decision(answer, question.claim)
         self._end(question, decision, answer.attributes)
         self._release(now, question)
+
+    def _tally(self, question: _Question) -> Tally:
+        assert question.server is not None
+        return self.health[question.server].of(access=question.claim is not None)
 
     @staticmethod
     def _decision(answer: Packet, claim: Claim | None) -> Decision | None:

@@ -165,6 +165,38 @@ def test_the_second_server_and_the_first_while_it_is_dead(routers):
     assert at.told()[-1] == (START, USER)
 
 
+def test_show_aaa_servers(routers):
+    """What it counts is what was on the wire."""
+    second = (f"radius-server host {SECOND} auth-port 1812 acct-port 1813 key {KEY}", "radius-server deadtime 10")
+    at = routers(lns=(*second, "radius-server timeout 2", "radius-server retransmit 1"))
+    live = at.terminals[LNS]
+    assert live.run("show aaa servers")[1:4] == [
+        f"RADIUS: id 1, priority 1, host {SERVER}, auth-port 1812, acct-port 1813",
+        "     State: current UP, duration 0s, previous duration 0s",
+        "     Dead: total time 0s, count 0",
+    ]
+    at.call()
+    at.server.silent = True
+    at.call(password="typo")
+    at.run(60)
+    shown = live.run("show aaa servers")
+    heading = f"RADIUS: id 2, priority 2, host {SECOND}, auth-port 1812, acct-port 1813"
+    first = [line.strip() for line in shown[: shown.index(heading)]]
+    assert first[2].startswith("State: current DEAD, duration ")
+    assert first[3].endswith("count 1")
+    assert first[4:7] == [
+        "Authen: request 2, timeouts 2", "Response: unexpected 0, server error 0, incorrect 0, time 8ms",
+        "Transaction: success 1, failure 1",
+    ]  # fmt: skip
+    assert first[10:13] == [
+        "Account: request 1, timeouts 0", "Response: unexpected 0, server error 0, incorrect 0, time 8ms",
+        "Transaction: success 1, failure 0",
+    ]  # fmt: skip
+    assert "     Authen: request 1, timeouts 0" in shown[len(first) :]
+    live.configure("no aaa new-model")
+    assert live.run("show aaa servers") == []
+
+
 def test_retransmissions_are_the_same_packet(routers):
     at = routers()
     lost = []

@@ -13,7 +13,9 @@ from harness.wire.events import Refused
 from harness.wire.ppp.authority import Claim
 from harness.wire.radius import Code, Outgoing, RadiusClient, Server, packet
 from harness.wire.radius.attributes import Attribute, attribute
-from harness.wire.radius.client import ACCESS_PORT, ACCOUNTING_PORT, Judged, Noted, Silent, Unanswered
+from harness.wire.radius.client import ACCESS_PORT, ACCOUNTING_PORT
+from harness.wire.radius.health import Tally
+from harness.wire.radius.values import Judged, Noted, Silent, Unanswered
 
 SECRET = b"xyzzy5461"
 ONE = Server("10.0.0.20", SECRET, timeout_s=3.0, tries=3)
@@ -50,7 +52,8 @@ def test_a_question_and_its_answer() -> None:
     assert isinstance(event, Judged)
     assert (event.number, event.decision.good, event.decision.address, event.server) == (number, True, "10.1.1.1", ONE)
     assert core.deadline is None
-    assert (core.counters["10.0.0.20", "sent"], core.counters["10.0.0.20", "access-accept"]) == (1, 1)
+    assert core.health[ONE].access == Tally(requests=1, success=1)
+    assert TWO not in core.health
 
 
 @pytest.mark.parametrize("code", [Code.ACCESS_REJECT, Code.ACCESS_CHALLENGE])
@@ -100,6 +103,9 @@ def test_the_same_packet_until_the_tries_are_up_then_the_next_server() -> None:
     assert packet.check_message_authenticator(two, b"another")
     assert core.take_events() == [Silent(number, ONE, 1812), Silent(number, TWO, 1812), Unanswered(number)]
     assert core.deadline is None
+    assert core.health[ONE].access == Tally(requests=1, again=2, timeouts=3, failure=1)
+    assert core.health[TWO].access == Tally(requests=1, again=1, timeouts=2, failure=1)
+    assert (core.health[ONE].deaths, core.health[ONE].dead(9.0)) == (1, False)
 
 
 def test_a_record_says_how_late_it_is() -> None:
@@ -141,6 +147,26 @@ def test_a_dead_server_is_passed_over_for_a_while() -> None:
     assert [out.address for out in core.take_datagrams()] == [ONE.address]
     core.authenticate(10.0, (dying,), PAP)  # where nobody else is left, it is asked
     assert [out.address for out in core.take_datagrams()] == [ONE.address]
+
+
+def test_how_long_a_server_has_been_what_it_is() -> None:
+    """Up from 10 to 13, passed over to 73, up from then on, though nobody looked before 100."""
+    core = client()
+    dying = replace(ONE, dead_s=60.0, tries=1)
+    core.authenticate(10.0, (dying,), PAP)
+    core.take_datagrams()
+    core.tick(13.0)
+    health = core.health[dying]
+    assert (health.dead(20.0), health.since, health.previous_s, health.deaths) == (True, 13.0, 3.0, 1)
+    assert (health.dead(100.0), health.since, health.previous_s, health.dead_s) == (False, 73.0, 60.0, 60.0)
+    core.authenticate(110.0, (dying,), PAP)
+    core.take_datagrams()
+    core.tick(113.0)
+    core.account(120.0, (dying,), START)
+    (out,) = core.take_datagrams()
+    reply(core, out, answer(out, Code.ACCOUNTING_RESPONSE, sign=False), 120.25)
+    assert (health.dead(121.0), health.since, health.previous_s, health.dead_s) == (False, 120.25, 7.25, 67.25)
+    assert health.accounting == Tally(requests=1, success=1, spent_s=0.25)
 
 
 def test_one_that_answers_again_is_alive() -> None:
@@ -197,6 +223,13 @@ def test_what_is_not_believed_changes_nothing(harm: str, why: str) -> None:
     assert isinstance(event, Refused)
     assert why in event.reason
     assert core.deadline == deadline
+    tally = core.health[ONE].access
+    counted = {
+        "secret": tally.incorrect, "message authenticator": tally.incorrect, "cut": tally.malformed,
+        "identifier": tally.unexpected, "code": tally.unexpected,
+    }  # fmt: skip
+    assert counted.get(harm, 1) == 1
+    assert tally.incorrect + tally.malformed + tally.unexpected == (harm in counted)
     reply(core, out, answer(out, Code.ACCESS_ACCEPT))
     assert [type(event) for event in core.take_events()] == [Judged]
 

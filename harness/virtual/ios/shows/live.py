@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.virtual.ios.shows import crypto_engine, crypto_maps, ipsec_sas, isakmp_sas, local_pools, vpdn
+from harness.virtual.ios.shows import aaa_servers, crypto_engine, crypto_maps, ipsec_sas, isakmp_sas, local_pools, vpdn
 from harness.virtual.ios.state import State
 
 if TYPE_CHECKING:
     from harness.virtual.ios.router import IosRouter
 
-SHOWS = (crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS, local_pools.SHOWS, vpdn.SHOWS)
+SHOWS = (
+    aaa_servers.SHOWS, crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS, local_pools.SHOWS, vpdn.SHOWS,
+)  # fmt: skip
 
 
 def register(state: State, router: IosRouter) -> None:
