@@ -44,7 +44,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every requirement, looked at now. Nothing is installed or changed."""
-    checks = (_python, _modules, _enclosure, _tap, _tools, _kernel, _guest_packages, _report)
+    checks = (_python, _modules, _enclosure, _tap, _tools, _kernel, _guest_packages, _radius_packages, _report)
     return [finding for check in checks for finding in check()]
 
 
@@ -133,6 +133,16 @@ def _guest_packages() -> Iterable[Finding]:
         yield Finding("guest packages", False, f"{error.seen} ({names})", error.cure or "")
     else:
         yield Finding("guest packages", True, str(directory))
+
+
+def _radius_packages() -> Iterable[Finding]:
+    """Nothing but tests of our own RADIUS client asks for it."""
+    try:
+        directory = packages.radius_directory()
+    except MissingTool as error:
+        yield Finding("FreeRADIUS", False, f"{error.seen} ({', '.join(packages.RADIUS.wanted)})", error.cure or "", needed=False)
+    else:
+        yield Finding("FreeRADIUS", True, str(directory))
 
 
 def _report() -> Iterable[Finding]:

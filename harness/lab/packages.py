@@ -1,7 +1,8 @@
-"""Debian packages: the host's tools, installed with apt; the guest's daemons, unpacked into a cache and never installed.
+"""Debian packages: the host's tools, installed with apt; daemons, unpacked into a cache and never installed.
 
-Installing strongSwan or xl2tpd would start them on the host. Their packages, and all they need that the host lacks, are fetched and
-unpacked into `<project>/.cache/guest/<hash of names and versions>/`, which a guest lays over the host's own files.
+Installing strongSwan, xl2tpd or FreeRADIUS would start them on the host. Their packages, and all they need that the host lacks, are
+fetched and unpacked into `<project>/.cache/<bundle>/<hash of names and versions>/`: a guest lays its bundle over the host's own
+files, FreeRADIUS runs out of its own.
 """
 
 from __future__ import annotations
@@ -60,6 +61,25 @@ HOST_TOOLS = (
     HostTool("nsenter", "util-linux", "starting the guest in its namespace"),
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Packages that are unpacked together, into a folder of this name. `without`: what they name as needed and can do without."""
+
+    name: str
+    wanted: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> str:
+        """What an error says is missing."""
+        return f"{self.name} packages"
+
+    @property
+    def record(self) -> list[str]:
+        return [*self.wanted, *(f"-{name}" for name in self.without)]
+
+
 # What runs in the guest.
 GUEST_PACKAGES = (
     "strongswan-charon",
@@ -72,6 +92,13 @@ GUEST_PACKAGES = (
     "iputils-ping",
     "openssh-server",
 )
+
+# A RADIUS server to judge our own client by, configured by whoever starts it. Left out is what its SQL driver for FreeTDS needs.
+RADIUS = Bundle("radius", ("freeradius", "freeradius-utils"), without=("freeradius-config", "freetds-common", "libct4"))
+
+
+def _guest() -> Bundle:
+    return Bundle("guest", GUEST_PACKAGES)
 
 
 # --- what is there ---
@@ -115,26 +142,36 @@ def require(*, guest: bool) -> None:
         guest_directory()
 
 
-def cache_directory() -> Path:
-    return PROJECT / ".cache" / "guest"
+def cache_directory(bundle: Bundle | None = None) -> Path:
+    return PROJECT / ".cache" / (bundle or _guest()).name
 
 
 def guest_directory() -> Path:
     """The unpacked guest packages. MissingTool if they are not there, or the host's packages have changed since."""
-    found = _recorded(cache_directory())
+    return _directory(_guest())
+
+
+def radius_directory() -> Path:
+    """As `guest_directory`, of FreeRADIUS."""
+    return _directory(RADIUS)
+
+
+def _directory(bundle: Bundle) -> Path:
+    found = _recorded(bundle)
     if found is None:
-        seen = f"not unpacked, or not for the packages this host now has, in {cache_directory()}"
-        raise MissingTool("guest packages", seen, typed("setup"))
+        seen = f"not unpacked, or not for the packages this host now has, in {cache_directory(bundle)}"
+        raise MissingTool(bundle.step, seen, typed("setup"))
     return found
 
 
-def _recorded(cache: Path) -> Path | None:
+def _recorded(bundle: Bundle) -> Path | None:
+    cache = cache_directory(bundle)
     try:
         record = json.loads((cache / "current.json").read_text())
     except (FileNotFoundError, ValueError):
         return None
     directory = cache / str(record.get("directory"))
-    if record.get("wanted") != list(GUEST_PACKAGES) or record.get("host") != _host_state() or not directory.is_dir():
+    if record.get("wanted") != bundle.record or record.get("host") != _host_state() or not directory.is_dir():
         return None
     return directory
 
@@ -159,9 +196,10 @@ def tell(line: str) -> None:
 def setup(say: Say = tell) -> None:
     """Bring in all that is missing. Quick when nothing is; safe to run twice at once.
 
-    MissingTool names what this user cannot do, and the command that would.
+    MissingTool names what this user cannot do, and the command that would. FreeRADIUS only judges: that it cannot be had is told,
+    and what is tested against it is skipped.
     """
-    if not missing_tools() and _recorded(cache_directory()) is not None:
+    if not missing_tools() and _recorded(_guest()) is not None and _recorded(RADIUS) is not None:
         return
     try:
         cache_directory().mkdir(parents=True, exist_ok=True)
@@ -175,7 +213,11 @@ def setup(say: Say = tell) -> None:
         _require_debian()
         if missing := missing_tools():
             _install(missing, say)
-        _fetch_guest_packages(cache_directory(), say)
+        _fetch(_guest(), say)
+        try:
+            _fetch(RADIUS, say)
+        except LabError as error:
+            say(f"FreeRADIUS is not to be had, and what is tested against it is skipped: {error}")
 
 
 def _require_debian() -> None:
@@ -230,17 +272,19 @@ def _restore_policy(policy: Path, aside: Path) -> None:
         aside.rename(policy)
 
 
-# --- the guest's packages ---
+# --- bundles ---
 
 
-def _fetch_guest_packages(cache: Path, say: Say) -> None:
-    if _recorded(cache) is not None:
+def _fetch(bundle: Bundle, say: Say) -> None:
+    if _recorded(bundle) is not None:
         return
-    closure = _closure(say)
+    cache = cache_directory(bundle)
+    cache.mkdir(parents=True, exist_ok=True)
+    closure = _closure(bundle, say)
     digest = hashlib.sha256("\n".join([UNPACK_LAYOUT, *closure]).encode()).hexdigest()[:16]
     directory = cache / digest
     if not directory.is_dir():
-        say(f"fetching {len(closure)} packages for the guest (not installed on this host)")
+        say(f"fetching {len(closure)} {bundle.step} (not installed on this host)")
         with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as scratch:
             root = Path(scratch) / "root"
             root.mkdir()
@@ -254,32 +298,33 @@ def _fetch_guest_packages(cache: Path, say: Say) -> None:
             except OSError:
                 if not directory.is_dir():  # another process was quicker with the very same files
                     raise
-    record = {"wanted": list(GUEST_PACKAGES), "host": _host_state(), "directory": digest}
+    record = {"wanted": bundle.record, "host": _host_state(), "directory": digest}
     fresh = cache / f"current.json.{os.getpid()}"
     fresh.write_text(json.dumps(record))
     fresh.rename(cache / "current.json")
-    say(f"guest packages ready in {directory}")
+    say(f"{bundle.step} ready in {directory}")
 
 
-def _closure(say: Say) -> list[str]:
-    """`name=version` of the guest's packages and of all they need that the host has not installed."""
+def _closure(bundle: Bundle, say: Say) -> list[str]:
+    """`name=version` of a bundle's packages and of all they need that the host has not installed."""
     _update_lists_if_missing(say)
-    arguments = ["--simulate", "--no-install-recommends", "-o", "Debug::NoLocking=1", "install", *GUEST_PACKAGES]
+    arguments = ["--simulate", "--no-install-recommends", "-o", "Debug::NoLocking=1", "install", *bundle.wanted]
     try:
-        return parse_closure(_apt(*arguments))
+        planned = parse_closure(_apt(*arguments))
     except LabError:
         if os.geteuid() != 0:
             raise
         say("the package lists do not serve: apt-get update")
         _apt("update", say=say)
-        return parse_closure(_apt(*arguments))
+        planned = parse_closure(_apt(*arguments))
+    return [one for one in planned if one.partition("=")[0] not in bundle.without]
 
 
 def parse_closure(text: str) -> list[str]:
     """From `apt-get --simulate install`: `Inst name [old] (version release [arch])` lines to sorted name=version."""
     found = [f"{m[1]}={m[2]}" for m in re.finditer(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) ", text, re.MULTILINE)]
     if text.count("\nInst ") + text.startswith("Inst ") != len(found):
-        raise LabError("guest packages", "apt-get's plan has lines that could not be read:\n" + text)
+        raise LabError("Debian packages", "apt-get's plan has lines that could not be read:\n" + text)
     return sorted(found)
 
 

@@ -98,8 +98,9 @@ class GatewayEvent:
     UDP port of the encapsulation).
 
     `kind`: ike-up, ike-down, esp-up, esp-down, port-given, port-freed, tunnel-up, tunnel-down, session-up, session-down, ppp-up,
-    ppp-down, address-given, address-freed, path-mtu, refused, dropped. Keys of `detail`, where they apply: icookie, rcookie,
-    spi_in, spi_out (hexadecimal, from the gateway's side), port (translated), tunnel, session, user, address, by, reason.
+    ppp-down, address-given, address-freed, path-mtu, aaa-silent (a RADIUS server, its port), refused, dropped. Keys of
+    `detail`, where they apply: icookie, rcookie, spi_in, spi_out (hexadecimal, from the gateway's side), port (translated), tunnel,
+    session, user, address, by, reason.
     """
 
     t: float

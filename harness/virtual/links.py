@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from harness.virtual.aaa.records import Traffic
+from harness.virtual.aaa.settings import DEFAULT_LISTS, Lists
 from harness.virtual.journal import Journal
 from harness.virtual.pool import AddressPool, Login
 from harness.virtual.settings import Settings
 from harness.wire import events
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.ppp import PppCore
+from harness.wire.ppp.authority import Claim, Decision, Passwords
 from harness.wire.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -21,36 +24,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a link is offered that has terms of its own: `authentication` as in a personality, `renegotiation` of an LCP that a LAC
-    has negotiated, `pool` for its address (None: the gateway's), `proxy` what the LAC hands over."""
+    has negotiated, `pool` for its address (None: the gateway's), `proxy` what the LAC hands over, `lists` those of AAA."""
 
     authentication: tuple[str, ...]
     renegotiation: Literal["never", "on-mismatch", "always"] = "always"
     pool: AddressPool | None = None
     proxy: Proxy | None = None
-
-
-@dataclass(slots=True)
-class Traffic:
-    """PPP frames of a link, and their octets without L2TP's header: `taken` came from the peer, `sent` went to it."""
-
-    taken: int = 0
-    taken_octets: int = 0
-    sent: int = 0
-    sent_octets: int = 0
-
-    def take(self, frame: bytes) -> None:
-        self.taken += 1
-        self.taken_octets += len(frame)
-
-    def send(self, frame: bytes) -> None:
-        self.sent += 1
-        self.sent_octets += len(frame)
+    lists: Lists = DEFAULT_LISTS
 
 
 @dataclass(slots=True, eq=False)
 class Link:
     """One PPP link. `assigned` is the address it may have once its user is known, `up` whether it has it. `index` is no other
-    link's, ever."""
+    link's, ever. `claim` is its user's last one, `decision` what was made of it. `traffic` counts IP packets,
+    `frames` all of PPP's, without L2TP's header."""
 
     index: int
     tunnel: int
@@ -60,13 +47,17 @@ class Link:
     ppp: PppCore
     login: Login
     pool: AddressPool
+    lists: Lists = DEFAULT_LISTS
+    claim: Claim | None = None
+    decision: Decision | None = None
+    traffic: Traffic = field(default_factory=Traffic)
     assigned: str | None = None
     mtu: int = 1500
     denied: bool = False  # the pool had none for it
     up: bool = False
     given: bool = False  # it has been up at its address
     hang_up_at: float | None = None
-    traffic: Traffic = field(default_factory=Traffic)
+    frames: Traffic = field(default_factory=Traffic)
 
     @property
     def interface(self) -> str:
@@ -87,8 +78,55 @@ class Link:
         return False
 
 
+class Desk(Protocol):
+    """Who judges users, and hears of the sessions that come of it."""
+
+    def judge(self, now: float, link: Link, claim: Claim) -> Decision | None:
+        """None: it comes later, by `Links.decide`."""
+
+    def began(self, now: float, link: Link) -> None: ...
+
+    def ended(self, now: float, link: Link, by: str, reason: str) -> None: ...
+
+
+class OwnUsers:
+    """By the users that the gateway itself knows; nothing is accounted."""
+
+    def judge(self, now: float, link: Link, claim: Claim) -> Decision | None:
+        return Passwords(link.login).judge(now, claim)
+
+    def began(self, now: float, link: Link) -> None:
+        pass
+
+    def ended(self, now: float, link: Link, by: str, reason: str) -> None:
+        pass
+
+
+class NoPool:
+    """Whence an address that did not come from a pool goes back to."""
+
+    def give(self) -> str | None:
+        return None
+
+    def free(self, address: str) -> None:
+        pass
+
+
+@dataclass(slots=True, eq=False)
+class _Inquiry:
+    """One link's way to the desk."""
+
+    links: Links
+    link: Link | None = None
+
+    def judge(self, now: float, claim: Claim) -> Decision | None:
+        assert self.link is not None
+        return self.links.judge(now, self.link, claim)
+
+
 class Links:
-    """`deliver` takes the IP packets that come out of a link. `by_address` are those that are up."""
+    """`deliver` takes the IP packets that come out of a link. `by_address` are those that are up. `desk` judges their users; the
+    owner may put another there."""
 
     def __init__(
         self,
@@ -102,6 +140,7 @@ class Links:
         self.settings = settings
         self.by_address: dict[str, Link] = {}
         self.next_index = first_index
+        self.desk: Desk = OwnUsers()
         self._entropy = entropy
         self._parts = parts
         self._journal = journal
@@ -118,8 +157,9 @@ class Links:
     ) -> Link:
         """A link for a call that has come up. Its address comes with IPCP; where the pool has none, that is its end."""
         look = self.settings.personality
-        terms = terms or Terms(look.authentication)
-        login = Login(self._authenticator)
+        aaa = self.settings.aaa
+        terms = terms or Terms(look.authentication, lists=DEFAULT_LISTS if aaa is None else aaa.link_lists)
+        login, inquiry = Login(self._authenticator), _Inquiry(self)
         config = PppConfig(
             user="",
             password="",
@@ -129,7 +169,7 @@ class Links:
             echo_misses=look.echo_misses,
             request_dns=False,
             demand=terms.authentication,
-            secrets=login,
+            authority=inquiry,
             name=look.ppp_name,
             local_address=self.settings.ppp_address,
             assign=lambda user: self._assign(link),
@@ -137,12 +177,28 @@ class Links:
             schedule=look.ppp_schedule,
         )
         core = self._parts.ppp_core(config, self._entropy)
-        link = Link(self.next_index, tunnel, session, remote, where, core, login, terms.pool or self._pool)
+        link = Link(self.next_index, tunnel, session, remote, where, core, login, terms.pool or self._pool, terms.lists)
+        inquiry.link = link
         self.next_index += 1
         link.ppp.open(now, terms.proxy)
         return link
 
+    def judge(self, now: float, link: Link, claim: Claim) -> Decision | None:
+        link.login.user, link.claim = claim.user, claim
+        link.decision = self.desk.judge(now, link, claim)
+        return link.decision
+
+    def decide(self, now: float, link: Link, claim: Claim, decision: Decision) -> None:
+        """What the desk has made of a claim that it took time for; of one that another has followed, nothing comes."""
+        if link.claim is not claim:
+            return
+        link.decision = decision
+        link.ppp.decide(now, claim, decision)
+
     def _assign(self, link: Link) -> str | None:
+        own = None if link.decision is None else link.decision.address
+        if link.assigned is None and own is not None:
+            link.assigned, link.pool = own, NoPool()
         if link.assigned is None:
             link.assigned = link.pool.give()
             link.denied = link.assigned is None
@@ -163,6 +219,7 @@ class Links:
         match event:
             case events.IpPacket():
                 if link.up:
+                    link.traffic.came(len(event.packet))
                     self._deliver(now, link, event.packet)
             case events.LcpUp():
                 link.mtu = event.mru_peer
@@ -184,6 +241,7 @@ class Links:
         self.by_address[link.assigned] = link
         self._tell(now, link, "ppp-up", address=link.assigned, interface=link.interface)
         self._tell(now, link, "address-given", address=link.assigned)
+        self.desk.began(now, link)
 
     def _down(self, now: float, link: Link, by: str, reason: str) -> None:
         if not link.up or link.assigned is None:
@@ -192,6 +250,7 @@ class Links:
         if self.by_address.get(link.assigned) is link:  # a pool that gives an address twice has given it to another since
             del self.by_address[link.assigned]
         self._tell(now, link, "ppp-down", address=link.assigned, by=by, reason=reason)
+        self.desk.ended(now, link, by, reason)
 
     def end(self, now: float, link: Link, by: str, reason: str) -> None:
         """The call is over."""

@@ -192,7 +192,7 @@ class Lns:
             for link in list(tunnel.links.values()):
                 frames = self.links.pump(now, link)
                 for frame in frames:
-                    link.traffic.send(frame)
+                    link.frames.went(len(frame))
                     core.send_data(now, frame, link.session)
                 moving = moving or bool(frames)
         tunnel.busy = False
@@ -229,7 +229,7 @@ class Lns:
             case Frame():
                 link = tunnel.links.get(event.session)
                 if link is not None:
-                    link.traffic.take(event.frame)
+                    link.frames.came(len(event.frame))
                     link.ppp.receive(now, event.frame)
             case events.TunnelUp():
                 tunnel.up = True
@@ -314,7 +314,14 @@ class Lns:
         tunnel = self.tunnels.get(link.tunnel)
         frame = link.ppp.send_ip(packet)
         if tunnel is not None and frame is not None and tunnel.core.send_data(now, frame, link.session):
-            link.traffic.send(frame)
+            link.frames.went(len(frame))
+            link.traffic.went(len(packet))
+            self._pump(now, tunnel)
+
+    def settle(self, now: float, link: Link) -> None:
+        """Something was done to a link's PPP from elsewhere: what comes of it goes out."""
+        tunnel = self.tunnels.get(link.tunnel)
+        if tunnel is not None:
             self._pump(now, tunnel)
 
     def _tell(self, now: float, tunnel: Tunnel, kind: str, **detail: object) -> None:

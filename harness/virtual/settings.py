@@ -17,6 +17,7 @@ from harness import strict_yaml
 from harness.errors import UsageError
 from harness.model import Secret
 from harness.strict_yaml import At
+from harness.virtual.aaa.settings import Aaa
 from harness.virtual.vpdn.groups import Vpdn
 from harness.wire.config import EspProposal, IkeProposal
 from harness.wire.retransmit import Schedule
@@ -143,6 +144,7 @@ class Settings:
     lan: str | None = None
     end_host: str | None = None
     vpdn: Vpdn | None = None  # its VPDN groups, where it is a `vpdn.router.VpdnRouter`
+    aaa: Aaa | None = None  # who judges and counts its users, where that is not the gateway itself; for an `ios.core.IosCore`
 
     def __post_init__(self) -> None:
         first, last = (int(ipaddress.IPv4Address(end)) for end in (self.pool_first, self.pool_last))

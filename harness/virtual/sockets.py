@@ -38,16 +38,16 @@ def grow(one: socket.socket) -> None:
 
 
 class Wire:
-    """Towards the peers, from and to `address`. `counters`: "received", "sent", "unsent" (refused by the kernel), "overflowed"
+    """Towards the peers, from and to `address` and its UDP `ports`. `counters`: "received", "sent", "unsent" (refused by the kernel), "overflowed"
     (lost in the kernel because this process was too slow), "malformed"."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ports: tuple[int, ...] = UDP_PORTS) -> None:
         self.address = address
         self.counters: Counter[str] = Counter()
         self._overflow: dict[int, int] = {}
         self._sockets: dict[int, socket.socket] = {}
         try:
-            for port in UDP_PORTS:
+            for port in ports:
                 self._sockets[port] = self._open(socket.SOCK_DGRAM, 0, port)
             self._sockets[0] = self._open(socket.SOCK_RAW, ESP, 0)
         except OSError as error:

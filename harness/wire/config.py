@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.wire import ip
 from harness.wire.crypto.certificates import Credentials
 from harness.wire.retransmit import Schedule
+
+if TYPE_CHECKING:
+    from harness.wire.ppp.authority import Authority
 
 Entropy = Callable[[int], bytes]
 """Gives that many random bytes. Tests pass a seeded one."""
@@ -192,10 +195,11 @@ class PppConfig:
     tried where the gateway allows another attempt. `requested_address` is what to ask for, and to give up for another.
 
     The other role, which the same tables serve: `demand` is the authentication asked of the peer (None: none), or several in the
-    order in which they are offered; `secrets` its users and passwords, `name` the name in the challenge, `retries` how many more
-    attempts MS-CHAP gives after a wrong password. `local_address` is one's own address (0.0.0.0: the peer assigns it); `assign` the
-    address that the peer gets, or a function from the user's name to one, None where none is left; `assign_dns` and `assign_nbns`
-    its name servers. `lcp_renegotiation` is what to do with an LCP that a LAC has negotiated already (RFC 2661 §4.4.5)."""
+    order in which they are offered; `secrets` its users and passwords, or `authority` whoever judges them instead, `name` the
+    name in the challenge, `retries` how many more attempts MS-CHAP gives after a wrong password. `local_address` is one's own
+    address (0.0.0.0: the peer assigns it); `assign` the address that the peer gets, or a function from the user's name to one,
+    None where none is left; `assign_dns` and `assign_nbns` its name servers. `lcp_renegotiation` is what to do with an LCP that a
+    LAC has negotiated already (RFC 2661 §4.4.5)."""
 
     user: str
     password: str = field(repr=False)
@@ -210,6 +214,7 @@ class PppConfig:
     compression: bool = True  # ask for PFC and ACFC (RFC 1661 §6.5, §6.6), as Windows and pppd do
     demand: str | tuple[str, ...] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    authority: Authority | None = None
     name: str = ""
     retries: int = 0
     local_address: str = "0.0.0.0"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.errors import LabError
+from harness.errors import LabError, MissingTool
 from harness.lab import doctor, packages
 
 
@@ -13,6 +13,7 @@ def healthy(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor.enclosure, "obstacle", lambda: None)
     monkeypatch.setattr(packages, "find_program", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(packages, "guest_directory", lambda: tmp_path)
+    monkeypatch.setattr(packages, "radius_directory", lambda: tmp_path)
     monkeypatch.setattr(doctor.kernel_modules, "module_root", lambda: tmp_path)
     monkeypatch.setattr(doctor.kernel_modules, "load_order", lambda root, wanted: [])
     monkeypatch.setattr(doctor, "_output", lambda command: "v20.20.2")
@@ -79,3 +80,14 @@ def test_json_holds_every_finding(healthy, monkeypatch):
     found = json.loads(text)
     assert (status, found["ready"]) == (1, False)
     assert [f["name"] for f in found["findings"] if f["needed"] and not f["ok"]] == ["linux.uml"]
+
+
+def test_freeradius_can_be_done_without(healthy, monkeypatch):
+    def missing():
+        raise MissingTool("radius packages", "not unpacked", "natstorm setup")
+
+    monkeypatch.setattr(packages, "radius_directory", missing)
+    status, text = report()
+    assert status == 0
+    assert "lacking" in text
+    assert "FreeRADIUS" in text

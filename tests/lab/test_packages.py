@@ -100,6 +100,10 @@ def cache(tmp_path, monkeypatch):
     (directory / "0123").mkdir(parents=True)
     record = {"wanted": list(packages.GUEST_PACKAGES), "host": packages._host_state(), "directory": "0123"}
     (directory / "current.json").write_text(json.dumps(record))
+    judge = packages.cache_directory(packages.RADIUS)
+    (judge / "4567").mkdir(parents=True)
+    record = {"wanted": packages.RADIUS.record, "host": packages._host_state(), "directory": "4567"}
+    (judge / "current.json").write_text(json.dumps(record))
     return directory
 
 
@@ -253,3 +257,47 @@ def test_packages_are_unpacked_once_and_a_failure_leaves_no_trace(cache, monkeyp
     assert (packages.guest_directory() / "file").read_text() == "content"
     packages.setup(say=pytest.fail)
     assert calls == ["--simulate", "download", "--simulate", "download"]
+
+
+def test_what_a_bundle_can_do_without_is_not_fetched(cache, monkeypatch):
+    judge = packages.cache_directory(packages.RADIUS)
+    (judge / "current.json").unlink()
+    fetched = []
+    names = (*packages.RADIUS.wanted, *packages.RADIUS.without, "libtalloc2")
+    plan = "".join(f"Inst {name} (1 Debian:12 [amd64])\n" for name in names)
+
+    def apt(*arguments, cwd=None, say=None):
+        if arguments[0] == "download":
+            fetched.extend(arguments[1:])
+            (cwd / "a_1_amd64.deb").write_text("")
+        return plan
+
+    monkeypatch.setattr(packages, "missing_tools", list)
+    monkeypatch.setattr(packages, "_apt", apt)
+    monkeypatch.setattr(packages, "_call", lambda command, **options: "")
+    monkeypatch.setattr(packages, "APT_LISTS", cache)
+    (cache / "x_Packages").write_text("")
+    packages.setup(say=lambda line: None)
+    assert fetched == ["freeradius-utils=1", "freeradius=1", "libtalloc2=1"]
+    assert packages.radius_directory().parent == judge
+    assert packages.guest_directory() == cache / "0123"
+    packages.setup(say=pytest.fail)
+
+
+def test_without_freeradius_everything_else_is_there(cache, monkeypatch):
+    (packages.cache_directory(packages.RADIUS) / "current.json").unlink()
+
+    def apt(*arguments, cwd=None, say=None):
+        raise LabError("apt-get …", "no route to host")
+
+    monkeypatch.setattr(packages, "missing_tools", list)
+    monkeypatch.setattr(packages, "_apt", apt)
+    monkeypatch.setattr(packages, "APT_LISTS", cache)
+    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
+    (cache / "x_Packages").write_text("")
+    said = []
+    packages.setup(say=said.append)
+    assert any("FreeRADIUS is not to be had" in line and "no route to host" in line for line in said)
+    assert packages.guest_directory() == cache / "0123"
+    with pytest.raises(MissingTool, match="natstorm setup"):
+        packages.radius_directory()

@@ -1,5 +1,5 @@
 """The live role of a virtual IOS router: a router with VPDN groups that takes keys by address, numbers its connections, counts its
-pools, and says what `debug` prints."""
+pools, asks RADIUS servers, and says what `debug` prints."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from harness.errors import ProtocolError
+from harness.virtual.aaa.desk import PORTS, Desk
 from harness.virtual.links import Link
 from harness.virtual.lns import Tunnel
 from harness.virtual.parts import Parts
@@ -16,7 +17,7 @@ from harness.virtual.rip import Rip
 from harness.virtual.router import HERE, Hop, destination
 from harness.virtual.settings import Settings
 from harness.virtual.vpdn.crypto import Crypto
-from harness.virtual.vpdn.ipsec import ProfiledIpsec
+from harness.virtual.vpdn.flows import CountedIpsec
 from harness.virtual.vpdn.lines import LacTunnel
 from harness.virtual.vpdn.lns import GroupedLns, Held
 from harness.virtual.vpdn.router import VpdnRouter
@@ -25,6 +26,8 @@ from harness.wire.config import Entropy, IkeConfig
 from harness.wire.l2tp import header
 from harness.wire.l2tp.message import Message, parse
 from harness.wire.packet import Packet
+from harness.wire.ppp.authority import Claim, Decision
+from harness.wire.radius import Outgoing
 
 NO_ADDRESS = "0.0.0.0"
 
@@ -48,18 +51,22 @@ class CountedPool:
         self._pool.free(address)
 
 
-class IosIpsec(ProfiledIpsec):
+class IosIpsec(CountedIpsec):
     """`keys` says which peer has which pre-shared key, also where there are no profiles. `numbers` counts pairs of ESP SAs by their
     inbound SPI, `ike_numbers` ISAKMP SAs by their cookies, both from 0 in the order in which they came up."""
 
     keys_of: Callable[[], Crypto] = Crypto
 
     def __init__(self, *given: object) -> None:
-        super().__init__(*given)  # type: ignore[arg-type]
+        super().__init__(*given)
         self.numbers: dict[int, int] = {}
         self.ike_numbers: dict[tuple[bytes, bytes], int] = {}
         self.ike_agreed: dict[tuple[bytes, bytes], events.IkeUp] = {}
         self._pairs = self._phases = 0
+
+    def identity(self, association: Association) -> str:
+        known = (self.ike_agreed.get(cookies) for cookies in reversed(association.ike_sas))
+        return next((one.identity for one in known if one is not None), "")
 
     def began_here(self, association: Association) -> bool:
         return association.number in self._profiles
@@ -114,12 +121,13 @@ class IosCore(VpdnRouter):
         self.see: Callable[[float, Seen], None] = lambda now, seen: None
         self.rip = Rip()
         self._keys_of = keys_of
+        self.aaa = Desk(entropy, lambda: self._settings, lambda: self.journal, self._to_server, self._judged)
         parts = Parts(ipsec=self._make_ipsec, lns=GroupedLns, address_pool=self._pool)
         super().__init__(settings, entropy, parts, witnessed=witnessed)
 
     def _make_ipsec(self, *given: object) -> IosIpsec:
         made = IosIpsec(*given)
-        made.keys_of = self._keys_of
+        made.keys_of, made.desk = self._keys_of, self.aaa
         return made
 
     def _pool(self, settings: Settings) -> AddressPool:
@@ -129,21 +137,23 @@ class IosCore(VpdnRouter):
     def _build(self, first_index: int) -> None:
         self.pools.clear()
         super()._build(first_index)
+        self.links.desk = self.aaa
 
     def rebuild(self, now: float, settings: Settings | None = None) -> None:
-        """Begins anew, under other settings perhaps: everything that is up is lost. Peers hear of their SAs' end, and of nothing
-        else."""
+        """Begins anew, under other settings perhaps: everything that is up is lost. Peers hear of their SAs' end, and accounting
+        of its sessions'; nobody of anything else."""
+        self.aaa.end_all(now)
         self.ipsec.close(now)
         last = self._packets
         self._settings = self._parts.settings_for(settings or self._settings)
-        self.restart(now)
+        super().restart(now)  # what AAA has still to get acknowledged outlives it
         self._packets = last
 
     # Routes of callers that are routers themselves
 
     @property
     def deadline(self) -> float | None:
-        return min((time for time in (super().deadline, self.rip.deadline) if time is not None), default=None)
+        return min((time for time in (super().deadline, self.rip.deadline, self.aaa.deadline) if time is not None), default=None)
 
     def tick(self, now: float) -> None:
         super().tick(now)
@@ -151,6 +161,8 @@ class IosCore(VpdnRouter):
             for link in list(self.links.by_address.values()):
                 for packet in self.rip.update(now, link.index):
                     self._to_link_or_lan(now, link, packet)
+        self.aaa.tick(now)
+        self.aaa.settle(now)
 
     def _from_client(self, now: float, link: Link, packet: bytes) -> None:
         if not self.rip.takes(packet):
@@ -178,6 +190,36 @@ class IosCore(VpdnRouter):
         route = self.rip.route(now, address) if self.rip.routes and address else None
         link = None if route is None else self.links.by_address.get(route.via)
         return link if link is not None and route is not None and link.index == route.link else None
+
+    # AAA, which talks from and to the address that peers know
+
+    def receive(self, now: float, packet: Packet) -> None:
+        to_aaa = self._settings.aaa is not None and packet.protocol == ip.UDP and packet.dport in PORTS
+        if to_aaa and packet.dst == self._settings.address:
+            if not self._silent:
+                self.aaa.receive(now, packet.src, packet.sport, packet.dport, packet.payload)
+        else:
+            super().receive(now, packet)
+        self.aaa.settle(now)
+
+    def receive_line(self, now: float, line: int, frame: bytes) -> None:
+        super().receive_line(now, line, frame)
+        self.aaa.settle(now)
+
+    def restart(self, now: float) -> None:
+        self.aaa.forget()
+        super().restart(now)
+
+    def _to_server(self, out: Outgoing) -> None:
+        self._emit(Packet(self._settings.address, out.address, ip.UDP, out.payload, out.sport, out.dport))
+
+    def _judged(self, now: float, link: Link, claim: Claim, decision: Decision) -> None:
+        self.links.decide(now, link, claim, decision)
+        if link.tunnel:
+            self.lns.settle(now, link)
+        else:
+            self.lac.settle(now, link)
+        self._settle_lac(now)
 
     # What debug shows
 

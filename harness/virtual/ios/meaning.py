@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.model import Secret
-from harness.virtual.ios import login, passwords
+from harness.virtual.ios import login, meaning_aaa, passwords
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.settings import Personality, Settings
 from harness.wire.config import EspProposal, IkeProposal
@@ -21,7 +21,6 @@ GROUPS = {"1": "modp768", "2": "modp1024", "5": "modp1536", "14": "modp2048", "1
 HASHES = {"md5": "md5", "sha": "sha1", "sha256": "sha256"}
 CIPHERS = {"esp-des": "des", "esp-3des": "3des"}
 HMACS = {"esp-md5-hmac": "md5", "esp-sha-hmac": "sha1", "esp-sha256-hmac": "sha256"}
-METHODS = {"chap": "chap-md5", "ms-chap": "mschapv1", "ms-chap-v2": "mschapv2", "pap": "pap"}
 LIFETIME = "security-association lifetime"
 
 
@@ -68,7 +67,6 @@ def lns(tree: Entry, base: Personality) -> Lns:
     if entries and not (keys(tree) and proposals and esp):
         lacks.append("no key for an address, no policy with pre-shared keys, or no transform set for transport: no SA can come up")
     password = tunnel_password(tree, group)
-    methods = (template.value("ppp authentication") or "").split()
     personality = base_changed(
         base,
         ipsec=bool(entries),
@@ -82,7 +80,7 @@ def lns(tree: Entry, base: Personality) -> Lns:
         challenge=password is not None,
         host_name=group.value("local name") or tree.value("hostname") or "Router",
         ppp_name=tree.value("hostname") or "Router",
-        authentication=tuple(METHODS[one] for one in methods if one in METHODS),
+        authentication=meaning_aaa.ppp_methods(template),
     )
     return Lns(
         Settings(
@@ -94,6 +92,7 @@ def lns(tree: Entry, base: Personality) -> Lns:
             pool_first=pool[0],
             pool_last=pool[1],
             lan=lan(tree, outside, pool[0]),
+            aaa=meaning_aaa.aaa(tree, meaning_aaa.ppp_lists(template), outside, lacks),
         ),
         tuple(lacks),
     )

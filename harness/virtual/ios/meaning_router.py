@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from harness.errors import UsageError
-from harness.virtual.ios import meaning, meaning_rip, meaning_vpdn
+from harness.virtual.aaa.settings import DEFAULT_LISTS
+from harness.virtual.ios import meaning, meaning_aaa, meaning_rip, meaning_vpdn
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.rip import RipConfig
 from harness.virtual.settings import FIXED, Personality, Settings
@@ -113,6 +114,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         pool_last=NO_ADDRESS,
         lan=meaning.lan(tree, outside, ends[0]),
         vpdn=vpdn,
+        aaa=meaning_aaa.aaa(tree, DEFAULT_LISTS, outside, lacks),
     )
     return Meaning(settings, keys, tuple(lacks))
 

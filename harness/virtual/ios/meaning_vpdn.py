@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 
 from harness.errors import UsageError
 from harness.model import Secret
-from harness.virtual.ios import meaning
+from harness.virtual.aaa.settings import Lists
+from harness.virtual.ios import meaning, meaning_aaa
 from harness.virtual.ios.configuration import Entry
-from harness.virtual.ios.meaning import CIPHERS, HMACS, METHODS
+from harness.virtual.ios.meaning import CIPHERS, HMACS
 from harness.virtual.vpdn.crypto import Crypto, CryptoProfile, TransformSet
 from harness.virtual.vpdn.groups import AcceptGroup, Renegotiation, RequestGroup, Security, Target, Vpdn
 
@@ -43,7 +44,7 @@ def vpdn(tree: Entry, lacks: list[str]) -> Vpdn | None:
     for name in secured:
         if found.profile(name) is None:
             lacks.append(f"no crypto map on an interface has the profile {name}: its vpdn-group has no tunnels")
-    return Vpdn(tuple(accept), tuple(request), found, _pools(tree), _caller_methods(tree))
+    return Vpdn(tuple(accept), tuple(request), found, _pools(tree), *_callers(tree))
 
 
 def crypto(tree: Entry, lacks: list[str]) -> Crypto:
@@ -147,7 +148,6 @@ def _accepting(tree: Entry, lacks: list[str]) -> Iterator[AcceptGroup]:
                 lacks.append(f"the pool {pool} of Virtual-Template{number} does not exist")
                 pool = None
             sources.add(source)
-            methods = (template.value("ppp authentication") or "").split()
             yield AcceptGroup(
                 name=name,
                 local_name=_name(tree, group),
@@ -159,8 +159,9 @@ def _accepting(tree: Entry, lacks: list[str]) -> Iterator[AcceptGroup]:
                 protocol="any" if protocol == "any" else "l2tp",
                 terminate_from=source,
                 renegotiation=_renegotiation(group),
-                authentication=tuple(METHODS[one] for one in methods if one in METHODS),
+                authentication=meaning_aaa.ppp_methods(template),
                 pool=pool,
+                lists=meaning_aaa.ppp_lists(template),
             )
 
 
@@ -222,8 +223,9 @@ def _pools(tree: Entry) -> dict[str, tuple[str, str]]:
     return {entry.words[3]: (entry.words[4], entry.words[-1]) for entry in tree.find("ip local pool")}
 
 
-def _caller_methods(tree: Entry) -> tuple[str, ...]:
-    """What callers are asked on their lines; CHAP where no line says, since without a name nobody is tunnelled."""
+def _callers(tree: Entry) -> tuple[tuple[str, ...], Lists]:
+    """What callers are asked on their lines, and the lists of those that stay; CHAP where no line says, since without a name nobody
+    is tunnelled."""
     lines: Iterable[Entry] = (one for one in tree.find("interface") if one.words[1].startswith(LINES))
-    said = next((found for one in lines if (found := one.value("ppp authentication"))), "chap")
-    return tuple(METHODS[one] for one in said.split() if one in METHODS)
+    line = next((one for one in lines if one.value("ppp authentication")), None)
+    return ("chap-md5",) if line is None else meaning_aaa.ppp_methods(line), meaning_aaa.ppp_lists(line)

@@ -19,10 +19,11 @@ import sys
 from pathlib import Path
 
 from harness.errors import NatstormError
+from harness.virtual.aaa import desk as aaa
 from harness.virtual.ios.router import IosRouter
 from harness.virtual.ios.server import Server
 from harness.virtual.ios.state import State
-from harness.virtual.sockets import Lan, Wire
+from harness.virtual.sockets import UDP_PORTS, Lan, Wire
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 SSH_PORT, TELNET_PORT = 22, 23
@@ -85,7 +86,7 @@ async def serve(startup: str, release: str, wire: str, lan: list[str] | None, ss
     for trouble in state.troubles:
         print(f"natstorm-ios: the startup configuration has a line that is not taken: {trouble.line}", file=sys.stderr)
     router = IosRouter(state, os.urandom, witnessed=False)
-    outside = Wire(wire)
+    outside = Wire(wire, (*UDP_PORTS, *aaa.PORTS))
     inside = Lan(*lan) if lan else None
     try:
         async with Server(state, ssh=ssh, telnet=telnet) as server:

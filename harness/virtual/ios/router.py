@@ -126,7 +126,7 @@ class IosRouter:
 
     @property
     def deadline(self) -> float | None:
-        times = [self.state.deadline, self.state.up_at if self._booting else self.core.deadline]
+        times = [self.state.deadline, self.state.up_at if self._booting else self.core.deadline if self.up else None]
         return min((time for time in times if time is not None), default=None)
 
     def tick(self, now: float) -> None:

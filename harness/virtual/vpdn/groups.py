@@ -12,6 +12,7 @@ from typing import Literal
 
 from harness.errors import UsageError
 from harness.model import Secret
+from harness.virtual.aaa.settings import DEFAULT_LISTS, Lists
 from harness.virtual.vpdn.crypto import Crypto
 
 Renegotiation = Literal["never", "on-mismatch", "always"]
@@ -57,13 +58,15 @@ class Group:
 class AcceptGroup(Group):
     """`terminate_from` is the one LAC's host name that the group is for, None for whoever has no group of its own. `protocol`: L2TP
     is all that there is here, so "any" and "l2tp" differ in what is said of other protocols. `authentication` is what PPP asks, as
-    in a personality; `pool` one of the router's, None for that of its settings."""
+    in a personality; `pool` one of the router's, None for that of its settings; `lists` are
+    those of AAA by which its users are judged and counted."""
 
     protocol: Literal["any", "l2tp"] = "l2tp"
     terminate_from: str | None = None
     renegotiation: Renegotiation = "never"
     authentication: tuple[str, ...] = ("chap-md5",)
     pool: str | None = None
+    lists: Lists = DEFAULT_LISTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +91,15 @@ class RequestGroup(Group):
 @dataclass(frozen=True, slots=True)
 class Vpdn:
     """`pools` names ranges of addresses by their ends, both of which are given out. `caller_authentication` is what the LAC asks a
-    caller on its line before it knows whether to tunnel the call. UsageError where two groups have one name, or one LAC or domain
-    two groups, or a group a pool that there is not."""
+    caller on its line before it knows whether to tunnel the call, `caller_lists` are those of AAA for the rest. UsageError
+    where two groups have one name, or one LAC or domain two groups, or a group a pool that there is not."""
 
     accept: tuple[AcceptGroup, ...] = ()
     request: tuple[RequestGroup, ...] = ()
     crypto: Crypto | None = None
     pools: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     caller_authentication: tuple[str, ...] = ("chap-md5",)
+    caller_lists: Lists = DEFAULT_LISTS
     interface_mtu: int = 1500
 
     def __post_init__(self) -> None:

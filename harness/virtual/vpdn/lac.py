@@ -78,7 +78,7 @@ class Lac:
     def dial_in(self, now: float) -> int:
         """A caller is there; returns its line's number."""
         self.count += 1
-        terms = Terms(self._vpdn.caller_authentication)
+        terms = Terms(self._vpdn.caller_authentication, lists=self._vpdn.caller_lists)
         line = Line(self.count, self._links.begin(now, 0, self.count, 0, ("line", self.count), terms))
         self.lines[line.number] = line
         self._pump_line(now, line)
@@ -341,7 +341,14 @@ class Lac:
         line = self.lines.get(link.session)
         frame = link.ppp.send_ip(packet)
         if line is not None and frame is not None:
+            link.traffic.went(len(packet))
             self.frames.append((line.number, frame))
+
+    def settle(self, now: float, link: Link) -> None:
+        """Something was done to a line's PPP from elsewhere: what comes of it goes out."""
+        line = self.lines.get(link.session)
+        if line is not None and line.link is link:
+            self._pump_line(now, line)
 
     def _pump_line(self, now: float, line: Line) -> None:
         """What the LAC's own PPP has to say to the caller."""

@@ -140,7 +140,7 @@ class GroupedLns(Lns):
         group = self.held[tunnel.number].group if tunnel.number in self.held else None
         if group is None:
             return super()._begin_link(now, tunnel, call)
-        terms = Terms(group.authentication, group.renegotiation, self._pool(group.pool), call.proxy)
+        terms = Terms(group.authentication, group.renegotiation, self._pool(group.pool), call.proxy, group.lists)
         return self.links.begin(now, tunnel.number, call.session_local, call.session_remote, tunnel.where, terms)
 
     def _pool(self, name: str | None) -> AddressPool | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from harness.wire.config import Entropy, PppConfig
+from harness.wire.ppp.authority import Authority, Claim, Decision, Passwords
 from harness.wire.ppp.frame import Protocol
 from harness.wire.retransmit import Retransmit
 
@@ -34,6 +35,8 @@ class Exchange(ABC):
         self._send = send
         self._timer = Retransmit(config.schedule)
         self._authenticates = False
+        self._authority: Authority = config.authority or Passwords(config.secrets)
+        self._pending: Claim | None = None  # of which the authority has still to say what it is worth
 
     @property
     def deadline(self) -> float | None:
@@ -50,10 +53,19 @@ class Exchange(ABC):
         elif again:
             self._again(now)
 
-    def password_of(self, user: str) -> str | None:
-        """By the whole name, else by the name without its domain (`DOMAIN\\user`)."""
-        secrets = self._config.secrets
-        return secrets[user] if user in secrets else secrets.get(user.rpartition("\\")[2])
+    def decide(self, now: float, claim: Claim, decision: Decision) -> None:
+        """What the authority has made of a claim that it took time for. One that nobody waits for any more is let go."""
+        if self._pending is claim:
+            self._pending = None
+            self._decided(now, claim, decision)
+
+    def _put(self, now: float, claim: Claim) -> bool:
+        """As authenticator: has a claim judged. Whether that is done; else `decide` will come."""
+        self._pending = claim
+        decision = self._authority.judge(now, claim)
+        if decision is not None:
+            self.decide(now, claim, decision)
+        return decision is not None
 
     @abstractmethod
     def open_peer(self, now: float) -> None: ...
@@ -72,6 +84,9 @@ class Exchange(ABC):
     @abstractmethod
     def receive(self, now: float, information: bytes) -> None:
         """ProtocolError for what is malformed, or not expected."""
+
+    @abstractmethod
+    def _decided(self, now: float, claim: Claim, decision: Decision) -> None: ...
 
     @abstractmethod
     def _waiting_for(self) -> str:

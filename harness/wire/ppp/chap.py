@@ -14,7 +14,8 @@ from harness.wire.buffer import Reader
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.machine import Machine, Table
 from harness.wire.ppp.authentication import Exchange
-from harness.wire.ppp.flavour import FLAVOURS, Asked, denial, denied
+from harness.wire.ppp.authority import Claim, Decision
+from harness.wire.ppp.flavour import FLAVOURS, GRANTED, Asked, denial, denied
 from harness.wire.ppp.frame import Protocol
 from harness.wire.ppp.packet import Packet, build, parse, readable
 
@@ -31,6 +32,7 @@ class State(Enum):
     WAIT_CHALLENGE = "wait-challenge"  # the peer's role
     WAIT_RESULT = "wait-result"
     WAIT_RESPONSE = "wait-response"  # the authenticator's role
+    WAIT_DECISION = "wait-decision"
     DONE_PEER = "authenticated"
     DONE_AUTHENTICATOR = "has authenticated"
     FAILED = "failed"
@@ -41,6 +43,7 @@ class Event(Enum):
     OPEN_AUTHENTICATOR = "open as authenticator"
     TAKE_OVER = "open as authenticator, after somebody else's Challenge"
     CHALLENGE = "Challenge"
+    RESPONSE_ASKED = "Response that somebody else has to judge"
     RESPONSE_GOOD = "Response that fits"
     RESPONSE_BAD = "Response that does not fit"
     RESPONSE_MISSED = "Response that does not fit, with another attempt allowed"
@@ -93,6 +96,12 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
         (Action.STOP_TIMER, Action.SEND_RESULT, Action.FAIL),
         State.FAILED,
     ),
+    # Whoever is asked answers in the end, and the peer waits as long as its own schedule lasts.
+    (State.WAIT_RESPONSE, Event.RESPONSE_ASKED): ((Action.STOP_TIMER,), State.WAIT_DECISION),
+    (State.WAIT_DECISION, Event.RESPONSE_GOOD): ((Action.SEND_RESULT, Action.SUCCEED), State.DONE_AUTHENTICATOR),
+    (State.WAIT_DECISION, Event.RESPONSE_BAD): ((Action.SEND_RESULT, Action.FAIL), State.FAILED),
+    (State.WAIT_DECISION, Event.RESPONSE_MISSED): ((Action.SEND_CHANCE,), State.WAIT_RESPONSE),
+    (State.WAIT_DECISION, Event.RESPONSE_REPEATED): ((), State.WAIT_DECISION),
     # RFC 2433 §6, RFC 2759 §6: R=1 with a new challenge, which the next Response answers.
     (State.WAIT_RESPONSE, Event.RESPONSE_MISSED): ((Action.SEND_CHANCE,), State.WAIT_RESPONSE),
     (State.WAIT_RESPONSE, Event.RESPONSE_REPEATED): ((Action.SEND_RESULT,), State.WAIT_RESPONSE),
@@ -146,6 +155,7 @@ class Chap(Exchange):
         self._responded(now, Packet(Code.RESPONSE, identifier, bytes((len(value),)) + value + user.encode()))
 
     def close(self, now: float) -> None:
+        self._pending = None
         self._fire(now, Event.CLOSE)
 
     def receive(self, now: float, information: bytes) -> None:
@@ -224,29 +234,29 @@ class Chap(Exchange):
         after_failure = self._judged is not None and packet.identifier == (self._identifier + 1) & 0xFF
         if (packet.identifier != self._identifier and not after_failure) or len(value) != self._flavour.value_size:
             raise ProtocolError("chap", f"Response {packet.identifier} of {len(value)} bytes fits no Challenge of ours")
-        if self._machine.state is not State.WAIT_RESPONSE:
-            self._fire(now, Event.RESPONSE_GOOD)  # judged for good: only the result may have been lost
-        elif self._judged == (packet.identifier, value):
+        if self._machine.state is State.WAIT_DECISION or (self._waits and self._judged == (packet.identifier, value)):
             self._fire(now, Event.RESPONSE_REPEATED)
-        else:
-            self._judge(now, packet.identifier, value, user)
+        elif not self._waits:
+            self._fire(now, Event.RESPONSE_GOOD)  # judged for good: only the result may have been lost
+        elif not self._put(now, Claim(self.method, user, packet.identifier, self._challenge, value)):
+            self._fire(now, Event.RESPONSE_ASKED)
 
-    def _judge(self, now: float, identifier: int, value: bytes, user: str) -> None:
-        password = self.password_of(user)
-        asked = Asked(identifier, self._challenge, user, password or "")
-        good = password is not None and self._flavour.fits(asked, value)
-        self.user, self._identifier, self._judged = user, identifier, (identifier, value)
+    @property
+    def _waits(self) -> bool:
+        return self._machine.state is State.WAIT_RESPONSE
+
+    def _decided(self, now: float, claim: Claim, decision: Decision) -> None:
+        self.user, self._identifier, self._judged = claim.user, claim.identifier, (claim.identifier, claim.value)
+        self.message, good = decision.message, decision.good
         if good:
-            self.message, event = user, Event.RESPONSE_GOOD
-            text = self._flavour.granted(asked, value)
+            event, text = Event.RESPONSE_GOOD, decision.text or GRANTED
         else:
-            self.message = f"wrong password for {user}" if password is not None else f"unknown user {user}"
             retry = self._chances > 0 and self._flavour.version is not None
             event = Event.RESPONSE_MISSED if retry else Event.RESPONSE_BAD
             self._chances -= 1
             self._challenge = self._entropy(self._flavour.challenge_size)
-            text = denied(self._flavour, self._challenge, retry=retry)
-        self._result = build(Packet(Code.SUCCESS if good else Code.FAILURE, identifier, text.encode()))
+            text = denied(self._flavour, self._challenge, retry=retry, error=decision.error)
+        self._result = build(Packet(Code.SUCCESS if good else Code.FAILURE, claim.identifier, text.encode()))
         self._fire(now, event)
 
     # Both

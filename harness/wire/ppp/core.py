@@ -10,6 +10,7 @@ from harness.wire import events
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.ppp import frame
 from harness.wire.ppp.authentication import Exchange
+from harness.wire.ppp.authority import Claim, Decision
 from harness.wire.ppp.chap import Chap
 from harness.wire.ppp.echo import EchoTimer
 from harness.wire.ppp.frame import Protocol, protocol_name
@@ -137,6 +138,12 @@ class PppCore:
         if not self._ipcp.opened:
             return None
         return self._frame(Protocol.IP, packet)
+
+    def decide(self, now: float, claim: Claim, decision: Decision) -> None:
+        """What the configuration's authority has made of a claim that it took time for."""
+        if self._authenticator is not None:
+            self._authenticator.decide(now, claim, decision)
+            self._settle(now)
 
     def close(self, now: float) -> None:
         """Terminates the link; `finished` follows with the peer's Terminate-Ack or after two attempts (RFC 1661 §4.6)."""

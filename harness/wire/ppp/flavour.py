@@ -22,6 +22,7 @@ FAILURES = {
     "709": "the password could not be changed",
 }
 """Microsoft's error numbers (RFC 2433 §6, RFC 2759 §6)."""
+GRANTED = "Access granted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Flavour(ABC):
 
     def granted(self, asked: Asked, value: bytes) -> str:
         """The text of the Success."""
-        return "Access granted"
+        return GRANTED
 
     def proven(self, asked: Asked, value: bytes, text: str) -> str | None:
         """The message in a Success that answers our `value`; None where it does not prove what it has to."""
@@ -107,7 +108,7 @@ class MsChapV2(Flavour):
         return mschap.same(mschap.nt_response(asked.challenge, value[:16], asked.user, asked.password), value[24:48])
 
     def granted(self, asked: Asked, value: bytes) -> str:
-        return self._proof(asked, value) + " M=Access granted"
+        return f"{self._proof(asked, value)} M={GRANTED}"
 
     def proven(self, asked: Asked, value: bytes, text: str) -> str | None:
         proof = self._proof(asked, value)
@@ -123,11 +124,11 @@ class MsChapV2(Flavour):
 FLAVOURS: Mapping[str, Flavour] = {"chap-md5": Md5(), "mschapv1": MsChapV1(), "mschapv2": MsChapV2()}
 
 
-def denied(flavour: Flavour, again: bytes, *, retry: bool) -> str:
+def denied(flavour: Flavour, again: bytes, *, retry: bool, error: str = "691") -> str:
     """The text of a Failure; `again` is the challenge that a further attempt would have to answer."""
     if flavour.version is None:
         return "Access denied"
-    text = f"E=691 R={int(retry)} C={again.hex().upper()} V={flavour.version}"
+    text = f"E={error} R={int(retry)} C={again.hex().upper()} V={flavour.version}"
     return text if flavour.version < 3 else text + " M=Access denied"
 
 

@@ -13,8 +13,9 @@ from harness.errors import ProtocolError
 from harness.wire.buffer import Reader
 from harness.wire.config import Entropy, PppConfig
 from harness.wire.machine import Machine, Table
-from harness.wire.ppp import mschap
 from harness.wire.ppp.authentication import Exchange
+from harness.wire.ppp.authority import Claim, Decision
+from harness.wire.ppp.flavour import GRANTED
 from harness.wire.ppp.frame import Protocol
 from harness.wire.ppp.packet import Packet, build, parse, readable
 
@@ -29,6 +30,7 @@ class State(Enum):
     CLOSED = "closed"
     WAIT_RESULT = "wait-result"  # the peer's role
     WAIT_REQUEST = "wait-request"  # the authenticator's role
+    WAIT_DECISION = "wait-decision"
     DONE_PEER = "authenticated"
     DONE_AUTHENTICATOR = "has authenticated"
     FAILED = "failed"
@@ -37,6 +39,7 @@ class State(Enum):
 class Event(Enum):
     OPEN_PEER = "open as peer"
     OPEN_AUTHENTICATOR = "open as authenticator"
+    REQUEST_ASKED = "Authenticate-Request that somebody else has to judge"
     REQUEST_GOOD = "Authenticate-Request that fits"
     REQUEST_BAD = "Authenticate-Request that does not fit"
     ACK = "Authenticate-Ack"
@@ -70,6 +73,11 @@ _ROWS: dict[tuple[State, Event], tuple[tuple[Action, ...], State]] = {
         State.DONE_AUTHENTICATOR,
     ),
     (State.WAIT_REQUEST, Event.REQUEST_BAD): ((Action.STOP_TIMER, Action.SEND_RESULT, Action.FAIL), State.FAILED),
+    # Until the judge has answered, a request that comes again changes nothing.
+    (State.WAIT_REQUEST, Event.REQUEST_ASKED): ((Action.STOP_TIMER,), State.WAIT_DECISION),
+    (State.WAIT_DECISION, Event.REQUEST_ASKED): ((), State.WAIT_DECISION),
+    (State.WAIT_DECISION, Event.REQUEST_GOOD): ((Action.SEND_RESULT, Action.SUCCEED), State.DONE_AUTHENTICATOR),
+    (State.WAIT_DECISION, Event.REQUEST_BAD): ((Action.SEND_RESULT, Action.FAIL), State.FAILED),
     (State.WAIT_REQUEST, Event.TIMEOUT): ((), State.WAIT_REQUEST),
     (State.WAIT_REQUEST, Event.GIVE_UP): _FAILED,
     # RFC 1334 §2.2.1: a request that comes again, because the answer was lost, gets the same answer.
@@ -107,6 +115,7 @@ class Pap(Exchange):
         self._requested(now, identifier, user, value)
 
     def close(self, now: float) -> None:
+        self._pending = None
         self._fire(now, Event.CLOSE)
 
     def receive(self, now: float, information: bytes) -> None:
@@ -135,16 +144,20 @@ class Pap(Exchange):
         self._fire(now, event)
 
     def _requested(self, now: float, identifier: int, user: str, password: bytes) -> None:
-        known = self.password_of(user)
-        good = known is not None and mschap.same(known.encode(), password)
-        waiting = self._machine.state is State.WAIT_REQUEST
-        if (self._machine.state, Event.REQUEST_GOOD) in TABLE.rows:
+        state = self._machine.state
+        if (state, Event.REQUEST_GOOD) in TABLE.rows:
             self._identifier = identifier
-        if waiting:
-            self.user = user
-            self.message = user if good else f"wrong password for {user}" if known is not None else f"unknown user {user}"
-            self._verdict = (Code.ACK, b"Access granted") if good else (Code.NAK, b"Access denied")
-        self._fire(now, Event.REQUEST_GOOD if good else Event.REQUEST_BAD)
+        if state is State.WAIT_DECISION:
+            self._fire(now, Event.REQUEST_ASKED)
+        elif state is not State.WAIT_REQUEST:
+            self._fire(now, Event.REQUEST_GOOD)  # judged for good: only the result may have been lost
+        elif not self._put(now, Claim(self.method, user, identifier, b"", password)):
+            self._fire(now, Event.REQUEST_ASKED)
+
+    def _decided(self, now: float, claim: Claim, decision: Decision) -> None:
+        self.user, self.message = claim.user, decision.message
+        self._verdict = (Code.ACK, GRANTED.encode()) if decision.good else (Code.NAK, b"Access denied")
+        self._fire(now, Event.REQUEST_GOOD if decision.good else Event.REQUEST_BAD)
 
     def _waiting_for(self) -> str:
         return "waits for an Authenticate-Request" if self._authenticates else "transmissions of the Authenticate-Request"

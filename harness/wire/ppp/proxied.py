@@ -44,4 +44,6 @@ def obstacle(config: PppConfig, options: LcpOptions, proxy: Proxy) -> str | None
             return f"authentication of type {proxy.authen_type} is none by {method}"
         if method in FLAVOURS and len(proxy.authen_response) != FLAVOURS[method].value_size:
             return f"a response of {len(proxy.authen_response)} bytes is none by {method}"
+        if method in FLAVOURS and not FLAVOURS[method].takes(proxy.authen_challenge):
+            return f"a challenge of {len(proxy.authen_challenge)} bytes is none by {method}"
     return None

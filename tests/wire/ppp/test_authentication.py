@@ -303,7 +303,8 @@ def test_silence_is_named_in_both_roles() -> None:
 LISTED = {
     State.CLOSED: {Event.OPEN_PEER, Event.OPEN_AUTHENTICATOR},
     State.WAIT_RESULT: {Event.ACK, Event.NAK, Event.TIMEOUT, Event.GIVE_UP},
-    State.WAIT_REQUEST: {Event.REQUEST_GOOD, Event.REQUEST_BAD, Event.TIMEOUT, Event.GIVE_UP},
+    State.WAIT_REQUEST: {Event.REQUEST_ASKED, Event.REQUEST_GOOD, Event.REQUEST_BAD, Event.TIMEOUT, Event.GIVE_UP},
+    State.WAIT_DECISION: {Event.REQUEST_ASKED, Event.REQUEST_GOOD, Event.REQUEST_BAD},
     State.DONE_PEER: {Event.ACK},
     State.DONE_AUTHENTICATOR: {Event.REQUEST_GOOD, Event.REQUEST_BAD},
     State.FAILED: set(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -204,6 +205,15 @@ def test_a_wrong_answer_that_a_lac_hands_over_is_refused(method: str) -> None:
     settle(user, lns)
     assert failure(lns).reason == "wrong password for user1"
     assert failure(user).stage == "PPP authentication"
+
+
+@pytest.mark.parametrize(("method", "size"), [("mschapv1", 7), ("mschapv1", 16), ("mschapv2", 8), ("chap-md5", 0)])
+def test_a_challenge_that_a_lac_cannot_have_sent(method: str, size: int) -> None:
+    """There is no computing with it: what a LAC hands over is no more to be trusted than what a peer sends."""
+    _, proxy = dialled(method)
+    lns = PppCore(server(demand=method, lcp_renegotiation="never"), random.Random(7).randbytes)
+    lns.open(0.0, replace(proxy, authen_challenge=bytes(size)))
+    assert failure(lns).reason.endswith(f"a challenge of {size} bytes is none by {method}")
 
 
 def test_a_link_without_an_answer_is_asked_by_the_lns() -> None:

@@ -46,7 +46,7 @@ def _links(router: IosRouter) -> Iterator[Link]:
 
 
 def _shown(router: IosRouter, link: Link, number: str) -> Iterator[str]:
-    tree, traffic, settings = router.state.configuration.tree, link.traffic, router.core.settings
+    tree, frames, settings = router.state.configuration.tree, link.frames, router.core.settings
     template = next((one for one in tree.find("interface") if one.words[1].startswith("Virtual-Template")), None)
     owner = None if template is None else lender(tree, template)
     echo = settings.personality.echo
@@ -62,10 +62,10 @@ def _shown(router: IosRouter, link: Link, number: str) -> Iterator[str]:
     if link.up:
         yield "  Open: IPCP"
     yield from QUIET
-    yield f"     {traffic.taken} packets input, {traffic.taken_octets} bytes, 0 no buffer"
+    yield f"     {frames.packets_in} packets input, {frames.octets_in} bytes, 0 no buffer"
     yield "     Received 0 broadcasts, 0 runts, 0 giants, 0 throttles"
     yield "     0 input errors, 0 CRC, 0 frame, 0 overrun, 0 ignored, 0 abort"
-    yield f"     {traffic.sent} packets output, {traffic.sent_octets} bytes, 0 underruns"
+    yield f"     {frames.packets_out} packets output, {frames.octets_out} bytes, 0 underruns"
     yield "     0 output errors, 0 collisions, 0 interface resets"
     yield "     0 output buffer failures, 0 output buffers swapped out"
     yield "     0 carrier transitions"

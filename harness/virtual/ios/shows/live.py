@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.virtual.ios.shows import (
+    aaa_servers,
     crypto_engine,
     crypto_maps,
     crypto_sockets,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from harness.virtual.ios.router import IosRouter
 
 CRYPTO = (crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS)
-OF_ROUTER = (crypto_sockets.SHOWS, interfaces.SHOWS, local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
+OF_ROUTER = (aaa_servers.SHOWS, crypto_sockets.SHOWS, interfaces.SHOWS, local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
 
 
 def register(state: State, router: IosRouter) -> None:

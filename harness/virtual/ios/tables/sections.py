@@ -64,6 +64,7 @@ MODES: Mapping[str, Mode] = {
         Row("ppp mru match"),
         Row("ppp encrypt mppe {auto | 40 | 128} [required | passive]"),
         Row(f"ppp authentication {_PPP} [{_PPP} [{_PPP}]] [callin] [WORD:list]"),
+        Row("ppp accounting WORD:list"),
         Row("ppp chap hostname WORD"),
         Row("ppp chap password LINE"),
         Row("ppp pap sent-username WORD:name password LINE:password"),

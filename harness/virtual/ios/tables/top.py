@@ -58,7 +58,7 @@ ROWS: tuple[Row | None, ...] = (
     Row("aaa authentication ppp WORD:list LINE:methods", key="{list}"),
     Row("aaa authorization exec WORD:list LINE:methods", key="{list}", place="authorization"),
     Row("aaa authorization network WORD:list LINE:methods", key="{list}", place="authorization"),
-    Row("aaa accounting update LINE:methods"),
+    Row("aaa accounting update {newinfo [periodic <1-2147483647>:minutes] | periodic <1-2147483647>:minutes}"),
     Row("aaa accounting exec WORD:list LINE:methods", key="{list}", place="accounting"),
     Row("aaa accounting network WORD:list LINE:methods", key="{list}", place="accounting"),
     Row("aaa session-id common"),
@@ -123,6 +123,8 @@ ROWS: tuple[Row | None, ...] = (
     Row("crypto map WORD:name local-address IFNAME:interface", key="{name} local-address", place="crypto map", sort=True),
     Row("crypto map WORD:name client-accounting-list WORD:list", key="{name} client-accounting-list", place="crypto map", sort=True,
         gate="crypto-map-accounting"),
+    Row("crypto map WORD:name client accounting list WORD:list", key="{name} client-accounting-list", place="crypto map", sort=True,
+        gate="crypto-map-accounting"),  # as other documents than L2TP Security spell it
     _map(),
     _map("ipsec-manual"),
     _map("ipsec-isakmp"),
@@ -180,6 +182,7 @@ ROWS: tuple[Row | None, ...] = (
     Row("snmp-server community WORD:name [RO | RW] [<1-99>:list]", key="{name}"),
     Row("radius-server host A.B.C.D:host [auth-port <0-65535>:auth] [acct-port <0-65535>:acct] [timeout <1-1000>:timeout] "
         "[retransmit <0-100>:tries] [key LINE:key]", key="{host}"),
+    Row("radius-server deadtime <1-1440>:minutes"),
     Row("radius-server key LINE:key"),
     Row("radius-server retransmit <0-100>:tries"),
     Row("radius-server timeout <1-1000>:seconds"),

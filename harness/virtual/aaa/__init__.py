@@ -1,0 +1,1 @@
+"""Authentication and accounting of users by RADIUS: method lists, records, and who waits for which answer."""
