@@ -38,8 +38,8 @@ def grow(one: socket.socket) -> None:
 
 
 class Wire:
-    """Towards the peers, from and to `address` and its UDP `ports`. `counters`: "received", "sent", "unsent" (refused by the kernel), "overflowed"
-    (lost in the kernel because this process was too slow), "malformed"."""
+    """Towards the peers, from and to `address` and its UDP `ports`. `counters`: "received", "sent", "unsent" (refused by the
+    kernel), "overflowed" (lost in the kernel because this process was too slow), "malformed"."""
 
     def __init__(self, address: str, ports: tuple[int, ...] = UDP_PORTS) -> None:
         self.address = address
