@@ -57,6 +57,7 @@ class Told:
     pinged          to, size (bytes of the IP packet), df, answered
     unreachable     mtu: an ICMP "fragmentation needed" came to it, with that next-hop MTU
     line            protocols: PPP protocol number → frames it heard, of its whole life
+    placed          endpoint, host, inside: where an endpoint of tunnels is, the host behind it, whether both are behind the NAT
     sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
     injected        to, digest, what: a forged packet that the scenario put on the wire
     accounting      status, user, and the RADIUS attributes by name

@@ -13,5 +13,5 @@ CHECKS: Mapping[str, RouterCheck] = {
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
-NOTED: Mapping[str, RouterCheck] = {}
+NOTED: Mapping[str, RouterCheck] = {**esp_tunnels.NOTED}
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""
