@@ -20,6 +20,8 @@ NEITHER = "no crypto ipsec nat-transparency udp-encaps"
 """ESP as IP protocol 50, with SPIs of chance."""
 SPI_MATCH, PRESERVE_PORT = "ip nat service list 10 ESP spi-match", "ip nat service list 10 IKE preserve-port"
 """What the NAT is told, for everybody inside."""
+RUNNING = "show running-config | include nat|^end"
+"""What a router has of NAT and of NAT transparency, and whether that is all; no keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.esp_ports import PORTS
 from harness.routers.scripts.esp_tunnels import TUNNELS
 from harness.routers.scripts.l2tp_protection import PROTECTION
 
-SCRIPTS = {script.name: script for script in (*PROTECTION, *TUNNELS)}
+SCRIPTS = {script.name: script for script in (*PROTECTION, *TUNNELS, *PORTS)}
 
 
 def script(name: str) -> RouterScript:

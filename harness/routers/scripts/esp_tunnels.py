@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.routers.esp_sites import NAT, NEITHER, PRESERVE_PORT, SPI_MATCH, SPI_MATCHING
+from harness.routers.esp_sites import NAT, NEITHER, PRESERVE_PORT, RUNNING, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 ROUNDS = 3
 ONE, TWO = ("west-1", "east-1"), ("west-2", "east-1")
 BOTH = (ONE, TWO)
-TABLE, SAS, RUNNING = "show ip nat translations esp", "show crypto ipsec sa", "show running-config"
+TABLE, SAS = "show ip nat translations esp", "show crypto ipsec sa"
 SETTLE_S = 2.0
 OLD = "12.2(8)T"
 """A release before both `crypto ipsec nat-transparency` and its keyword."""

@@ -10,6 +10,7 @@ from harness.model import Evidence, FrameKind, Observation, Side, Step, Told
 from harness.verdict.findings import Findings, require
 from harness.verdict.routers.reading import arrived, frames, printed, step, told
 
+RUNNING = "show running-config | include nat|^end"
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -146,18 +147,22 @@ def told_pairs(pairs: Pairs) -> str:
 # What has to hold of every delivery
 
 
-def expect_exchanges(found: Findings, evidence: Evidence, suffix: str = "", what: str = "") -> None:
-    """Every packet of the exchanges whose name ends so has come. Inconclusive where there were none."""
-    talks = [one for one in evidence.steps if one.name.startswith("exchange:") and one.name.endswith(suffix)]
+def expect_exchanges(found: Findings, evidence: Evidence, suffix: str = "", what: str = "", *, of: str = "") -> None:
+    """Every packet of the exchanges whose name ends so has come; `of` one client's alone. Inconclusive where there were none."""
+    talks = [
+        one
+        for one in evidence.steps
+        if one.name.startswith("exchange:") and one.name.endswith(suffix) and (not of or of in one.clients)
+    ]
     require(bool(talks), f"no tunnel was asked whether it lives ({suffix or 'at all'})")
     for one in talks:
         for sent, got in sent_in(evidence, one):
             found.expect(got is not None, f"packet {sent.data['number']} of {sent.who} to {sent.data['dst']} did not come{what}")
 
 
-def exchanges_came(evidence: Evidence, suffix: str) -> bool:
+def exchanges_came(evidence: Evidence, suffix: str, of: str = "") -> bool:
     trial = Findings()
-    expect_exchanges(trial, evidence, suffix)
+    expect_exchanges(trial, evidence, suffix, of=of)
     return not trial.faults
 
 
@@ -203,7 +208,7 @@ def prerequisites_missing(evidence: Evidence, label: str, pairs: Pairs) -> Itera
 
 
 def configured(evidence: Evidence, device: str, label: str) -> tuple[str, ...]:
-    """The lines of a device's running configuration. Inconclusive where it is not whole."""
-    said = printed(evidence, device, "show running-config", label)
+    """The lines of a device's running configuration that say something of NAT. Inconclusive where it is not whole."""
+    said = printed(evidence, device, RUNNING, label)
     require(not said.refused and "end" in said.text.split(), f"the running configuration of {device} is not whole")
     return tuple(line.strip() for line in said.text.splitlines())

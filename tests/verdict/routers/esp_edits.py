@@ -135,3 +135,10 @@ def unread_quick_modes(evidence):
     """No key opens what the endpoints inside choose."""
     is_ike = lambda frame: frame.kind is FrameKind.IKE and frame.ike.get("proposals")  # noqa: E731
     return changed(is_ike, Side.INSIDE, ike=lambda frame: {**frame.ike, "proposals": []})(evidence)
+
+
+def unasked(suffix):
+    """As if no exchange of that name had been asked for."""
+    return lambda evidence: replace(
+        evidence, steps=tuple(one for one in evidence.steps if not (one.name.startswith("exchange:") and one.name.endswith(suffix)))
+    )
