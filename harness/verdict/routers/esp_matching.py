@@ -37,8 +37,9 @@ def entries_are_there_at_once(evidence: Evidence) -> Verdict:
     _expect_immediate(found, tried, tried.went)
     for (here, there), foretold in _foretold(evidence, tried, "matched").items():
         used = _used(evidence, tried, here, there)
-        found.expect(bool(used), f"the answer of {there} did not come to {here}")
-        found.expect(used in foretold, f"before any reply the NAT had inbound SPI {_told(foretold)} of {here}, and {used} came")
+        if found.expect(bool(used), f"the answer of {there} did not come to {here}"):
+            fault = f"before any reply the NAT had inbound SPI {_told(foretold)} of {here}, and {used} came"
+            found.expect(used in foretold, fault)
     return found.verdict("every entry was there at once, both halves of it")
 
 
