@@ -54,7 +54,8 @@ def _lives(reading: Reading) -> tuple[dict[str, Life], dict[str, Life]]:
     """(those that announce NAT traversal, those that do not), behind an IOS router's NAT."""
     nat = reading.evidence.nat
     require(nat is not None and nat.startswith("ios"), f"the run's NAT is {nat or 'the ordinary one'}, and no IOS router's")
-    wrapped, bare = {}, {}
+    wrapped: dict[str, Life] = {}
+    bare: dict[str, Life] = {}
     for client, life in trusted_lives(reading).items():
         first = reading.first_ike(client, "MM1")
         require(first is not None, f"{client} sent no first message, so nothing shows what it announces")
