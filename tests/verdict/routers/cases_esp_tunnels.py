@@ -14,7 +14,7 @@ from esp_edits import (
     no_first,
     spoken_early,
     unasked,
-    unread_quick_modes,
+    unread_quick_mode,
     used_before,
 )
 
@@ -111,7 +111,7 @@ CASES = (
     doubtful("ESN-01", PLAIN, "one address for all", changed(outside_by_the_nat, src="203.0.113.232"), "an address"),
     doubtful("ESN-01", PLAIN, "nothing to cross", no_first("plain", "west-1"), "was not up"),
     doubtful("ESN-01", PLAIN, "a gateway that speaks early", spoken_early("plain"), "before it was to answer"),
-    doubtful("ESN-01", PLAIN, "unread quick modes", unread_quick_modes, "SPIs are not known"),
+    doubtful("ESN-01", PLAIN, "an unread quick mode", unread_quick_mode, "SPIs are not all known"),
     passes("ESN-02", DEFAULT, "passed both ways"),
     doubtful("ESN-02", DEFAULT, "not asked", not_done("exchange:west-1:east-1:alone"), "was not carried out"),
     doubtful("ESN-02", DEFAULT, "no table", unprinted("nat", TABLE), "was not asked"),
@@ -157,5 +157,5 @@ CASES = (
     doubtful(
         "ESN-10", DEFAULT, "dead alone too", gone("exchange:west-1:east-1:NAT alone", "west-1"), "nor does a tunnel work"
     ),
-    doubtful("ESN-10", DEFAULT, "unread quick modes", unread_quick_modes, "SPIs are not known"),
+    doubtful("ESN-10", DEFAULT, "an unread quick mode", unread_quick_mode, "SPIs are not all known"),
 )

@@ -131,10 +131,11 @@ def misgiven(to: str, of: str, since: str, there: str = "east-1") -> Edit:
     return edit
 
 
-def unread_quick_modes(evidence):
-    """No key opens what the endpoints inside choose."""
-    is_ike = lambda frame: frame.kind is FrameKind.IKE and frame.ike.get("proposals")  # noqa: E731
-    return changed(is_ike, Side.INSIDE, ike=lambda frame: {**frame.ike, "proposals": []})(evidence)
+def unread_quick_mode(evidence):
+    """No key opens the first quick mode of an endpoint inside."""
+    first = next(one for one in evidence.observations[Side.INSIDE] if (one.ike or {}).get("exchange") == "quick mode")
+    closed = {**first.ike, "decrypted": False, "proposals": []}
+    return changed(lambda frame: frame is first, Side.INSIDE, ike=closed)(evidence)
 
 
 def unasked(suffix):
