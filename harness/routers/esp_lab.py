@@ -1,8 +1,8 @@
 """The world of "NAT support for IPsec ESP" in virtual time: endpoints inside and outside a NAT, every one a virtual IOS router.
 
 esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
-NAT between them, and what is west is on the outside too, by the same addresses. Both sides of the NAT are captured; without a
-NAT the one wire is the outside.
+NAT between them, and what is west is on the outside too, by the same addresses; `first_spis`, by an endpoint's name, what chance
+gives it as its first SPI. Both sides of the NAT are captured; without a NAT the one wire is the outside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.model import CaptureFacts, Logged, Side
 from harness.probes.dissect import Addresses
 from harness.probes.keyring import HASHES
 from harness.routers import esp_sites
-from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
+from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, NAT_POOL, WEST, Site
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
@@ -90,12 +90,14 @@ class SimulatedEsp:
         box = NatBox(self.loop, role, self.inside.send, self._cross)
         role.wake = box.settle
         self.switch.attach(ip.packed(NAT_OUTSIDE), OUTSIDE_DELAY_S, box.from_outside)
+        self.switch.route(NAT_POOL, OUTSIDE_DELAY_S, box.from_outside)
         self._console(NAT, state, box)
 
     def _add_endpoint(self, site: Site, lines: tuple[str, ...]) -> None:
         state = self._state(site.name, "\n".join(lines))
         role = self.roles[site.name] = self._makers.endpoint(site.name, state, self.entropy(site.name))
         role.keys = []
+        self._give_first_spi(site.name, role)
         behind = self.natted and site.side == WEST
         box = NatBox(self.loop, role, lambda packet: self.arrived(site.name, packet), lambda packet: self._sent(behind, packet))
         role.wake = box.settle
@@ -103,6 +105,13 @@ class SimulatedEsp:
         place, delay_s = (self.inside, INSIDE_DELAY_S) if behind else (self.switch, OUTSIDE_DELAY_S)
         place.attach(ip.packed(site.address), delay_s, box.from_outside)
         self._console(site.name, state, box)
+
+    def _give_first_spi(self, name: str, role: EndpointRole) -> None:
+        spi = self._script.options.get("first_spis", {}).get(name)
+        if spi is not None and role.core is not None:
+            negotiation, left = role.core.negotiation, [spi]
+            by_chance = negotiation.draw
+            negotiation.draw = lambda: left.pop() if left else by_chance()
 
     def entropy(self, whose: str) -> Callable[[int], bytes]:
         return random.Random(f"{self._seed} {whose}").randbytes

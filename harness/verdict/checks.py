@@ -30,6 +30,7 @@ from harness.verdict import (
     translation,
     uplink,
     windows,
+    wrapping,
 )
 from harness.verdict.trust import Check
 
@@ -118,6 +119,7 @@ _ROWS = {
     "NTT-31": arrival.up_to_date_gateway_passes,
     "NTT-32": peers.monitor_counts_equal_clients,
     "NTT-33": merging.same_inside_port_is_never_merged,
+    "ESN-18": wrapping.wrapped_clients_live,
 }
 
 CHECKS: Mapping[str, Check] = cast("Mapping[str, Check]", _ROWS)
@@ -128,6 +130,7 @@ _NOTED = {
     "NTT-11": merging.first_client_keeps_its_port,
     "NTT-20": culprit.clients_with_helper,
     "NTT-34": renewals.renewals_while_idle,
+    "ESN-17": wrapping.transport_mode_without_wrapping,
 }
 
 NOTED: Mapping[str, Check] = cast("Mapping[str, Check]", _NOTED)

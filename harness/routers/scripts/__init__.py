@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.esp_ports import PORTS
 from harness.routers.scripts.esp_tunnels import TUNNELS
 from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_calls import CALLS
@@ -26,6 +27,7 @@ SCRIPTS = {
         PATH_MTUS,
         BENEFITS,
         TUNNELS,
+        PORTS,
     )
     for script in scripts
 }
