@@ -40,6 +40,10 @@ def _restore(arguments: argparse.Namespace) -> int:
     left = 0
     for one in found:
         print(_title(one))
+        if one.problems:
+            left += len(one.problems)
+            cure = "put back by hand what it tells of, then remove the file"
+            print("".join(f"  {problem}\n" for problem in one.problems) + f"  cure: {cure}")
         if arguments.list:
             left += len(one.open)
         elif one.alive and not arguments.force:
@@ -48,7 +52,7 @@ def _restore(arguments: argparse.Namespace) -> int:
         elif arguments.dry_run:
             _rehearse(one)
             left += len(one.open)
-        else:
+        elif one.open or not one.problems:
             left += _put_back(one, arguments)
     return 3 if left and not (arguments.list or arguments.dry_run) else 0
 
@@ -72,9 +76,9 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
     keeping = [connections[device] for device, through in touched.items() if through == "linux"]
     try:
         with nullcontext() if arguments.force or not there else arguments.lock_devices(there, keeping, tell):
-            if not one.path.exists():
+            if (now := journal.read(one.path)) is None:
                 return 0  # somebody else has put all back meanwhile
-            return asyncio.run(restore.put_back(journal.read(one.path), connections, tell, secrets))
+            return asyncio.run(restore.put_back(now, connections, tell, secrets))
     except LabError as error:
         tell(f"left alone: {error}")
         return len(one.open)
