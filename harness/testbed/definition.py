@@ -40,8 +40,8 @@ def personality(known: tuple[str, ...]) -> Value:
     return Value(lambda value: values.personality(value, known), {"enum": list(known)})
 
 
-TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1})
-SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True)
+TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1}, text=True)
+SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True, text=True)
 NUMBER = Value(values.count, COUNT)
 NUMBER_0 = Value(values.number, {"type": "integer", "minimum": 0})
 FLAG = Value(values.flag, {"type": "boolean"})

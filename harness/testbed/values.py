@@ -31,7 +31,8 @@ class BadValue(Exception):
 
 
 def text(value: Any) -> str:
-    """Text that is not empty. A number is taken as its digits, since YAML reads an unquoted 1234 as one."""
+    """Text that is not empty. A number is taken as its digits, since YAML reads an unquoted 1234 as one; one that YAML spells
+    otherwise does not come here."""
     if isinstance(value, bool) or not isinstance(value, str | int) or str(value) == "":
         raise BadValue(f"{value!r} is not a text", "write a word, in quotes where in doubt")
     return str(value)

@@ -102,6 +102,11 @@ class _Walk:
     def _value(self, marked: Marked, kind: Value, path: Path) -> object:
         if isinstance(marked.value, markup.Hidden):
             return self._hidden(marked.value, marked.line, kind, path)
+        if marked.written is not None:  # 0123 is 83 to YAML, 1_000 is 1000, 12:30:45 is 45045
+            problem = "this is" if kind.secret else f"{marked.written} is"
+            cure = "put it in quotes" if kind.text else f"write {marked.value}, or the number that is meant"
+            self.mistakes.add(f"{path[-1]}: {problem} another number to YAML", marked.line, cure)
+            return UNKNOWN
         try:
             return kind.judge(marked.plain())
         except values.BadValue as bad:
