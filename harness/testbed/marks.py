@@ -32,7 +32,8 @@ UNKNOWN: Final = _Unknown()
 @dataclass(frozen=True, slots=True)
 class Marked:
     """A value with its line. `value` is a scalar, a Hidden, a list[Marked], a dict[str, Marked] or UNKNOWN; `line` that of the key,
-    or of the item. `written` is the scalar's text in the file where the value is another: a number that YAML spells otherwise."""
+    or of the item. `written` is the scalar's text in the file where the value is another: a number that YAML spells otherwise, or a
+    text with %ENV{} in it."""
 
     value: Any
     line: int
@@ -110,8 +111,8 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return Marked(self._children(node, inner), line)
         value = self._scalar(node, line)
-        respelt = isinstance(value, int) and not isinstance(value, bool) and str(value) != node.value
-        return Marked(value, line, str(node.value) if respelt else None)
+        other = isinstance(value, int | str) and not isinstance(value, bool) and str(value) != node.value
+        return Marked(value, line, str(node.value) if other else None)
 
     def _children(self, node: yaml.MappingNode, within: frozenset[int]) -> dict[str, Marked]:
         children: dict[str, Marked] = {}

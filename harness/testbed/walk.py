@@ -102,7 +102,7 @@ class _Walk:
     def _value(self, marked: Marked, kind: Value, path: Path) -> object:
         if isinstance(marked.value, markup.Hidden):
             return self._hidden(marked.value, marked.line, kind, path)
-        if marked.written is not None:  # 0123 is 83 to YAML, 1_000 is 1000, 12:30:45 is 45045
+        if marked.written is not None and isinstance(marked.value, int):  # 0123 is 83 to YAML, 1_000 is 1000, 12:30:45 is 45045
             problem = "this is" if kind.secret else f"{marked.written} is"
             cure = "put it in quotes" if kind.text else f"write {marked.value}, or the number that is meant"
             self.mistakes.add(f"{path[-1]}: {problem} another number to YAML", marked.line, cure)
@@ -110,7 +110,11 @@ class _Walk:
         try:
             return kind.judge(marked.plain())
         except values.BadValue as bad:
-            self.mistakes.add(f"{path[-1]}: {bad.problem}", marked.line, bad.cure)
+            if marked.written is None:
+                problem = bad.problem
+            else:  # of the environment, and perhaps a secret in a wrong place
+                problem = f"what {marked.written} stands for will not do here"
+            self.mistakes.add(f"{path[-1]}: {problem}", marked.line, bad.cure)
             return UNKNOWN
 
     def _hidden(self, hidden: markup.Hidden, line: int, kind: Value, path: Path) -> object:
