@@ -51,6 +51,15 @@ class EveNgSpec:
     stop_timeout_s: float = 120.0
     request_timeout_s: float = 60.0
 
+    def foreseen(self) -> tuple[str, ...]:
+        """What `up` changes, a sentence each."""
+        nodes = ", ".join(self.start) if self.start else "all its nodes"
+        return (
+            f"another session of {self.user} ends: EVE-NG has one a user",
+            f"lab {self.lab}: of {nodes} what does not run is started, and stopped at the end; links that a killed run left cut "
+            f"are mended; nothing is made, wiped or deleted",
+        )
+
 
 class EveNg:
     """`state` is where ledgers are kept (None: the user's own). `on_host` runs a command on EVE-NG's host, `tcpdump` captures
