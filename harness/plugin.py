@@ -14,7 +14,6 @@ Collection reads the testbed and the catalogue, and loads nothing heavy (pyATS, 
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -145,10 +144,11 @@ class Session:
         self._held = ExitStack()
 
     def begin(self) -> None:
-        """The run's folder is made, and everything from now on is kept in it. SIGTERM ends the run as Ctrl-C does."""
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        """The run's folder is made, and everything from now on is kept in it. SIGTERM and SIGHUP end the run as Ctrl-C does."""
+        from harness.lab import endings
         from harness.report.pytest_sink import install
 
+        endings.as_ctrl_c()
         self.sink = install(
             self.config,
             root=self.config.option.reports,

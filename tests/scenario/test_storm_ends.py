@@ -1,4 +1,4 @@
-"""`natstorm storm` that is told to end by SIGTERM ends as by Ctrl-C: what it had is given back."""
+"""`natstorm storm` that is told to end by SIGTERM, or whose terminal is gone, ends as by Ctrl-C: what it had is given back."""
 
 import signal
 import subprocess
@@ -40,7 +40,7 @@ sys.exit(cli.main(["storm", "--testbed", "testbeds/virtual.yaml", "--clients", "
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_what_it_had_is_given_back(number):
     run = subprocess.Popen([sys.executable, "-c", PLAY], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert run.stdout.readline() == "up\n"
