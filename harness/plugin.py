@@ -110,8 +110,8 @@ def refuse(error: NatstormError) -> NoReturn:
     raise _Said(str(error), returncode=status)
 
 
-_Said = type("natstorm", (pytest.exit.Exception,), {})
-"""pytest writes the name of the exception's class before the sentence."""
+_Said = type("natstorm", (pytest.exit.Exception,), {"__module__": "builtins"})
+"""pytest writes the name of the exception's class before the sentence, and that of its module where it has one of its own."""
 
 
 def _runs_suites(config: pytest.Config) -> bool:
@@ -255,10 +255,15 @@ class Session:
                 raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
 
     def evidence(self, cast: Cast) -> Evidence:
-        """Played at the first call. A scenario that could not be played raises the same error at every call."""
+        """Played at the first call. A scenario that could not be played raises the same error at every call; a mistake in the
+        testbed, which would keep every other from being played too, ends the session."""
         if cast not in self._played:
             try:
                 self._played[cast] = self._play(cast)
+            except UsageError as error:
+                if error.file == str(self.config.option.testbed):
+                    refuse(error)
+                self._played[cast] = error
             except Exception as error:  # kept, and raised for each test that needs it
                 self._played[cast] = error
         found = self._played[cast]

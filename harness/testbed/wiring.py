@@ -120,7 +120,7 @@ class _Wirer:
             named = self._named(device, name)
             link, address = reading.value(*path, name, "link"), reading.value(*path, name, "ipv4")
             if named and link is not None and address is not None:
-                found.append(Interface(name, address, link))
+                found.append(Interface(name, address, link, reading.line(*path, name)))
         if len(found) < count:
             return None
         if len({port.link for port in found}) < count:
