@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.devices import journal
 from harness.devices.journal import Kept
-from harness.errors import LabError, NatstormError
+from harness.errors import LabError, NatstormError, UsageError, typed
 from harness.model.reach import Connection
 from harness.model.secret import Secret
 
@@ -32,9 +32,13 @@ def add_commands(commands: Any) -> None:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    """0 where nothing is left to undo; 3 where something is."""
+    """0 where nothing is left to undo; 3 where something is. UsageError for a testbed that there is not, and of which there is no
+    journal either: one may well outlive its testbed."""
     found = [one for one in journal.kept() if arguments.testbed is None or _same(one.file, arguments.testbed)]
     if not found:
+        if arguments.testbed is not None and not Path(arguments.testbed).is_file():
+            cure = f"{typed('restore --list')} names the testbeds of which there are journals"
+            raise UsageError("there is no such file, and no journal of it", file=arguments.testbed, cure=cure)
         print(f"nothing to restore: no journal in {journal.directory()}" + (" of that testbed" if arguments.testbed else ""))
         return 0
     left = 0

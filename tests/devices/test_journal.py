@@ -269,6 +269,21 @@ def test_only_the_testbed_that_is_asked_for(state, tmp_path):
     assert [one.testbed for one in journal.kept()] == ["one"]
 
 
+def test_a_testbed_that_there_is_not_is_a_mistake_unless_there_is_a_journal_of_it(state, tmp_path, capsys):
+    file = tmp_path / "gone.yaml"
+    with pytest.raises(UsageError, match=rf"^{file}: there is no such file, and no journal of it\n.*restore --list"):
+        restore("--testbed", str(file))
+    file.touch()
+    assert restore("--testbed", str(file)) == 0
+    assert "nothing to restore: no journal in" in capsys.readouterr().out
+    file.unlink()
+    book = Journal.create("lab", str(file))
+    book.before(local(f"touch {tmp_path}/undone"))
+    book.close()
+    assert restore("--testbed", str(file)) == 0
+    assert (tmp_path / "undone").exists()
+
+
 _RUN = """
 import sys, time
 from harness.devices.journal import Journal, Undo
