@@ -182,8 +182,8 @@ class Client:
     def suspend(self, project: str, link: str, name: str, suspended: bool) -> None:
         """Nothing passes a suspended link. What was found is put back when all is undone."""
         path, step = f"/projects/{project}/links/{link}", f"{'suspend' if suspended else 'resume'} link {name}"
-        self._remember(SUSPENDED, link, name, project, lambda: bool(self.server.request("GET", path, step).get("suspend")))
-        self.server.request("PUT", path, step, json={"suspend": suspended})
+        mine = self._remember(SUSPENDED, link, name, project, lambda: bool(self.server.request("GET", path, step).get("suspend")))
+        self._change(mine, path, step, {"suspend": suspended})
         for entry in self.ledger.entries:
             if (entry.what, entry.id) == (SUSPENDED, link) and json.loads(entry.before) is suspended:
                 self.ledger.undone(entry)  # as it was found
@@ -196,8 +196,8 @@ class Client:
         for wanted in filters:
             if wanted not in known:
                 raise UsageError(f"link {name} can have no filter {wanted!r}", cure=f"one of {', '.join(known) or '(none)'}")
-        self._remember(FILTERED, link, name, project, lambda: self.server.request("GET", path, step).get("filters") or {})
-        self.server.request("PUT", path, step, json={"filters": {kind: list(values) for kind, values in filters.items()}})
+        mine = self._remember(FILTERED, link, name, project, lambda: self.server.request("GET", path, step).get("filters") or {})
+        self._change(mine, path, step, {"filters": {kind: list(values) for kind, values in filters.items()}})
 
     @contextmanager
     def capture(self, project: str, link: str, name: str) -> Iterator[Iterator[bytes]]:
@@ -272,9 +272,19 @@ class Client:
                 raise
         self.ledger.undone(entry)
 
-    def _remember(self, what: str, link: str, name: str, project: str, found: Callable[[], Any]) -> None:
-        if not self.ledger.has(what, link):
-            self.ledger.intend(what, link, name, project, json.dumps(found()))
+    def _remember(self, what: str, link: str, name: str, project: str, found: Callable[[], Any]) -> Entry | None:
+        """The new entry; None where an earlier one has what was found."""
+        if self.ledger.has(what, link):
+            return None
+        return self.ledger.intend(what, link, name, project, json.dumps(found()))
+
+    def _change(self, mine: Entry | None, path: str, step: str, body: Json) -> None:
+        try:
+            self.server.request("PUT", path, step, json=body)
+        except Refused:
+            if mine is not None:
+                self.ledger.undone(mine)  # nothing was changed
+            raise
 
     def _make(self, mine: Entry, method: str, path: str, identity: str = "", **options: Any) -> Json:
         try:

@@ -30,7 +30,7 @@ class Fake:
         self.lingers = {}
         self.packets = [b"one", b"two"]
         self.silent = threading.Event()
-        self.dies_at = None
+        self.dies_at = self.refuses = None
         self._count = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         self._server.daemon_threads = True
@@ -114,6 +114,8 @@ def handler(server):
                 self.close_connection = True
                 return
             try:
+                if server.refuses and re.search(server.refuses, f"{self.command} {address.path}"):
+                    raise Answer(409, "not now")
                 status, found = 200, route(server, self, self.command, address.path, body, parse_qs(address.query))
                 if found is None:
                     return
