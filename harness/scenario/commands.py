@@ -69,7 +69,7 @@ def add_commands(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from harness.lab import endings, place
     from harness.scenario import foreseen
-    from harness.testbed import check
+    from harness.testbed import check, load
 
     testbed = check(arguments.testbed)
     shape = checked(arguments, testbed)
@@ -81,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.time == WALL:
         place.settle(testbed)
+    testbed = load(arguments.testbed)  # as pyATS reads it, with what is to be typed
     endings.as_ctrl_c()  # what is under way is cancelled, and all is given back
     told = Storming(arguments, shape, testbed).play()
     if arguments.json is not None:
