@@ -42,6 +42,8 @@ class _Walk:
         if isinstance(kind, By):
             decides = beside.get(kind.key)
             case = decides.value if decides is not None and isinstance(decides.value, str) else ""
+            if not case and not kind.otherwise.fields:
+                return Marked(UNKNOWN, marked.line)  # it cannot be told what may stand here, and why not has been said
             return self.judge(marked, kind.cases.get(case, kind.otherwise), path, {})
         if isinstance(kind, MapOf | Section):
             if not isinstance(marked.value, dict):
@@ -151,7 +153,7 @@ def _meant(key: str, names: Sequence[str], section: Section) -> tuple[str | None
     if close:
         return close[0], f"did you mean {close[0]!r}?"
     other = f"; any name for one with `{section.others.key}: {section.others.value}`" if section.others else ""
-    return None, f"known here: {', '.join(names)}{other}"
+    return None, f"known here: {', '.join(names)}{other}" if names else "remove it: nothing can be said here"
 
 
 def _shown(marked: Marked) -> str:

@@ -212,7 +212,7 @@ MISTAKES = {
     "one device for two": ([("ip: 10.99.0.3", "ip: 10.99.0.2")], "gateway@ip", "gateway is reached where nat is", "of its own"),
     "clients elsewhere": (
         [("    connections: {}\n", "    connections: {cli: {protocol: ssh, ip: 10.99.0.9}}\n")],
-        "10.99.0.9", "'cli' is not known in devices.clients.connections", "known here",
+        "10.99.0.9", "'cli' is not known in devices.clients.connections", "remove it",
     ),
     "only some reached": ([("    connections:\n" + HOST, "    connections: {}\n")], None, "host is not reached, and", "or none"),
     "nobody logs in": ([(LOGIN, "    enable: {password: x}\n")], NAT.strip(), "logs in at nat and gateway and host", "username"),
@@ -334,6 +334,18 @@ MISTAKES = {
     "management of nothing": ([(CUSTOM, CUSTOM + "    management: []\n")], "management: []", "not a list with something", "as in"),
     "long name": ([("      nic0:", "      a-network-card-0:")], "card-0:", "cannot be an interface's name", "1 to 15"),
     "provider": ([(CUSTOM, lab("provider: vmware"))], "lab:", "provider: 'vmware' is not known", "namespaces, static, gns3"),
+    "provider misspelt, with options": (
+        [(CUSTOM, lab("provider: eveng, url: 'http://x', project: p, options: {nodes: {nat: R1}, edition: pro}"))],
+        "lab:", "provider: 'eveng' is not known", "namespaces, static, gns3, eve-ng",
+    ),
+    "no provider, with options": (
+        [(CUSTOM, lab("url: 'http://x', project: p, options: {nodes: {nat: R1}}"))],
+        "lab:", "'provider' is missing in testbed.custom.lab", "add `provider:`",
+    ),
+    "options of nobody": (
+        [(CUSTOM, lab("provider: static, options: {nodes: {nat: R1}}"))],
+        "lab:", "'nodes' is not known in testbed.custom.lab.options", "remove it",
+    ),
     "own namespaces": ([(CUSTOM, lab("provider: namespaces"))], "lab:", "host cannot be in namespaces", "provider: static"),
     "no server": ([(CUSTOM, lab("provider: static, url: 'http://x'"))], "lab:", "no server brings up a static", "remove `url:`"),
     "no login at the server": (
