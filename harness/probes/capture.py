@@ -182,10 +182,15 @@ class Capture:
 
     def _statistics(self) -> dict[str, int]:
         """The newest figures: in one line when asked for, in several at the end."""
-        return {name: int(number) for line in self._lines for number, name in _COUNT.findall(line)}
+        return figures("\n".join(self._lines))
 
     def _said(self) -> str:
         return "; ".join(line for line in self._lines if line)
+
+
+def figures(said: str) -> dict[str, int]:
+    """The figures in a tcpdump's words, by what it calls them ("captured", "received by filter", …); the newest of each."""
+    return {name: int(number) for number, name in _COUNT.findall(said)}
 
 
 def count_frames(path: Path | str) -> tuple[int, bool]:
@@ -211,7 +216,7 @@ def facts_of_file(side: Side, path: Path | str, interface: str, dropped: int | N
 
 def dropped_in(statistics: str) -> int | None:
     """The packets lost according to the closing lines of a tcpdump, None where `statistics` holds no such lines."""
-    counts = {name: int(number) for number, name in _COUNT.findall(statistics)}
-    if "received by filter" not in counts:
+    found = figures(statistics)
+    if "received by filter" not in found:
         return None
-    return counts.get("dropped by kernel", 0) + counts.get("dropped by interface", 0)
+    return found.get("dropped by kernel", 0) + found.get("dropped by interface", 0)

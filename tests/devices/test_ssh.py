@@ -571,3 +571,15 @@ def test_a_jump_host_is_gone_through(server, tmp_path):
 
 def test_telnet_is_another_drivers():
     assert "its connection is telnet" in refused(DeviceError, Connection("box", "127.0.0.1", protocol="telnet"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_what_a_login_shell_says_first_is_no_part_of_a_stream_however_it_comes(size):
+    framing = ssh_wrapper.Framing.new(merged=False)
+    whole = b"Welcome!\n@@natstorm-no begins\n" + framing.beginning + b"own words " + framing.beginning + b"and more"
+    output = ssh_wrapper.Greeted(framing)
+    pieces = [output.own(whole[at : at + size]) for at in range(0, len(whole), size)]
+    assert b"".join(pieces) == b"own words " + framing.beginning + b"and more"
+    assert output.begun
+    silent = ssh_wrapper.Greeted(framing)
+    assert (silent.own(b"Welcome!\n"), silent.begun) == (b"", False)
