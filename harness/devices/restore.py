@@ -41,13 +41,13 @@ async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell
     try:
         for number, undo in reversed(kept.open):
             try:
-                await _RUNNERS[undo.through](undo, connections, secrets)
+                notes = await _RUNNERS[undo.through](undo, connections, secrets)
             except (NatstormError, OSError) as error:
                 left += 1
                 tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo))}")
             else:
                 record.done(number)
-                tell(f"undone: {describe(undo)}")
+                tell("\n".join([f"undone: {describe(undo)}", *(f"  {note}" for note in notes)]))
     finally:
         record.close()
     if not left:
@@ -88,7 +88,7 @@ def _ssh(at: Mapping[str, Any] | None) -> str:
     return shlex.join([*words, f"{at['username']}@{at['host']}"]) + f" {shell}"
 
 
-async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
+async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> tuple[str, ...]:
     def run() -> None:
         if undo.unless and _status(undo.unless)[0] == 0:
             return
@@ -98,6 +98,7 @@ async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: S
                 raise DeviceError("this machine", shlex.join(command), said.strip() or f"exit status {status}")
 
     await asyncio.to_thread(run)
+    return ()
 
 
 def _status(command: tuple[str, ...]) -> tuple[int, str]:
@@ -112,12 +113,12 @@ def _status(command: tuple[str, ...]) -> tuple[int, str]:
     return done.returncode, done.stderr or done.stdout
 
 
-async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> None:
+async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> tuple[str, ...]:
     async with SshConnection(_connection(undo, connections), root=True, secrets=secrets) as device:
-        await linux_state.put_back(device.execute, undo)
+        return await linux_state.put_back(device.execute, undo)
 
 
-async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
+async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> tuple[str, ...]:
     from harness.devices.ios.driver import Ios
 
     device = Ios(_connection(undo, connections))
@@ -127,6 +128,7 @@ async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequ
     finally:
         with suppress(NatstormError):
             await device.disconnect()
+    return ()
 
 
 def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection:
@@ -139,7 +141,8 @@ def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection
     return found
 
 
-_Runner = Callable[[Undo, Mapping[str, Connection], Sequence[Secret]], Awaitable[None]]
+_Runner = Callable[[Undo, Mapping[str, Connection], Sequence[Secret]], Awaitable[tuple[str, ...]]]
+"""What each returns are sentences on what it left alone."""
 _RUNNERS: dict[str, _Runner] = {"local": _local, "linux": _linux, "ios": _ios}
 
 

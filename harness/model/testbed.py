@@ -6,7 +6,7 @@ Addresses are dotted quads; those of interfaces carry their prefix length ("192.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.model.plan import ClientPlan
 from harness.model.reach import OWN_LAB, Allowance, CaptureSource, Connection, LabSpec
@@ -44,6 +44,7 @@ class Interface:
     name: str
     address: str  # with prefix length
     link: str
+    line: int | None = field(default=None, compare=False)  # of the testbed file, where it was read from one
 
     @property
     def host(self) -> str:

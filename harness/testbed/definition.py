@@ -40,15 +40,14 @@ def personality(known: tuple[str, ...]) -> Value:
     return Value(lambda value: values.personality(value, known), {"enum": list(known)})
 
 
-TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1})
-SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True)
+TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1}, text=True)
+SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True, text=True)
 NUMBER = Value(values.count, COUNT)
 NUMBER_0 = Value(values.number, {"type": "integer", "minimum": 0})
 FLAG = Value(values.flag, {"type": "boolean"})
 ADDRESS = Value(values.address, {"type": "string", "pattern": f"^{QUAD}$"})
 ADDRESS_ON_LINK = Value(values.interface_address, {"type": "string", "pattern": rf"^{QUAD}/\d{{1,2}}$"})
 PREFIX = Value(values.prefix, {"type": "string", "pattern": rf"^{QUAD}(/\d{{1,2}})?$"})
-LIMITED = Value(values.limited, PREFIX.json)
 ADDRESSES = Value(values.addresses, {"type": "string", "pattern": rf"^{QUAD} *- *{QUAD}$"})
 PORTS = Value(values.ports, {"type": "string", "pattern": r"^\d{1,5}-\d{1,5}$"})
 PORT = Value(values.port, {"type": "integer", "minimum": 1, "maximum": 65535})
@@ -128,7 +127,7 @@ LAB = Section({
 })  # fmt: skip
 
 ALLOW = Section({
-    "networks": Field(ListOf(LIMITED), "Nothing is sent to an address outside these networks.", required=True),
+    "networks": Field(ListOf(PREFIX), "Nothing is sent to an address outside these networks.", required=True),
     "packets_per_s": Field(NUMBER, "Nor are more packets sent in one second, in all.", required=True),
 })  # fmt: skip
 TESTBED_CUSTOM = Section({

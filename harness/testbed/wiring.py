@@ -30,6 +30,19 @@ class Wiring:
     end_host: Interface | None
 
     @property
+    def ports(self) -> Mapping[str, Interface]:
+        """By whose they are, all of them."""
+        found = {
+            "the clients' link": self.clients,
+            "the NAT, inside": self.inside,
+            "the NAT, outside": self.outside,
+            "the gateway": self.gateway,
+            "the gateway, behind it": self.lan,
+            "the host behind the gateway": self.end_host,
+        }
+        return {whose: port for whose, port in found.items() if port is not None}
+
+    @property
     def networks(self) -> Mapping[str, str]:
         """By link, its prefix."""
         return {port.link: port.prefix for port in (self.inside, self.outside, self.lan) if port is not None}
@@ -107,7 +120,7 @@ class _Wirer:
             named = self._named(device, name)
             link, address = reading.value(*path, name, "link"), reading.value(*path, name, "ipv4")
             if named and link is not None and address is not None:
-                found.append(Interface(name, address, link))
+                found.append(Interface(name, address, link, reading.line(*path, name)))
         if len(found) < count:
             return None
         if len({port.link for port in found}) < count:
