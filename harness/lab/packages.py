@@ -71,6 +71,7 @@ GUEST_PACKAGES = (
     "iptables",
     "iputils-ping",
     "openssh-server",
+    "inetutils-telnet",  # for this machine: harness.lab.unpacked
 )
 
 
