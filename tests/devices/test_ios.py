@@ -121,7 +121,9 @@ def test_it_is_configured_and_put_back(router, tmp_path):
         assert "ip nat translation udp-timeout 60" in router.config
         await device.configure(["no vpdn-group 9", "crypto isakmp policy 10", " no encr 3des"])
         assert " encr 3des" not in router.config
-        assert len(book.open) == 2
+        ((_, undo),) = book.open
+        assert " encr 3des" in undo.by_hand.splitlines()
+        assert "ip nat translation udp-timeout 300" in undo.by_hand.splitlines()
         await device.restore()
 
     play(body, Ios(connection(router), journal=book))
@@ -255,17 +257,18 @@ def test_a_configuration_is_led_back():
     assert now != saved
     back = back_to(saved, now)
     assert back == [
+        "no interface Loopback9",
         "interface FastEthernet0/0",
-        " no ip address 192.0.2.1 255.255.255.0",
         " no speed 100",
         " exit",
-        "no ip nat translation udp-timeout 60",
-        "no interface Loopback9",
         "ip nat translation udp-timeout 300",
         "crypto isakmp policy 10",
         " encr 3des",
         " authentication pre-share",
         " group 2",
+        " exit",
+        "interface FastEthernet0/0",
+        " ip address 203.0.113.231 255.255.255.0",
         " exit",
         "line vty 0 4",
         " login local",

@@ -89,9 +89,9 @@ def test_an_older_release_refuses_the_line(tmp_path):
 @pytest.mark.parametrize("protocol", BY)
 def test_plain_pyats(router, tmp_path, monkeypatch, protocol):
     topology = pytest.importorskip("pyats.topology")
-    from harness.devices.ios.driver import _unicon
+    from harness.devices.ios import terminal
 
-    _unicon()
+    terminal.load()
     port = router.ssh_port if protocol == "ssh" else router.telnet_port
     # The name that unicon is given for the host key check would ask for the user's own file.
     monkeypatch.setenv("HOME", str(tmp_path))
