@@ -55,9 +55,9 @@ _ONE_ONLY = (
 )  # fmt: skip
 """Commands of which a section has one line, however many words of it differ."""
 _MANY = (
-    "ip route", "ip nat pool", "ip nat service", "ip nat inside", "ip nat outside", "ip local pool", "ip host", "ip name-server", "ip dhcp", "crypto isakmp key", "set peer", "username",
-    "domain", "network", "server", "ntp", "snmp-server", "radius-server", "aaa", "initiate-to", "passive-interface", "route-target",
-    "interface", "logging", "permit", "deny", "remark", "access-list",
+    "ip route", "ip nat pool", "ip nat service", "ip nat inside", "ip nat outside", "ip local pool", "ip host", "ip name-server",
+    "ip dhcp", "crypto isakmp key", "set peer", "username", "domain", "network", "server", "ntp", "snmp-server", "radius-server",
+    "aaa", "initiate-to", "passive-interface", "route-target", "interface", "logging", "permit", "deny", "remark", "access-list",
 )  # fmt: skip
 """Commands of which a section has as many lines as were typed."""
 _LISTS = re.compile(r"(access-list \d+) ")

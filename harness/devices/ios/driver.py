@@ -94,6 +94,7 @@ class Ios:
         self._release: str | None = None
         self._saved: str | None = None
         self._became: str | None = None
+        self._became_at = 0.0
         self._theirs: list[str] = []
         self._number: int | None = None
         self._turn = asyncio.Lock()
@@ -287,7 +288,7 @@ class Ios:
 
     async def _look(self) -> None:
         """At what a change has made of it."""
-        self._became = await self.running_config()
+        self._became, self._became_at = await self.running_config(), self._clock()
         self._write_down(parse_config(self._became))
 
     def _write_down(self, then: Section) -> None:
@@ -306,14 +307,14 @@ class Ios:
             except DeviceError as error:
                 if self._session is None:
                     raise
-                line = str(getattr(session.spawn, "last_sent", "")).strip()
                 with suppress(Exception):  # what matters is what it said to the line
                     await in_thread(partial(terminal.leave, session, self.timeout))
-                raise await self._refused(line, lines, error) from error
+                raise await self._refused(lines, error) from None
 
-    async def _refused(self, line: str, lines: Iterable[str], error: DeviceError) -> DeviceError:
+    async def _refused(self, lines: Iterable[str], error: DeviceError) -> DeviceError:
         """The same error, naming the line and the release that brought it."""
-        if not line or line not in {one.strip() for one in lines}:
+        line = terminal.refused("".join(self._transcript), map(self.redactor.text, lines))
+        if line is None:
             return error
         if self._release is None and gates.feature_of(line) is not None and self._session is not None:
             with suppress(Exception):
@@ -330,7 +331,7 @@ class Ios:
         what = ("bring the running configuration back to the one that was saved",)
         text = "\n".join([*by_hand, "end", ""])
         undo = Undo(what, "ios", self.name, reached(self.connection), script=self._saved, by_hand=text)
-        return undo if self._became is None else replace(undo, became=self._became, became_at=self._clock())
+        return undo if self._became is None else replace(undo, became=self._became, became_at=self._became_at)
 
     async def _reloaded(self, since: float) -> bool:
         """Whether it has certainly booted since that moment: what is not its start-up configuration went with that, and nobody
@@ -363,7 +364,7 @@ class Ios:
                 self._lose()
                 seen = f"the connection was cut in the middle of it; the device had said: {tail(''.join(self._transcript))}"
                 found = self._trouble(what, seen)
-            elif "TimeoutError" in (type(one).__name__ for one in _chain(error)):
+            elif _timed_out(error):
                 self._lose()  # what comes late would be taken for the answer to what is asked next
             raise found from None
 
@@ -380,6 +381,8 @@ class Ios:
             if re.search(pattern, text, re.IGNORECASE):
                 return kind(self.name, self.redactor.text(what), seen.format(where=where, user=self.connection.username))
         said = tail("".join(self._transcript))
+        if _timed_out(error):
+            return self._trouble(what, f"the prompt did not come within {self.timeout:g} s; the device had said: {said}")
         if type(error).__name__ == "SubCommandFailure":
             return self._trouble(what, f"the device refuses it: {said}")
         return self._trouble(what, f"{type(error).__name__}: {' '.join(str(error).split())[-600:]}; the device had said: {said}")
@@ -394,3 +397,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and len(chain) < 8:
         chain.append(cause)
     return chain
+
+
+def _timed_out(error: BaseException) -> bool:
+    return "TimeoutError" in (type(one).__name__ for one in _chain(error))

@@ -67,7 +67,7 @@ def _merged(saved: Section, became: Section, now: Section, path: Path, told: _To
     for line in became:
         if line in now or line in saved or any(replaces(line, one) for one in taken):
             continue
-        if other := next((one for one in added if replaces(one, line)), None):
+        if other := next((one for one in added if one not in saved and replaces(one, line)), None):
             told.conflict(path, line, f"the run has made it, and somebody else has put {other!r} in its place")
     return target
 

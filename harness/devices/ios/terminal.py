@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -174,9 +174,24 @@ def kill(session: Any) -> None:
 
 
 def alive(session: Any) -> bool:
-    """Whether its ssh or telnet is still there."""
-    spawn = getattr(session, "spawn", None)
+    """Whether its ssh or telnet is still there. One that has ended, and whose end nobody has asked for yet, is not."""
+    pid = getattr(getattr(session, "spawn", None), "pid", None)
     try:
-        return spawn is not None and bool(spawn.is_alive())
-    except Exception:  # whatever unicon says of one that is not
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
         return False
+
+
+def refused(transcript: str, lines: Iterable[str]) -> str | None:
+    """Which of the lines it is to which a router has given its latest error, by what stands behind the prompt before that; None
+    where it is none of them. The transcript is without secrets, and so must be the lines."""
+    wanted = {line.strip() for line in lines}
+    found = None
+    typed = None
+    for line in transcript.replace("\r", "\n").splitlines():
+        if (match := re.match(r"[\w.-]+\(config[^)]*\)#\s*(.*\S)", line)) is not None:
+            typed = match[1]
+        elif re.match(ERRORS[0], line):
+            found = typed
+    return found if found in wanted else None

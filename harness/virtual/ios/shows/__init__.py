@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from harness.virtual.ios.kinds import short_interface
 from harness.virtual.ios.shows.version import version
 from harness.virtual.ios.state import State
+
+if TYPE_CHECKING:
+    from harness.virtual.ios.session import Session
 
 NVRAM = 522232
 """Bytes of the memory for the startup configuration."""
@@ -13,7 +18,7 @@ NVRAM = 522232
 def register(state: State) -> None:
     state.show("show version", lambda state, _: version(state))
     state.show("show clock", lambda state, _: clock(state))
-    state.show("show users", lambda state, _: users(state))
+    state.command("show users", lambda session, _: users(state, session), level=1)
     state.show("show ip interface brief", lambda state, _: interface_brief(state))
     state.show("show interfaces description", lambda state, _: descriptions(state))
     state.show("show running-config", lambda state, _: running_config(state), level=15)
@@ -48,8 +53,8 @@ def reload(state: State) -> list[str]:
     return [f"Reload scheduled in {left // 60} minutes and {left % 60} seconds by console"]
 
 
-def users(state: State) -> list[str]:
-    """The terminal lines in use; whose connection asks is not marked."""
+def users(state: State, asking: Session) -> list[str]:
+    """The terminal lines in use; that of whoever asks is marked."""
     lines = ["    Line       User       Host(s)              Idle       Location"]
     for session in state.sessions:
         kind, number = session.line.split()
@@ -57,7 +62,8 @@ def users(state: State) -> list[str]:
         idle = int(state.now - session.heard)
         idle_text = f"{idle // 3600:02}:{idle // 60 % 60:02}:{idle % 60:02}"
         name = session.user or ""
-        lines.append(f"{absolute:>4} {session.line:<10} {name:<10} {'idle':<20} {idle_text:<10} {session.source}")
+        mark = "*" if session is asking else " "
+        lines.append(f"{mark}{absolute:>3} {session.line:<10} {name:<10} {'idle':<20} {idle_text:<10} {session.source}")
     return [*lines, "", "  Interface    User               Mode         Idle     Peer Address"]
 
 
