@@ -74,6 +74,8 @@ CLI = Section({
     "ip": Field(MACHINE, "The address at which it is reached: of the device, or of a console server.", required=True),
     "port": Field(PORT, "The TCP port (22 for ssh, 23 for telnet)."),
     "proxy": Field(TEXT, "The device of `type: jump` through which it is reached."),
+    "own_address": Field(ADDRESS, "A router's own address, where `ip` is another that leads to it, as of a NAT before it."),
+    "protect_minutes": Field(NUMBER, "A router reloads after so many minutes if a change has locked everybody out (never)."),
     "credentials": Field(CREDENTIALS, "Who logs in over this connection."),
 }, name="cli")  # fmt: skip
 REACHED_BY = "How it is reached, where it is there already; `{}` for a device that the harness starts."

@@ -17,7 +17,9 @@ from running import Running, connection, play
 from harness.devices import journal, restore
 from harness.devices.ios import management
 from harness.devices.ios.configurations import parse_config
-from harness.devices.ios.driver import ChangedMeanwhile, Ios, NotPutBack, WouldCutOff
+from harness.devices.ios.driver import Ios
+from harness.devices.ios.logins import Way
+from harness.devices.ios.restoring import ChangedMeanwhile, NotPutBack, WouldCutOff
 from harness.errors import DeviceError
 from harness.virtual.ios.configuration import Configuration
 from harness.virtual.ios.configure import load
@@ -251,10 +253,10 @@ def test_a_change_that_would_cut_off_the_management_is_refused_before_anything_i
                 await device.configure(lines)
             assert str(caught.value).startswith("edge: ")
             assert why in str(caught.value)
-        assert await device.way() == management.Way("203.0.113.231", "127.0.0.1", "ssh", 22, "vty 0", "natstorm")
+        assert await device.way() == Way("203.0.113.231", "127.0.0.1", "ssh", 22, "vty 0", "natstorm")
         await device.restore()
 
-    play(body, Ios(connection(router), journal=book, management="203.0.113.231"))
+    play(body, Ios(replace(connection(router), own_address="203.0.113.231"), journal=book))
     assert text(router) == before
     assert not any("conf" in line and "running" not in line for line in router.ask(lambda state: list(state.typed)))
     assert book.open == ()

@@ -60,6 +60,11 @@ _MANY = (
     "aaa", "initiate-to", "passive-interface", "route-target", "interface", "logging", "permit", "deny", "remark", "access-list",
 )  # fmt: skip
 """Commands of which a section has as many lines as were typed."""
+_OPENING = re.compile(
+    r"crypto (?:map \S+ \d|dynamic-map|isakmp policy|isakmp profile|keyring|ipsec transform-set|pki)|vpdn-group|l2tp-class|line|router|"
+    r"pseudowire-class|(?:class|policy|route)-map|vrf|ip vrf (?!forwarding)|key|track|controller|bba-group"
+)
+"""Those that open a section: another name is another section."""
 _LISTS = re.compile(r"(access-list \d+) ")
 
 
@@ -68,7 +73,7 @@ def replaces(line: str, other: str) -> bool:
     or is one of those of which there is one only."""
     if line == other or line.startswith("no ") or other.startswith("no ") or "secondary" in (line.split()[-1], other.split()[-1]):
         return False
-    if any(line.startswith(one + " ") for one in _MANY):
+    if _OPENING.match(line) or any(line.startswith(one + " ") for one in _MANY):
         return False
     stem = line.rpartition(" ")[0]
     return any(all(x.startswith(one + " ") for x in (line, other)) for one in _ONE_ONLY) or (
@@ -113,7 +118,7 @@ def _removals(saved: Section, now: Section) -> list[str]:
             if inner := _removals(saved[line], below):
                 lines += [line, *(f" {one}" for one in (*inner, "exit"))]
         elif (opposite := line[3:] if line.startswith("no ") else f"no {line}") not in saved and not any(
-            replaces(one, line) for one in saved if one not in now
+            replaces(one, line) for one in saved if one not in now and not below and not saved[one]
         ):
             lines.append(opposite)
     return lines

@@ -8,17 +8,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from harness.devices.ios import commands, configurations, gates, management, merging, protection, terminal, up_to_the_prompt
-from harness.devices.ios.configurations import Section, parse_config
+from harness.devices.ios import commands, configurations, gates, management, protection, restoring, terminal, up_to_the_prompt
+from harness.devices.ios.configurations import parse_config
 from harness.devices.ios.logins import Way
 from harness.devices.ios.parsers.configured import masked
 from harness.devices.ios.parsers.users import LineUser
-from harness.devices.ios.parsers.version import Version, parse_version, up_for
-from harness.devices.journal import Journal, Undo, reached
+from harness.devices.ios.parsers.version import Version, parse_version
+from harness.devices.ios.restoring import PUT_BACK, ChangedMeanwhile, NotPutBack, Record, WouldCutOff
+from harness.devices.journal import Journal, Undo
 from harness.devices.rows import Rows
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
 from harness.errors import DeviceError
@@ -35,26 +35,6 @@ COMMAND_S = 60.0
 REBOOT_S = 600.0
 TRY_AGAIN_S = 5.0
 CONFIG = "show running-config"
-PUT_BACK = "put the configuration back"
-
-
-class WouldCutOff(DeviceError):
-    """Lines that were not typed, since one of them would cut off the way by which the device is managed."""
-
-
-class ChangedMeanwhile(DeviceError):
-    """Somebody else has changed the device's configuration. What was the run's is undone, what is theirs was kept."""
-
-
-class NotPutBack(DeviceError):
-    """A configuration that is not what was saved. `by_hand`: the lines that would do it, with what is secret in them."""
-
-    def __init__(self, device: str, seen: str, lines: Iterable[str], redactor: Redactor) -> None:
-        kept = list(lines)
-        shown = "; ".join(masked(line.strip()) for line in kept)
-        said = f"{seen}; by hand, in configuration mode: {shown}" if kept else seen
-        super().__init__(device, PUT_BACK, redactor.text(said))
-        self.by_hand = "\n".join([*kept, "end", ""])
 
 
 class Ios:
@@ -63,8 +43,7 @@ class Ios:
 
     With a `journal`, what `configure` changes is written down before, and `restore` puts it back. `hear` is given the transcript,
     redacted. Every method raises DeviceError, and ends: a prompt that does not come is waited for `timeout` seconds, a router that
-    reloads `reboot_s`, asked every `try_again_s`. `management` is the router's own address, where it is reached by another than
-    `connection.host`. `clock` gives the time of day, in seconds since the epoch.
+    reloads `reboot_s`, asked every `try_again_s`. `clock` gives the time of day, in seconds since the epoch.
     """
 
     def __init__(
@@ -75,7 +54,6 @@ class Ios:
         secrets: Iterable[Secret] = (),
         hear: Callable[[str], None] | None = None,
         timeout: float = COMMAND_S,
-        management: str | None = None,
         reboot_s: float = REBOOT_S,
         try_again_s: float = TRY_AGAIN_S,
         clock: Callable[[], float] = time.time,
@@ -86,17 +64,12 @@ class Ios:
         self.timeout = timeout
         self._journal = journal
         self._hear = hear
-        self._management = management
         self._reboot_s, self._try_again_s = reboot_s, try_again_s
         self._clock = clock
         self._session: Any = None
         self._way: Way | None = None
         self._release: str | None = None
-        self._saved: str | None = None
-        self._became: str | None = None
-        self._became_at = 0.0
-        self._theirs: list[str] = []
-        self._number: int | None = None
+        self._record = Record(connection, journal, clock)
         self._turn = asyncio.Lock()
         self._transcript: deque[str] = deque(maxlen=TRANSCRIPT_LINES)
 
@@ -152,16 +125,14 @@ class Ios:
 
     async def save(self) -> Undo:
         """What would put it back to what it is now. Changes nothing."""
-        text = await self.running_config()
-        what = ("bring the running configuration back to the one that was saved",)
-        return Undo(what, "ios", self.name, reached(self.connection), script=text, by_hand="end\n")
+        return restoring.undo(self.connection, await self.running_config(), [])
 
     async def way(self) -> Way:
         """By which the session has come in."""
         if self._way is None:
             rows = (await self.parse("show users")).rows
             own = next((row for row in rows if isinstance(row, LineUser) and row.own), None)
-            self._way = await management.way(self.connection, self._management, own)
+            self._way = management.way(self.connection, own)
         return self._way
 
     async def cuts(self, lines: Iterable[str]) -> tuple[management.Cut, ...]:
@@ -176,129 +147,76 @@ class Ios:
         change is made and somebody can still log in.
         """
         wanted = list(lines)
-        before = await self.running_config()
-        for cut in management.cuts(parse_config(before), wanted, await self.way()):
+        text = await self.running_config()
+        before, way = parse_config(text), await self.way()
+        for cut in management.cuts(before, wanted, way):
             raise WouldCutOff(self.name, masked(cut.line.strip()), f"refused, and nothing was typed: it {cut.why}")
-        self._heed(before)
+        if way.by_ip and management.interface_of(before, way.address) is None:
+            self._note(f"{self.name}: no interface has the address by which it is managed: what cuts it off is not foreseen\n")
+        if conflicts := self._record.heed(text):
+            seen = f"somebody else has changed the same meanwhile: {'; '.join(map(masked, conflicts))}"
+            raise self._trouble("configure", f"{seen}; nothing was typed")
         async with protection.of(self, self.connection.protect_minutes, self._journal) as protected:
-            self._write_down(configurations.after(parse_config(before), wanted))
+            self._record.write_down(configurations.after(before, wanted))
             try:
-                await self._type(wanted)
+                await self.type(wanted)
             except DeviceError:
                 if self.connected:
                     with suppress(DeviceError):  # what was refused is what is told
-                        await self._look()
+                        self._record.look(await self.running_config())
                 raise
-            await self._look()
+            self._record.look(await self.running_config())
             await protected.verify()
 
     async def restore(self) -> None:
         """As it was before the first `configure`; nothing where there was none, or where no journal is kept. Connects anew where
         the connection is gone. ChangedMeanwhile where all is undone and lines of somebody else were found; NotPutBack where it is
         not."""
-        if self._journal is None or self._saved is None:
+        if not self._record.kept:
             return
-        theirs = [*self._theirs, *await self._restored(self._undo())]
-        if self._number is not None:
-            self._journal.done(self._number)
-        self._saved = self._became = self._number = None
-        self._theirs = []
+        theirs = self._record.theirs + list(await self._restored(self._record.undo()))
+        self._record.done()
         if theirs:
             seen = f"somebody else has changed it meanwhile; kept: {'; '.join(map(masked, dict.fromkeys(theirs)))}"
             raise ChangedMeanwhile(self.name, PUT_BACK, self.redactor.text(seen))
 
     async def _restored(self, undo: Undo) -> tuple[str, ...]:
         """Where the connection is lost on the way, once more over another."""
-        for last in (False, True):
+        while True:
             try:
-                await self.reconnect()
+                fresh = await self.reconnect()
                 return await self.put_back(undo)
             except NotPutBack:
                 raise
             except DeviceError as error:
-                if last or self.connected:
+                if fresh or self.connected:
                     lines = undo.by_hand.splitlines()[:-1]
                     raise NotPutBack(self.name, f"{error.command!r}: {error.seen}", lines, self.redactor) from error
-        raise AssertionError("unreachable")
 
     async def put_back(self, undo: Undo) -> tuple[str, ...]:
-        """Brings the running configuration back to the one that was saved, or does the undo's commands. Returns the lines that
-        somebody else has added ("+ …") or taken away ("- …") meanwhile, and that stay. NotPutBack with the lines that would do it:
-        where both have changed the same, or where typing them would cut off the management."""
-        for command in undo.commands:
-            await self.execute(" ".join(command))
-        if not undo.script:
-            return ()
-        now = parse_config(await self.running_config())
-        merged = merging.Merged(parse_config(undo.script))
-        if undo.became and not await self._reloaded(undo.became_at):
-            merged = merging.merge(merged.target, parse_config(undo.became), now)
-        for _ in range(2):  # what a line takes with it, or leaves behind, shows only then
-            if lines := configurations.back_to(merged.target, now):
-                for cut in management.cuts(now, lines, await self.way()):
-                    if cut.at_once:
-                        raise NotPutBack(self.name, f"it would cut off its management: {cut}", lines, self.redactor)
-                await self._type(lines)
-                now = parse_config(await self.running_config())
-        if lines := configurations.back_to(merged.target, now):
-            raise NotPutBack(self.name, "it still differs", lines, self.redactor)
-        if merged.conflicts:
-            seen = f"somebody else has changed the same meanwhile, which was left as it is: {'; '.join(merged.conflicts)}"
-            lines = configurations.back_to(parse_config(undo.script), now)
-            raise NotPutBack(self.name, masked(seen), lines, self.redactor)
-        return merged.theirs
+        """Brings the running configuration back to the one that was saved, and does the undo's commands. Returns the lines that
+        somebody else has added ("+ …") or taken away ("- …") meanwhile, and that stay. NotPutBack."""
+        return await restoring.put_back(self, undo, self._clock())
 
-    async def reconnect(self) -> None:
-        """Where the connection is gone, a new one: a router that reloads is waited for."""
+    async def reconnect(self) -> bool:
+        """Where the connection is gone, a new one: a router that reloads is waited for. Whether there had to be one."""
         async with self._turn:
             if self._session is not None and not terminal.alive(self._session):
-                terminal.kill(self._session)
-                self._session = None
+                self._lose()
+        if self._session is not None:
+            return False
         until = asyncio.get_running_loop().time() + self._reboot_s
-        while self._session is None:
+        while not self.connected:
             try:
                 await self.connect()
             except Unreachable:
                 if asyncio.get_running_loop().time() >= until:
                     raise
                 await asyncio.sleep(self._try_again_s)
+        return True
 
-    # --- within ---
-
-    def _note(self, text: str) -> None:
-        shown = self.redactor.text(text)
-        self._transcript.append(shown)
-        if self._hear is not None:
-            self._hear(shown)
-
-    def _heed(self, now: str) -> None:
-        """What somebody else has changed since the last change of ours stays when it is put back. Before the first one, what is
-        there is saved."""
-        if self._saved is None:
-            self._saved = now
-        elif self._became is not None:
-            merged = merging.merge(parse_config(self._saved), parse_config(self._became), parse_config(now))
-            if merged.conflicts:
-                seen = f"somebody else has changed the same meanwhile: {'; '.join(map(masked, merged.conflicts))}"
-                raise self._trouble("configure", f"{seen}; nothing was typed")
-            if merged.theirs:
-                self._theirs += merged.theirs
-                self._saved = configurations.rendered(merged.target)
-        self._became = None
-
-    async def _look(self) -> None:
-        """At what a change has made of it."""
-        self._became, self._became_at = await self.running_config(), self._clock()
-        self._write_down(parse_config(self._became))
-
-    def _write_down(self, then: Section) -> None:
-        """What undoes it, in place of what was written down before; `then` is what the configuration is, or will be."""
-        if self._journal is not None:
-            last, self._number = self._number, self._journal.before(self._undo(then))
-            if last is not None:
-                self._journal.done(last)
-
-    async def _type(self, lines: list[str]) -> None:
+    async def type(self, lines: list[str]) -> None:
+        """The lines in configuration mode, unguarded and not written down."""
         async with self._turn:
             session = self._connected("configure")
             call = partial(terminal.configure, session, lines, self.timeout)
@@ -311,6 +229,14 @@ class Ios:
                     await in_thread(partial(terminal.leave, session, self.timeout))
                 raise await self._refused(lines, error) from None
 
+    # --- within ---
+
+    def _note(self, text: str) -> None:
+        shown = self.redactor.text(text)
+        self._transcript.append(shown)
+        if self._hear is not None:
+            self._hear(shown)
+
     async def _refused(self, lines: Iterable[str], error: DeviceError) -> DeviceError:
         """The same error, naming the line and the release that brought it."""
         line = terminal.refused("".join(self._transcript), map(self.redactor.text, lines))
@@ -322,22 +248,6 @@ class Ios:
                 self._release = next((row.version for row in parse_version(up_to_the_prompt(said)).rows), None)
         seen = f"{error.seen}, at the line {masked(line)!r}{gates.why_refused(line, self._release)}"
         return type(error)(error.device, error.command, self.redactor.text(seen))
-
-    def _undo(self, then: Section | None = None) -> Undo:
-        """Back to what was saved; without `then`, from what the configuration became."""
-        assert self._saved is not None
-        saved = parse_config(self._saved)
-        by_hand = configurations.back_to(saved, parse_config(self._became or self._saved) if then is None else then)
-        what = ("bring the running configuration back to the one that was saved",)
-        text = "\n".join([*by_hand, "end", ""])
-        undo = Undo(what, "ios", self.name, reached(self.connection), script=self._saved, by_hand=text)
-        return undo if self._became is None else replace(undo, became=self._became, became_at=self._became_at)
-
-    async def _reloaded(self, since: float) -> bool:
-        """Whether it has certainly booted since that moment: what is not its start-up configuration went with that, and nobody
-        took it away. It tells minutes."""
-        up = up_for((await self.version()).uptime or "")
-        return up is not None and up + 60 <= self._clock() - since
 
     def _connected(self, command: str) -> Any:
         if self._session is None:

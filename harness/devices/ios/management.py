@@ -1,5 +1,4 @@
-"""Whether lines would cut off the way by which a router is managed: found out before the first of them is typed. Pure, but for
-the name of a host that `way` asks for.
+"""Whether lines would cut off the way by which a router is managed: found out before the first of them is typed. Pure.
 
 What is known of that way is in `logins.Way`. The lines are followed one by one (`typed.Typing`), and what stands in the way after
 each is compared with what stood in it before: what is there already cut nothing off.
@@ -7,11 +6,8 @@ each is compared with what stood in it before: what is there already cut nothing
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.devices.ios import logins
@@ -39,21 +35,14 @@ class Cut:
         return f"the line {masked(self.line)!r} {self.why}"
 
 
-async def way(connection: Connection, own_address: str | None, own_line: LineUser | None) -> Way:
-    """By which a connection has come in: `own_line` is the session's row of `show users`, `own_address` the router's, where it is
-    not the connection's. A host's name is asked for on this machine; behind a jump host it may mean another, and is not."""
-    line = own_line.line if own_line is not None else "vty 0"
-    source = own_line.location if own_line is not None and _is_address(own_line.location) else None
-    address, port = own_address or connection.host, connection.port
-    if own_address is not None:
-        port = PORT_OF[connection.protocol]
-    elif not _is_address(address) and connection.jump is None:
-        with suppress(OSError):
-            found = await asyncio.get_running_loop().getaddrinfo(address, None, family=socket.AF_INET)
-            address = str(found[0][4][0])
-    return Way(
-        address if _is_address(address) else None, source, connection.protocol, port, line, connection.username
-    )
+def way(connection: Connection, own: LineUser | None) -> Way:
+    """By which a connection has come in; `own` is the session's row of `show users`."""
+    line = own.line if own is not None else "vty 0"
+    source = own.location if own is not None and _is_address(own.location) else None
+    address, port = connection.host, connection.port
+    if connection.own_address is not None:
+        address, port = connection.own_address, PORT_OF[connection.protocol]
+    return Way(address if _is_address(address) else None, source, connection.protocol, port, line, connection.username)
 
 
 def _is_address(text: str | None) -> bool:
