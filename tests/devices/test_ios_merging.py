@@ -40,7 +40,8 @@ CHANGES = [
     ["no crypto isakmp policy 10"], ["crypto isakmp policy 20", "group 5"],
     ["crypto dynamic-map D 1", "set transform-set TS", "crypto map M 10 ipsec-isakmp dynamic D"],
     ["crypto map M 10 ipsec-isakmp dynamic D", "interface FastEthernet0/0", "crypto map M"],
-    ["interface FastEthernet0/0", "ip address 192.0.2.2 255.255.255.128", "speed 100"], ["interface FastEthernet0/0", "no ip address"],
+    ["interface FastEthernet0/0", "ip address 192.0.2.2 255.255.255.128", "speed 100"],
+    ["interface FastEthernet0/0", "no ip address"],
     ["interface FastEthernet0/0", "ip address 10.1.1.1 255.255.255.0 secondary"],
     ["interface Loopback3", "ip address 10.3.3.3 255.255.255.255"],
     ["no access-list 10"], ["no access-list 10", "access-list 10 deny any", "access-list 10 permit 10.0.0.1"],
@@ -138,12 +139,16 @@ def test_both_have_changed_different_things(ours, theirs, told):
 @pytest.mark.parametrize(
     ("ours", "theirs", "told"),
     [
-        (["hostname R2"], ["hostname R3"], "hostname R1: the run has taken it away, and somebody else has put 'hostname R3' in its place"),
-        (["ip nat translation udp-timeout 60"], ["ip nat translation udp-timeout 90"], "udp-timeout 60: the run has made it, and somebody"),
+        (["hostname R2"], ["hostname R3"],
+         "hostname R1: the run has taken it away, and somebody else has put 'hostname R3' in its place"),
+        (["ip nat translation udp-timeout 60"], ["ip nat translation udp-timeout 90"],
+         "ip nat translation udp-timeout 60: the run has made it, and somebody else has put"),
         ([F00, "ip address 10.0.0.1 255.0.0.0"], [F00, "ip address 10.0.0.2 255.255.0.0"],
          f"{F00} / ip address 192.0.2.1 255.255.255.0: the run has taken it away"),
-        (["vpdn-group 1", "accept-dialin", "protocol l2tp"], ["vpdn-group 1", "description mine"], "vpdn-group 1: the run has made it, and"),
-        (["no access-list 10", "access-list 10 permit any"], ["access-list 10 deny any"], "access-list 10: the run has changed this access"),
+        (["vpdn-group 1", "accept-dialin", "protocol l2tp"], ["vpdn-group 1", "description mine"],
+         "vpdn-group 1: the run has made it, and somebody else has changed it: + description mine"),
+        (["no access-list 10", "access-list 10 permit any"], ["access-list 10 deny any"],
+         "access-list 10: the run has changed this access list, and so has somebody else"),
     ],
 )  # fmt: skip
 def test_both_have_changed_the_same(ours, theirs, told):

@@ -61,8 +61,8 @@ _MANY = (
 )  # fmt: skip
 """Commands of which a section has as many lines as were typed."""
 _OPENING = re.compile(
-    r"crypto (?:map \S+ \d|dynamic-map|isakmp policy|isakmp profile|keyring|ipsec transform-set|pki)|vpdn-group|l2tp-class|line|router|"
-    r"pseudowire-class|(?:class|policy|route)-map|vrf|ip vrf (?!forwarding)|key|track|controller|bba-group"
+    r"crypto (?:map \S+ \d|dynamic-map|isakmp policy|isakmp profile|keyring|ipsec transform-set|pki)|vpdn-group|l2tp-class|line|"
+    r"router|pseudowire-class|(?:class|policy|route)-map|vrf|ip vrf (?!forwarding)|key|track|controller|bba-group"
 )
 """Those that open a section: another name is another section."""
 _LISTS = re.compile(r"(access-list \d+) ")

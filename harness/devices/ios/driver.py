@@ -183,6 +183,7 @@ class Ios:
     async def _restored(self, undo: Undo) -> tuple[str, ...]:
         """Where the connection is lost on the way, once more over another."""
         while True:
+            fresh = True
             try:
                 fresh = await self.reconnect()
                 return await self.put_back(undo)
