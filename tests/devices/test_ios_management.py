@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.devices.ios import access, roles
@@ -246,3 +246,49 @@ def test_doubt_holds_the_truth(lines, source):
     known = access.outcomes(lines, Packet(source, None), extended=False)
     assert len(known) == 1
     assert known <= access.outcomes(lines, Packet(None, None), extended=False)
+
+
+WORDS = [
+    "no", "default", "interface", "FastEthernet0/0", "fa", "0/0", "ip", "address", "192.0.2.1", "255.255.255.0", "access-group",
+    "5", "in", "crypto", "map", "WAN", "10", "ipsec-isakmp", "dynamic", "match", "vrf", "forwarding", "route", "0.0.0.0",
+    "line", "vty", "0", "4", "login", "local", "transport", "input", "access-class", "access-list", "permit", "any", "tcp",
+    "eq", "username", "natstorm", "enable", "secret", "aaa", "new-model", "authentication", "exit", "nat", "inside", "source",
+    "static", "extended", "shutdown", "do", "end",
+]  # fmt: skip
+ODD = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ODD, max_size=6), st.sampled_from([WAY, Way(), Way(line="con 0")]))
+def test_no_line_is_too_odd(lines, way):
+    for one in cut(lines, way):
+        assert one.line in lines
+        assert one.why.startswith("would ")
+
+
+@pytest.mark.parametrize("line", ["crypto map", "ip access-group", "ip address", "shutdown", "encapsulation"])
+def test_an_interface_that_is_not_the_managements_is_free(line):
+    assert cut(["interface FastEthernet0/1", line]) == []
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        (M, "ip access-group 6 in"), (M, "crypto map WAN"), (M, "ip vrf forwarding mgmt"), (M, "ip address 192.0.2.1 255.0.0.0"),
+        ("crypto map WAN 10", "match address 102"), ("line vty 0 4", "access-class 6 in"), ("line vty 0 4", "transport input ssh"),
+        ("ip access-list extended TELNET", "permit tcp any eq 22 host 192.0.2.1 range 20 25 log"), ("line con 0", "password 7 08"),
+        ("no x", "ip route vrf mgmt 0.0.0.0 0.0.0.0 10.0.0.1 200"), ("no x", "access-list 110 permit tcp any any eq 22"),
+        ("no x", "crypto map WAN 20 ipsec-isakmp dynamic D"), ("no x", "username natstorm privilege 1 password 0 x"),
+        ("no x", "ip nat inside source static tcp 10.0.0.2 22 interface FastEthernet0/0 22"), ("no x", "line vty 0 4"),
+        ("no x", "aaa authentication login default local"), ("no x", "ip access-list extended TELNET"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_cut_short_is_no_trouble(above, line):
+    """Before and after `no`, with the interface's lists and map put there before and after it."""
+    words = line.split()
+    for end in range(1, len(words) + 1):
+        for verb in ([], ["no"], ["default"]):
+            short = " ".join([*verb, *words[:end]])
+            on = [M, "crypto map WAN", "ip access-group TELNET in", "ip access-group 110 in"]
+            for found in cut([*on, above, short, *on]):
+                assert found.why.startswith("would ")

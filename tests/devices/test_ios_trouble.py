@@ -15,12 +15,13 @@ import pytest
 from running import Running, connection, play
 
 from harness.devices import journal, restore
-from harness.devices.ios import management
+from harness.devices.ios import management, protection
 from harness.devices.ios.configurations import parse_config
 from harness.devices.ios.driver import Ios
 from harness.devices.ios.logins import Way
 from harness.devices.ios.restoring import ChangedMeanwhile, NotPutBack, WouldCutOff
 from harness.errors import DeviceError
+from harness.model.reach import Connection
 from harness.virtual.ios.configuration import Configuration
 from harness.virtual.ios.configure import load
 from harness.virtual.ios.state import Ask, State
@@ -167,7 +168,8 @@ def test_a_line_that_an_older_release_does_not_know(tmp_path, book):
         assert "Invalid input" in said
         assert 'IOS 12.3(11)T3 lacks "set nat demux", which came with 12.3(11)T4 and 12.4(1)' in said
         assert "DYN 10" in text(router)
-        assert str(await device.release()) == "12.3(11)T3"
+        (lack,) = await device.missing(["nat-demux", "spi-matching"])
+        assert str(lack).startswith('IOS 12.3(11)T3 lacks "set nat demux"')
         await device.restore()
 
     with Running(State(startup=CONFIG, release="12.3(11)T3"), tmp_path, telnet=False) as router:
@@ -280,6 +282,24 @@ def test_a_reload_is_scheduled_while_it_is_changed(router, book):
     assert "reload in 7" in router.ask(lambda state: list(state.typed))
     assert "hostname R1" in text(router)
     assert book.open == ()
+
+
+def test_a_reload_that_is_not_called_off_is_told(tmp_path, book):
+    """By a stand-in for the driver: what a router says to `reload cancel` is all that counts."""
+
+    class Device:
+        name, connection, connected = "edge", Connection("edge", "192.0.2.1"), True
+
+        async def execute(self, command, answers=()):
+            return "" if command.startswith("reload in") else "% Bad mood"
+
+    async def body():
+        async with protection.of(Device(), 5, book):
+            pass
+
+    with pytest.raises(DeviceError, match=r"^edge: 'reload cancel': it does not say that it is called off: % Bad mood"):
+        asyncio.run(body())
+    assert [undo.commands for _, undo in book.open] == [(("reload", "cancel"),)]
 
 
 def test_a_change_after_which_nobody_can_log_in_is_undone_by_the_reload(router, book, monkeypatch):

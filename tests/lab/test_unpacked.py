@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -30,8 +31,12 @@ def test_an_unpacked_program_is_started_with_its_libraries(bare, monkeypatch):
     said = subprocess.run(["telnet", "a b", "c"], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said == f"{root}/usr/lib/x86_64-linux-gnu a b c\n"
     assert os.environ["PATH"].endswith(f":{bare}/starters")
-    program.unlink()
     (bare / "starters" / "telnet").unlink()
+    assert unpacked.offer("telnet")
+    own = Path(os.environ["PATH"].split(":")[-1])
+    assert (own / "telnet").exists()
+    (own / "telnet").unlink()
+    program.unlink()
     assert not unpacked.offer("telnet", bare / "starters")
 
 

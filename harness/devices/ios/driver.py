@@ -23,7 +23,7 @@ from harness.devices.rows import Rows
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
 from harness.errors import DeviceError
 from harness.model import ios_releases
-from harness.model.ios_releases import Release
+from harness.model.ios_releases import Lack, Release
 from harness.model.reach import Connection
 from harness.model.redact import Redactor
 from harness.model.secret import Secret
@@ -114,6 +114,10 @@ class Ios:
     async def release(self) -> Release:
         """For `ios_releases.missing`. UsageError where what `show version` names is no release of IOS."""
         return ios_releases.parse((await self.version()).version or "")
+
+    async def missing(self, features: Iterable[str]) -> tuple[Lack, ...]:
+        """Those of the features (model.ios_releases) that its release lacks; each as text says why what needs it is skipped."""
+        return ios_releases.missing(features, await self.release())
 
     async def running_config(self) -> str:
         text = await self.execute(CONFIG)

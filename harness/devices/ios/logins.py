@@ -62,7 +62,7 @@ def _login(below: Section, *, now: Section) -> str:
         return next((f"login {' '.join(words)}" for words in lines_below(below, "login") if words[:1] == ["authentication"]), "AAA")
     if "no login" in below:
         return "no login"
-    return next((f"login {' '.join(words)}".strip() for words in lines_below(below, "login")), "nothing")
+    return next((line for line in below if line == "login" or line.startswith("login ")), "nothing")
 
 
 def _passwords(below: Section) -> list[list[str]]:

@@ -130,7 +130,7 @@ def _lists_of(now: Section, name: str) -> Iterator[str]:
         if words[:3] == ["crypto", "map", name]:
             for rest in lines_below(below, "match address"):
                 yield rest[0]
-            if "dynamic" in words:
+            if "dynamic" in words[:-1]:
                 inner = words[words.index("dynamic") + 1]
                 for other, beneath in now.items():
                     if other.split()[:3] == ["crypto", "dynamic-map", inner]:
@@ -178,7 +178,7 @@ def _routes(config: Section, vrf: str) -> Iterator[tuple[Network, int, str]]:
     for words in lines_below(config, "ip route"):
         own = ""
         if words[:1] == ["vrf"]:
-            own, words = words[1], words[2:]
+            own, words = " ".join(words[1:2]), words[2:]
         if own == vrf and (network := _network(words)) is not None:
             distance = int(words[-1]) if len(words) > 3 and words[-1].isdecimal() else 1
             yield network, distance, f"ip route {' '.join(words)}"

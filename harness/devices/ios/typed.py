@@ -214,7 +214,7 @@ def _copy(section: Section) -> Section:
 
 
 def lines_below(section: Section, command: str) -> Iterator[list[str]]:
-    """The words behind that command, of each line that is one."""
+    """The words behind that command, of each line that is one and has any."""
     for line in section:
-        if _is(line, command):
+        if line.startswith(command + " "):
             yield line.split()[len(command.split()) :]

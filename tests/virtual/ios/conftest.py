@@ -2,7 +2,6 @@
 `natstorm setup` has unpacked is taken."""
 
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +9,5 @@ from harness.errors import MissingTool
 from harness.lab import unpacked
 
 sys.path.insert(0, str(Path(__file__).parent))
-STARTERS = tempfile.TemporaryDirectory(prefix="natstorm-starters-")
 with suppress(MissingTool):  # the tests that want it say so
-    unpacked.offer("telnet", Path(STARTERS.name))
+    unpacked.offer("telnet")
