@@ -15,10 +15,11 @@ import pytest
 from running import Running, connection, play
 
 from harness.devices import journal, restore
-from harness.devices.ios import management, protection
+from harness.devices.ios import management
 from harness.devices.ios.configurations import parse_config
 from harness.devices.ios.driver import Ios
 from harness.devices.ios.logins import Way
+from harness.devices.ios.protection import Protection
 from harness.devices.ios.restoring import ChangedMeanwhile, NotPutBack, WouldCutOff
 from harness.errors import DeviceError
 from harness.model.reach import Connection
@@ -166,13 +167,16 @@ def test_a_line_that_an_older_release_does_not_know(tmp_path, book):
         said = str(caught.value)
         assert said.startswith("edge: 'configure': the device refuses it: ")
         assert "Invalid input" in said
-        assert 'IOS 12.3(11)T3 lacks "set nat demux", which came with 12.3(11)T4 and 12.4(1)' in said
+        assert 'IOS 12.2(8)T lacks "set nat demux", which came with 12.3(11)T4 and 12.4(1)' in said
+        assert "at the line 'set nat demux'" in said
         assert "DYN 10" in text(router)
-        (lack,) = await device.missing(["nat-demux", "spi-matching"])
-        assert str(lack).startswith('IOS 12.3(11)T3 lacks "set nat demux"')
+        with pytest.raises(DeviceError, match=r"^edge: 'show ip nat translations esp': .*12.2\(8\)T lacks .* with 12.2\(15\)T"):
+            await device.execute("show ip nat translations esp")
+        (lack,) = await device.missing(["nat-demux", "l2tp-security"])
+        assert str(lack).startswith('IOS 12.2(8)T lacks "set nat demux"')
         await device.restore()
 
-    with Running(State(startup=CONFIG, release="12.3(11)T3"), tmp_path, telnet=False) as router:
+    with Running(State(startup=CONFIG, release="12.2(8)T"), tmp_path, telnet=False) as router:
         before = text(router)
         play(body, Ios(connection(router), journal=book))
         assert text(router) == before
@@ -288,13 +292,19 @@ def test_a_reload_that_is_not_called_off_is_told(tmp_path, book):
     """By a stand-in for the driver: what a router says to `reload cancel` is all that counts."""
 
     class Device:
-        name, connection, connected = "edge", Connection("edge", "192.0.2.1"), True
+        name, connection, connected, timeout = "edge", Connection("edge", "192.0.2.1"), True, 1
 
         async def execute(self, command, answers=()):
             return "" if command.startswith("reload in") else "% Bad mood"
 
+        def __init__(self, *_, **__): ...
+
+        async def connect(self): ...
+
+        async def disconnect(self): ...
+
     async def body():
-        async with protection.of(Device(), 5, book):
+        async with Protection(Device(), 5, book).around():
             pass
 
     with pytest.raises(DeviceError, match=r"^edge: 'reload cancel': it does not say that it is called off: % Bad mood"):
@@ -320,8 +330,8 @@ def test_a_change_after_which_nobody_can_log_in_is_undone_by_the_reload(router, 
 
     play(body, Ios(replace(connection(router), protect_minutes=7), journal=book, clock=lambda: now[0], try_again_s=0.1))
     assert text(router) == before
-    left = [undo for _, undo in book.open]
-    assert [undo.commands for undo in left] == [(("reload", "cancel"),)]
+    assert router.ask(lambda state: list(state.typed))[-1] == "reload cancel"
+    assert book.open == ()
 
 
 # --- killed ---

@@ -10,9 +10,11 @@ Section = dict[str, "Section"]
 
 _NOT_CONFIGURATION = re.compile(
     r"!|show running-config|[\w.-]+(?:\(config[^)]*\))?[#>]|"
-    r"end$|Building configuration|Current configuration|Using \d+|ntp clock-period "
+    r"end$|Building configuration|Current configuration|Using \d+|ntp clock-period |"
+    r"Load for five secs: |Time source is |No time source|\*\*\*|(?:\*?\w{3} +\d+ [\d:.]+\S*: )?%[A-Z\d_]+-\d-[A-Z\d_]+: "
 )
-"""Comments, headings, and the one line that a router changes by itself."""
+"""Comments, headings, the one line that a router changes by itself, and what a terminal shows besides: the time, messages, warnings
+of a reload."""
 
 
 def parse_config(text: str) -> Section:
@@ -97,30 +99,31 @@ def folded(config: Section) -> Section:
     return result
 
 
-def back_to(saved: Section, now: Section) -> list[str]:
+def back_to(saved: Section, now: Section, *, default: bool = False) -> list[str]:
     """The lines that, typed in configuration mode, lead from `now` to `saved`: first what is too much goes, the last of it first,
     since what is used may not go; then what lacks comes, in the order in which a router boots. What takes another line's place
-    needs no `no` of that. An access list whose lines or order differ is typed anew as a whole.
+    needs no `no` of that. An access list whose lines or order differ is typed anew as a whole. `default`: a `no` that is too much
+    goes by the `default` form; where neither form was shown before, the opposite would be too much as well.
 
     Lines below a section are indented by one; the section's own line comes before them, and `exit` after.
     """
     wanted, there = folded(saved), folded(now)
-    return [*_removals(wanted, there), *_additions(wanted, there)]
+    return [*_removals(wanted, there, default), *_additions(wanted, there)]
 
 
-def _removals(saved: Section, now: Section) -> list[str]:
+def _removals(saved: Section, now: Section, default: bool) -> list[str]:
     lines: list[str] = []
     for line, below in reversed(now.items()):
         if is_list(line):
             if list(saved.get(line, ())) != list(below):
                 lines.append(f"no {line}")
         elif line in saved:
-            if inner := _removals(saved[line], below):
+            if inner := _removals(saved[line], below, default):
                 lines += [line, *(f" {one}" for one in (*inner, "exit"))]
         elif (opposite := line[3:] if line.startswith("no ") else f"no {line}") not in saved and not any(
             replaces(one, line) for one in saved if one not in now and not below and not saved[one]
         ):
-            lines.append(opposite)
+            lines.append(f"default {opposite}" if default and line.startswith("no ") else opposite)
     return lines
 
 

@@ -11,12 +11,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from harness.devices.ios import commands, configurations, gates, management, protection, restoring, terminal, up_to_the_prompt
+from harness.devices.ios import commands, configurations, gates, management, restoring, terminal, up_to_the_prompt
 from harness.devices.ios.configurations import parse_config
 from harness.devices.ios.logins import Way
 from harness.devices.ios.parsers.configured import masked
 from harness.devices.ios.parsers.users import LineUser
 from harness.devices.ios.parsers.version import Version, parse_version
+from harness.devices.ios.protection import Protection
 from harness.devices.ios.restoring import PUT_BACK, ChangedMeanwhile, NotPutBack, Record, WouldCutOff
 from harness.devices.journal import Journal, Undo
 from harness.devices.rows import Rows
@@ -62,7 +63,6 @@ class Ios:
         self.connection = connection
         self.redactor = Redactor([*secrets_of(connection), *secrets])
         self.timeout = timeout
-        self._journal = journal
         self._hear = hear
         self._reboot_s, self._try_again_s = reboot_s, try_again_s
         self._clock = clock
@@ -70,6 +70,7 @@ class Ios:
         self._way: Way | None = None
         self._release: str | None = None
         self._record = Record(connection, journal, clock)
+        self._protection = Protection(self, connection.protect_minutes, journal)
         self._turn = asyncio.Lock()
         self._transcript: deque[str] = deque(maxlen=TRANSCRIPT_LINES)
 
@@ -98,7 +99,10 @@ class Ios:
         async with self._turn:
             session = self._connected(command)
             call = partial(terminal.execute, session, command, self.timeout, answers)
-            return await self._bounded(command, call, self.timeout * 2)
+            try:
+                return await self._bounded(command, call, self.timeout * 2)
+            except DeviceError as error:
+                raise await self._gated(command, error) from None
 
     async def parse(self, command: str) -> Rows[Any]:
         """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the
@@ -160,7 +164,7 @@ class Ios:
         if conflicts := self._record.heed(text):
             seen = f"somebody else has changed the same meanwhile: {'; '.join(map(masked, conflicts))}"
             raise self._trouble("configure", f"{seen}; nothing was typed")
-        async with protection.of(self, self.connection.protect_minutes, self._journal) as protected:
+        async with self._protection.around():
             self._record.write_down(configurations.after(before, wanted))
             try:
                 await self.type(wanted)
@@ -170,7 +174,6 @@ class Ios:
                         self._record.look(await self.running_config())
                 raise
             self._record.look(await self.running_config())
-            await protected.verify()
 
     async def restore(self) -> None:
         """As it was before the first `configure`; nothing where there was none, or where no journal is kept. Connects anew where
@@ -180,6 +183,7 @@ class Ios:
             return
         theirs = self._record.theirs + list(await self._restored(self._record.undo()))
         self._record.done()
+        await self._protection.call_off()
         if theirs:
             seen = f"somebody else has changed it meanwhile; kept: {'; '.join(map(masked, dict.fromkeys(theirs)))}"
             raise ChangedMeanwhile(self.name, PUT_BACK, self.redactor.text(seen))
@@ -247,12 +251,18 @@ class Ios:
         line = terminal.refused("".join(self._transcript), map(self.redactor.text, lines))
         if line is None:
             return error
-        if self._release is None and gates.feature_of(line) is not None and self._session is not None:
-            with suppress(Exception):
+        named = type(error)(error.device, error.command, f"{error.seen}, at the line {self.redactor.text(masked(line))!r}")
+        return await self._gated(line, named)
+
+    async def _gated(self, line: str, error: DeviceError) -> DeviceError:
+        """The same error, naming the release that brought the line or the command, where it is refused for want of that."""
+        if gates.feature_of(line) is None or self._session is None or "Invalid input" not in error.seen:
+            return error
+        if self._release is None:
+            with suppress(Exception):  # what was refused is what is told
                 said = await in_thread(partial(terminal.execute, self._session, "show version", self.timeout))
                 self._release = next((row.version for row in parse_version(up_to_the_prompt(said)).rows), None)
-        seen = f"{error.seen}, at the line {masked(line)!r}{gates.why_refused(line, self._release)}"
-        return type(error)(error.device, error.command, self.redactor.text(seen))
+        return type(error)(error.device, error.command, error.seen + gates.why_refused(line, self._release))
 
     def _connected(self, command: str) -> Any:
         if self._session is None:

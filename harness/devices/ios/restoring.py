@@ -120,8 +120,8 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
     # What a router has lost by booting, nobody has taken away.
     if undo.became and not await _booted(device, now_s - undo.became_at):
         merged = merging.merge(saved, parse_config(undo.became), now)
-    for _ in range(2):  # what a line takes with it, or leaves behind, shows only then
-        if lines := configurations.back_to(merged.target, now):
+    for again in (False, True):  # what a line takes with it, or leaves behind, shows only then
+        if lines := configurations.back_to(merged.target, now, default=again):
             for cut in management.cuts(now, lines, await device.way()):
                 if cut.at_once:
                     raise NotPutBack(device.name, f"it would cut off its management: {cut}", lines, device.redactor)
