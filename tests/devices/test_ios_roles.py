@@ -231,6 +231,23 @@ def test_what_a_release_lacks_is_told_with_what_brought_it():
     assert lack.known
 
 
+@pytest.mark.parametrize(
+    ("line", "release", "told"),
+    [
+        (" no set nat demux", "12.3(11)T3", '; IOS 12.3(11)T3 lacks "set nat demux", which came with 12.3(11)T4 and 12.4(1) ('),
+        ("set nat demux", "12.4(1)", ""),
+        ("set nat demux", None, "; it came with 12.3(11)T4 and 12.4(1) (L2TP-IPsec Support for NAT and PAT Windows Clients)"),
+        ("set nat demux", "XE of tomorrow", "; it came with 12.3(11)T4 and 12.4(1) ("),
+        ("show ip nat translations esp verbose", "12.2(13)T", '; IOS 12.2(13)T lacks "show ip nat translations esp"'),
+        ("speed 100", "12.2(1)", ""),
+    ],
+)
+def test_why_a_line_was_refused(line, release, told):
+    found = gates.why_refused(line, release)
+    assert found.startswith(told)
+    assert bool(found) == bool(told)
+
+
 # --- wrong values ---
 
 

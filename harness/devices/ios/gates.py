@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from harness.errors import UsageError
 from harness.model import ios_releases
 
 _GATES = tuple(
@@ -39,12 +40,13 @@ def needed(lines: Iterable[str]) -> tuple[str, ...]:
 
 def why_refused(line: str, release: str | None) -> str:
     """What a release's gate says to a line that was refused, as a sentence's end; "" where none is known. `release` is what
-    `show version` names, None where nobody asked."""
+    `show version` names; None where nobody has asked."""
     if (feature := feature_of(line)) is None:
         return ""
     known = ios_releases.FEATURES[feature]
     brought = " and ".join(str(one.release) for one in known.introduced if not one.platforms)
-    if release is None:
+    try:
+        lacks = ios_releases.missing((feature,), ios_releases.parse(release or ""))
+    except UsageError:
         return f"; it came with {brought} ({known.source})"
-    lacks = ios_releases.missing((feature,), ios_releases.parse(release))
     return f"; {lacks[0]}" if lacks else ""
