@@ -285,11 +285,11 @@ class Ios:
             raise self._trouble(what, f"the prompt did not come within {seconds:g} s{said}") from None
         except Exception as error:
             found = self._translated(what, error)
-            if self._session is not None and not terminal.alive(self._session):
+            if self._session is not None and (_is(error, "EOF") or not terminal.alive(self._session)):
                 self._lose()
                 seen = f"the connection was cut in the middle of it; the device had said: {tail(''.join(self._transcript))}"
                 found = self._trouble(what, seen)
-            elif _timed_out(error):
+            elif _is(error, "TimeoutError"):
                 self._lose()  # what comes late would be taken for the answer to what is asked next
             raise found from None
 
@@ -306,7 +306,7 @@ class Ios:
             if re.search(pattern, text, re.IGNORECASE):
                 return kind(self.name, self.redactor.text(what), seen.format(where=where, user=self.connection.username))
         said = tail("".join(self._transcript))
-        if _timed_out(error):
+        if _is(error, "TimeoutError"):
             return self._trouble(what, f"the prompt did not come within {self.timeout:g} s; the device had said: {said}")
         if type(error).__name__ == "SubCommandFailure":
             return self._trouble(what, f"the device refuses it: {said}")
@@ -324,5 +324,6 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _timed_out(error: BaseException) -> bool:
-    return "TimeoutError" in (type(one).__name__ for one in _chain(error))
+def _is(error: BaseException, name: str) -> bool:
+    """Whether it is one of unicon's errors of that name, or comes of one."""
+    return any(type(one).__name__ == name for one in _chain(error))
