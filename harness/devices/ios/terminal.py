@@ -63,7 +63,17 @@ def start(connection: Connection, timeout: float, note: Callable[[str], None]) -
     except BaseException:
         kill(session)
         raise
+    # It would connect again by itself, ten seconds after the end of a connection, and nobody would know that there was one.
+    session.connect = _once
     return session
+
+
+class EOF(Exception):
+    """As unicon's own."""
+
+
+def _once(*_: object, **__: object) -> None:
+    raise EOF("the connection is closed")
 
 
 def execute(session: Any, command: str, timeout: float, answers: tuple[tuple[str, str], ...] = ()) -> str:
