@@ -22,9 +22,11 @@ JUMP = "jump"
 
 STARTED = {"clients": ("linux",), "nat": ("linux",), "gateway": ("linux", "natstorm"), END_HOST: ("linux",)}
 """Per device, what its `os` may be where the harness starts it."""
-REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",), JUMP: ("linux",)}
+ROUTERS = ("ios", "iosxe")
+"""Of Cisco, and one driver for both; they name their interfaces in their own way."""
+REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)}
 """The same where it is there already: those for which there is a driver."""
-PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",), "ios": PROTOCOLS}
+PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",)} | dict.fromkeys(ROUTERS, PROTOCOLS)
 """By `os`, how its driver can reach it."""
 PORT_OF = {"ssh": 22, "telnet": 23}
 

@@ -170,9 +170,10 @@ def test_what_must_not_be_moved_is_known(bench):
     assert check(bench((CUSTOM, CUSTOM + "    management: [eth0, 10.99.0.1]\n"))).management == ("eth0", "10.99.0.1")
 
 
-def test_a_router_names_its_interfaces_in_its_own_way(bench):
+@pytest.mark.parametrize("system", ["ios", "iosxe"])
+def test_a_router_names_its_interfaces_in_its_own_way(bench, system):
     file = bench(
-        ("    os: natstorm", "    os: ios"),
+        ("    os: natstorm", f"    os: {system}"),
         ("        - default\n        - clear\n", ""),
         ("      wan0:", "      GigabitEthernet0/0/1.100:"),
         (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22", f"telnet, ip: 10.99.0.3, {ROUTERS}")),
@@ -210,7 +211,7 @@ MISTAKES = {
         ],
         "protect_minutes", "0 is not a whole number", "as in",
     ),
-    "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "or ios"),
+    "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "ios or iosxe"),
     "no driver for the NAT": ([("type: nat\n    os: linux", "type: nat\n    os: ios")], "os: ios", "nat that is a 'ios'", "linux"),
     "unknown role": ([("type: nat\n", "type: router\n")], "router", "type: 'router' is not known", "one of nat"),
     "unknown device": (
