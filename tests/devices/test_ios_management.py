@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from harness.devices.ios.access import Packet
 from harness.devices.ios.configurations import parse_config
 from harness.devices.ios.logins import Way
 from harness.devices.ios.management import cuts, interface_of
+from harness.virtual.access_list import Flow, access_list
 
 CONFIG = """\
 hostname R1
@@ -246,6 +249,24 @@ def test_doubt_holds_the_truth(lines, source):
     known = access.outcomes(lines, Packet(source, None), extended=False)
     assert len(known) == 1
     assert known <= access.outcomes(lines, Packet(None, None), extended=False)
+
+
+NETS = st.sampled_from(
+    ["any", "host 198.51.100.7", "host 192.0.2.1", "198.51.100.0 0.0.0.255", "192.0.2.0 0.0.0.254", "10.0.0.0 0.255.0.255"]
+)
+PORTED = st.tuples(st.just("tcp"), NETS, NETS, st.sampled_from(["", "eq 22", "eq 23"]))
+PLAIN = st.tuples(st.sampled_from(["ip", "tcp", "udp", "esp"]), NETS, NETS)
+LINES = st.tuples(st.sampled_from(["permit", "deny"]), (PORTED | PLAIN).map(" ".join)).map(" ".join).map(str.strip)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=4), st.sampled_from(["198.51.100.7", "198.51.100.8", "10.7.0.9", "192.0.2.3"]))
+def test_the_virtual_routers_lists_judge_alike(lines, source):
+    """Written apart: what a virtual endpoint asks of each packet."""
+    flow = Flow(int(IPv4Address(source)), int(IPv4Address("192.0.2.1")), 6, 40000, 22)
+    expected = "permit" if access_list(101, *lines).permits(flow) else "deny"
+    assert access.outcomes(lines, Packet(source, "192.0.2.1", 40000, 22), extended=True) == {expected}
+    assert expected in access.outcomes(lines, Packet(None, "192.0.2.1", None, 22), extended=True)
 
 
 WORDS = [

@@ -53,6 +53,11 @@ def test_the_driver_configures_saves_and_restores(router, tmp_path, protocol):
         assert changed.has("ip nat translation udp-timeout 60")
         await device.configure(["crypto dynamic-map DYN 10", " set nat demux"])
         assert "crypto dynamic-map DYN 10" in await device.running_config()
+        way = await device.way()
+        assert (way.protocol, way.line, way.source, way.by_ip) == (protocol, "vty 0", "127.0.0.1", True)
+        others = {"ssh": "telnet", "telnet": "ssh"}
+        with pytest.raises(DeviceError, match=f"would take {protocol} off the terminal lines vty 0 4"):
+            await device.configure(["line vty 0 4", f" transport input {others[protocol]}"])
         await device.restore()
 
     play(body, Ios(connection(router, protocol), journal=book))
