@@ -97,6 +97,8 @@ def _rehearse(one: Kept) -> None:
         else:
             for sentence in undo.what:
                 print(f"    {sentence}")
+            for command in undo.commands:
+                print("    " + " ".join(command))
 
 
 def _title(one: Kept) -> str:

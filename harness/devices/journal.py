@@ -30,8 +30,10 @@ class Undo:
 
     `what`: sentences for people. `through` is one of THROUGH: "local" runs `commands`, argument lists, on this machine (nothing
     where `unless`, a command, succeeds: then it is undone already); "linux" runs `script` by bash on the device; "ios" brings
-    its configuration back to `script`, the one that was saved. `at` is how the device was reached, without secrets. `harmless`:
-    what is to be undone lies beside what the device is, and in no other run's way.
+    its configuration back to `script`, the one that was saved, where there is one, and has `commands` done in its privileged mode:
+    `became` is what the change has made of it, in seconds since the epoch at `became_at`, so that what somebody else changes later
+    is told from it. `at` is how the device was reached, without secrets. `harmless`: what is to be undone lies beside what the
+    device is, and in no other run's way.
     """
 
     what: tuple[str, ...]
@@ -43,6 +45,8 @@ class Undo:
     script: str = ""
     by_hand: str = ""  # commands to type on the device, where they are not `script` itself
     harmless: bool = False
+    became: str = ""
+    became_at: float = 0.0
 
     def __post_init__(self) -> None:
         if self.through not in THROUGH:

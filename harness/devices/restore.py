@@ -44,7 +44,8 @@ async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell
                 notes = await _RUNNERS[undo.through](undo, connections, secrets)
             except (NatstormError, OSError) as error:
                 left += 1
-                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo))}")
+                lines = getattr(error, "by_hand", None)
+                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo, lines))}")
             else:
                 record.done(number)
                 tell("\n".join([f"undone: {describe(undo)}", *(f"  {note}" for note in notes)]))
@@ -60,18 +61,20 @@ def describe(undo: Undo) -> str:
     return f"{undo.device or 'this machine'}: {'; '.join(undo.what)}"
 
 
-def by_hand(kept: Kept, number: int, undo: Undo) -> str:
-    """The commands that do it, to be typed. What goes to a device is in a file beside the journal, for it may hold secrets."""
+def by_hand(kept: Kept, number: int, undo: Undo, found: str | None = None) -> str:
+    """The commands that do it, to be typed: those that were `found` to be, or those of the journal. What goes to a device is in a
+    file beside the journal, for it may hold secrets."""
     if undo.through == "local":
         lines = [shlex.join(command) for command in undo.commands]
         return "\n".join(["by hand, as root:", *lines])
     file = kept.path.with_name(f"{kept.path.stem}.undo-{number}")
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(undo.by_hand or undo.script)
+        stream.write(found or undo.by_hand or undo.script)
     if undo.through == "linux":
         return f"by hand: {_ssh(undo.at)} < {shlex.quote(str(file))}"
-    return f"by hand: enter the lines of {file} in configuration mode of {undo.device}"
+    mode = "privileged" if undo.commands else "configuration"
+    return f"by hand: enter the lines of {file} in {mode} mode of {undo.device}"
 
 
 def _ssh(at: Mapping[str, Any] | None) -> str:
@@ -118,13 +121,15 @@ async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Seq
         return await linux_state.put_back(device.execute, undo)
 
 
-async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> tuple[str, ...]:
+async def _ios(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> tuple[str, ...]:
     from harness.devices.ios.driver import Ios
+    from harness.devices.ios.parsers.configured import masked
 
-    device = Ios(_connection(undo, connections))
+    device = Ios(_connection(undo, connections), secrets=secrets)
     try:
         await device.connect()
-        await device.put_back(undo)
+        theirs = [masked(line) for line in await device.put_back(undo)]
+        return (f"somebody else has changed it meanwhile; kept: {'; '.join(theirs)}",) if theirs else ()
     finally:
         with suppress(NatstormError):
             await device.disconnect()

@@ -28,7 +28,7 @@ VIRTUAL_VARIANTS = ("demux", "plain", "default", "clear")
 IOS_VARIANTS = ("demux", "plain")
 """A Cisco router's configurations: with `set nat demux`, and without it."""
 
-VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS, "ios": IOS_VARIANTS}
+VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS, "ios": IOS_VARIANTS, "iosxe": IOS_VARIANTS}
 """By the gateway's `os`: strongSwan and xl2tpd (in a guest, or on a box of their own), the project's own cores in a process, and a
 router that is there already."""
 

@@ -22,9 +22,11 @@ JUMP = "jump"
 
 STARTED = {"clients": ("linux",), "nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",)}
 """Per device, what its `os` may be where the harness starts it."""
-REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",), JUMP: ("linux",)}
+ROUTERS = ("ios", "iosxe")
+"""Of Cisco, and one driver for both; they name their interfaces in their own way."""
+REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)}
 """The same where it is there already: those for which there is a driver."""
-PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",), "ios": PROTOCOLS}
+PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",)} | dict.fromkeys(ROUTERS, PROTOCOLS)
 """By `os`, how its driver can reach it."""
 PORT_OF = {"ssh": 22, "telnet": 23}
 
@@ -73,6 +75,8 @@ CLI = Section({
     "ip": Field(MACHINE, "The address at which it is reached: of the device, or of a console server.", required=True),
     "port": Field(PORT, "The TCP port (22 for ssh, 23 for telnet)."),
     "proxy": Field(TEXT, "The device of `type: jump` through which it is reached."),
+    "own_address": Field(ADDRESS, "A router's own address, where `ip` is another that leads to it, as of a NAT before it."),
+    "protect_minutes": Field(NUMBER, "A router reloads after so many minutes if a change has locked everybody out (never)."),
     "credentials": Field(CREDENTIALS, "Who logs in over this connection."),
 }, name="cli")  # fmt: skip
 REACHED_BY = "How it is reached, where it is there already; `{}` for a device that the harness starts."

@@ -9,13 +9,11 @@ from itertools import combinations
 
 from harness.model.testbed import Interface
 from harness.testbed import values
-from harness.testbed.definition import END_HOST
+from harness.testbed.definition import END_HOST, ROUTERS
 from harness.testbed.reading import Reading
 
 WITH_HOST = {"natstorm": True, "linux": False}
 """By the gateway's `os`, whether an end host is behind it. One that is not listed may have one."""
-OWN_NAMES = ("ios",)
-"""Systems that name their interfaces in their own way. All others are Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ class _Wirer:
         """Whether the name can be an interface's on that device; at the clients it is one of this machine."""
         system, unknown = self.reading.value("devices", device, "os"), self.reading.unknown("devices", device, "os")
         try:
-            (values.port_name if unknown or system in OWN_NAMES else values.interface_name)(name)
+            (values.port_name if unknown or system in ROUTERS else values.interface_name)(name)
         except values.BadValue as bad:
             self.reading.wrong(f"{name}: {bad.problem}", ("topology", device, "interfaces", name), bad.cure)
             return False

@@ -17,6 +17,7 @@ from harness.testbed import check, examine, load
 NAT = "      cli: {protocol: ssh, ip: 10.99.0.2, port: 22}\n"
 GATEWAY = "      cli: {protocol: ssh, ip: 10.99.0.3, port: 22}\n"
 HOST = "      cli: {protocol: ssh, ip: 10.99.0.4, port: 22}\n"
+ROUTERS = "own_address: 192.168.7.1, protect_minutes: 10"
 NAT_CUSTOM = "      outside_ports: 1024-65535\n"
 CUSTOM = '    known_hosts: "%ENV{NATSTORM_BOX}/known_hosts"\n'
 LOGIN = "    default:\n      username: root\n"
@@ -170,16 +171,18 @@ def test_what_must_not_be_moved_is_known(bench):
     assert check(bench((CUSTOM, CUSTOM + "    management: [eth0, 10.99.0.1]\n"))).management == ("eth0", "10.99.0.1")
 
 
-def test_a_router_names_its_interfaces_in_its_own_way(bench):
+@pytest.mark.parametrize("system", ["ios", "iosxe"])
+def test_a_router_names_its_interfaces_in_its_own_way(bench, system):
     file = bench(
-        ("    os: natstorm", "    os: ios"),
+        ("    os: natstorm", f"    os: {system}"),
         ("        - default\n        - clear\n", ""),
         ("      wan0:", "      GigabitEthernet0/0/1.100:"),
-        (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22", "telnet, ip: 10.99.0.3")),
+        (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22", f"telnet, ip: 10.99.0.3, {ROUTERS}")),
     )
     gateway = check(file).gateway
     assert (gateway.interface.name, gateway.variants) == ("GigabitEthernet0/0/1.100", ("demux", "plain"))
     assert (gateway.connection.protocol, gateway.connection.port, gateway.connection.key_file) == ("telnet", 23, None)
+    assert (gateway.connection.own_address, gateway.connection.protect_minutes) == ("192.168.7.1", 10)
 
 
 def test_it_looks_the_same_to_pyats(bench):
@@ -198,7 +201,18 @@ MISTAKES = {
     "unknown protocol": ([(NAT, NAT.replace("ssh", "rsh"))], "rsh", "protocol: 'rsh' is not known", "ssh, telnet"),
     "linux by telnet": ([(NAT, NAT.replace("ssh", "telnet"))], "telnet", "a linux device is not reached by telnet", "ssh"),
     "no os": ([("    type: nat\n    os: linux\n", "    type: nat\n")], "  nat:@1", "'os' is missing in devices.nat", "add `os:`"),
-    "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "or ios"),
+    "a router's": (
+        [(NAT, NAT.replace("22}", "22, protect_minutes: 10}"))],
+        "protect_minutes", "a linux device has no protect_minutes", "it is a router's",
+    ),
+    "no minutes": (
+        [
+            ("    os: natstorm", "    os: ios"), ("        - default\n        - clear\n", ""),
+            (GATEWAY, GATEWAY.replace("22}", "22, protect_minutes: 0}")),
+        ],
+        "protect_minutes", "0 is not a whole number", "as in",
+    ),
+    "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "ios or iosxe"),
     "no driver for the NAT": ([("type: nat\n    os: linux", "type: nat\n    os: ios")], "os: ios", "nat that is a 'ios'", "linux"),
     "unknown role": ([("type: nat\n", "type: router\n")], "router", "type: 'router' is not known", "one of nat"),
     "unknown device": (
