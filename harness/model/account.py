@@ -65,7 +65,8 @@ class Told:
                     protocol number and UDP ports ("1", "17 500 500")
     routes          networks: those that it was told of by a routing protocol, and at which distance
     sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
-    injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message
+    injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message, number,
+                    src and dst where it is a numbered one like a host's
     searched        what, frames, of: how many frames of that one's capture hold the bytes that are named so
     accounting      status, user, and the RADIUS attributes by name
     """

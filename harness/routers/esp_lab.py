@@ -1,8 +1,9 @@
 """The world of "NAT support for IPsec ESP" in virtual time: endpoints inside and outside a NAT, every one a virtual IOS router.
 
 esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
-NAT between them, and what is west is on the outside too, by the same addresses. Both sides of the NAT are captured; without a
-NAT the one wire is the outside.
+NAT between them, and what is west is on the outside too, by the same addresses; the wire knows the way to everybody's network
+then, so that what goes in the clear comes to where it is for. Both sides of the NAT are captured; without a NAT the one wire is
+the outside.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
@@ -102,6 +104,8 @@ class SimulatedEsp:
         self.sites[site.name] = site
         place, delay_s = (self.inside, INSIDE_DELAY_S) if behind else (self.switch, OUTSIDE_DELAY_S)
         place.attach(ip.packed(site.address), delay_s, box.from_outside)
+        if not self.natted:
+            self.switch.route(IPv4Network(f"{site.network}.0/24"), delay_s, box.from_outside)
         self._console(site.name, state, box)
 
     def entropy(self, whose: str) -> Callable[[int], bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.crypto_map_edits import EDITS
+from harness.routers.scripts.crypto_maps import MAPS
 from harness.routers.scripts.esp_tunnels import TUNNELS
 from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_calls import CALLS
@@ -26,6 +28,8 @@ SCRIPTS = {
         PATH_MTUS,
         BENEFITS,
         TUNNELS,
+        MAPS,
+        EDITS,
     )
     for script in scripts
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.verdict.routers import (
+    crypto_map_edits,
+    crypto_map_negotiation,
+    crypto_maps,
     esp_tunnels,
     l2tp_benefits,
     l2tp_calls,
@@ -31,6 +34,9 @@ CHECKS: Mapping[str, RouterCheck] = {
     **esp_tunnels.CHECKS,
     **l2tp_path_mtu.CHECKS,
     **l2tp_benefits.CHECKS,
+    **crypto_maps.CHECKS,
+    **crypto_map_negotiation.CHECKS,
+    **crypto_map_edits.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
