@@ -22,6 +22,8 @@ from harness.model import CaptureFacts, Side
 from harness.probes.dissect import Addresses
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered, heard
+from harness.routers.radius import ToldRadius
+from harness.routers.radius_sites import SERVERS
 from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
 from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClient
@@ -52,7 +54,8 @@ class SimulatedL2tp:
     came to the host on the LNS's LAN.
 
     Options of a script: `second_lns` (there is one), `lac_moves_to` (addresses that the LAC can be reached at too, once it is
-    configured with them), `platform` (of all routers, as in model/ios_releases)."""
+    configured with them), `platform` (of all routers, as in model/ios_releases), `radius` (passwords by user: two RADIUS servers on
+    the wire know them, see radius_sites)."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
         self.loop = loop
@@ -72,6 +75,10 @@ class SimulatedL2tp:
             self._add(device)
         for address in script.options.get("lac_moves_to", ()):
             self.switch.attach(packed(address), WIRE_DELAY_S, self.boxes[LAC].receive)
+        users = script.options.get("radius")
+        for name, address in SERVERS.items() if users is not None else ():
+            server = ToldRadius(loop, name, (ADDRESSES[LAC], ADDRESSES[LNS]), users, self._send, gathered.told.append)
+            self.switch.attach(packed(address), WIRE_DELAY_S, server.receive)
 
     def _add(self, device: str) -> None:
         startup = (CONFIGURATIONS / STARTS_WITH[device]).read_text(encoding="utf-8")

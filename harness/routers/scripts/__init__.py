@@ -7,6 +7,7 @@ from harness.routers.script import RouterScript
 from harness.routers.scripts.crypto_map_edits import EDITS
 from harness.routers.scripts.crypto_maps import MAPS
 from harness.routers.scripts.esp_tunnels import TUNNELS
+from harness.routers.scripts.l2tp_accounting import ACCOUNTING
 from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_calls import CALLS
 from harness.routers.scripts.l2tp_debug import DEBUG
@@ -30,6 +31,7 @@ SCRIPTS = {
         TUNNELS,
         MAPS,
         EDITS,
+        ACCOUNTING,
     )
     for script in scripts
 }

@@ -9,6 +9,7 @@ from harness.verdict.routers import (
     crypto_map_negotiation,
     crypto_maps,
     esp_tunnels,
+    l2tp_accounting,
     l2tp_benefits,
     l2tp_calls,
     l2tp_counters,
@@ -37,6 +38,7 @@ CHECKS: Mapping[str, RouterCheck] = {
     **crypto_maps.CHECKS,
     **crypto_map_negotiation.CHECKS,
     **crypto_map_edits.CHECKS,
+    **l2tp_accounting.CHECKS,
 }
 """Behaviour ID → check; the modules of the subjects have their own rows."""
 
