@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Logged, Side
+from harness.model import CaptureFacts, Logged, Printed, Side
 from harness.probes.dissect import Addresses
 from harness.probes.keyring import HASHES
 from harness.routers import esp_sites
@@ -83,7 +83,7 @@ class SimulatedEsp:
         self.terminals[device] = Terminal(device, state, self.loop.time, box.settle)
         Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
         for line, said in self.terminals[device].configure(*self._script.lines.get(device, ())):
-            if said.lstrip().startswith("%") and not said.lstrip().startswith("% NOTE"):
+            if Printed(self.epoch(), device, line, said).refused:
                 raise DeviceError(device, line, said.strip())
 
     def _add_nat(self) -> None:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Side
+from harness.model import CaptureFacts, Printed, Side
 from harness.probes.dissect import Addresses
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered, heard
@@ -75,9 +75,14 @@ class SimulatedL2tp:
             self._add(device)
         for address in script.options.get("lac_moves_to", ()):
             self.switch.attach(packed(address), WIRE_DELAY_S, self.boxes[LAC].receive)
-        users = script.options.get("radius")
-        for name, address in SERVERS.items() if users is not None else ():
-            server = ToldRadius(loop, name, (ADDRESSES[LAC], ADDRESSES[LNS]), users, self._send, gathered.told.append)
+        if "radius" in script.options:
+            self._add_servers(script.options["radius"])
+
+    def _add_servers(self, users: Mapping[str, str]) -> None:
+        for name, address in SERVERS.items():
+            server = ToldRadius(
+                self.loop, name, (ADDRESSES[LAC], ADDRESSES[LNS]), users, self._send, self._gathered.told.append
+            )
             self.switch.attach(packed(address), WIRE_DELAY_S, server.receive)
 
     def _add(self, device: str) -> None:
@@ -101,7 +106,7 @@ class SimulatedL2tp:
         Log(state, lambda line: self._gathered.logged.append(heard(self.epoch(), device, line)))
         lines = self._script.lines.get(device, ())
         for line, said in self.terminals[device].configure(*lines):
-            if said.lstrip().startswith("%"):
+            if Printed(self.epoch(), device, line, said).refused:
                 raise DeviceError(device, line, said.strip())
 
     def router(self, device: str) -> IosRouter:

@@ -35,6 +35,7 @@ TUNNELS = (
             "nat": (SPI_MATCH, PRESERVE_PORT),
             **dict.fromkeys(("west-1", "west-2", "west-3", "east-1"), (SPI_MATCHING,)),
         },
+        needs=("spi-matching", "nat-service-esp"),
         options={"west": 3},
     ),
 )
