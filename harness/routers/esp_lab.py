@@ -1,8 +1,9 @@
 """The world of "NAT support for IPsec ESP" in virtual time: endpoints inside and outside a NAT, every one a virtual IOS router.
 
 esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
-NAT between them, and what is west is on the outside too, by the same addresses; `first_spis`, by an endpoint's name, what chance
-gives it as its first SPI. Both sides of the NAT are captured; without a NAT the one wire is the outside.
+NAT between them, and what is west is on the outside too, by the same addresses; the wire knows the way to everybody's network
+then, so that what goes in the clear comes to where it is for; `first_spis`, by an endpoint's name, what chance gives it as its
+first SPI. Both sides of the NAT are captured; without a NAT the one wire is the outside.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Logged, Side
+from harness.model import CaptureFacts, Logged, Printed, Side
 from harness.probes.dissect import Addresses
 from harness.probes.keyring import HASHES
 from harness.routers import esp_sites
@@ -81,7 +83,7 @@ class SimulatedEsp:
         self.terminals[device] = Terminal(device, state, self.loop.time, box.settle)
         Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
         for line, said in self.terminals[device].configure(*self._script.lines.get(device, ())):
-            if said.lstrip().startswith("%") and not said.lstrip().startswith("% NOTE"):
+            if Printed(self.epoch(), device, line, said).refused:
                 raise DeviceError(device, line, said.strip())
 
     def _add_nat(self) -> None:
@@ -104,6 +106,8 @@ class SimulatedEsp:
         self.sites[site.name] = site
         place, delay_s = (self.inside, INSIDE_DELAY_S) if behind else (self.switch, OUTSIDE_DELAY_S)
         place.attach(ip.packed(site.address), delay_s, box.from_outside)
+        if not self.natted:
+            self.switch.route(IPv4Network(f"{site.network}.0/24"), delay_s, box.from_outside)
         self._console(site.name, state, box)
 
     def _give_first_spi(self, name: str, role: EndpointRole) -> None:

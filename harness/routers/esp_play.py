@@ -119,13 +119,21 @@ class EspPlay(Play):
         finally:
             self.lab.lose = before
 
-    async def inject(self, packet: bytes, what: str) -> None:
-        """A whole IP packet onto the outside wire, towards its destination."""
+    async def slip(self, src: str, dst: str, what: str) -> int:
+        """A numbered UDP packet in the clear, that nobody has sent, onto the outside wire; returns its number."""
+        self._number += 1
+        payload = WORD + b"%d " % self._number
+        packet = to_ip(Packet(src, dst, ip.UDP, payload, *PORTS), identification=self._number & 0xFFFF)
+        await self.inject(packet, what, number=self._number, src=src, dst=dst)
+        return self._number
+
+    async def inject(self, packet: bytes, what: str, **more: Any) -> None:
+        """A whole IP packet onto the outside wire, towards its destination. `more` is told with it."""
         from harness.scenario.injector import digest
 
         async with self.step(f"inject:{what}"):
             start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
-            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:])}
+            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:]), **more}
             self.tell("injector", "injected", **told)
             self.lab.inject(packet)
             await self.rest(ANSWER_S)

@@ -12,16 +12,18 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Side
+from harness.model import CaptureFacts, Printed, Side
 from harness.probes.dissect import Addresses
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered, heard
+from harness.routers.radius import ToldRadius
+from harness.routers.radius_sites import SERVERS
 from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
 from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClient
@@ -52,7 +54,8 @@ class SimulatedL2tp:
     came to the host on the LNS's LAN.
 
     Options of a script: `second_lns` (there is one), `lac_moves_to` (addresses that the LAC can be reached at too, once it is
-    configured with them), `platform` (of all routers, as in model/ios_releases)."""
+    configured with them), `platform` (of all routers, as in model/ios_releases), `radius` (passwords by user: two RADIUS servers on
+    the wire know them, see radius_sites)."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
         self.loop = loop
@@ -72,6 +75,15 @@ class SimulatedL2tp:
             self._add(device)
         for address in script.options.get("lac_moves_to", ()):
             self.switch.attach(packed(address), WIRE_DELAY_S, self.boxes[LAC].receive)
+        if "radius" in script.options:
+            self._add_servers(script.options["radius"])
+
+    def _add_servers(self, users: Mapping[str, str]) -> None:
+        for name, address in SERVERS.items():
+            server = ToldRadius(
+                self.loop, name, (ADDRESSES[LAC], ADDRESSES[LNS]), users, self._send, self._gathered.told.append
+            )
+            self.switch.attach(packed(address), WIRE_DELAY_S, server.receive)
 
     def _add(self, device: str) -> None:
         startup = (CONFIGURATIONS / STARTS_WITH[device]).read_text(encoding="utf-8")
@@ -94,7 +106,7 @@ class SimulatedL2tp:
         Log(state, lambda line: self._gathered.logged.append(heard(self.epoch(), device, line)))
         lines = self._script.lines.get(device, ())
         for line, said in self.terminals[device].configure(*lines):
-            if said.lstrip().startswith("%"):
+            if Printed(self.epoch(), device, line, said).refused:
                 raise DeviceError(device, line, said.strip())
 
     def router(self, device: str) -> IosRouter:

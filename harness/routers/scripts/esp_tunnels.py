@@ -191,6 +191,7 @@ TUNNELS = (
         ESP,
         three_tunnels,
         lines={NAT: (SPI_MATCH, PRESERVE_PORT), **_all(SPI_MATCHING, "west-1", "west-2", "west-3", "east-1")},
+        needs=("spi-matching", "nat-service-esp"),
         options={"west": 3},
     ),
     RouterScript(
