@@ -107,6 +107,9 @@ class SimulatedL2tp:
         terminal = self.terminals[device]
         return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
 
+    async def walk(self, device: str, *lines: str) -> list[tuple[str, str]]:
+        return self.terminals[device].walk(*lines)
+
     async def reboot(self, device: str) -> None:
         import asyncio
 

@@ -51,6 +51,8 @@ class Play:
     bus: StepBus
     gathered: Gathered
     marks_per_s: float = MARKS_PER_S
+    marks_to: str | None = None
+    mark_sizes: tuple[int, ...] | None = None
 
     @property
     def gateway(self) -> GatewayControl:
@@ -103,7 +105,7 @@ class Play:
             await self.fleet.until(lambda fleet: False, seconds)
         for client in up:
             if client.up:
-                client.send_marks(self.marks_per_s)
+                client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
 
     async def client_close(self, name: str) -> None:
         """The client hangs up as Windows does. A client that is gone already has nothing to close: the step says so."""
@@ -194,7 +196,7 @@ class Play:
             client.stop_marks()
             await self.fleet.until(lambda fleet: False, seconds)
         if client.up:
-            client.send_marks(self.marks_per_s)
+            client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
 
     async def demux(self, on: bool) -> None:
         """`set nat demux` is taken into the gateway's configuration, or out of it. SAs that are up stay."""
@@ -244,7 +246,7 @@ class Play:
             detail["mappings"] = await self.bench.nat.forget()
             await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
             for client in others:
-                client.send_marks(self.marks_per_s)
+                client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
 
     @asynccontextmanager
     async def garbage(self, seed: int, rate: float = 40.0) -> AsyncIterator[None]:
@@ -321,7 +323,7 @@ class Play:
             client.connect()
             detail["up"] = await client.until_up(patience_s)
             if detail["up"]:
-                client.send_marks(self.marks_per_s)
+                client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
                 detail["stages"] = self._stages(name)
                 pinged = await client.until(RecordKind.PINGED, ANSWER_S)
                 detail["first_answer_s"] = None if pinged is None else pinged.data["total"]

@@ -4,7 +4,7 @@ LNS and LAC by VPDN groups with crypto profiles. Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from harness.errors import UsageError
@@ -31,7 +31,7 @@ class Meaning:
 
 def meant(tree: Entry, base: Personality) -> Meaning:
     """`base` gives what no command of a router says: retransmissions, vendor IDs, limits."""
-    keys = Crypto(keys=meaning.keys(tree))
+    keys = Crypto(keys=meaning.keys(tree), named=meaning.named_keys(tree))
     try:
         return _meant(tree, base, keys)
     except UsageError as error:  # a router takes lines that fit nothing, a pool that ends before it begins
@@ -42,6 +42,7 @@ def _meant(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
     if _by_groups(tree):
         return _grouped(tree, base, keys)
     found = meaning.lns(tree, base)
+    keys = replace(keys, entries=meaning.by_peer(tree))
     lacks = list(found.lacks)
     for group in tree.find("vpdn-group"):
         if group.first("request-dialin") is not None:
@@ -107,6 +108,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         pool_first=NO_ADDRESS,
         pool_last=NO_ADDRESS,
         lan=meaning.lan(tree, outside, ends[0]),
+        routes=meaning.routes(tree, outside),
         vpdn=vpdn,
     )
     return Meaning(settings, keys, tuple(lacks))
