@@ -57,6 +57,16 @@ class GatewayControl(Protocol):
     async def kill_daemons(self) -> None: ...
 
 
+class HostControl(Protocol):
+    """The end host on the gateway's LAN, which can ask clients by itself."""
+
+    address: str
+
+    async def ask(self, to: str, size: int) -> tuple[bool, int | None]:
+        """One echo of `size` bytes, IP header included, that must not be fragmented: whether it was answered, and the MTU in the
+        ICMP error that came instead, None without one."""
+
+
 class NatControl(Protocol):
     """The NAT, as far as a scenario acts on it and asks it; it may be a box that takes its time to answer."""
 
@@ -110,6 +120,10 @@ class Bench(Protocol):
     @property
     def console(self) -> Lab | None:
         """The gateway's command line, where it is a router that has one."""
+
+    @property
+    def host(self) -> HostControl | None:
+        """The end host behind the gateway, where it can be told to ask."""
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs it on this bench's event loop, and so in its time."""

@@ -12,7 +12,7 @@ from harness.clients.client import Client
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.errors import DeviceError, LabError
-from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step
+from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step, Told
 from harness.model.steps import StepBus
 from harness.routers.play import Play as Console
 from harness.scenario.bench import Bench, GatewayControl, Gathered
@@ -147,6 +147,22 @@ class Play:
             detail["carried_out"] = self.fleet[name].up
             if self.fleet[name].up:
                 self.fleet[name].vanish()
+
+    async def host_asks(self, name: str, size: int) -> int | None:
+        """The end host sends the client one echo of that size that must not be fragmented. Returns the MTU that it is told of for
+        want of room, None where it is told of none; what became of the echo is told too. LabError where no such host is there."""
+        host, client = self.bench.host, self.fleet[name]
+        if host is None:
+            raise LabError("ask a client", "there is no end host that can be told to ask", "testbeds/virtual-ios.yaml")
+        async with self.step(f"host-asks:{name}", name, size=size) as detail:
+            answered, mtu = await host.ask(client.address, size) if client.up and client.address is not None else (False, None)
+            detail["carried_out"] = client.up
+            moment = self.clock.epoch(self.clock.monotonic())
+            if mtu is not None:
+                self.gathered.told.append(Told(moment, host.address, "unreachable", {"mtu": mtu, "to": name}))
+            data = {"to": name, "size": size, "df": True, "answered": answered}
+            self.gathered.told.append(Told(moment, host.address, "pinged", data))
+        return mtu
 
     # What changes beneath a session that is up
 

@@ -157,7 +157,7 @@ ROUTERS = (
     ),
     Script(
         "example-keys", "the document's example: the key of all, another's key, and a name's", 5, one_by_one, time="virtual",
-        router=EXAMPLE, not_up=frozenset({"c3", "c5"}),
+        router=EXAMPLE, not_up=frozenset({"c3", "c5"}), marks_per_s=2.0,
         overrides={
             "c2": {"site": 0, "address": DIRECT},
             "c3": {"psk": OTHER_KEY, "personality": "3des-modp1024"},
@@ -167,10 +167,11 @@ ROUTERS = (
     ),
     Script(
         "example-ppp", "the document's example: CHAP, then MS-CHAP, and never PAP", 3, one_by_one, time="virtual", router=EXAMPLE,
+        marks_per_s=2.0,
         overrides={"c2": {"personality": "mschap"}, "c3": {"personality": "pap"}}, not_up=frozenset({"c3"}),
     ),
     Script(
         "example-pool", "the document's example: a pool of eleven, and twelve clients", 12, pool, time="virtual", router=EXAMPLE,
-        not_up=frozenset({"c12"}),
+        not_up=frozenset({"c12"}), marks_per_s=2.0,
     ),
 )  # fmt: skip

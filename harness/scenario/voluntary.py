@@ -18,6 +18,8 @@ RELEASED_S = 150.0
 """A Hello after 60 s of silence, 23 s in which it is sent again, and something: then an LNS knows that a client has gone."""
 VOLUME_KB = 2560
 """The least life in kilobytes that a line can say."""
+SIZES = (600, 1400, 1420, 1460)
+"""Of packets that must not be fragmented; IPsec in UDP takes from 1500 more than a tunnel without NAT does."""
 ASKED = ("show crypto isakmp sa", "show crypto ipsec sa")
 
 
@@ -47,6 +49,18 @@ async def bare(play: Play) -> None:
     await play.hold(HOLD_S)
 
 
+async def path_mtu(play: Play) -> None:
+    """A host behind the LNS asks a client in packets that must not be fragmented; where one is too big for the way, in one that
+    should not be."""
+    await play.connect("c1")
+    await play.hold(HOLD_S)
+    for size in SIZES:
+        mtu = await play.host_asks("c1", size)
+        if mtu is not None:
+            await play.host_asks("c1", mtu)
+    await play.hold(HOLD_S)
+
+
 async def volume(play: Play) -> None:
     """One client that sends nine tenths of what its SA may carry, long before its SA's time is up: Windows renews at eight."""
     await play.connect("c1")
@@ -71,6 +85,10 @@ VOLUNTARY = (
             "crypto ipsec transform-set bare esp-des", " mode transport", "crypto map l2tpsec 10 ipsec-isakmp profile l2tp",
             " set transform-set bare esp-des-sha-transport",
         )),
+    ),
+    Script(
+        "voluntary-pmtu", "large packets that must not be fragmented, through IPsec in UDP", 1, path_mtu, time="virtual",
+        personality="windows2000-des", router=GatewayStart("voluntary"),
     ),
     Script(
         "voluntary-volume", f"an ESP SA that may carry {VOLUME_KB} kB", 1, volume, time="virtual", marks_per_s=50.0,

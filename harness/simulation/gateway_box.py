@@ -44,12 +44,13 @@ class Gateway(Protocol):
 class GatewayBox:
     """`outside` takes what the gateway sends to its peers. `tap`, where there is one, sees what passes the boundaries inside it;
     `events` keeps what it says of itself, in seconds since 1970. While `off` it is a box without power, though its core may think
-    that it lives. An end host on its LAN answers every ping."""
+    that it lives. An end host on its LAN answers every ping; `heard` is told of each packet that comes to it."""
 
     def __init__(self, loop: SimulatedLoop, core: Gateway, outside: Deliver) -> None:
         self.core = core
         self.tap: Callable[[int, Tap], None] | None = None
         self.events: list[GatewayEvent] = []
+        self.heard: Callable[[bytes], None] = lambda packet: None
         self.off = False
         self.unreadable = 0  # packets with wrong checksums, which a kernel would have dropped
         self._loop = loop
@@ -75,6 +76,10 @@ class GatewayBox:
         self.core.receive(self._loop.time(), packet)
         self._settle()
 
+    def from_host(self, packet: bytes) -> None:
+        """A packet of the end host's own."""
+        self._from_host.send(packet)
+
     def order(self, action: Callable[[float], T]) -> T:
         """Does something to the core, `now` in hand, and lets out what comes of it."""
         try:
@@ -99,6 +104,7 @@ class GatewayBox:
         self._alarm.set(core.deadline)
 
     def _host(self, data: bytes) -> None:
+        self.heard(data)
         try:
             answer = echo_answer(data)
         except ProtocolError:

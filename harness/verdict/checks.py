@@ -117,6 +117,7 @@ _ROWS = {
     "SEC-25": voluntary.map_overrides_global_life,
     "SEC-26": voluntary.shorter_life_of_the_peer_counts,
     "SEC-27": voluntary.nothing_is_left_after_the_tunnel,
+    "SEC-122": voluntary.no_size_is_swallowed,
     "NTT-01": negotiation.both_announce_nat_traversal,
     "NTT-02": detection.nat_d_only_if_both_announce,
     "NTT-03": negotiation.nat_d_shows_the_nat,

@@ -63,8 +63,8 @@ def configured_life_is_agreed_and_renewed_in_time(reading: Reading, *, life_s: i
     for client in reading.clients:
         _expect_proposed_more(reading, client, life_s)
         made = agreements(reading, latest(reading, client))
-        require(len(made) > 2, f"{client} was not watched for two lifetimes")
         expect_lives(f, client, made, life_s)
+        require(len(made) > 2 or bool(f.faults), f"{client} was not watched for two lifetimes")
         f.facts["renewals"][client] = [round(after.agreed.t - one.agreed.t, 1) for one, after in pairwise(made)]
     return f.verdict(f"{life_s} s agreed, and renewed after {f.facts['renewals']} s")
 
@@ -243,7 +243,7 @@ def chap_is_offered_first_and_pap_never(reading: Reading) -> Verdict:
             f.expect(not up, f"{client} takes PAP alone, and came up", offers[-1][1])
         else:
             f.expect(up, f"{client} takes CHAP, and did not come up", offers[-1][1])
-    require({"mschap", "pap"} <= naked, "no client refused CHAP for MS-CHAP, or none for PAP")
+    require({"mschap", "pap"} <= naked or bool(f.faults), "no client refused CHAP for MS-CHAP, or none for PAP")
     return f.verdict(f"offered in this order: {f.facts['offered']}")
 
 

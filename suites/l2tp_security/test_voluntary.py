@@ -49,3 +49,9 @@ def test_the_shorter_life_of_the_peer_counts(judge):
 @pytest.mark.plays("voluntary", on=["demux*"])
 def test_nothing_is_left_after_the_tunnel(judge):
     judge()
+
+
+@pytest.mark.behaviour("SEC-122")
+@pytest.mark.plays("voluntary-pmtu", on=["demux*"])
+def test_no_size_is_swallowed(judge):
+    judge()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edits import Edit, both, fields_of, first_row, in_trouble, not_done, reprinted, unprinted, with_frame
+from edits import Edit, both, fields_of, first_row, in_trouble, not_done, reprinted, retold, unprinted, untold, with_frame
 
 from harness.model import Evidence, FrameKind, Observation, Outcome, Record, RecordKind, Side
 from harness.model.steps import StepBus
@@ -309,7 +309,7 @@ PASS: list[Case] = [
         "static-map": "DMX-50 DMX-55", "dynamic-map": "DMX-51 DMX-52 DMX-53 DMX-56", "release-before": "DMX-54", "release-with": "DMX-54",
         "example": "DMX-57 DMX-58 DMX-62 DMX-64 DMX-68", "example-keepalive": "DMX-59", "example-keys": "DMX-60 DMX-61", "map-order": "DMX-63",
         "example-ppp": "DMX-65", "example-pool": "DMX-66 DMX-67", "voluntary": "SEC-20 SEC-22 SEC-23 SEC-25 SEC-26 SEC-27",
-        "voluntary-bare": "SEC-21", "voluntary-volume": "SEC-24",
+        "voluntary-bare": "SEC-21", "voluntary-pmtu": "SEC-122", "voluntary-volume": "SEC-24",
     }.items()
     for row in rows.split()
 ]  # fmt: skip
@@ -388,6 +388,9 @@ FAIL: list[Case] = [
     ("SEC-26", "the list has another", of("voluntary", reprinted(GATEWAY, SAS, "up", rows=lambda rows: tuple(fields_of(row, sas=tuple(fields_of(sa, left_s=118) for sa in row.sas)) for row in rows))), "gives c2's SAs"),
     ("SEC-26", "the list has none", of("voluntary", reprinted(GATEWAY, SAS, "up", rows=lambda rows: rows[:1])), "lists no SA of c2"),
     *[("SEC-27", f"{table} has something left ({label})", of("voluntary", relabelled(table, label, "up")), "still shows") for table in (SAS, IKE_SAS) for label in ("hung up", "lost")],
+    ("SEC-122", "a black hole", of("voluntary-pmtu", untold("unreachable")), "1420 bytes were swallowed"),
+    ("SEC-122", "no less", of("voluntary-pmtu", retold("unreachable", mtu=1460)), "told that 1460 would fit"),
+    ("SEC-122", "it does not fit", of("voluntary-pmtu", retold("unreachable", mtu=1410)), "were not answered"),
     ("SEC-27", "no Delete of phase 2", of("voluntary", changed(lambda e, o: _delete(e, o, "esp"), lambda o: None)), "no Delete of phase 2"),
     ("SEC-27", "no Delete of phase 1", of("voluntary", changed(lambda e, o: _delete(e, o, "isakmp"), lambda o: None)), "no Delete of phase 1"),
 ]
@@ -437,6 +440,8 @@ INCONCLUSIVE: list[Case] = [
     ("SEC-25", "nobody proposes more", of("voluntary", ike(message("QM1"), proposals=each(lifetime_s=100))), "nobody proposed"),
     ("SEC-26", "nobody proposes less", of("voluntary", ike(message("QM1"), proposals=each(lifetime_s=3600))), "nobody proposed"),
     ("SEC-26", "not asked", of("voluntary", unprinted(GATEWAY, SAS)), "was not asked"),
+    ("SEC-122", "no answer at all", of("voluntary-pmtu", retold("pinged", answered=False)), "never answered"),
+    ("SEC-122", "nothing was asked", of("voluntary"), "never answered"),
     ("SEC-27", "nothing was there", of("voluntary", relabelled(IKE_SAS, "up", "lost")), "says nothing"),
     ("SEC-27", "nobody was lost", of("voluntary", not_done("vanish:c3")), "was lost"),
 ]
