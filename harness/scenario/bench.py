@@ -30,6 +30,7 @@ from harness.model import (
 )
 
 if TYPE_CHECKING:
+    from harness.model.testbed import Testbed
     from harness.routers.play import Lab
     from harness.scenario.script import Script
 
@@ -106,6 +107,7 @@ class Bench(Protocol):
     """`time` is "wall" or "virtual". `fresh` comes before anything else of a scenario; `close` after the last one."""
 
     time: str
+    testbed: Testbed
 
     @property
     def gateway(self) -> GatewayControl: ...

@@ -19,6 +19,7 @@ from harness.scenario.bench import Bench, GatewayControl, Gathered
 from harness.scenario.injector import Injector
 from harness.scenario.lab_bench import LabBench
 from harness.scenario.script import MARKS_PER_S
+from harness.scenario.testbed_lint import said_of
 
 LEAVE_S = 10.0
 """How long an orderly good-bye may take: the retransmissions of StopCCN and Delete included."""
@@ -163,6 +164,16 @@ class Play:
             data = {"to": name, "size": size, "df": True, "answered": answered}
             self.gathered.told.append(Told(moment, host.address, "pinged", data))
         return mtu
+
+    async def testbed_naming(self, *addresses: str) -> None:
+        """Other addresses are written in the testbed's file, each alone in the place of the gateway's: what its loader says of that
+        is told, and what it says of the file as it is."""
+        testbed = self.bench.testbed
+        async with self.step("testbed-naming", addresses=list(addresses)):
+            for address in (testbed.gateway.address, *addresses):
+                said = said_of(testbed, {f"{testbed.gateway.address}/": f"{address}/"})
+                moment = self.clock.epoch(self.clock.monotonic())
+                self.gathered.told.append(Told(moment, "loader", "testbed", {"address": address, "said": said}))
 
     # What changes beneath a session that is up
 

@@ -20,6 +20,7 @@ EXAMPLE = GatewayStart("example")
 EXAMPLE_LIFE_S = 600
 END_HOST = "171.0.0.10"
 """In the network that the example's static route leads to."""
+FIGURE_1 = "209.265.200.231", "209.265.200.232"
 NAT, DIRECT = "203.0.113.232", "203.0.113.50"
 
 STATIC_MAP = ("crypto map STATIC_MAP 5 ipsec-isakmp", "crypto map STATIC_MAP 5", " set nat demux")
@@ -32,8 +33,10 @@ PROMPTS = (
 
 
 async def static_map(play: Play) -> None:
-    """The line in an entry of a static map, which is then the only one on the interface; two clients; the line taken out again."""
+    """The line in an entry of a static map, which is then the only one on the interface; two clients; the line taken out again. And
+    before it the addresses of the document's Figure 1, as somebody would copy them into a testbed."""
     console = play.console
+    await play.testbed_naming(*FIGURE_1)
     await console.offer(GATEWAY, *STATIC_MAP, label="line")
     await console.configure(GATEWAY, "access-list 110 permit udp host 203.0.113.231 eq 1701 any")
     await console.configure(GATEWAY, "crypto map STATIC_MAP 5", f"set peer {NAT}", "set transform-set AES256 AES TS1")

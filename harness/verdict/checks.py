@@ -99,6 +99,7 @@ _ROWS = {
     "DMX-66": router_example.pool_serves_as_many_as_it_has,
     "DMX-67": router_example.excluded_addresses_are_given_to_nobody,
     "DMX-68": router_example.static_route_leads_to_the_end_host,
+    "DMX-69": router_lines.impossible_addresses_are_refused,
     "DMX-70": windows.patched_windows_2000_connects,
     "DMX-71": windows.unpatched_windows_2000_fails_by_itself,
     "DMX-72": windows.windows_without_l2tp_does_not_dial,

@@ -15,7 +15,7 @@ from harness.model.ios_releases import has, parse
 from harness.verdict.findings import Findings, require
 from harness.verdict.killer import deaths
 from harness.verdict.reading import Reading
-from harness.verdict.routers.reading import printed
+from harness.verdict.routers.reading import printed, told
 from harness.verdict.survival import trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_alive, lost_in_words
 from harness.verdict.trust import TRAFFIC, check
@@ -165,3 +165,19 @@ def _shown(reading: Reading, name: str, forms: Sequence[str]) -> Verdict:
         f.expect(bool(words), f"`{form}` says nothing of the line that {name} has")
         f.expect(not DEMUX.search(gone.text), f"`{form}` still speaks of the line that was taken out of {name}")
     return f.verdict(f"{len(forms)} forms show the line while it is there: {f.facts['wording']}")
+
+
+@check()
+def impossible_addresses_are_refused(reading: Reading) -> Verdict:
+    """Scenario "static-map": a testbed that names an address of the document's figure, one octet of which is above 255, is refused
+    by that address and its line; as it is, it is taken."""
+    asked = {str(one.data["address"]): str(one.data["said"]) for one in told(reading.evidence, "testbed")}
+    wrong = [address for address in asked if any(int(octet) > 255 for octet in address.split("."))]
+    require(bool(wrong), "no testbed with an impossible address was loaded")
+    require(any(not said for address, said in asked.items() if address not in wrong), "the testbed is refused as it is")
+    f = Findings(said={address: asked[address] for address in wrong})
+    for address in wrong:
+        f.expect(bool(asked[address]), f"a testbed with {address} was taken")
+        located = address in asked[address] and bool(re.search(r":[0-9]+", asked[address]))
+        f.expect(located or not asked[address], f"what is said of a testbed with {address} names neither it nor a line")
+    return f.verdict(f"refused by address and line: {', '.join(wrong)}")

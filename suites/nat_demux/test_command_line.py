@@ -115,3 +115,9 @@ def test_excluded_addresses_are_given_to_nobody(judge):
 @pytest.mark.plays("example", on=["demux*"])
 def test_the_static_route_leads_to_the_end_host(judge):
     judge()
+
+
+@pytest.mark.behaviour("DMX-69")
+@pytest.mark.plays("static-map", on=["demux*"])
+def test_impossible_addresses_are_refused(judge):
+    judge()

@@ -306,7 +306,7 @@ def start(evidence: Evidence) -> float:
 PASS: list[Case] = [
     (row, script, of(script), "")
     for script, rows in {
-        "static-map": "DMX-50 DMX-55", "dynamic-map": "DMX-51 DMX-52 DMX-53 DMX-56", "release-before": "DMX-54", "release-with": "DMX-54",
+        "static-map": "DMX-50 DMX-55 DMX-69", "dynamic-map": "DMX-51 DMX-52 DMX-53 DMX-56", "release-before": "DMX-54", "release-with": "DMX-54",
         "example": "DMX-57 DMX-58 DMX-62 DMX-64 DMX-68", "example-keepalive": "DMX-59", "example-keys": "DMX-60 DMX-61", "map-order": "DMX-63",
         "example-ppp": "DMX-65", "example-pool": "DMX-66 DMX-67", "voluntary": "SEC-20 SEC-22 SEC-23 SEC-25 SEC-26 SEC-27",
         "voluntary-bare": "SEC-21", "voluntary-pmtu": "SEC-122", "voluntary-volume": "SEC-24",
@@ -369,6 +369,8 @@ FAIL: list[Case] = [
     ("DMX-67", "an excluded address", of("example-pool", addressed("c2", "20.0.0.8")), "which is excluded"),
     ("DMX-67", "one is offered", of("example-pool", options(of_ppp("IPCP", "Configure-Nak", "c5", "down"), IP_Address="20.0.0.10")), "was offered 20.0.0.10"),
     ("DMX-68", "no answer from there", of("example", silent("c2")), "c2 was answered 0"),
+    ("DMX-69", "it is taken", of("static-map", retold("testbed", said="")), "was taken"),
+    ("DMX-69", "nobody knows where", of("static-map", lambda e: replace(e, told=tuple(replace(one, data={**one.data, "said": one.data["said"] and "bad"}) for one in e.told))), "neither it nor a line"),
     ("SEC-20", "somebody else takes part", of("voluntary", with_frame(start, FrameKind.OTHER, STRANGER, "203.0.113.231")), STRANGER),
     ("SEC-20", "two tunnels", of("voluntary", lambda e: _second_request(e)), "asked for"),
     ("SEC-20", "no answers", of("voluntary", silent("c1")), "c1"),
@@ -431,6 +433,8 @@ INCONCLUSIVE: list[Case] = [
     ("DMX-66", "the twelfth proves nothing", of("example-pool", without(of_ppp("CHAP", "Success", "c12"))), "as far as"),
     ("DMX-67", "the pool is not exhausted", of("example-ppp"), "not exhausted"),
     ("DMX-68", "marks to the gateway", of("example-keepalive"), "behind the static route"),
+    ("DMX-69", "not loaded", of("static-map", untold("testbed")), "was loaded"),
+    ("DMX-69", "refused as it is", of("static-map", retold("testbed", said="testbed.yaml:3: no")), "as it is"),
     ("SEC-20", "trouble", of("voluntary", in_trouble), "half up"),
     ("SEC-21", "nobody is served", of("voluntary-bare", never_up("c2")), "nobody came up"),
     ("SEC-21", "nobody offers it", of("voluntary"), "nobody offered"),
