@@ -112,7 +112,7 @@ _ROWS = {
     "LNX-02": survivors.established_survive_as_newcomer_comes_late,
     "SEC-20": voluntary.client_comes_up_by_itself,
     "SEC-21": voluntary.esp_without_authentication_carries_nothing,
-    "SEC-22": voluntary.without_tunnel_authentication,
+    "SEC-22": voluntary.tunnel_needs_no_proof,
     "SEC-23": voluntary.session_outlives_its_sas,
     "SEC-24": voluntary.volume_ends_an_sa,
     "SEC-25": voluntary.map_overrides_global_life,

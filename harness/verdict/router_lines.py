@@ -18,7 +18,7 @@ from harness.verdict.reading import Reading
 from harness.verdict.routers.reading import printed, told
 from harness.verdict.survival import trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET, expect_alive, lost_in_words
-from harness.verdict.trust import TRAFFIC, check
+from harness.verdict.trust import TRAFFIC, Need, check
 
 GATEWAY = "gateway"
 LINE = "set nat demux"
@@ -29,13 +29,13 @@ TASK = "task"
 """The label of the task's steps, and of the line where it has no place."""
 
 
-@check(*TRAFFIC)
+@check(*TRAFFIC, Need.PRINTED)
 def static_map_entry_takes_the_line(reading: Reading) -> Verdict:
     """Scenario "static-map": `crypto map STATIC_MAP 5` takes the line, and two clients behind one NAT live by it."""
     return _taken_and_active(reading, "crypto map STATIC_MAP 5")
 
 
-@check(*TRAFFIC)
+@check(*TRAFFIC, Need.PRINTED)
 def dynamic_map_entry_takes_the_line(reading: Reading) -> Verdict:
     """Scenario "dynamic-map": `crypto dynamic-map DYNAMIC_MAP 10` takes the line, and two clients behind one NAT live by it."""
     return _taken_and_active(reading, "crypto dynamic-map DYNAMIC_MAP 10")
@@ -57,7 +57,7 @@ def _require_one_nat(reading: Reading) -> None:
     require(together, "fewer than two clients were behind one NAT, so the line made no difference")
 
 
-@check()
+@check(Need.PRINTED)
 def each_step_has_its_prompt(reading: Reading) -> Verdict:
     """Scenario "dynamic-map": the task from the console's first prompt on, for a static entry and for a dynamic one."""
     steps = _task(reading)
@@ -86,7 +86,7 @@ def _leads_to(command: str, mode: str) -> str:
     return mode
 
 
-@check()
+@check(Need.PRINTED)
 def global_configuration_refuses_the_line(reading: Reading) -> Verdict:
     """Scenario "dynamic-map": the line is refused in global configuration, by a router that took it in a map's entry."""
     steps = _task(reading)
@@ -114,7 +114,7 @@ def _prompt(one: Printed) -> str:
     return one.text.rpartition("\n")[2].strip()
 
 
-@check(*TRAFFIC)
+@check(*TRAFFIC, Need.PRINTED)
 def only_releases_with_the_feature_take_the_line(reading: Reading) -> Verdict:
     """Scenarios "release-before", "release-with": whether a release takes the line, by the document's history; what every release
     knows it takes. Where it was refused the newcomer still cuts off the client before it, where it was taken both live."""
@@ -140,14 +140,14 @@ def only_releases_with_the_feature_take_the_line(reading: Reading) -> Verdict:
     return f.verdict(f"{release} refused the line ({line.refused}), and {first} died as the next client came")
 
 
-@check()
+@check(Need.PRINTED)
 def crypto_map_shows_the_line(reading: Reading) -> Verdict:
     """Scenario "static-map": each form of `show crypto map` names the attribute while the line is there, and not without it."""
     forms = "show crypto map", "show crypto map interface FastEthernet0/0", "show crypto map tag STATIC_MAP"
     return _shown(reading, "STATIC_MAP", forms)
 
 
-@check()
+@check(Need.PRINTED)
 def dynamic_map_shows_the_line(reading: Reading) -> Verdict:
     """Scenario "dynamic-map": the same of both forms of `show crypto dynamic-map`."""
     return _shown(reading, "DYNAMIC_MAP", ("show crypto dynamic-map", "show crypto dynamic-map tag DYNAMIC_MAP"))
@@ -167,7 +167,7 @@ def _shown(reading: Reading, name: str, forms: Sequence[str]) -> Verdict:
     return f.verdict(f"{len(forms)} forms show the line while it is there: {f.facts['wording']}")
 
 
-@check()
+@check(Need.PRINTED)
 def impossible_addresses_are_refused(reading: Reading) -> Verdict:
     """Scenario "static-map": a testbed that names an address of the document's figure, one octet of which is above 255, is refused
     by that address and its line; as it is, it is taken."""

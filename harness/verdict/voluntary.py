@@ -11,7 +11,7 @@ from harness.verdict.dials import latest, own_frames
 from harness.verdict.findings import Findings, require
 from harness.verdict.reading import Reading, deletes, ike, l2tp_message, spi_of
 from harness.verdict.rekeying import Agreement, agreements, told_kilobytes
-from harness.verdict.router_example import GATEWAY, expect_lives, request_without_challenge_is_accepted
+from harness.verdict.router_example import GATEWAY, expect_lives, unproved
 from harness.verdict.routers.reading import rows, told
 from harness.verdict.survival import trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET
@@ -24,16 +24,14 @@ DF_SIZES = 1400, 1420, 1460
 IP_AND_TCP = 40
 """Bytes of the two headers that a TCP segment has before it."""
 KILOBYTE = 1024
+TUNNELLED = FrameKind.IKE, FrameKind.ESP, FrameKind.L2TP_CLEAR
 PHASE_1, PHASE_2 = "show crypto isakmp sa", "show crypto ipsec sa"
-
-without_tunnel_authentication = request_without_challenge_is_accepted
-"""The same as in the example of `set nat demux`."""
 
 
 @check(*(need for need in TRAFFIC if need is not Need.MARKS))
 def client_comes_up_by_itself(reading: Reading) -> Verdict:
-    """Each client has a tunnel and a call of its own making, marked traffic both ways, and nobody but the client, its NAT and the
-    LNS sends anything."""
+    """Each client has a tunnel and a call of its own making, and marked traffic both ways; nobody but the client, its NAT and the
+    LNS sends or receives IKE, ESP or L2TP."""
     f = Findings(hosts={})
     lives = trusted_lives(reading)
     own = {plan.address for plan in reading.evidence.plans}
@@ -44,7 +42,7 @@ def client_comes_up_by_itself(reading: Reading) -> Verdict:
         f.expect(len({_tunnel(o) for o in asked}) == 1, f"{client} asked for {len(asked)} tunnels", *asked)
         f.expect(any(a.answer is not None for a in life.asked), f"none of {client}'s marks was answered", life.up)
     for side, allowed in ((Side.INSIDE, inside), (Side.OUTSIDE, outside)):
-        strangers = [o for o in reading.frames(side) if not {o.src, o.dst} <= allowed]
+        strangers = [o for o in reading.frames(side) if o.kind in TUNNELLED and not {o.src, o.dst} <= allowed]
         who = ", ".join(sorted({o.src for o in strangers} - allowed))
         f.expect(not strangers, f"{who} took part on the {side.value}", *strangers[:3])
     return f.verdict(f"{', '.join(lives)} came up by themselves; nobody else took part")
@@ -82,6 +80,12 @@ def esp_without_authentication_carries_nothing(reading: Reading) -> Verdict:
         f.expect(not carried, f"{len(carried)} ESP packets of {client} bear no authentication", *carried[:3])
         f.expect(not reading.records(client, RecordKind.PPP_UP), f"{client} has a session without authentication")
     return f.verdict(f"{', '.join(bare)} got nothing without authentication, {', '.join(sound)} is served with it")
+
+
+@check(*WIRE, Need.DECRYPTED)
+def tunnel_needs_no_proof(reading: Reading) -> Verdict:
+    """Without tunnel authentication an SCCRQ without Challenge makes a tunnel, and nobody is asked for a proof."""
+    return unproved(reading)
 
 
 @check(*TRAFFIC)
@@ -130,7 +134,7 @@ def map_overrides_global_life(reading: Reading) -> Verdict:
 GLOBAL_LIFE_S = 600
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.PRINTED)
 def shorter_life_of_the_peer_counts(reading: Reading) -> Verdict:
     """A client that proposes 100 s has SAs of 100 s, by the wire and by what the router shows, and new ones within that."""
     f = Findings(life={})
@@ -229,7 +233,7 @@ def no_size_is_swallowed(reading: Reading, *, sizes: tuple[int, ...] = DF_SIZES)
     return f.verdict(f"up to {max(through)} bytes reach the client; above that the sender is told what fits: {f.facts['told']}")
 
 
-@check(*WIRE, Need.DECRYPTED)
+@check(*WIRE, Need.DECRYPTED, Need.PRINTED)
 def nothing_is_left_after_the_tunnel(reading: Reading) -> Verdict:
     """When a client has hung up there is neither phase 1 nor phase 2 with it; when it is lost without a word, the LNS itself
     deletes both as its tunnel ends. Before that both were there."""

@@ -371,7 +371,7 @@ FAIL: list[Case] = [
     ("DMX-68", "no answer from there", of("example", silent("c2")), "c2 was answered 0"),
     ("DMX-69", "it is taken", of("static-map", retold("testbed", said="")), "was taken"),
     ("DMX-69", "nobody knows where", of("static-map", lambda e: replace(e, told=tuple(replace(one, data={**one.data, "said": one.data["said"] and "bad"}) for one in e.told))), "neither it nor a line"),
-    ("SEC-20", "somebody else takes part", of("voluntary", with_frame(start, FrameKind.OTHER, STRANGER, "203.0.113.231")), STRANGER),
+    ("SEC-20", "somebody else takes part", of("voluntary", with_frame(start, FrameKind.L2TP_CLEAR, STRANGER, "203.0.113.231")), STRANGER),
     ("SEC-20", "two tunnels", of("voluntary", lambda e: _second_request(e)), "asked for"),
     ("SEC-20", "no answers", of("voluntary", silent("c1")), "c1"),
     ("SEC-21", "an SA without authentication", of("voluntary-bare", lambda e: _given_away(e, "QM2")), "was given ESP"),
