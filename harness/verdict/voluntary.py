@@ -11,7 +11,8 @@ from harness.verdict.dials import latest, own_frames
 from harness.verdict.findings import Findings, require
 from harness.verdict.reading import Reading, deletes, ike, l2tp_message, spi_of
 from harness.verdict.rekeying import Agreement, agreements, told_kilobytes
-from harness.verdict.router_example import GATEWAY, expect_lives, unproved
+from harness.verdict.router_example import GATEWAY, expect_lives
+from harness.verdict.router_sessions import unproved
 from harness.verdict.routers.reading import rows, told
 from harness.verdict.survival import trusted_lives
 from harness.verdict.survivors import LOSS_BUDGET
