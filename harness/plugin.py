@@ -211,6 +211,8 @@ class Session:
         guests = option.guests or self.testbed.gateway.in_guest
         if chosen.guest and (wanted == VIRTUAL or self.testbed.field or not guests):
             return
+        if chosen.router is not None and system != "ios":
+            return  # what it types no other gateway understands
         showings = [one for one in QUALIFIED[system].get(variant, ()) if one.scenario == scenario]
         if not showings and (option.all_variants or option.variant):
             showings = [Showing(scenario)]

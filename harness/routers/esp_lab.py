@@ -22,6 +22,7 @@ from harness.model import CaptureFacts, Logged, Printed, Side
 from harness.probes.dissect import Addresses
 from harness.probes.keyring import HASHES
 from harness.routers import esp_sites
+from harness.routers.consoles import Consoles
 from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, NAT_POOL, WEST, Site
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered
@@ -40,7 +41,7 @@ CONFIGURATION = Path(__file__).parent / "configurations" / "esp-nat.cfg"
 INSIDE_DELAY_S, OUTSIDE_DELAY_S = 0.001, 0.005
 
 
-class SimulatedEsp:
+class SimulatedEsp(Consoles):
     """`lose` decides which packets the outside wire loses: they were sent, and are captured. `arrived` is called with the name of
     an endpoint and each packet that comes out behind it."""
 
@@ -144,13 +145,6 @@ class SimulatedEsp:
             self.switch.tap(self.loop.nanoseconds(), packet)
 
     # A Lab for scripts
-
-    def epoch(self) -> float:
-        return self.loop.epoch()
-
-    async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
-        terminal = self.terminals[device]
-        return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
 
     async def reboot(self, device: str) -> None:
         state = self.terminals[device].state

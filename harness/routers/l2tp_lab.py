@@ -20,6 +20,7 @@ from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
 from harness.model import CaptureFacts, Printed, Side
 from harness.probes.dissect import Addresses
+from harness.routers.consoles import Consoles
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered, heard
 from harness.routers.radius import ToldRadius
@@ -48,7 +49,7 @@ REMEMBERED = 1024
 """Packets on the wire that a script can look back at."""
 
 
-class SimulatedL2tp:
+class SimulatedL2tp(Consoles):
     """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
     they were sent, and are captured. `crossed` are the last IP packets that routers sent, lost ones too; `host_heard` is all that
     came to the host on the LNS's LAN.
@@ -138,13 +139,6 @@ class SimulatedL2tp:
         return self._natted.add(name, ADDRESSES[LNS], user, password, self.entropy(name))
 
     # A Lab for scripts
-
-    def epoch(self) -> float:
-        return self.loop.epoch()
-
-    async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
-        terminal = self.terminals[device]
-        return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
 
     async def reboot(self, device: str) -> None:
         import asyncio
