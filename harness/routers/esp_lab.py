@@ -1,8 +1,9 @@
 """The world of "NAT support for IPsec ESP" in virtual time: endpoints inside and outside a NAT, every one a virtual IOS router.
 
 esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
-NAT between them, and what is west is on the outside too, by the same addresses. Both sides of the NAT are captured; without a
-NAT the one wire is the outside.
+NAT between them, and what is west is on the outside too, by the same addresses; `nat_outside`: the NAT's outside address, where a
+script configures another; `pool`: further addresses of the outside wire that lead to the NAT. Both sides of the NAT are captured;
+without a NAT the one wire is the outside. Hosts without an endpoint before them: nat_hosts.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class SimulatedEsp:
         self._makers = makers
         self._keys: LineFile | None = None
         self.natted = bool(script.options.get("nat", True))
+        self.nat_outside = str(script.options.get("nat_outside", NAT_OUTSIDE))
         west = tuple(Site(WEST, number) for number in range(1, int(script.options.get("west", 1)) + 1))
         east = tuple(Site(EAST, number) for number in range(1, int(script.options.get("east", 1)) + 1))
         if self.natted:
@@ -89,7 +91,8 @@ class SimulatedEsp:
         role = self._makers.nat(NAT, state, self.entropy(NAT))
         box = NatBox(self.loop, role, self.inside.send, self._cross)
         role.wake = box.settle
-        self.switch.attach(ip.packed(NAT_OUTSIDE), OUTSIDE_DELAY_S, box.from_outside)
+        for address in (self.nat_outside, *self._script.options.get("pool", ())):
+            self.switch.attach(ip.packed(address), OUTSIDE_DELAY_S, box.from_outside)
         self._console(NAT, state, box)
 
     def _add_endpoint(self, site: Site, lines: tuple[str, ...]) -> None:
@@ -109,6 +112,15 @@ class SimulatedEsp:
 
     # Packets
 
+    def attach(self, address: str, inside: bool, arrives: Callable[[bytes], None]) -> None:
+        """A host of its own on the NAT's inside wire, or on the outside one."""
+        place, delay_s = (self.inside, INSIDE_DELAY_S) if inside else (self.switch, OUTSIDE_DELAY_S)
+        place.attach(ip.packed(address), delay_s, arrives)
+
+    def to_nat(self, packet: bytes) -> None:
+        """A host on the inside wire sends."""
+        self.loop.call_later(INSIDE_DELAY_S, self.boxes[NAT].from_inside, packet)
+
     def from_host(self, name: str, packet: bytes) -> None:
         """A host behind that endpoint sends."""
         self.boxes[name].from_inside(packet)
@@ -120,7 +132,7 @@ class SimulatedEsp:
     def _sent(self, behind: bool, packet: bytes) -> None:
         self._write_keys()
         if behind:
-            self.loop.call_later(INSIDE_DELAY_S, self.boxes[NAT].from_inside, packet)
+            self.to_nat(packet)
         else:
             self._cross(packet)
 
@@ -152,7 +164,7 @@ class SimulatedEsp:
     def addresses(self) -> Addresses:
         """The endpoints in the west play the clients' part: the keys are their own."""
         clients = {name: site.address for name, site in self.sites.items() if site.side == WEST}
-        return Addresses(Site(EAST, 1).address, NAT_OUTSIDE, clients)
+        return Addresses(Site(EAST, 1).address, self.nat_outside, clients)
 
     @contextmanager
     def captured(self, folder: Path, captures: list[CaptureFacts]) -> Iterator[None]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.esp_services import SERVICES
+from harness.routers.scripts.esp_table import TABLES
+from harness.routers.scripts.esp_transparency import TRANSPARENCY
 from harness.routers.scripts.esp_tunnels import TUNNELS
 from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_calls import CALLS
@@ -26,6 +29,9 @@ SCRIPTS = {
         PATH_MTUS,
         BENEFITS,
         TUNNELS,
+        TRANSPARENCY,
+        TABLES,
+        SERVICES,
     )
     for script in scripts
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.verdict.routers import (
+    esp_transparency,
+    esp_transparency_use,
     esp_tunnels,
     l2tp_benefits,
     l2tp_calls,
@@ -29,6 +31,8 @@ CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_debug.CHECKS,
     **l2tp_counters.CHECKS,
     **esp_tunnels.CHECKS,
+    **esp_transparency.CHECKS,
+    **esp_transparency_use.CHECKS,
     **l2tp_path_mtu.CHECKS,
     **l2tp_benefits.CHECKS,
 }
@@ -38,5 +42,7 @@ NOTED: Mapping[str, RouterCheck] = {
     **l2tp_teardown.NOTED,
     **l2tp_debug.NOTED,
     **l2tp_path_mtu.NOTED,
+    **esp_transparency.NOTED,
+    **esp_transparency_use.NOTED,
 }
 """The same for rows on which the source is silent: a PASS says that there was something to note, its facts say what."""
