@@ -6,7 +6,7 @@ Each packet has a number, which is its IP identification: a NAT leaves it as it 
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,10 @@ class NatHosts:
         """What its receiver saw of it (src, sport, dst, dport, said), None where it came to nobody."""
         datagram = ip.build_udp(ip.packed(src), ip.packed(dst), sport, dport, said)
         return await self._send(ip.UDP, src, sport, dst, dport, datagram, said)
+
+    async def answer(self, seen: Mapping[str, Any], said: bytes = b"words") -> dict[str, Any] | None:
+        """What received that UDP packet answers, to where it saw it come from."""
+        return await self.udp(seen["dst"], seen["dport"], seen["src"], seen["sport"], said)
 
     async def ping(self, src: str, dst: str, identifier: int) -> dict[str, Any] | None:
         """An echo request; `sport` is its identifier. Nobody answers by itself."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.verdict.routers import (
+    esp_table,
+    esp_table_hosts,
     esp_transparency,
     esp_transparency_use,
     esp_tunnels,
@@ -31,6 +33,8 @@ CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_debug.CHECKS,
     **l2tp_counters.CHECKS,
     **esp_tunnels.CHECKS,
+    **esp_table.CHECKS,
+    **esp_table_hosts.CHECKS,
     **esp_transparency.CHECKS,
     **esp_transparency_use.CHECKS,
     **l2tp_path_mtu.CHECKS,
