@@ -66,7 +66,7 @@ class Told:
     routes          networks: those that it was told of by a routing protocol, and at which distance
     sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter. Of a host on a NAT's wire,
                     as it sees the packet: protocol ("udp", "tcp", "icmp"), sport, dport (ports, or the ICMP identifier), said; of
-                    a TCP segment that came seq, ack and flags, too
+                    a TCP segment seq, ack and flags, too
     injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message
     searched        what, frames, of: how many frames of that one's capture hold the bytes that are named so
     accounting      status, user, and the RADIUS attributes by name

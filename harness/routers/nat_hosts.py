@@ -21,6 +21,7 @@ TCP = 6
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 ARRIVAL_S = 1.0
 FIRST_SEQUENCE = 1000
+NO_NUMBERS: Mapping[str, int] = {}
 _NAMES = {ip.UDP: "udp", TCP: "tcp", ip.ICMP: "icmp"}
 _TCP = struct.Struct("!HHIIBBHHH")
 
@@ -72,8 +73,9 @@ class NatHosts:
     async def tcp(self, end: End, said: bytes = b"", flags: int = ACK) -> dict[str, Any] | None:
         """One segment of that end."""
         segment = _segment(end, said, flags)
+        numbers = {"seq": end.seq, "ack": end.ack if flags & ACK else 0, "flags": flags}
         end.seq += len(said) + bool(flags & (SYN | FIN))
-        return await self._send(TCP, end.address, end.port, end.peer, end.peer_port, segment, said)
+        return await self._send(TCP, end.address, end.port, end.peer, end.peer_port, segment, said, numbers)
 
     async def say(self, by: End, to: End, said: bytes = b"", flags: int = ACK) -> dict[str, Any] | None:
         """One segment, which the other end takes account of where it comes to it."""
@@ -100,12 +102,20 @@ class NatHosts:
     # On the way
 
     async def _send(
-        self, protocol: int, src: str, sport: int, dst: str, dport: int, payload: bytes, said: bytes
+        self,
+        protocol: int,
+        src: str,
+        sport: int,
+        dst: str,
+        dport: int,
+        payload: bytes,
+        said: bytes,
+        numbers: Mapping[str, int] = NO_NUMBERS,
     ) -> dict[str, Any] | None:
         number = self._play.next_number()
         packet = ip.build_ipv4(src, dst, protocol, payload, identification=number & 0xFFFF)
-        told = {"protocol": _NAMES[protocol], "sport": sport, "dport": dport, "said": said.decode("latin-1"), "size": len(packet)}
-        self._play.tell(f"host {src}", "sent", number=number, src=src, dst=dst, **told)
+        ends = {"src": src, "dst": dst, "protocol": _NAMES[protocol], "sport": sport, "dport": dport, **numbers}
+        self._play.tell(f"host {src}", "sent", number=number, said=said.decode("latin-1"), size=len(packet), **ends)
         if src in self._inside:
             self._play.lab.to_nat(packet)
         else:

@@ -233,7 +233,8 @@ def clear_all_in_a_storm(evidence: Evidence) -> Verdict:
         found.expect(not old, f"the entry of {row.inside_local} ({row.protocol}) is still there")
     expect_lost(found, evidence, step(evidence, "all cleared"), "after the clear")
     names = {inside: device for device, inside in CLIENTS.items()}
-    recovery, lost = {}, 0
+    recovery: dict[str, float] = {}
+    lost = 0
     for packet, got in arrived(evidence, since=cleared):
         lost += got is None
         if got is not None and packet.who == f"host of {EAST}":

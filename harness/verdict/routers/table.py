@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.verdict.routers import (
+    esp_services,
     esp_table,
     esp_table_hosts,
     esp_transparency,
@@ -33,6 +34,7 @@ CHECKS: Mapping[str, RouterCheck] = {
     **l2tp_debug.CHECKS,
     **l2tp_counters.CHECKS,
     **esp_tunnels.CHECKS,
+    **esp_services.CHECKS,
     **esp_table.CHECKS,
     **esp_table_hosts.CHECKS,
     **esp_transparency.CHECKS,
