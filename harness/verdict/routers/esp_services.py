@@ -43,10 +43,6 @@ class Session:
     data: bool
     numbers: bool
 
-    @property
-    def whole(self) -> bool:
-        return self.opened and self.data and self.numbers
-
 
 def session(evidence: Evidence, name: str) -> Session:
     at = step(evidence, name)
@@ -87,7 +83,7 @@ def _expect_session(found: Findings, one: Session, address: str, port: int, when
 def ftp_on_2021_alone(evidence: Evidence) -> Verdict:
     """ESN-70: where port 2021 alone is configured for an FTP server, the NAT lets no control connection to its port 21 through;
     those to 2021 work, with the address for data translated, and so does port 21 of another server."""
-    require(session(evidence, "no line").whole, "port 21 did not work without the line either")
+    require(session(evidence, "no line").opened, "port 21 was not let through without the line either")
     found = Findings()
     blocked = f"{ALONE}:{SERVER}:21"
     found.expect(not session(evidence, blocked).opened, f"a control connection to {SERVER} port 21 was let through")
@@ -104,7 +100,6 @@ def ftp_on_2021_alone(evidence: Evidence) -> Verdict:
 def ftp_on_both(evidence: Evidence) -> Verdict:
     """ESN-71: with lines for 21 and 2021 both work, while the services of ESP and IKE are on and tunnels are up."""
     found = Findings()
-    require(not session(evidence, f"{ALONE}:{SERVER}:21").opened, "port 21 was not blocked before its line")
     for port in (21, 2021):
         _expect_session(found, session(evidence, f"{BOTH}:{SERVER}:{port}"), SERVER, port, "both lines")
     _expect_tunnels(found, evidence, BOTH)
