@@ -137,8 +137,6 @@ SERVICES = (
         "a phone whose call manager is on port 20002, without a line about that port and with it",
         ESP,
         skinny,
-        lines={NAT: (SPI_MATCH, PRESERVE_PORT)},
-        needs=("nat-service-esp",),
         options={"west": 0, "east": 0},
     ),
     RouterScript(

@@ -93,7 +93,7 @@ async def own_addresses(play: EspPlay) -> None:
                 asked = await hosts.udp(host, 4000 + number, there, port)
                 if asked is not None:
                     await hosts.answer(asked)
-    for more in ("", " vrf red", " vrf blue"):
+    for more in play.options["shown"]:
         await play.execute(NAT, f"{SHOW}{more}", "up")
 
 
@@ -239,8 +239,7 @@ TABLES = (
         ESP,
         own_addresses,
         instead={NAT: _pool("192.168.1.1", "255.255.255.0", "ip nat inside source list 1 pool net")},
-        needs=("show-nat-vrf",),
-        options={**_POOL, "hosts": (FIRST, SECOND)},
+        options={**_POOL, "hosts": (FIRST, SECOND), "shown": ("",)},
     ),
     RouterScript(
         "nat-table-vrf",
@@ -249,7 +248,7 @@ TABLES = (
         own_addresses,
         instead={NAT: _pool("192.168.0.1", "255.255.0.0", "ip nat inside source list 1 pool net vrf red", vrf="red")},
         needs=("show-nat-vrf",),
-        options={**_POOL, "hosts": VRF_HOSTS},
+        options={**_POOL, "hosts": VRF_HOSTS, "shown": ("", " vrf red", " vrf blue")},
     ),
     RouterScript(
         "nat-table-filters",
