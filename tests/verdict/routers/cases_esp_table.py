@@ -1,5 +1,6 @@
 """What the checks of verdict/routers/esp_table say of sound evidence, of a fault's, and of bad evidence."""
 
+import re
 from dataclasses import replace
 
 from cases_esp_transparency import nothing_came
@@ -32,12 +33,21 @@ def put(old, new, count=-1):
     return lambda text: text.replace(old, new, count)
 
 
+def sub(pattern, new, count=0):
+    """The same by a pattern; `count` 0 is everywhere."""
+    return lambda text: re.sub(pattern, new, text, count=count)
+
+
+INBOUND, OUTBOUND = r":[0-9A-F]{8}(?= 2)", r":[0-9A-F]{8}(?=\s*$)"
+"""An SPI beside the inside local address, and beside the outside global one."""
+
+
 def drop(part):
-    """The first line that holds it goes."""
+    """The first line that holds this pattern goes."""
 
     def change(text):
         lines = text.splitlines()
-        lines.remove(next(line for line in lines if part in line))
+        lines.remove(next(line for line in lines if re.search(part, line)))
         return "\n".join(lines)
 
     return change
@@ -143,25 +153,27 @@ def never_again(device):
 
 CASES = (
     passes("ESN-50", TUNNELS),
-    fails("ESN-50", TUNNELS, "another SPI", retabled("esp", "up", put("546B4F2E", "546B4F2F")), "lacks `esp"),
+    fails("ESN-50", TUNNELS, "another SPI", retabled("esp", "up", sub(INBOUND, ":11111111", 1)), "lacks `esp"),
     fails("ESN-50", TUNNELS, "hosts in each other's place", retabled("esp", "up", put("10.0.0.12", "10.0.0.11")), "lacks"),
-    fails("ESN-50", TUNNELS, "one row alone", retabled("esp", "up", drop("546B4F2E")), "lacks"),
+    fails("ESN-50", TUNNELS, "one row alone", retabled("esp", "up", drop(INBOUND)), "lacks"),
     fails("ESN-50", TUNNELS, "a row of nobody", retabled("esp", "up", put("10.0.0.12", "10.0.0.19", 1)), "no packet was seen of"),
-    fails("ESN-50", TUNNELS, "decimal numbers", retabled("esp", "up", put("546B4F2E", "1416318766")), "lacks"),
+    fails("ESN-50", TUNNELS, "decimal numbers", retabled("esp", "up", sub(INBOUND, ":1416318766", 1)), "lacks"),
     doubtful(
         "ESN-50", TUNNELS, "one tunnel", without(lambda one: "10.0.0.12" in (one.src, one.dst), Side.INSIDE), "fewer than two"
     ),
     doubtful("ESN-50", TUNNELS, "not asked", unprinted("nat", f"{SHOW} esp"), "was not asked"),
     doubtful("ESN-50", TUNNELS, "trouble", in_trouble, "half up"),
     passes("ESN-51", TUNNELS),
-    fails("ESN-51", TUNNELS, "another SPI in", retabled("esp", "up", put("546B4F2E", "546B4F2F")), "whose inbound SAs"),
-    fails("ESN-51", TUNNELS, "another SPI out", retabled("esp", "up", put("5240CD02", "5240CD03")), "whose outbound SAs"),
+    fails("ESN-51", TUNNELS, "another SPI in", retabled("esp", "up", sub(INBOUND, ":11111111", 1)), "whose inbound SAs"),
+    fails(
+        "ESN-51", TUNNELS, "another SPI out", retabled("esp", "up", sub("(?m)" + OUTBOUND, ":11111111", 1)), "whose outbound SAs"
+    ),
     fails("ESN-51", TUNNELS, "the peer's differ", reprinted("east-1", "show crypto ipsec sa", "up", rows=()), "has other SPIs"),
     doubtful("ESN-51", TUNNELS, "an empty table", retabled("esp", "up", lambda text: text.splitlines()[0]), "no entry"),
     doubtful("ESN-51", TUNNELS, "an endpoint not asked", unprinted("west-2", "show crypto ipsec sa"), "was not asked"),
     passes("ESN-52", TUNNELS),
     fails(
-        "ESN-52", TUNNELS, "made later", retabled("esp verbose", "up", put("create 00:00:03", "create 00:00:09", 1)), "create of"
+        "ESN-52", TUNNELS, "made later", retabled("esp verbose", "up", sub("create 00:00:..", "create 00:00:59", 1)), "create of"
     ),
     fails("ESN-52", TUNNELS, "used earlier", retabled("esp verbose", "up", put("use 00:00:00", "use 00:01:00", 1)), "use of"),
     fails("ESN-52", TUNNELS, "no flag", retabled("esp verbose", "up", put("extended, 0x100000,", "extended,", 1)), "flags of"),
@@ -169,18 +181,18 @@ CASES = (
     fails("ESN-52", TUNNELS, "not used", retabled("esp verbose", "up", put("use_count:1", "use_count:0", 1)), "use_count of"),
     fails("ESN-52", TUNNELS, "entries below", retabled("esp verbose", "up", put("lc_entries:0", "lc_entries:4", 1)), "lc_entries"),
     fails("ESN-52", TUNNELS, "no map", retabled("esp verbose", "up", put(" Map-Id(In):1,", "", 1)), "Map-Id(In) of"),
-    fails("ESN-52", TUNNELS, "no end", retabled("esp verbose", "up", put(" left 00:04:56,", "", 1)), "left of"),
+    fails("ESN-52", TUNNELS, "no end", retabled("esp verbose", "up", sub(" left 00:04:..,", "", 1)), "left of"),
     fails(
-        "ESN-52", TUNNELS, "another life", retabled("esp verbose", "up", put("left 00:04:56", "left 23:59:56", 1)), "should have"
+        "ESN-52", TUNNELS, "another life", retabled("esp verbose", "up", sub("left 00:04:..", "left 23:59:56", 1)), "should have"
     ),
-    fails("ESN-52", TUNNELS, "one number twice", retabled("esp verbose", "up", put("entry-id:6", "entry-id:5")), "numbers are"),
+    fails("ESN-52", TUNNELS, "one number twice", retabled("esp verbose", "up", sub(r"entry-id:\d+", "entry-id:5")), "numbers are"),
     doubtful("ESN-52", TUNNELS, "no ESP", without(lambda one: one.kind is FrameKind.ESP, Side.INSIDE), "no ESP of"),
     passes("ESN-53", LIFE),
     fails("ESN-53", LIFE, "gone too early", nothing_came("idle:short again"), "did not get in"),
     fails("ESN-53", LIFE, "gone too late", arrives("idle:long"), "after 330 s"),
     fails("ESN-53", LIFE, "never gone", gets_in("idle:long"), "crossed the NAT after 330 s"),
     fails("ESN-53", LIFE, "still shown", as_before("esp verbose", "short", "long"), "still has the tunnel"),
-    fails("ESN-53", LIFE, "more time left", retabled("esp verbose", "short", put("left 00:00:19", "left 00:03:19")), "199 s left"),
+    fails("ESN-53", LIFE, "more time left", retabled("esp verbose", "short", sub("left 00:00:..", "left 00:03:19")), "199 s left"),
     fails("ESN-53", LIFE, "shown too short", as_before("esp verbose", "long", "short"), "has 0 rows"),
     fails("ESN-53", LIFE, "never made anew", nothing_came("exchange:west-1:east-1:anew"), "once the endpoint"),
     doubtful("ESN-53", LIFE, "not idle for long", early("idle:long", 200.0), "too short"),
@@ -207,7 +219,9 @@ CASES = (
     fails("ESN-63", TUNNELS, "still shown", as_before("esp", "up", "cleared"), "still there"),
     fails("ESN-63", TUNNELS, "ESP gets in", gets_in("esp cleared"), "crossed the NAT"),
     fails("ESN-63", TUNNELS, "never made anew", nothing_came("exchange:west-2:east-1:anew"), "once the endpoints"),
-    doubtful("ESN-63", TUNNELS, "little time left", retabled("esp verbose", "up", put("00:04:56", "00:00:09")), "s left before"),
+    doubtful(
+        "ESN-63", TUNNELS, "little time left", retabled("esp verbose", "up", sub("left 00:04:..", "left 00:00:09")), "s left before"
+    ),
     doubtful("ESN-63", TUNNELS, "other SPIs", other_spis, "other SPIs"),
     doubtful("ESN-63", TUNNELS, "no capture inside", no_capture(Side.INSIDE), "no inside capture"),
 )
