@@ -65,7 +65,9 @@ class Told:
                     protocol number and UDP ports ("1", "17 500 500")
     routes          networks: those that it was told of by a routing protocol, and at which distance
     placed          endpoint, host, inside: where an endpoint of tunnels is, the host behind it, whether both are behind the NAT
-    sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
+    sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter. Of a host on a NAT's wire,
+                    as it sees the packet: protocol ("udp", "tcp", "icmp"), sport, dport (ports, or the ICMP identifier), said; of
+                    a TCP segment seq, ack and flags, too
     injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message, number,
                     src and dst where it is a numbered one like a host's
     searched        what, frames, of: how many frames of that one's capture hold the bytes that are named so

@@ -3,7 +3,9 @@
 esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
 NAT between them, and what is west is on the outside too, by the same addresses; the wire knows the way to everybody's network
 then, so that what goes in the clear comes to where it is for; `first_spis`, by an endpoint's name, what chance gives it as its
-first SPI. Both sides of the NAT are captured; without a NAT the one wire is the outside.
+first SPI; `nat_outside`: the NAT's outside address, where a script configures another; `pool`: further addresses of the outside
+wire that lead to the NAT. Both sides of the NAT are captured; without a NAT the one wire is the outside. Hosts without an endpoint
+before them: nat_hosts.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class SimulatedEsp(Consoles):
         self._makers = makers
         self._keys: LineFile | None = None
         self.natted = bool(script.options.get("nat", True))
+        self.nat_outside = str(script.options.get("nat_outside", NAT_OUTSIDE))
         west = tuple(Site(WEST, number) for number in range(1, int(script.options.get("west", 1)) + 1))
         east = tuple(Site(EAST, number) for number in range(1, int(script.options.get("east", 1)) + 1))
         if self.natted:
@@ -92,7 +95,8 @@ class SimulatedEsp(Consoles):
         role = self._makers.nat(NAT, state, self.entropy(NAT))
         box = NatBox(self.loop, role, self.inside.send, self._cross)
         role.wake = box.settle
-        self.switch.attach(ip.packed(NAT_OUTSIDE), OUTSIDE_DELAY_S, box.from_outside)
+        for address in (self.nat_outside, *self._script.options.get("pool", ())):
+            self.switch.attach(ip.packed(address), OUTSIDE_DELAY_S, box.from_outside)
         self.switch.route(NAT_POOL, OUTSIDE_DELAY_S, box.from_outside)
         self._console(NAT, state, box)
 
@@ -123,6 +127,15 @@ class SimulatedEsp(Consoles):
 
     # Packets
 
+    def attach(self, address: str, inside: bool, arrives: Callable[[bytes], None]) -> None:
+        """A host of its own on the NAT's inside wire, or on the outside one."""
+        place, delay_s = (self.inside, INSIDE_DELAY_S) if inside else (self.switch, OUTSIDE_DELAY_S)
+        place.attach(ip.packed(address), delay_s, arrives)
+
+    def to_nat(self, packet: bytes) -> None:
+        """A host on the inside wire sends."""
+        self.loop.call_later(INSIDE_DELAY_S, self.boxes[NAT].from_inside, packet)
+
     def from_host(self, name: str, packet: bytes) -> None:
         """A host behind that endpoint sends."""
         self.boxes[name].from_inside(packet)
@@ -134,7 +147,7 @@ class SimulatedEsp(Consoles):
     def _sent(self, behind: bool, packet: bytes) -> None:
         self._write_keys()
         if behind:
-            self.loop.call_later(INSIDE_DELAY_S, self.boxes[NAT].from_inside, packet)
+            self.to_nat(packet)
         else:
             self._cross(packet)
 
@@ -159,7 +172,7 @@ class SimulatedEsp(Consoles):
     def addresses(self) -> Addresses:
         """The endpoints in the west play the clients' part: the keys are their own."""
         clients = {name: site.address for name, site in self.sites.items() if site.side == WEST}
-        return Addresses(Site(EAST, 1).address, NAT_OUTSIDE, clients)
+        return Addresses(Site(EAST, 1).address, self.nat_outside, clients)
 
     @contextmanager
     def captured(self, folder: Path, captures: list[CaptureFacts]) -> Iterator[None]:

@@ -46,19 +46,24 @@ class EspPlay(Play):
             number = int(read.payload[len(WORD) :].split()[0])
             self.tell(f"host of {name}", "got", number=number, src=read.src, dst=read.dst, size=len(packet))
 
+    def next_number(self) -> int:
+        """Packets of all hosts are numbered together."""
+        self._number += 1
+        return self._number
+
     async def send(
         self, here: str, there: str, *, src: str | None = None, dst: str | None = None, size: int = 0, **ports: int
     ) -> int:
         """One packet from the host behind endpoint `here` to the one behind `there`, or between other addresses, of `size` bytes at
         least; returns its number, at once."""
-        self._number += 1
+        number = self.next_number()
         source, target = src or self.lab.sites[here].host, dst or self.lab.sites[there].host
         sport, dport = ports.get("sport", PORTS[0]), ports.get("dport", PORTS[1])
-        payload = (WORD + b"%d " % self._number).ljust(max(size - 28, 0), b".")
-        packet = to_ip(Packet(source, target, ip.UDP, payload, sport, dport), identification=self._number & 0xFFFF)
-        self.tell(f"host of {here}", "sent", number=self._number, src=source, dst=target, size=len(packet))
+        payload = (WORD + b"%d " % number).ljust(max(size - 28, 0), b".")
+        packet = to_ip(Packet(source, target, ip.UDP, payload, sport, dport), identification=number & 0xFFFF)
+        self.tell(f"host of {here}", "sent", number=number, src=source, dst=target, size=len(packet))
         self.lab.from_host(here, packet)
-        return self._number
+        return number
 
     async def exchange(self, here: str, there: str, *, wait_s: float = ANSWER_S, label: str = "") -> bool:
         """One packet there, and one back; whether both came within `wait_s` each."""

@@ -7,6 +7,9 @@ from harness.routers.script import RouterScript
 from harness.routers.scripts.crypto_map_edits import EDITS
 from harness.routers.scripts.crypto_maps import MAPS
 from harness.routers.scripts.esp_ports import PORTS
+from harness.routers.scripts.esp_services import SERVICES
+from harness.routers.scripts.esp_table import TABLES
+from harness.routers.scripts.esp_transparency import TRANSPARENCY
 from harness.routers.scripts.esp_tunnels import TUNNELS
 from harness.routers.scripts.l2tp_accounting import ACCOUNTING
 from harness.routers.scripts.l2tp_benefits import BENEFITS
@@ -34,6 +37,9 @@ SCRIPTS = {
         MAPS,
         EDITS,
         ACCOUNTING,
+        TRANSPARENCY,
+        TABLES,
+        SERVICES,
     )
     for script in scripts
 }
