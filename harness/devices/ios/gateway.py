@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from harness.devices.ios import gateway_view
+from harness.devices.ios import configurations, gateway_view
 from harness.devices.ios.driver import Ios
-from harness.devices.ios.gateway_lines import ClientsLns, demux_lines, gateway_lines
+from harness.devices.ios.gateway_lines import ClientsLns, demux_lines, gateway_lines, in_the_way
 from harness.devices.journal import Undo
 from harness.errors import DeviceError, UsageError
 from harness.model import GatewaySa, GatewayView
@@ -30,7 +30,12 @@ class IosGateway:
         self._lns = lns
 
     async def start(self) -> None:
+        """DeviceError, before anything is changed, where what the router is configured for goes before ours."""
         await self._ios.connect()
+        there = configurations.parse_config(await self._ios.running_config())
+        if lines := in_the_way(there, self._lns):
+            seen = f"it has {', '.join(lines)}, which would answer the clients in our place: take it out for the run"
+            raise DeviceError(self.name, "configure", seen)
         await self._ios.configure(gateway_lines(self._lns))
         for command in CLEARED:
             await self._ios.execute(command)
