@@ -49,7 +49,7 @@ def _sessions(vpdn: tuple[Any, ...], users: tuple[Any, ...]) -> Iterator[Gateway
     calls = [one for one in vpdn if isinstance(one, VpdnSession)]
     addresses = {one.interface: one.peer for one in users if isinstance(one, InterfaceUser)}
     for tunnel in tunnels:
-        ends = tunnel.address, tunnel.port or L2TP_PORT, tunnel.local_id, tunnel.remote_id
+        ends = tunnel.address, tunnel.port, tunnel.local_id, tunnel.remote_id
         own = [call for call in calls if call.tunnel_id == tunnel.local_id]
         if not own:
             yield GatewaySession(*ends)
