@@ -40,6 +40,7 @@ def killed(**changes):
         "restore": [0, "the lock on nat was taken over from them: process 7 is gone"],
         "restored": nic,
         "restored_locks": {"here": [], "there": []},
+        "lockable": ["10.99.0.2", "10.99.0.3"],
         "in_killed_files": [],
         "looks": 99,
         "in_process_list": [],
