@@ -64,7 +64,7 @@ def field_gateway(
     if changes:
         cure = "play it on testbeds/virtual.yaml"
         raise UsageError(f"the gateway of {testbed.file} takes no settings of its own ({', '.join(changes)})", cure=cure)
-    if testbed.gateway.os == "ios":
+    if testbed.router is not None:
         return RouterGateway(testbed, variant, device, journal)
     assert device is not None
     settings = settings_of(testbed, variant)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.devices import conntrack, linux_config, linux_rules, linux_shared
+from harness.devices.ios import gateway_lines
 from harness.errors import UsageError
 from harness.model.reach import Connection
 from harness.model.testbed import Testbed
@@ -71,7 +72,7 @@ def _nat(testbed: Testbed) -> Iterable[str]:
         return
     settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
     name = nat.connection.device
-    yield f"{name} ({_where(nat.connection)}): locked while the run lasts{_on_itself(testbed)}"
+    yield f"{name} ({_where(nat.connection)}): locked while the run lasts, here and in its own /run/natstorm.lock"
     yield f"{name}: nftables table {conntrack.TABLE} is made, settings {', '.join(settings)} are set; put back at the end"
     yield f"{name}: the mappings of {testbed.clients.prefix} are forgotten before each scenario, no others"
     for side, source in (("inside", nat.inside_capture), ("outside", nat.outside_capture)):
@@ -99,6 +100,14 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
             f"{name}: rules of iptables (legacy) are added, in chains {linux_rules.PREFIX}INPUT and so on, and removed at the end; "
             f"all that is there stays, with its policies"
         )
+    else:
+        lns = f"of an LNS (what it names is called {gateway_lines.GROUP})"
+        yield f"{name}: its running configuration gets the lines {lns}, is brought back at the end, and is not written to NVRAM"
+        yield f"{name}: a router on which somebody's L2TP tunnels or IPsec SAs are up is refused before anything is changed"
+        yield f"{name}: all L2TP tunnels, IPsec SAs and ISAKMP SAs are cleared before and after each scenario"
+        if gateway.end_host is not None and (host := gateway.end_host_connection) is not None:
+            yield f"{host.device} ({_where(host)}): locked while the run lasts, here and in its own /run/natstorm.lock"
+            yield f"{host.device}: tcpdump captures the far end on {gateway.end_host.name}, into a directory of the run's own"
 
 
 def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:

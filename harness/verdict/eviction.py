@@ -117,7 +117,7 @@ def _keys(reading: Reading) -> tuple[GatewayView, list[tuple[str, int, int | Non
     raises Inconclusive where no view lists two clients with their SAs."""
     best: tuple[GatewayView, list[tuple[str, int, int | None]]] | None = None
     for view in reading.evidence.gateway_views:
-        keys = []
+        keys: list[tuple[str, int, int | None]] = []
         for s in view.sessions:
             owner = next((i for i in reading.identities.values() if i.tunnel_gateway == s.tunnel_local), None)
             own = () if owner is None else {*owner.spis_in, *owner.spis_out}

@@ -83,6 +83,14 @@ def test_a_flow_whose_sas_are_gone_holds_no_port():
     assert [sa.spi for sa in view.sas] == ["60000000", "70000000"]
 
 
+def test_what_a_run_would_end():
+    assert gateway_view.somebodys(TEXTS, "gateway") == f"1 L2TP tunnel ({NAT}) and 2 IPsec flows ({NAT})"
+    ending = TEXTS | {VPDN: TEXTS[VPDN].replace(" est ", " shu ", 1)}
+    assert gateway_view.somebodys(ending, "gateway") == f"2 IPsec flows ({NAT})"
+    idle = {IPSEC: sample("ipsec_sa/iosxe-idle"), VPDN: "%No active L2TP tunnels\n"}
+    assert gateway_view.somebodys(idle, "gateway") == ""
+
+
 def test_nothing_is_up():
     texts = {VPDN: "%No active L2TP tunnels\n", USERS: sample("users/12.2"), IPSEC: "No SAs found\n", ISAKMP: ""}
     view = gateway_view.view(1.0, "before", texts, "gateway")

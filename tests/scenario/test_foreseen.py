@@ -79,6 +79,26 @@ def test_it_tells_what_happens_to_which_device():
     assert "natstorm-gateway is started" in "\n".join(told(bench(), []))
 
 
+def test_it_tells_what_happens_to_a_router(tmp_path, monkeypatch):
+    for name in ("known_hosts", "id"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setenv("NATSTORM_BOX", str(tmp_path))
+    known = check(enclosure.ROOT / "testbeds/bench-in-a-box-ios.yaml")
+    lines = told(known, [PAIR])
+    for line in (
+        "nat (ssh to 10.99.0.2:22): locked while the run lasts, here and in its own /run/natstorm.lock",
+        "gateway (ssh to 10.99.0.3:22): locked while the run lasts",  # it keeps no lock itself
+        "gateway: all L2TP tunnels, IPsec SAs and ISAKMP SAs are cleared before and after each scenario",
+        "host (ssh to 10.99.0.4:22): locked while the run lasts, here and in its own /run/natstorm.lock",
+        "host: tcpdump captures the far end on lan0, into a directory of the run's own",
+    ):
+        assert line in lines
+    (configured,) = [line for line in lines if line.startswith("gateway: its running configuration")]
+    assert "NATSTORM" in configured
+    alone = replace(known, gateway=replace(known.gateway, end_host=None, end_host_connection=None))
+    assert set(lines) - set(told(alone, [PAIR])) == {line for line in lines if line.startswith("host")}
+
+
 def test_of_a_lab_of_its_own_there_is_little_to_tell():
     lines = told(check(enclosure.ROOT / "testbeds/virtual.yaml"), [PAIR])
     assert lines[0] == "this machine: an enclosure with namespaces for clients, NAT and gateway; nobody's device is reached"

@@ -30,8 +30,12 @@ class IosGateway:
         self._lns = lns
 
     async def start(self) -> None:
-        """DeviceError, before anything is changed, where what the router is configured for goes before ours."""
+        """DeviceError, before anything is changed, where somebody's tunnels are up on the router, or what it is configured for goes
+        before ours."""
         await self._ios.connect()
+        texts = {command: await self._ios.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
+        if up := gateway_view.somebodys(texts, self.name):
+            raise DeviceError(self.name, "look what is up", f"it has {up}, which a run would end: clear it first")
         there = configurations.parse_config(await self._ios.running_config())
         if lines := in_the_way(there, self._lns):
             seen = f"it has {', '.join(lines)}, which would answer the clients in our place: take it out for the run"

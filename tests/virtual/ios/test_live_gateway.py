@@ -357,6 +357,16 @@ def test_what_is_in_the_way_is_refused_before_the_first_change(world):
     assert not [line for line in at.live.state.typed if line.startswith(("clear", "configure"))]
 
 
+def test_somebodys_tunnels_are_not_ended(at):
+    """Of whoever has them, the run before or a network's users: only the first would be ended without harm."""
+    client = at.dial(1)
+    typed = len(at.live.state.typed)
+    with pytest.raises(DeviceError, match=rf"it has 1 L2TP tunnel \({NAT}\) and 1 IPsec flow \({NAT}\), which a run would end"):
+        at.do(IosGateway(at.device, LNS).start())
+    assert client.up
+    assert not [line for line in list(at.live.state.typed)[typed:] if line.startswith(("clear", "configure"))]
+
+
 # --- what it shows of users and of what it logged ---
 
 
