@@ -28,10 +28,12 @@ class IosGateway:
         self.notes: tuple[str, ...] = ()
         self._ios = ios
         self._lns = lns
+        self._begun = False  # whether anything was changed, or cleared, that is to be put back
 
     async def start(self) -> None:
         """DeviceError, before anything is changed, where somebody's tunnels are up on the router, or what it is configured for goes
-        before ours."""
+        before ours; UsageError where a secret cannot be typed there."""
+        wanted = gateway_lines(self._lns)
         await self._ios.connect()
         texts = {command: await self._ios.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
         if up := gateway_view.somebodys(texts, self.name):
@@ -40,7 +42,8 @@ class IosGateway:
         if lines := in_the_way(there, self._lns):
             seen = f"it has {', '.join(lines)}, which would answer the clients in our place: take it out for the run"
             raise DeviceError(self.name, "configure", seen)
-        await self._ios.configure(gateway_lines(self._lns))
+        self._begun = True
+        await self._ios.configure(wanted)
         for command in CLEARED:
             await self._ios.execute(command)
 
@@ -48,11 +51,14 @@ class IosGateway:
         return await self._ios.save()
 
     async def restore(self) -> None:
-        """As it was before `start`, and nothing of ours up on it. May be called again where it failed."""
-        await self._ios.connect()
-        for command in CLEARED:
-            await self._ios.execute(command)
-        await self._ios.restore()
+        """As it was before `start`, and nothing of ours up on it; what `start` has refused is left alone. May be called again where
+        it failed."""
+        if self._begun:
+            await self._ios.connect()
+            for command in CLEARED:
+                await self._ios.execute(command)
+            await self._ios.restore()
+            self._begun = False
         await self._ios.disconnect()
 
     async def view(self, label: str) -> GatewayView:

@@ -4,10 +4,12 @@ Windows Clients" has it. Pure."""
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.devices.ios.configurations import Section
+from harness.errors import UsageError
 from harness.model.secret import Secret
 
 POLICIES = (
@@ -46,7 +48,7 @@ class ClientsLns:
 
 
 def gateway_lines(lns: ClientsLns) -> tuple[str, ...]:
-    """Lines of a section are indented. They hold secrets."""
+    """Lines of a section are indented. They hold secrets. UsageError where one of these cannot be typed at a router."""
     return tuple(_lines(lns))
 
 
@@ -82,16 +84,25 @@ def _other_keys(there: Section, peer: str) -> Iterator[str]:
             yield f"crypto isakmp key *** address {where}"
 
 
+def _typed(word: str, whose: str) -> str:
+    """A question mark would ask for help, a space begin another word."""
+    if re.fullmatch(r"[!-~]+", word) is None or "?" in word:
+        cure = "choose another, of ASCII's letters, digits and signs but ?"
+        raise UsageError(f"{whose} cannot be typed at a router: it is empty, or has a space, a ? or what is not ASCII", cure=cure)
+    return word
+
+
 def _lines(lns: ClientsLns) -> Iterator[str]:
     for user, password in lns.users.items():
-        yield f"username {user} password 0 {password.reveal()}"
+        known = _typed(user, "a user's name")
+        yield f"username {known} password 0 {_typed(password.reveal(), f'the password of {known}')}"
     yield f"ip local pool {POOL} {lns.pool_first} {lns.pool_last}"
     yield from ("vpdn enable", "vpdn ip udp ignore checksum", f"vpdn-group {GROUP}")
     yield from (" accept-dialin", "  protocol l2tp", f"  virtual-template {TEMPLATE}", " no l2tp tunnel authentication")
     for number, (cipher, group) in enumerate(POLICIES, 1):
         yield from (f"crypto isakmp policy {number}", f" encr {cipher}", " hash sha", " authentication pre-share")
         yield from (f" group {group}", f" lifetime {LIFETIME_S}")
-    yield f"crypto isakmp key {lns.psk.reveal()} address 0.0.0.0 0.0.0.0"
+    yield f"crypto isakmp key {_typed(lns.psk.reveal(), 'the pre-shared key')} address 0.0.0.0 0.0.0.0"
     if lns.keepalive_s is not None:
         yield f"crypto isakmp keepalive {max(LEAST_KEEPALIVE_S, round(lns.keepalive_s))}"
     for name, cipher in SETS:

@@ -18,7 +18,7 @@ from harness.devices.ios.gateway_lines import ClientsLns, demux_lines, gateway_l
 from harness.devices.ios.parsers.isakmp_sa import parse_isakmp_sa
 from harness.devices.ios.parsers.users import InterfaceUser, LineUser, parse_users
 from harness.devices.journal import Undo
-from harness.errors import DeviceError
+from harness.errors import DeviceError, UsageError
 from harness.model import Secret
 from harness.virtual import settings as virtual
 from harness.virtual.ios.meaning_router import meant
@@ -130,6 +130,18 @@ def test_a_router_without_keepalives_or_demultiplexing():
     assert not meant(at.state.configuration.tree, virtual.load("demux")).settings.personality.demux
     type_in(at, demux_lines(True))
     assert meant(at.state.configuration.tree, virtual.load("plain")).settings.personality.demux
+
+
+@pytest.mark.parametrize("secret", ["two words", "what?", "", "naïve", "tab\t"])
+def test_what_cannot_be_typed_is_a_mistake_and_not_shown(secret):
+    for lns, whose in (
+        (replace(LNS, psk=Secret(secret)), "the pre-shared key cannot be typed"),
+        (replace(LNS, users={"user1": Secret(secret)}), "the password of user1 cannot be typed"),
+        (replace(LNS, users={secret: Secret("pw")}), "a user's name cannot be typed"),
+    ):
+        with pytest.raises(UsageError, match=whose) as caught:
+            gateway_lines(lns)
+        assert not secret or secret not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +321,7 @@ def test_demux_is_taken_out_and_in_and_nothing_else_can_be(at):
     assert not at.live.router.settings.personality.demux
     at.do(at.gateway.reconfigure(demux=True))
     assert at.live.router.settings.personality.demux
-    with pytest.raises(Exception, match="no command of a router changes dpd, hello"):
+    with pytest.raises(UsageError, match="no command of a router changes dpd, hello"):
         at.do(at.gateway.reconfigure(hello=1.0, dpd=2.0))
 
 
@@ -353,6 +365,7 @@ def test_what_is_in_the_way_is_refused_before_the_first_change(world):
     before = at.live.state.configuration.text()
     with pytest.raises(DeviceError, match=r"it has vpdn-group 1, which would answer the clients .* take it out"):
         at.do(at.gateway.start())
+    at.do(at.gateway.restore())
     assert at.live.state.configuration.text() == before
     assert not [line for line in at.live.state.typed if line.startswith(("clear", "configure"))]
 
@@ -361,9 +374,12 @@ def test_somebodys_tunnels_are_not_ended(at):
     """Of whoever has them, the run before or a network's users: only the first would be ended without harm."""
     client = at.dial(1)
     typed = len(at.live.state.typed)
+    second = IosGateway(at.device, LNS)
     with pytest.raises(DeviceError, match=rf"it has 1 L2TP tunnel \({NAT}\) and 1 IPsec flow \({NAT}\), which a run would end"):
-        at.do(IosGateway(at.device, LNS).start())
+        at.do(second.start())
+    at.do(second.restore())  # as whoever has begun it does, whatever came of it
     assert client.up
+    assert not at.device.connected
     assert not [line for line in list(at.live.state.typed)[typed:] if line.startswith(("clear", "configure"))]
 
 
