@@ -121,8 +121,8 @@ def natstorm(*words: str) -> list[str]:
     return [sys.executable, "-m", "harness.cli", *words]
 
 
-def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple[int, str]:
-    """The exit status, and all that it printed; with a `step`, killed when it tells of that one."""
+def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple[int, list[str], str]:
+    """The exit status, its lines, and what stood on the terminal; with a `step`, killed when it tells of that one."""
     words = natstorm("qualify", "--testbed", str(testbed), "--reports", str(work / "reports"), "-k", expression)
     terminal = planted.Terminal()
     run = terminal.start(words, ROOT)
@@ -135,7 +135,7 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
         if step and step in line:
             run.kill()
             break
-    return run.wait(), "".join([*told, terminal.end()])
+    return run.wait(), told, terminal.end()
 
 
 def files_with_secrets(work: Path) -> list[str]:
@@ -178,10 +178,11 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
     found: dict[str, object] = {"before": state(devices, router), "lockable": devices}
     watch = Watch()
     watch.start()
-    status, told = qualify(file, work, expression, step if what == "kill" else "")
+    status, lines, shown = qualify(file, work, expression, step if what == "kill" else "")
+    told = "".join([*lines, shown])
     if what == "kill":
         found["reached"] = step in told or (step.startswith(AFTER) and status == -signal.SIGKILL)
-        found["doing"] = told.splitlines()[-1] if told else ""
+        found["doing"] = lines[-1] if lines else ""
         wait_until_back()
         left = state(devices, router)
         found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
@@ -195,8 +196,8 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["in_killed_files"] = files_with_secrets(work)
         if then:
             shutil.rmtree(work / "reports")
-            status, again = qualify(file, work, expression)
-            told += again
+            status, lines, shown = qualify(file, work, expression)
+            told += "".join([*lines, shown])
     watch.stop()
     found |= {
         "status": status,
