@@ -26,7 +26,7 @@ import pytest
 
 from harness.catalogue import SUITES
 from harness.errors import NatstormError, UsageError
-from harness.programme import DEFAULT_TESTBED, QUALIFIED, TIMES, VIRTUAL, Showing
+from harness.programme import DEFAULT_TESTBED, QUALIFIED, ROUTER, TIMES, VIRTUAL, WALL, Showing
 
 if TYPE_CHECKING:
     from harness.model import Evidence
@@ -207,7 +207,8 @@ class Session:
         """`wanted` is the time in which alone it may be played; None where it may be in any."""
         from harness.scenario.scripts import script
 
-        option, system, chosen = self.config.option, self.testbed.gateway.os, script(scenario)
+        option, chosen = self.config.option, script(scenario)
+        system = self.testbed.gateway.os if self.testbed.router is None else ROUTER
         guests = option.guests or self.testbed.gateway.in_guest
         if chosen.guest and (wanted == VIRTUAL or self.testbed.field or not guests):
             return
@@ -217,10 +218,11 @@ class Session:
         if not showings and (option.all_variants or option.variant):
             showings = [Showing(scenario)]
         for one in showings:
-            time = wanted or (chosen.time if self.testbed.own_clock else one.time or chosen.time)
+            own = chosen.time if self.testbed.own_clock and one.time != WALL else one.time or chosen.time
+            time = wanted or own
             if time == VIRTUAL and self.testbed.own_clock:
                 continue  # what virtual time has to show is no device of this testbed
-            if chosen.time == VIRTUAL and time != VIRTUAL:
+            if VIRTUAL == chosen.time != time and one.time != WALL:
                 continue  # hours of the wall's time
             clients = one.clients or chosen.number_of(option.clients)
             yield Cast(scenario, variant, clients, time, clients == chosen.clients)

@@ -12,11 +12,14 @@ from pathlib import Path
 
 DEFAULT_TESTBED = Path(__file__).resolve().parents[1] / "testbeds" / "virtual.yaml"
 WALL, VIRTUAL = TIMES = ("wall", "virtual")
+ROUTER = "router"
+"""In the place of a gateway's `os`: a Cisco router that is there already, which nothing but the time of the wall can show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """One scenario that is played. `time` "" is the script's own, `clients` None its own number."""
+    """One scenario that is played. `time` "" is the script's own, `clients` None its own number. A gateway with a clock of its own
+    is asked in the wall's time alone; by an own WALL also what others are asked in virtual time."""
 
     scenario: str
     time: str = ""
@@ -62,5 +65,9 @@ QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
         "demux": _of(*(Showing(name, VIRTUAL) for name in IOS_DEMUX), Showing("rekey-storm", VIRTUAL, clients=10)),
         "plain": _of(*(Showing(name, VIRTUAL) for name in ("pair", "order", "eviction", "no-nat"))),
     },
+    ROUTER: {
+        "demux": _of("pair", "order", "together", "endings", "alone", Showing("return", WALL), Showing("demux-removed", WALL)),
+        "plain": _of("pair", "order"),
+    },
 }
-"""By the gateway's `os` and variant; --all-variants and --variant take all that there are."""
+"""By the gateway's `os` and variant, or by ROUTER; --all-variants and --variant take all that there are."""

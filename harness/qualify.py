@@ -157,13 +157,19 @@ class _Grab:
         return None if self.session is None else self.session.sink
 
     def why_none(self, behaviours: Sequence[str], time: str | None) -> str | None:
-        """Of the behaviours asked for: which no test asks, and which not in this time. None where nothing can be said."""
+        """Of the behaviours asked for: which no test asks, which not in this time, and which not on this testbed. None where nothing
+        can be said."""
         told = []
+        excluded = {name: row.excluded for name, row in self.session.behaviours.items()} if self.session is not None else {}
+        routers = self.session is not None and self.session.testbed.simulated
         for row in dict.fromkeys(behaviours):
             asking = [item for item in self.collected if (of := item.get_closest_marker("behaviour")) and of.args[0] == row]
             times = {cast.time for item in asking for cast in self._casts(item)}
             if not asking:
-                told.append(f"{row} is in the catalogue, but no test asks it yet")
+                why = excluded.get(row)
+                told.append(f"no test asks {row}: {why}" if why else f"{row} is in the catalogue, but no test asks it yet")
+            elif not times and not routers:
+                told.append(f"{row} is played on Cisco routers only: --testbed testbeds/virtual-ios.yaml has virtual ones")
             elif time and times and time not in times:
                 whose = "virtual time" if times == {VIRTUAL} else "the wall's time"
                 told.append(f"{row} is played in {whose} only: leave --time out")

@@ -113,9 +113,10 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            ("--behaviour DMX-50", "DMX-50 is in the catalogue, but no test asks it yet"),
+            ("--behaviour SEC-11", "no test asks SEC-11: It takes a peer that speaks L2F"),
+            ("--behaviour DMX-50", "DMX-50 is played on Cisco routers only: --testbed testbeds/virtual-ios.yaml"),
             ("--behaviour DMX-14 --time wall", "DMX-14 is played in virtual time only: leave --time out"),
-            ("--behaviour DMX-50 --behaviour DMX-51", "DMX-50 is in the catalogue, but no test asks it yet; DMX-51 is"),
+            ("--behaviour SEC-31 --behaviour DMX-51", "SEC-31 is played on Cisco routers only: --testbed testbeds/virtual-ios.yaml has virtual ones; DMX-51 is"),
         ],
     )
     def test_a_behaviour_that_is_not_played_says_why(self, tmp_path: Path, words: str, sentence: str) -> None:

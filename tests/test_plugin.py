@@ -123,9 +123,11 @@ def hardware_s_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cases_are_collected_for_a_router_that_is_there() -> None:
     cases, said = collect(*HARDWARE)
     assert "Traceback" not in said
-    assert any("demux-pair-2]" in case for case in cases)
-    assert any("plain-pair-2]" in case for case in cases)
     assert not any("virtual" in case or "12.4" in case for case in cases)
+    demux = {"pair-2", "order-3", "together-6", "endings-5", "alone-1", "return-3", "demux-removed-4"}
+    assert casts(cases) == {f"demux-{one}" for one in demux} | {"plain-pair-2", "plain-order-3"}
+    in_wall, _ = collect(*HARDWARE, "--time", "wall")
+    assert in_wall == cases
 
 
 def test_every_test_of_the_suites_names_a_row_that_has_a_check() -> None:

@@ -58,14 +58,15 @@ def field_gateway(
 ) -> FieldGateway:
     """The testbed's gateway, not yet configured. `device` is the session with it, or, of a router, with the host behind it (None
     where there is none). UsageError for a change that it cannot take."""
-    if testbed.gateway.os == "ios" and not changes:
-        return RouterGateway(testbed, variant, device, journal)
-    assert device is not None
     if testbed.gateway.os == "natstorm":
+        assert device is not None
         return InstalledGateway(testbed, variant, device, journal, time_scale, changes)
     if changes:
         cure = "play it on testbeds/virtual.yaml"
         raise UsageError(f"the gateway of {testbed.file} takes no settings of its own ({', '.join(changes)})", cure=cure)
+    if testbed.router is not None:
+        return RouterGateway(testbed, variant, device, journal)
+    assert device is not None
     settings = settings_of(testbed, variant)
     if time_scale != 1.0:
         settings = replace(settings, timers=Timers().scaled(time_scale))

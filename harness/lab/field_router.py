@@ -27,7 +27,8 @@ def lns_of(testbed: Testbed, variant: str) -> ClientsLns:
     users = {clients.user_of(number): clients.password_of(number) for number in range(1, gateway.users + 1)}
     ends = gateway.pool_first, gateway.pool_last
     name = gateway.interface.name
-    return ClientsLns(name, clients.psk, gateway.ppp_address, *ends, users, KEEPALIVE_S, demux=variant != PLAIN)
+    peer = testbed.nat.outside.host
+    return ClientsLns(name, clients.psk, gateway.ppp_address, *ends, users, KEEPALIVE_S, demux=variant != PLAIN, peer=peer)
 
 
 class RouterGateway:

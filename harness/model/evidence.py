@@ -51,10 +51,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class GatewaySession:
-    """One L2TP tunnel as the gateway itself lists it. IDs are from the gateway's side of the table."""
+    """One L2TP tunnel as the gateway itself lists it. IDs are from the gateway's side of the table. `peer_port` None: it shows none
+    (IOS from 12.4T on)."""
 
     peer_address: str
-    peer_port: int
+    peer_port: int | None
     tunnel_local: int
     tunnel_remote: int
     session_local: int | None = None

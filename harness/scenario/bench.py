@@ -95,6 +95,10 @@ class LinkControl(Protocol):
         """Safe where it is whole."""
 
 
+SETTLE_S = 60.0
+"""How long a gateway with scaled timers may take to notice that a client has gone."""
+
+
 @dataclass(slots=True)
 class Gathered:
     """What the run of a scenario collects while it goes on. `records` is the journal's own list."""
@@ -132,6 +136,10 @@ class Bench(Protocol):
     @property
     def patience_s(self) -> float:
         """How long a client may take to come up before a scenario goes on without it."""
+
+    @property
+    def settle_s(self) -> float:
+        """How long its gateway may take to notice that a client has gone."""
 
     @property
     def console(self) -> Lab | None:

@@ -16,9 +16,14 @@ from harness.model.reach import CaptureSource
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
+from harness.scenario.bench import SETTLE_S
 from harness.scenario.field_captures import OverGns3, OverSsh, ready
 from harness.scenario.script import Script
 from harness.scenario.wall_bench import Capturing, WallBench
+
+ROUTER_SETTLES_S = 150.0
+"""The same with a router's own timers: dead peer detection every 10 s finds the client gone, or PPP's keepalive after five of 10 s;
+then the tunnel goes, once a Hello (every 60 s) was sent again for as long as L2TP does."""
 
 
 class FieldBench(WallBench):
@@ -52,6 +57,10 @@ class FieldBench(WallBench):
             self._up = True
         await self.lab.fresh_gateway(variant, time_scale=script.time_scale, changes=script.gateway)
         self.tell_scaled(variant, script.time_scale)
+
+    @property
+    def settle_s(self) -> float:
+        return SETTLE_S if self.testbed.router is None else ROUTER_SETTLES_S
 
     def captures(self, folder: Path) -> Sequence[Capturing]:
         nat = self.testbed.nat

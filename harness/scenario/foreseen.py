@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.devices import conntrack, linux_config, linux_rules, linux_shared
+from harness.devices.ios import gateway_lines
 from harness.errors import UsageError
 from harness.lab.field_locks import on_devices
 from harness.lab.providers import device_lock, of_testbed
@@ -127,7 +128,13 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
             f"all that is there stays, with its policies"
         )
     else:
-        yield f"{name}: nothing: no driver plays the gateway on {gateway.os!r} yet, and a run would be refused"
+        lns = f"of an LNS (what it names is called {gateway_lines.GROUP})"
+        yield f"{name}: its running configuration gets the lines {lns}, is brought back at the end, and is not written to NVRAM"
+        yield f"{name}: a router on which somebody's L2TP tunnels or IPsec SAs are up is refused before anything is changed"
+        yield f"{name}: all L2TP tunnels, IPsec SAs and ISAKMP SAs are cleared before and after each scenario"
+        if gateway.end_host is not None and gateway.end_host_connection is not None:
+            there = gateway.end_host_connection.device
+            yield f"{there}: tcpdump captures the far end on {gateway.end_host.name}, into a directory of the run's own"
 
 
 def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:

@@ -114,7 +114,7 @@ async def gather(
 
 def gateway_ports(views: Sequence[GatewayView], boundary: Sequence[Observation]) -> dict[int, tuple[str, int]]:
     """The gateway's tunnel ID → (address, port) by which its L2TP knows the peer: as captured inside it, else as it lists them."""
-    listed = {s.tunnel_local: (s.peer_address, s.peer_port) for view in views for s in view.sessions}
+    listed = {s.tunnel_local: (s.peer_address, s.peer_port) for view in views for s in view.sessions if s.peer_port is not None}
     return listed | translated_ports(boundary)
 
 

@@ -34,9 +34,6 @@ REST_S = 1.0
 REKEY_S = 20.0
 """How long a rekey may take, lost datagrams included."""
 
-SETTLE_S = 60.0
-"""How long a gateway with scaled timers may take to notice that a client has gone."""
-
 
 UNHEARD = StepBus(lambda: 0.0)
 """A bus that nobody listens to."""
@@ -306,7 +303,7 @@ class Play:
     # Endings
 
     async def settle(self, name: str) -> None:
-        """Until the gateway has neither session nor SA of the client any more, or SETTLE_S are over."""
+        """Until the gateway has neither session nor SA of the client any more, or the bench's `settle_s` are over."""
         sa = self.fleet[name].last.get(RecordKind.ESP_UP)
         async with self.step("settle", name) as detail:
             detail["freed"] = await self._freed(self._tunnel(name), None if sa is None else str(sa.data["spi_out"]))
@@ -384,7 +381,7 @@ class Play:
 
     async def _freed(self, tunnel: int | None, spi: str | None) -> bool:
         try:
-            async with asyncio.timeout(SETTLE_S):
+            async with asyncio.timeout(self.bench.settle_s):
                 while True:
                     view = await self.gateway.view("settle")
                     if all(s.tunnel_local != tunnel for s in view.sessions) and all(s.spi != spi for s in view.sas):

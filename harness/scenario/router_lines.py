@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.devices.ios.gateway_lines import DYNAMIC, demux_lines
+from harness.devices.ios.gateway_lines import DYNAMIC, TRANSFORMS, demux_lines
 from harness.model import Secret
 from harness.routers.script import GatewayStart
 from harness.scenario.script import HOLD_S, Script
@@ -40,7 +40,7 @@ async def static_map(play: Play) -> None:
     await play.testbed_naming(*FIGURE_1)
     await console.offer(GATEWAY, *STATIC_MAP, label="line")
     await console.configure(GATEWAY, "access-list 110 permit udp host 203.0.113.231 eq 1701 any")
-    await console.configure(GATEWAY, "crypto map STATIC_MAP 5", f"set peer {NAT}", "set transform-set AES256 AES TS1")
+    await console.configure(GATEWAY, "crypto map STATIC_MAP 5", f"set peer {NAT}", TRANSFORMS)
     await console.configure(GATEWAY, "crypto map STATIC_MAP 5", "match address 110")
     await console.configure(GATEWAY, "interface FastEthernet0/0", "crypto map STATIC_MAP")
     await _two_and_shown(play, "show crypto map", "show crypto map interface FastEthernet0/0", "show crypto map tag STATIC_MAP")
@@ -54,7 +54,7 @@ async def dynamic_map(play: Play) -> None:
     await console.walk(GATEWAY, *PROMPTS, label="task")
     await console.configure(GATEWAY, "no crypto map STATIC_MAP 5", "no crypto dynamic-map DYNAMIC_MAP 10")
     await console.offer(GATEWAY, *DYNAMIC_MAP, label="line")
-    await console.configure(GATEWAY, "crypto dynamic-map DYNAMIC_MAP 10", "set transform-set AES256 AES TS1")
+    await console.configure(GATEWAY, "crypto dynamic-map DYNAMIC_MAP 10", TRANSFORMS)
     await console.configure(GATEWAY, "crypto map OTHER_MAP 6000 ipsec-isakmp dynamic DYNAMIC_MAP")
     await console.configure(GATEWAY, "interface FastEthernet0/0", "crypto map OTHER_MAP")
     await _two_and_shown(play, "show crypto dynamic-map", "show crypto dynamic-map tag DYNAMIC_MAP")
@@ -65,7 +65,7 @@ async def dynamic_map(play: Play) -> None:
 async def release(play: Play) -> None:
     """A release is offered the line, and what every release takes; then two clients come."""
     console = play.console
-    await console.offer(GATEWAY, DYNAMIC, "set nat demux", "set transform-set AES256 AES TS1", label="line")
+    await console.offer(GATEWAY, DYNAMIC, "set nat demux", TRANSFORMS, label="line")
     await _two_and_shown(play)
 
 

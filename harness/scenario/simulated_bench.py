@@ -14,7 +14,7 @@ from harness.clients.journal import Journal
 from harness.errors import LabError
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
-from harness.scenario.bench import Gathered, T
+from harness.scenario.bench import SETTLE_S, Gathered, T
 from harness.scenario.script import Script
 from harness.scenario.simulated_control import SimulatedGateway, SimulatedLink, SimulatedNat
 from harness.scenario.simulated_host import SimulatedHost
@@ -32,6 +32,7 @@ class SimulatedBench:
     time = "virtual"
     patience_s = 40.0
     """One main mode's retransmissions, and something."""
+    settle_s = SETTLE_S
 
     def __init__(self, testbed: Testbed, bus: StepBus, seed: int = 1, makers: Makers = NOTHING_ELSE) -> None:
         self.testbed = testbed

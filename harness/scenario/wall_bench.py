@@ -23,7 +23,7 @@ from harness.lab.namespaces import Netns
 from harness.model import CaptureFacts, GatewayEvent
 from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
-from harness.scenario.bench import Gathered, LinkControl, NatControl, T
+from harness.scenario.bench import SETTLE_S, Gathered, LinkControl, NatControl, T
 from harness.scenario.script import Script
 from harness.virtual import settings as personalities
 
@@ -116,6 +116,10 @@ class WallBench(ABC):
         return self.node.patience_s
 
     @property
+    def settle_s(self) -> float:
+        return SETTLE_S
+
+    @property
     def console(self) -> None:
         """Its gateways are none that have a command line of their own."""
         return None
@@ -161,6 +165,9 @@ class WallBench(ABC):
     def tell_scaled(self, variant: str, factor: float) -> None:
         """Tells of the gateway's timers that run otherwise than they are shipped, a line each."""
         if factor == 1.0:
+            return
+        if self.testbed.router is not None:
+            self._bus.note(f"timers: a router's run as they are, where others are {factor:g} times as fast")
             return
         if self.testbed.gateway.os == "linux":
             lines = Timers().scaled(factor).against(Timers())

@@ -117,12 +117,12 @@ def _keys(reading: Reading) -> tuple[GatewayView, list[tuple[str, int, int | Non
     raises Inconclusive where no view lists two clients with their SAs."""
     best: tuple[GatewayView, list[tuple[str, int, int | None]]] | None = None
     for view in reading.evidence.gateway_views:
-        keys = []
+        keys: list[tuple[str, int, int | None]] = []
         for s in view.sessions:
             owner = next((i for i in reading.identities.values() if i.tunnel_gateway == s.tunnel_local), None)
             own = () if owner is None else {*owner.spis_in, *owner.spis_out}
-            marks = {sa.mark for sa in view.sas if sa.spi in own and not sa.inbound}
-            keys += [(s.peer_address, s.peer_port, mark) for mark in marks]
+            known = {(sa.translated_port or L2TP_PORT, sa.mark) for sa in view.sas if sa.spi in own and not sa.inbound}
+            keys += {(s.peer_address, port if s.peer_port is None else s.peer_port, mark) for port, mark in known}
         if not view.sessions:
             keys = [(s.peer_address, s.translated_port or L2TP_PORT, s.mark) for s in view.sas if s.inbound]
         if len(keys) >= 2 and (best is None or len(keys) > len(best[1])):

@@ -112,7 +112,8 @@ def _known_by(reading: Reading, *directions: str) -> Mapping[str, set[int]]:
     translated: dict[str, set[int]] = {}
     for view in reading.evidence.gateway_views:
         for session in view.sessions:
-            tunnels.setdefault(session.tunnel_local, set()).add(session.peer_port)
+            if session.peer_port is not None:
+                tunnels.setdefault(session.tunnel_local, set()).add(session.peer_port)
         for sa in view.sas:
             if sa.translated_port is not None:
                 translated.setdefault(sa.spi, set()).add(sa.translated_port)

@@ -1,7 +1,7 @@
 """Runs on the host of a bench in a box: plays the suites on devices known by SSH alone, and looks at what is left of it.
 
-    python -m bench_in_a_box [--gateway linux] -- python tests/field/inside_the_box.py WORK TESTBED play EXPRESSION
-    python -m bench_in_a_box [--gateway linux] -- python tests/field/inside_the_box.py WORK TESTBED kill EXPRESSION STEP [again]
+    python -m bench_in_a_box [--gateway G] -- python tests/field/inside_the_box.py WORK TESTBED play EXPRESSION
+    python -m bench_in_a_box [--gateway G] -- python tests/field/inside_the_box.py WORK TESTBED kill EXPRESSION STEP [again]
 
 `play` runs natstorm qualify to its end. `kill` ends it by SIGKILL when it tells of STEP, waits for the interface to come back, has
 natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
@@ -12,6 +12,7 @@ all that it writes, and in what it says at its terminal.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -26,8 +27,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import planted
 
+from harness.devices.ios.driver import Ios
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
+from harness.model import Connection
+from harness.testbed import check
 
 ROOT = Path(__file__).resolve().parents[2]
 NIC = "nic0"
@@ -54,7 +58,20 @@ def device_state(address: str) -> str:
     return subprocess.run([*words, "bash -s"], input=LOOK, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
-def state(devices: list[str]) -> dict[str, object]:
+SHOWN = ("show running-config", "show crypto isakmp sa", "show vpdn", "show ip local pool")
+"""Of a router: what it is configured for, and what is up on it."""
+
+
+async def router_state(router: Connection) -> str:
+    device = Ios(router)
+    try:
+        await device.connect()
+        return "\n".join([await device.execute(command) for command in SHOWN])
+    finally:
+        await device.disconnect()
+
+
+def state(devices: list[str], router: Connection | None) -> dict[str, object]:
     """Of everything that a run may touch: the interface, the clients' namespace, the devices, journals and locks."""
     home = Path(os.environ["XDG_STATE_HOME"])
     kept = sorted(str(path.relative_to(home)) for path in home.rglob("*.jsonl"))
@@ -63,6 +80,7 @@ def state(devices: list[str]) -> dict[str, object]:
         "namespace": Path("/run/netns", CLIENTS).exists(),
         "journals": kept,
         **{device: device_state(device) for device in devices},
+        **({} if router is None else {router.host: asyncio.run(router_state(router))}),
     }
 
 
@@ -103,8 +121,8 @@ def natstorm(*words: str) -> list[str]:
     return [sys.executable, "-m", "harness.cli", *words]
 
 
-def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple[int, str]:
-    """The exit status, and all that it printed; with a `step`, killed when it tells of that one."""
+def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple[int, list[str], str]:
+    """The exit status, its lines, and what stood on the terminal; with a `step`, killed when it tells of that one."""
     words = natstorm("qualify", "--testbed", str(testbed), "--reports", str(work / "reports"), "-k", expression)
     terminal = planted.Terminal()
     run = terminal.start(words, ROOT)
@@ -117,7 +135,7 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
         if step and step in line:
             run.kill()
             break
-    return run.wait(), "".join([*told, terminal.end()])
+    return run.wait(), told, terminal.end()
 
 
 def files_with_secrets(work: Path) -> list[str]:
@@ -153,36 +171,38 @@ def wait_until_back() -> float:
 def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", then: str = "") -> None:
     state_home = work / "state"
     os.environ["XDG_STATE_HOME"] = str(state_home)
-    devices = ["10.99.0.2", "10.99.0.3"]
     file = planted.testbed(testbed, work)
     os.environ |= planted.ENVIRONMENT
-    found: dict[str, object] = {"before": state(devices)}
+    router = check(testbed).router
+    devices = ["10.99.0.2", "10.99.0.3" if router is None else "10.99.0.4"]  # those with a shell
+    found: dict[str, object] = {"before": state(devices, router), "lockable": devices}
     watch = Watch()
     watch.start()
-    status, told = qualify(file, work, expression, step if what == "kill" else "")
+    status, lines, shown = qualify(file, work, expression, step if what == "kill" else "")
+    told = "".join([*lines, shown])
     if what == "kill":
         found["reached"] = step in told or (step.startswith(AFTER) and status == -signal.SIGKILL)
-        found["doing"] = told.splitlines()[-1] if told else ""
+        found["doing"] = lines[-1] if lines else ""
         wait_until_back()
-        left = state(devices)
+        left = state(devices, router)
         found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
         terminal = planted.Terminal()
         restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)
         said = restored.communicate(timeout=PATIENCE_S)[0] + terminal.end()
         found["restore"] = [restored.returncode, said]
-        found["restored"] = state(devices)
+        found["restored"] = state(devices, router)
         found["restored_locks"] = locks(devices)
         told += said
         found["in_killed_files"] = files_with_secrets(work)
         if then:
             shutil.rmtree(work / "reports")
-            status, again = qualify(file, work, expression)
-            told += again
+            status, lines, shown = qualify(file, work, expression)
+            told += "".join([*lines, shown])
     watch.stop()
     found |= {
         "status": status,
         "told": told,
-        "after": state(devices),
+        "after": state(devices, router),
         "looks": watch.looks,
         "in_process_list": sorted(watch.seen),
         "in_files": files_with_secrets(work),

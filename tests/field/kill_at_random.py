@@ -2,7 +2,8 @@
 
     python tests/field/kill_at_random.py [MOMENTS] [SEED]        20 moments, seed 1: some ten minutes
 
-Every other run is on the real gateway. The first that leaves something behind ends it, with what was left.
+They are on our own gateway, on the real one and on a router in turn. The first that leaves something behind ends it, with what was
+left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from box_runs import LINUX, VIRTUAL, gives_all_back, played
+from box_runs import LINUX, ROUTER, VIRTUAL, gives_all_back, played
 
 LONGEST_S = 25.0
 """From the start of the command to the end of its scenario, on a quiet machine."""
@@ -21,7 +22,7 @@ LONGEST_S = 25.0
 def main(moments: int = 20, seed: int = 1) -> None:
     chance = random.Random(seed)
     for number in range(1, moments + 1):
-        box = (VIRTUAL, LINUX)[number % 2]
+        box = (VIRTUAL, LINUX, ROUTER)[number % 3]
         after = chance.uniform(1.0, LONGEST_S)
         with tempfile.TemporaryDirectory() as folder:
             seen = played(Path(folder), box, "kill", "pair and demux", f"after:{after:.2f}")

@@ -1,5 +1,6 @@
 """Secrets planted wherever one can come from, each to be found nowhere: in the testbed (a login's password), in the environment
-(the pre-shared key), at a prompt (the clients' passwords), and in what devices say of themselves, which is all of these."""
+(the pre-shared key), at a prompt (the clients' passwords), and in what devices say of themselves, which is all of these. The
+router's password is the one that its box has."""
 
 from __future__ import annotations
 
@@ -10,11 +11,13 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from bench_in_a_box import router
+
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = "Planted-Login-51be07"
 PSK = "Planted-Psk-7f3a91"
 PASSWORD = "Planted-Password-{number}-c04d"
-TOKENS = (b"Planted-Login-", b"Planted-Psk-", b"Planted-Password-")
+TOKENS = (b"Planted-Login-", b"Planted-Psk-", b"Planted-Password-", router.PASSWORD.encode())
 VARIABLE, PROMPT = "NATSTORM_TEST_PSK", "what the clients type"
 ENVIRONMENT = {VARIABLE: PSK}
 TELLS = "its own configuration:"

@@ -99,7 +99,6 @@ def test_no_device_that_a_run_takes_is_left_out(system):
     assert "jumpbox (ssh to 10.98.0.1:22): logged in on the way to others, and left as it is" in lines
     assert len([line for line in lines if line.startswith("jumpbox")]) == 1
     assert "tap: tcpdump captures the NAT's outside on eth1" in lines
-    assert any("a run would be refused" in line for line in lines) == (system == "ios")
 
 
 AT = {"node": "SW", "port": "e0", "interface": "tap0"}
@@ -128,6 +127,24 @@ def test_what_is_done_at_a_server_is_told(provider, options, lines):
     for words in lines:
         assert any(words in line for line in found), words
     assert "the link at R9 e1 is captured, for the NAT's outside" in found
+
+
+def test_it_tells_what_happens_to_a_router(tmp_path, monkeypatch):
+    for name in ("known_hosts", "id"):
+        (tmp_path / name).write_text("")
+    monkeypatch.setenv("NATSTORM_BOX", str(tmp_path))
+    known = check(enclosure.ROOT / "testbeds/bench-in-a-box-ios.yaml")
+    lines = told(known, [PAIR])
+    for line in (
+        "gateway: all L2TP tunnels, IPsec SAs and ISAKMP SAs are cleared before and after each scenario",
+        "host: tcpdump captures the far end on lan0, into a directory of the run's own",
+    ):
+        assert line in lines
+    (configured,) = [line for line in lines if line.startswith("gateway: its running configuration")]
+    assert "NATSTORM" in configured
+    alone = replace(known, gateway=replace(known.gateway, end_host=None, end_host_connection=None))
+    assert any(line.startswith("host") for line in lines)
+    assert not any(line.startswith("host") for line in told(alone, [PAIR]))
 
 
 def test_of_a_lab_of_its_own_there_is_little_to_tell():

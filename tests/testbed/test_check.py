@@ -123,6 +123,29 @@ def test_a_shipped_testbed_is_in_order_once_its_variables_are_set(file, box, mon
     assert load(file) == check(file)
 
 
+def test_the_host_that_the_example_has_in_its_comments_is_in_order(box, monkeypatch, tmp_path):
+    """Each part of it: with all but one there is a mistake."""
+    file = TESTBEDS / "hardware.yaml"
+    for name in variables(file):
+        monkeypatch.setenv(name, "x")
+    head, begin, rest = file.read_text().partition("\ntestbed:")
+    lines = rest.splitlines()
+    hidden = [number for number, line in enumerate(lines) if line.startswith("#")]
+    assert hidden
+    taken_in = tmp_path / "hardware.yaml"
+
+    def without(left_out=None):
+        text = "\n".join(line[1:] if number in hidden and number != left_out else line for number, line in enumerate(lines))
+        taken_in.write_text(f"{head}{begin}{text}\n")
+        return examine(taken_in)
+
+    found = without().testbed
+    assert found.gateway.end_host_connection.host == "192.168.50.4"
+    assert (found.gateway.lan.name, found.gateway.end_host.host) == ("GigabitEthernet0/2", "198.51.100.10")
+    assert check(file).gateway.end_host is None
+    assert all(without(number).mistakes for number in hidden)
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_each_variable_that_is_not_set_is_named_once(file, box, monkeypatch):
     monkeypatch.delenv("NATSTORM_BOX")

@@ -539,6 +539,7 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-02", of(plain())),
     ("DMX-02", of(plain("kernel"))),
     ("DMX-02", of(plain(), by_sas(mark=False))),
+    ("DMX-02", of(plain(), sessions_by(peer_port=None))),
     ("DMX-02", of(plain(), lambda w: w.views.append(replace(w.views[-1], label="later", sas=(), sessions=w.views[-1].sessions * 2)))),
     ("DMX-04", of(plain("user", 3, ("c2", "c1", "c3")))),
     ("DMX-04", of(plain("kernel"))),
@@ -559,6 +560,7 @@ PASS: list[tuple[str, Make]] = [
     ("DMX-29", of(alone)),
     ("LNX-01", of(b.clean)),
     ("LNX-02", of(six)),
+    *((name, of(b.clean, sessions_by(peer_port=None))) for name in ("DMX-10", "DMX-11", "DMX-12", "DMX-20", "DMX-24")),
     ("DMX-30", of(b.clean)),
     ("DMX-31", of(b.clean)),
     ("DMX-32", of(b.clean)),
@@ -599,6 +601,7 @@ FAIL: list[tuple[str, Make, str]] = [
     ("DMX-02", of(plain(), lambda w: setattr(w, "views", [replace(v, sas=tuple(replace(s, mark=int(s.spi[-1])) for s in v.sas))
                                                           for v in w.views])), "apart by [('203.0.113.232', 1701, 1), ('203.0.113.232', 1701, 2)]"),
     ("DMX-02", of(plain(), sessions_by(peer_port=2000)), "knows a client as"),
+    ("DMX-02", of(b.clean, sessions_by(peer_port=None)), "apart by"),
     ("DMX-02", of(plain(), sessions_by(peer_address="198.51.100.9")), "knows a client as"),
     ("DMX-02", of(plain(), by_sas(mark=True)), "apart by"),
     ("DMX-02", of(plain(), lambda w: w.views.insert(0, replace(w.views[-1], sessions=tuple(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from edits import Edit, both, fields_of, first_row, in_trouble, not_done, reprinted, retold, unprinted, untold, with_frame
 
+from harness.devices.ios.gateway_lines import TRANSFORMS
 from harness.model import Evidence, FrameKind, Observation, Outcome, Record, RecordKind, Side
 from harness.model.steps import StepBus
 from harness.scenario.runner import Runner
@@ -407,7 +408,7 @@ INCONCLUSIVE: list[Case] = [
     ("DMX-53", "taken nowhere", of("dynamic-map", refused_everywhere), "no entry took the line"),
     ("DMX-53", "not walked", of("static-map"), "was not typed"),
     ("DMX-54", "no release", of("release-before", of_release("")), "which release"),
-    ("DMX-54", "all is refused", of("release-before", reprinted(GATEWAY, "set transform-set AES256 AES TS1", "line", text=REFUSED)), "every release"),
+    ("DMX-54", "all is refused", of("release-before", reprinted(GATEWAY, TRANSFORMS, "line", text=REFUSED)), "every release"),
     *[(row, "not asked", of(script, unprinted(GATEWAY, form)), "was not asked") for row, (script, form) in FORMS.items()],
     ("DMX-57", "not understood", of("example", reprinted(GATEWAY, SAS, "two", unread=("?",))), "not wholly understood"),
     ("DMX-57", "not asked", of("example", unprinted(GATEWAY, SAS)), "was not asked"),

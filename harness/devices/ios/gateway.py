@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from harness.devices.ios import gateway_view
+from harness.devices.ios import configurations, gateway_view
 from harness.devices.ios.driver import Ios
-from harness.devices.ios.gateway_lines import ClientsLns, demux_lines, gateway_lines
+from harness.devices.ios.gateway_lines import ClientsLns, demux_lines, gateway_lines, in_the_way
 from harness.devices.journal import Undo
 from harness.errors import DeviceError, UsageError
 from harness.model import GatewaySa, GatewayView
@@ -28,10 +28,22 @@ class IosGateway:
         self.notes: tuple[str, ...] = ()
         self._ios = ios
         self._lns = lns
+        self._begun = False  # whether anything was changed, or cleared, that is to be put back
 
     async def start(self) -> None:
+        """DeviceError, before anything is changed, where somebody's tunnels are up on the router, or what it is configured for goes
+        before ours; UsageError where a secret cannot be typed there."""
+        wanted = gateway_lines(self._lns)
         await self._ios.connect()
-        await self._ios.configure(gateway_lines(self._lns))
+        texts = {command: await self._ios.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
+        if up := gateway_view.somebodys(texts, self.name):
+            raise DeviceError(self.name, "look what is up", f"it has {up}, which a run would end: clear it first")
+        there = configurations.parse_config(await self._ios.running_config())
+        if lines := in_the_way(there, self._lns):
+            seen = f"it has {', '.join(lines)}, which would answer the clients in our place: take it out for the run"
+            raise DeviceError(self.name, "configure", seen)
+        self._begun = True
+        await self._ios.configure(wanted)
         for command in CLEARED:
             await self._ios.execute(command)
 
@@ -39,11 +51,14 @@ class IosGateway:
         return await self._ios.save()
 
     async def restore(self) -> None:
-        """As it was before `start`, and nothing of ours up on it. May be called again where it failed."""
-        await self._ios.connect()
-        for command in CLEARED:
-            await self._ios.execute(command)
-        await self._ios.restore()
+        """As it was before `start`, and nothing of ours up on it; what `start` has refused is left alone. May be called again where
+        it failed."""
+        if self._begun:
+            await self._ios.connect()
+            for command in CLEARED:
+                await self._ios.execute(command)
+            await self._ios.restore()
+            self._begun = False
         await self._ios.disconnect()
 
     async def view(self, label: str) -> GatewayView:

@@ -37,6 +37,19 @@ def view(t: float, label: str, texts: Mapping[str, str], device: str) -> Gateway
     )
 
 
+def somebodys(texts: Mapping[str, str], device: str) -> str:
+    """What is up, as a run would end it, by the answers to VPDN and IPSEC: "1 L2TP tunnel (203.0.113.9)"; "" where nothing is. What
+    is on its way down does not count. DeviceError as of `view`."""
+    tunnels = [one.address for one in _whole(device, VPDN, texts[VPDN]).rows if isinstance(one, VpdnTunnel) and one.state == "est"]
+    peers = [flow.peer or "?" for flow in _whole(device, IPSEC, texts[IPSEC]).rows if flow.sas]
+    told = [_counted("L2TP tunnel", tunnels), _counted("IPsec flow", peers)]
+    return " and ".join(filter(None, told))
+
+
+def _counted(what: str, ends: list[str]) -> str:
+    return f"{len(ends)} {what}{'s' * (len(ends) > 1)} ({', '.join(sorted(set(ends)))})" if ends else ""
+
+
 def _whole(device: str, command: str, text: str) -> Rows[Any]:
     found = commands.find(command).parse(up_to_the_prompt(text))
     if found.unread or found.cut:
@@ -49,7 +62,7 @@ def _sessions(vpdn: tuple[Any, ...], users: tuple[Any, ...]) -> Iterator[Gateway
     calls = [one for one in vpdn if isinstance(one, VpdnSession)]
     addresses = {one.interface: one.peer for one in users if isinstance(one, InterfaceUser)}
     for tunnel in tunnels:
-        ends = tunnel.address, tunnel.port or L2TP_PORT, tunnel.local_id, tunnel.remote_id
+        ends = tunnel.address, tunnel.port, tunnel.local_id, tunnel.remote_id
         own = [call for call in calls if call.tunnel_id == tunnel.local_id]
         if not own:
             yield GatewaySession(*ends)

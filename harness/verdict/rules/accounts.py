@@ -44,7 +44,7 @@ def lists_untold_port(reading: Reading) -> Iterator[Proof]:
     for client, own in first.items():
         tunnel = reading.identities[client].tunnel_gateway
         for view in reading.evidence.gateway_views:
-            known = {s.peer_port for s in view.sessions if s.tunnel_local == tunnel}
+            known = {s.peer_port for s in view.sessions if s.tunnel_local == tunnel and s.peer_port is not None}
             if known - own.keys():
                 yield Proof(client, tuple(own.values()), {"label": view.label, "port": min(known - own.keys())})
                 break

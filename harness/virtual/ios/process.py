@@ -111,10 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGTERM))
     prctl(_PR_SET_NAME, ctypes.c_char_p(b"natstorm-ios"))
-    places = [
-        None if place is None else (place[0], int(place[1]) if len(place) > 1 else port)
-        for place, port in ((given.ssh, SSH_PORT), (given.telnet, TELNET_PORT))
-    ]
+    places = [_place(parser, given.ssh, SSH_PORT), _place(parser, given.telnet, TELNET_PORT)]
     try:
         startup = given.startup.read_text(encoding="utf-8")
         asyncio.run(serve(startup, given.release, given.wire, given.lan, *places))
@@ -122,6 +119,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"natstorm-ios: {error}", file=sys.stderr)
         return 3
     return 0
+
+
+def _place(parser: argparse.ArgumentParser, words: list[str] | None, usual: int) -> Address | None:
+    """Ends the process where they are no address and port."""
+    if words is None:
+        return None
+    address, *rest = words
+    if len(rest) > 1 or not all(one.isdecimal() and int(one) < 1 << 16 for one in rest):
+        parser.error(f"{' '.join(rest)} is no port")
+    return address, int(rest[0]) if rest else usual
 
 
 if __name__ == "__main__":
