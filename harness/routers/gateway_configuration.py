@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 from harness.devices.ios.gateway_lines import ClientsLns, gateway_lines
 from harness.errors import DeviceError
 from harness.routers.script import RELEASE
-from harness.virtual.ios.router import IosRouter
+from harness.virtual.ios.router import IosRouter, RouterParts
 from harness.virtual.ios.state import State
 from harness.virtual.settings import Settings
 from harness.wire.config import Entropy
@@ -16,13 +16,13 @@ DEVICE = "gateway"
 OUTSIDE, LAN = "FastEthernet0/0", "FastEthernet0/1"
 
 
-def router(settings: Settings, entropy: Entropy, *, release: str = RELEASE) -> IosRouter:
+def router(settings: Settings, entropy: Entropy, *, release: str = RELEASE, parts: RouterParts | None = None) -> IosRouter:
     """`settings` are the testbed's and the variant's. DeviceError where the router does not take a line of its configuration."""
     startup = "\n".join([*cabled(settings), *gateway_lines(lns_of(settings)), "end", ""])
     state = State(release=release, startup=startup)
     if state.troubles:
         raise DeviceError(DEVICE, state.troubles[0].line, "its startup configuration has a line that it does not take")
-    return IosRouter(state, entropy, settings.personality)
+    return IosRouter(state, entropy, settings.personality, parts)
 
 
 def cabled(settings: Settings) -> tuple[str, ...]:
