@@ -55,19 +55,25 @@ def _methods_reversed(settings: Settings) -> Settings:
 
 FAULTS: tuple[Fault, ...] = (
     in_router(
-        "demux-static-only", "`set nat demux` is heeded in static crypto maps only.", with_clients=True, meant=_static_only
+        "demux-static-only",
+        "The line `set nat demux` is heeded in static crypto maps only.",
+        with_clients=True,
+        meant=_static_only,
     ),
     in_router(
-        "demux-dynamic-only", "`set nat demux` is heeded in dynamic crypto maps only.", with_clients=True, meant=_dynamic_only
+        "demux-dynamic-only",
+        "The line `set nat demux` is heeded in dynamic crypto maps only.",
+        with_clients=True,
+        meant=_dynamic_only,
     ),
-    Fault("no-demux-ignored", ROUTER, "`no set nat demux` changes nothing.", router=_once, with_clients=True),
+    Fault("no-demux-ignored", ROUTER, "The line `no set nat demux` changes nothing.", router=_once, with_clients=True),
     in_router(
         "checksum-line-ignored",
-        "`vpdn ip udp ignore checksum` is ignored.",
+        "The line `vpdn ip udp ignore checksum` is ignored.",
         with_clients=True,
         meant=set_to(checksum="verify"),
     ),
-    in_router("keepalive-ignored", "`crypto isakmp keepalive` is ignored.", with_clients=True, meant=set_to(dpd=None)),
+    in_router("keepalive-ignored", "The line `crypto isakmp keepalive` is ignored.", with_clients=True, meant=set_to(dpd=None)),
     in_router(
         "ppp-methods-reversed",
         "The methods of `ppp authentication` are offered from the last to the first.",

@@ -206,7 +206,7 @@ FAULTS: tuple[Fault, ...] = (
     in_ios_nat("esp-never-held", "Nobody's ESP waits for another's reply.", _waiting(NeverHeld)),
     in_ios_nat("esp-reply-to-newest", "Nobody's ESP waits, and a reply is the newest one's.", _waiting(ToTheNewest)),
     in_ios_nat("spi-match-everybody", "With spi-match SPIs are matched for everybody, listed or not.", _matching(MatchesEverybody)),
-    in_ios_nat("spi-match-nobody", "spi-match matches nobody's SPIs.", _matching(lambda held, permitted: HeldEsp(held))),
+    in_ios_nat("spi-match-nobody", "With spi-match nobody's SPIs are matched.", _matching(lambda held, permitted: HeldEsp(held))),
     in_ios_nat("spi-match-swapped", "A matched inbound SPI is kept with its bytes in the other order.", _matching(MatchesSwapped)),
     in_ios_nat("spi-match-takes-over", "A host whose matched SPI another has gets it.", _matching(TakesClashes)),
     in_ios_nat("preserve-port-everybody", "Port 500 is kept for everybody, listed or not.", _preserving(PreservesForEverybody)),

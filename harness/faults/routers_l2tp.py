@@ -203,7 +203,7 @@ FAULTS: tuple[Fault, ...] = (
     in_router("keep-sa-ignored", "A tunnel's end takes the ISAKMP SA with it, keep-sa or not.", ipsec=NeverKeeps),
     in_router("keep-sa-always", "A tunnel's end leaves the ISAKMP SA, keep-sa or not.", ipsec=AlwaysKeeps),
     in_router("sas-left-behind", "A tunnel's end leaves all its SAs.", ipsec=ReleasesNothing),
-    in_router("keep-sa-of-esp", "keep-sa keeps the ESP SAs, and deletes the ISAKMP SA.", ipsec=ReleasesPhase1),
+    in_router("keep-sa-of-esp", "What keep-sa keeps are the ESP SAs; the ISAKMP SA is deleted.", ipsec=ReleasesPhase1),
     in_router("l2tp-no-back-off", "L2TP waits as long after each sending as after the first.", meant=read_as(_without_back_off)),
     in_router("hello-never", "No Hello is sent, however long a tunnel is silent.", meant=set_to(hello=None)),
     in_router(

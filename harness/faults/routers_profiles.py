@@ -243,10 +243,10 @@ FAULTS: tuple[Fault, ...] = (
     in_router("router-icv-unchecked", "The ICV of ESP is not verified.", inbound_sa=TakesAnyIcv),
     in_router("engine-counts-refused", "ESP that is refused is counted as decrypted.", inbound_sa=CountsRefused),
     in_router("path-mtu-unauthentic", "The path MTU is learnt from any quotation that names the peer.", paths=BelievesQuotations),
-    in_router("path-mtu-of-all", "`ip pmtu` in one group turns it on for all groups.", meant=vpdn_as(_all_groups)),
+    in_router("path-mtu-of-all", "With `ip pmtu` in one group it is on in all groups.", meant=vpdn_as(_all_groups)),
     in_router("path-mtu-never", "No ICMP message teaches a path MTU.", paths=LearnsNothing),
     in_router("path-mtu-too-much-room", "What IPsec and L2TP add is left out of what fits the path.", paths=CountsPayloadOnly),
     in_router("df-not-reflected", "The outer packet never has the inner one's Don't Fragment.", core=ReflectsNothing),
     in_router("df-reflected-always", "With `ip pmtu` the outer packet always has Don't Fragment.", core=CutsNothing),
-    in_router("dfbit-ignored", "`ip dfbit set` is ignored.", meant=groups_with(df_bit="clear")),
+    in_router("dfbit-ignored", "The line `ip dfbit set` is ignored.", meant=groups_with(df_bit="clear")),
 )
