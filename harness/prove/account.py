@@ -205,7 +205,8 @@ def show(told: Account, predictions: Mapping[str, Prediction]) -> str:
 def _matrix(told: Account, predictions: Mapping[str, Prediction]) -> Iterable[str]:
     """A row a fault; columns are the behaviours that any fault turns red or was to turn red."""
     results = {name: matrix.seen(played.outcomes) for name, played in told.broken.items()}
-    shown = sorted({b for result in results.values() for b, colour in result.items() if colour != GREEN} | _predicted(predictions))
+    told_of = _predicted(predictions[name] for name in results if name in predictions)
+    shown = sorted({b for result in results.values() for b, colour in result.items() if colour != GREEN} | told_of)
     yield "Fault × behaviour.  ■ red as predicted  ! red, not predicted  □ predicted red, stayed green  ? inconclusive  · green"
     width = max((len(f.name) for f in told.faults), default=0)
     for family in sorted({b.partition("-")[0] for b in shown}):
@@ -218,8 +219,8 @@ def _matrix(told: Account, predictions: Mapping[str, Prediction]) -> Iterable[st
                 yield f"{f.name:{width}} {f.box:8} " + " ".join(f"{cell:2}" for cell in cells).rstrip()
 
 
-def _predicted(predictions: Mapping[str, Prediction]) -> set[str]:
-    return {behaviour for one in predictions.values() for behaviour in one.red}
+def _predicted(predictions: Iterable[Prediction]) -> set[str]:
+    return {behaviour for one in predictions for behaviour in one.red}
 
 
 def _cell(prediction: Prediction | None, behaviour: str, colour: str) -> str:

@@ -66,7 +66,7 @@ OTHER_GROUP = (
 
 READINGS: dict[str, tuple[tuple[str, ...] | list[str], Callable[[Settings], Any], Any, Any]] = {
     "local-name-ignored": (lab_lines(LAC), lambda s: requesting(s)[0].local_name, "LAC", None),
-    "l2tp-no-back-off": (lab_lines(LNS), lambda s: s.personality.l2tp_schedule.waits, (1, 2, 4, 8, 8), (1, 1, 1, 1, 1)),
+    "l2tp-no-back-off": (lab_lines(LNS), lambda s: s.personality.l2tp_schedule.waits, (1, 2, 4, 8, 8), (1,) * 23),
     "hello-never": (lab_lines(LNS), lambda s: s.personality.hello, 60, None),
     "lcp-never-again": (lab_lines(LNS), lambda s: accepting(s)[0].renegotiation, "on-mismatch", "never"),
     "lcp-always-again": (lab_lines(LNS), lambda s: accepting(s)[0].renegotiation, "on-mismatch", "always"),
