@@ -152,6 +152,17 @@ class WrongWayLinks(Links):
         return link
 
 
+class SharedCounters(Links):
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._traffic, self._frames = Traffic(), Traffic()
+
+    def begin(self, *given: Any, **named: Any) -> Link:
+        link = super().begin(*given, **named)
+        link.traffic, link.frames = self._traffic, self._frames
+        return link
+
+
 class PoolOfPairs(CountedPool):
     """Each address is given to two."""
 
@@ -218,6 +229,7 @@ FAULTS: tuple[Fault, ...] = (
         meant=accepting_with(lambda group: replace(group, renegotiation="always")),
     ),
     in_router("link-counted-wrong-way", "What a caller's interface takes in is counted as what it puts out.", links=WrongWayLinks),
+    in_router("link-counters-shared", "All callers' interfaces have one set of counters.", links=SharedCounters),
     in_router(
         "router-pool-twice",
         "The router's pool gives each address to two callers.",

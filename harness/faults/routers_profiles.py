@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from harness.errors import ProtocolError
 from harness.faults.fault import Fault, in_router
 from harness.faults.router_readings import groups_with, vpdn_as
 from harness.virtual.ios.core import IosCore, IosIpsec
 from harness.virtual.peers import Association
+from harness.virtual.sadb import Sa
 from harness.virtual.vpdn.crypto import CryptoProfile
 from harness.virtual.vpdn.groups import Group, Vpdn
 from harness.virtual.vpdn.lines import LacTunnel
@@ -165,15 +165,30 @@ class TakesAnyIcv(InboundSa):
         return super().open(packet if hmac.compare_digest(good, packet[-self._icv :]) else packet[: -self._icv] + good)
 
 
-class CountsRefused(InboundSa):
+class CountsTwice(InboundSa):
     __slots__ = ()
 
     def open(self, packet: bytes) -> tuple[int, bytes]:
+        found = super().open(packet)
+        self.packets += 1
+        return found
+
+
+class CountsNothing(InboundSa):
+    __slots__ = ()
+
+    def open(self, packet: bytes) -> tuple[int, bytes]:
+        counted = self.packets
         try:
             return super().open(packet)
-        except ProtocolError:
-            self.packets += 1
-            raise
+        finally:
+            self.packets = counted
+
+
+class CountsOutAsIn(IosIpsec):
+    def _send_in(self, now: float, sa: Sa, sport: int, dport: int, payload: bytes) -> None:
+        super()._send_in(now, sa, sport, dport, payload)
+        sa.inbound.packets += 1
 
 
 # The path's MTU
@@ -241,7 +256,13 @@ FAULTS: tuple[Fault, ...] = (
     in_router("router-replay-unchecked", "ESP is not looked at for repetition.", replay_window=NoWindow),
     in_router("router-replay-forged", "ESP moves the replay window before it is known to be authentic.", replay_window=MovesFirst),
     in_router("router-icv-unchecked", "The ICV of ESP is not verified.", inbound_sa=TakesAnyIcv),
-    in_router("engine-counts-refused", "ESP that is refused is counted as decrypted.", inbound_sa=CountsRefused),
+    in_router("engine-counts-twice", "Each packet that is decrypted is counted twice.", inbound_sa=CountsTwice),
+    in_router(
+        "engine-counts-out-as-in",
+        "What is decrypted is not counted, and what is encrypted is counted as decrypted.",
+        ipsec=CountsOutAsIn,
+        inbound_sa=CountsNothing,
+    ),
     in_router("path-mtu-unauthentic", "The path MTU is learnt from any quotation that names the peer.", paths=BelievesQuotations),
     in_router("path-mtu-of-all", "With `ip pmtu` in one group it is on in all groups.", meant=vpdn_as(_all_groups)),
     in_router("path-mtu-never", "No ICMP message teaches a path MTU.", paths=LearnsNothing),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.prove import matrix
-from harness.prove.ledger import Ledger, Played
+from harness.prove.ledger import GATEWAY, Ledger, Played
 from harness.prove.matrix import DOUBTFUL, GREEN, RED, Misprediction, Prediction
-from harness.prove.worlds import GATEWAY, ROUTERS, world_of, worlds_of
+from harness.prove.worlds import ROUTERS, world_of, worlds_of
 
 VERSION = 1
 CLEAN_RUNS = 20

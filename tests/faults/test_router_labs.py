@@ -122,6 +122,13 @@ def test_a_profile_with_another_peer_protects_nothing() -> None:
     assert (sound.up(), broken.up()) == (["caller 1"], [])
 
 
+def test_what_goes_out_is_counted_as_what_came_in() -> None:
+    for played, same in zip(pair("engine-counts-out-as-in", call), (False, True), strict=True):
+        (sa,) = core(played, LNS).ipsec.sadb.by_spi.values()
+        assert sa.outbound.sequence > 0
+        assert (sa.inbound.packets == sa.outbound.sequence) is same
+
+
 def test_links_of_a_router_are_the_fault_s() -> None:
     """The seams reach the layers of a router that is configured by its command line."""
     played = rehearse("link-counted-wrong-way", call)

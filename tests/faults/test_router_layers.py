@@ -218,11 +218,12 @@ def test_a_wrong_icv_is_taken() -> None:
         assert taken(opener(how), forged(packet)) == good
 
 
-def test_refused_packets_are_counted() -> None:
+@pytest.mark.parametrize(("fault", "number"), [("engine-counts-twice", 2), ("engine-counts-out-as-in", 0)])
+def test_decrypted_packets_are_miscounted(fault: str, number: int) -> None:
     (packet,) = sealed(1)
-    for how, counted in zip(both("engine-counts-refused"), (0, 1), strict=True):
+    for how, counted in zip(both(fault), (1, number), strict=True):
         sa = opener(how)
-        taken(sa, forged(packet))
+        assert taken(sa, packet, forged(packet)) == 1
         assert sa.packets == counted
 
 
@@ -287,6 +288,15 @@ def test_what_came_is_counted_as_what_went() -> None:
         link.frames.came(5)
         assert (link.frames.octets_in, link.frames.octets_out) == octets
         assert type(link.traffic) is type(link.frames)
+
+
+def test_callers_share_their_counters() -> None:
+    for how, other in zip(both("link-counters-shared"), (0, 1), strict=True):
+        links = how.links(SETTINGS, entropy(), how, Journal(), 0, lambda now, link, packet: None)
+        one, two = (links.begin(0.0, 1, number, number, ("10.0.0.12", 1701)) for number in (1, 2))
+        one.frames.went(5)
+        one.traffic.came(5)
+        assert (two.frames.packets_out, two.traffic.packets_in) == (other, other)
 
 
 def test_an_address_is_given_twice() -> None:
