@@ -9,7 +9,7 @@ ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(
 $(shell rm -f $(VENV)/.complete)
 endif
 
-.PHONY: help qualify prove box kills soak mutants test lint bench fuzz setup servers lock clean
+.PHONY: help qualify ios prove box kills soak mutants test lint bench fuzz setup servers lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,9 @@ qualify: setup   ## the suites on the virtual and the Linux gateway, a report ea
 		$(BIN)/natstorm qualify --guests $(ARGS) || status=$$?; \
 		$(BIN)/natstorm qualify --testbed testbeds/linux.yaml $(ARGS) || status=$$?; \
 		exit $$status)
+
+ios: setup       ## the Cisco documents on virtual IOS routers, in virtual time (ARGS="--release '12.3(11)T4'" chooses another release)
+	$(BIN)/natstorm qualify --testbed testbeds/virtual-ios.yaml $(ARGS)
 
 # The proof counts the mutants that were tried of this code, so that both are played; what narrows it does without.
 prove: setup     ## break every mechanism in turn, and 120 by chance: which test notices? Takes up where it was (ARGS="--fault NAME" narrows it)

@@ -12,11 +12,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.errors import NatstormError, UsageError
+from harness.errors import MissingTool, NatstormError, UsageError
 from harness.model.reach import Connection
 from harness.model.testbed import Testbed
 from harness.programme import DEFAULT_TESTBED
@@ -63,7 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load_testbed(file: Path) -> Testbed:
     from harness.testbed import load
 
-    return load(file)
+    testbed = load(file)
+    if any(one.protocol == "telnet" for one in testbed.connections):
+        from harness.lab import unpacked
+
+        with suppress(MissingTool):  # the device that is reached by it says so
+            unpacked.offer("telnet")
+    return testbed
 
 
 def _lock_devices(

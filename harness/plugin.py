@@ -14,7 +14,6 @@ Collection reads the testbed and the catalogue, and loads nothing heavy (pyATS, 
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -113,8 +112,8 @@ def refuse(error: NatstormError) -> NoReturn:
     raise _Said(str(error), returncode=status)
 
 
-_Said = type("natstorm", (pytest.exit.Exception,), {})
-"""pytest writes the name of the exception's class before the sentence."""
+_Said = type("natstorm", (pytest.exit.Exception,), {"__module__": "builtins"})
+"""pytest writes the name of the exception's class before the sentence, and that of its module where it has one of its own."""
 
 
 def _runs_suites(config: pytest.Config) -> bool:
@@ -145,10 +144,11 @@ class Session:
         self._held = ExitStack()
 
     def begin(self) -> None:
-        """The run's folder is made, and everything from now on is kept in it. SIGTERM ends the run as Ctrl-C does."""
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        """The run's folder is made, and everything from now on is kept in it. SIGTERM and SIGHUP end the run as Ctrl-C does."""
+        from harness.lab import endings
         from harness.report.pytest_sink import install
 
+        endings.as_ctrl_c()
         self.sink = install(
             self.config,
             root=self.config.option.reports,
@@ -211,6 +211,8 @@ class Session:
         guests = option.guests or self.testbed.gateway.in_guest
         if chosen.guest and (wanted == VIRTUAL or self.testbed.field or not guests):
             return
+        if chosen.router is not None and system != "ios":
+            return  # what it types no other gateway understands
         showings = [one for one in QUALIFIED[system].get(variant, ()) if one.scenario == scenario]
         if not showings and (option.all_variants or option.variant):
             showings = [Showing(scenario)]
@@ -284,10 +286,15 @@ class Session:
         return "" if check is None else wanting(self.testbed, check.needs)
 
     def evidence(self, cast: Cast) -> Evidence:
-        """Played at the first call. A scenario that could not be played raises the same error at every call."""
+        """Played at the first call. A scenario that could not be played raises the same error at every call; a mistake in the
+        testbed, which would keep every other from being played too, ends the session."""
         if cast not in self._played:
             try:
                 self._played[cast] = self._play(cast)
+            except UsageError as error:
+                if error.file == str(self.config.option.testbed):
+                    refuse(error)
+                self._played[cast] = error
             except Exception as error:  # kept, and raised for each test that needs it
                 self._played[cast] = error
         found = self._played[cast]

@@ -29,10 +29,12 @@ def _of(*scenarios: str | Showing) -> tuple[Showing, ...]:
 
 IOS_DEMUX = (
     "pair", "order", "together", "endings", "alone", "return", "demux-removed", "floating-port", "two-nats",
-    "mixed", "nat-clears", "nat-timeout", "preserving", "symmetric", "alg", "single-client", "idle",
+    "mixed", "nat-clears", "nat-timeout", "preserving", "symmetric", "alg", "single-client", "idle", "wrapped-and-bare", "rekey",
+    "static-map", "dynamic-map", "release-before", "release-with", "map-order", "example", "example-keepalive", "example-keys",
+    "example-ppp", "example-pool", "voluntary", "voluntary-bare", "voluntary-pmtu",
+    "voluntary-volume",
 )  # fmt: skip
-"""What a virtual IOS router is asked with `set nat demux`, all in virtual time. The rekeying scripts want lives of less than 120 s,
-which is the least that it takes."""
+"""What a virtual IOS router is asked with `set nat demux`, all in virtual time."""
 
 QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
     "linux": {
@@ -57,7 +59,7 @@ QUALIFIED: Mapping[str, Mapping[str, tuple[Showing, ...]]] = {
         "clear": _of("clear"),
     },
     "ios": {
-        "demux": _of(*(Showing(name, VIRTUAL) for name in IOS_DEMUX)),
+        "demux": _of(*(Showing(name, VIRTUAL) for name in IOS_DEMUX), Showing("rekey-storm", VIRTUAL, clients=10)),
         "plain": _of(*(Showing(name, VIRTUAL) for name in ("pair", "order", "eviction", "no-nat"))),
     },
 }

@@ -54,6 +54,14 @@ def test_all_variants_take_all_that_a_test_can_run_on() -> None:
     assert casts(cases) == {f"{ipsec}-{l2tp}-pair-2" for ipsec in ("plain", "connmark", "demux") for l2tp in ("kernel", "user")}
 
 
+def test_what_types_lines_is_for_gateways_with_a_command_line() -> None:
+    cases, _ = collect("--all-variants", "--behaviour", "DMX-50", "--behaviour", "DMX-10")
+    assert cases
+    assert not [case for case in cases if "static-map" in case]
+    cases, _ = collect("--testbed", "testbeds/virtual-ios.yaml", "--behaviour", "DMX-50")
+    assert casts(cases) == {"demux-static-map-2-virtual"}
+
+
 def test_one_variant_alone_plays_everything_that_it_can() -> None:
     cases, _ = collect(*LINUX, "--variant", "demux-user")
     usual = {f"demux-user-{rest}" for rest in ("pair-2", "order-3", "together-6", "endings-5", "alone-1")}

@@ -98,6 +98,7 @@ class Client:
         self._keeper = keeper
         self._stack: Stack | None = None
         self._started = False
+        self._marks_to: str | None = None  # None: the gateway's PPP address
         self._counts: Counter[RecordKind] = Counter()
         self._waiters = Waiters()
 
@@ -158,8 +159,9 @@ class Client:
     def rekey_ike(self) -> None:
         self._do(self._live().rekey_ike)
 
-    def send_marks(self, rate: float = 5.0, sizes: Sequence[int] | None = None) -> None:
-        """Sends `rate` marked echoes a second to the gateway's PPP address until `stop_marks` or the connection's end.
+    def send_marks(self, rate: float = 5.0, sizes: Sequence[int] | None = None, to: str | None = None) -> None:
+        """Sends `rate` marked echoes a second to the gateway's PPP address, or `to` a host behind it, until `stop_marks` or the
+        connection's end.
 
         They begin once the far end has answered a plain echo (PINGED tells when that was), or after two seconds without one.
 
@@ -167,6 +169,7 @@ class Client:
         """
         if self.state is not State.UP:
             raise UsageError(f"{self.name} is {self.state.value}: marks need a client that is up", cure="await until_up() first")
+        self._marks_to = to
         self.flow.start(self._keeper.now(), rate, sizes)
         self._rearm()
 
@@ -274,7 +277,7 @@ class Client:
         if self.state is not State.UP or source is None or peer is None:
             self.flow.stop()
             return
-        out = self.flow.next(now, source, peer)
+        out = self.flow.next(now, source, self._marks_to or peer)
         if not stack.send_ip(now, out.packet):
             self.flow.unsendable(out.sequence)
         elif out.sequence:

@@ -25,11 +25,14 @@ HASHES = ("sha256", "sha1", "md5")
 GROUPS = ("modp768", "modp1024", "modp1536", "modp2048", "ecp256", "ecp384")
 AUTHENTICATIONS = ("mschapv2", "mschapv1", "chap-md5", "pap")
 CHECKSUMS = ("full", "zero")
+EXCHANGES = ("main", "aggressive")
+NONE = "none"
+"""ESP without authentication, as an offer."""
 
 BASED_ON = "based_on"
 IKE_KEYS = (
     "vendor_ids", "identity", "id_protocol", "id_port", "lifetime_s", "proposals", "retransmit_s", "keepalive_s",
-    "dpd_s", "rekey_margin", "initial_contact",
+    "dpd_s", "rekey_margin", "initial_contact", "exchange",
 )  # fmt: skip
 ESP_KEYS = ("lifetime_s", "lifetime_kb", "proposals")
 L2TP_KEYS = (
@@ -59,6 +62,7 @@ class Personality:
     dpd_s: float | None
     rekey_margin: float | None
     initial_contact: bool
+    exchange: str
     esp_proposals: tuple[EspProposal, ...]
     l2tp_port: int
     udp_checksum: str
@@ -128,6 +132,7 @@ class Personality:
             dpd_s=self.dpd_s,
             rekey_margin=self.rekey_margin,
             initial_contact=self.initial_contact,
+            exchange="aggressive" if self.exchange == "aggressive" else "main",
             schedule=self.ike_schedule,
         )
 
@@ -173,6 +178,7 @@ def read(path: Path) -> Personality:
         dpd_s=ike["dpd_s"].optional(At.seconds),
         rekey_margin=ike["rekey_margin"].optional(At.share),
         initial_contact=ike["initial_contact"].boolean(),
+        exchange=ike["exchange"].one_of(EXCHANGES),
         esp_proposals=esp["proposals"].items(lambda at: _esp_proposal(at, esp_life, esp_kb)),
         l2tp_port=l2tp["port"].integer(1, 65535),
         udp_checksum=l2tp["udp_checksum"].one_of(CHECKSUMS),
@@ -217,7 +223,8 @@ def _ike_proposal(at: At, lifetime_s: int) -> IkeProposal:
 
 def _esp_proposal(at: At, lifetime_s: int, lifetime_kb: int) -> EspProposal:
     keys = at.mapping("encryption", "authentication")
-    return EspProposal(keys["encryption"].one_of(ENCRYPTIONS), keys["authentication"].one_of(HASHES), lifetime_s, lifetime_kb)
+    authentication = keys["authentication"].one_of((*HASHES, NONE))
+    return EspProposal(keys["encryption"].one_of(ENCRYPTIONS), authentication, lifetime_s, lifetime_kb)
 
 
 def _schedule(at: At) -> Schedule:

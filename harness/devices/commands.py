@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.devices import journal
 from harness.devices.journal import Kept
-from harness.errors import LabError, NatstormError
+from harness.errors import LabError, NatstormError, UsageError, typed
 from harness.model.reach import Connection
 from harness.model.secret import Secret
 
@@ -32,14 +32,22 @@ def add_commands(commands: Any) -> None:
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    """0 where nothing is left to undo; 3 where something is."""
+    """0 where nothing is left to undo; 3 where something is. UsageError for a testbed that there is not, and of which there is no
+    journal either: one may well outlive its testbed."""
     found = [one for one in journal.kept() if arguments.testbed is None or _same(one.file, arguments.testbed)]
     if not found:
+        if arguments.testbed is not None and not Path(arguments.testbed).is_file():
+            cure = f"{typed('restore --list')} names the testbeds of which there are journals"
+            raise UsageError("there is no such file, and no journal of it", file=arguments.testbed, cure=cure)
         print(f"nothing to restore: no journal in {journal.directory()}" + (" of that testbed" if arguments.testbed else ""))
         return 0
     left = 0
     for one in found:
         print(_title(one))
+        if one.problems:
+            left += len(one.problems)
+            cure = "put back by hand what it tells of, then remove the file"
+            print("".join(f"  {problem}\n" for problem in one.problems) + f"  cure: {cure}")
         if arguments.list:
             left += len(one.open)
         elif one.alive and not arguments.force:
@@ -48,7 +56,7 @@ def _restore(arguments: argparse.Namespace) -> int:
         elif arguments.dry_run:
             _rehearse(one)
             left += len(one.open)
-        else:
+        elif one.open or not one.problems:
             left += _put_back(one, arguments)
     return 3 if left and not (arguments.list or arguments.dry_run) else 0
 
@@ -72,9 +80,9 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
     keeping = [connections[device] for device, through in touched.items() if through == "linux"]
     try:
         with nullcontext() if arguments.force or not there else arguments.lock_devices(there, keeping, tell):
-            if not one.path.exists():
+            if (now := journal.read(one.path)) is None:
                 return 0  # somebody else has put all back meanwhile
-            return asyncio.run(restore.put_back(journal.read(one.path), connections, tell, secrets))
+            return asyncio.run(restore.put_back(now, connections, tell, secrets))
     except LabError as error:
         tell(f"left alone: {error}")
         return len(one.open)
@@ -89,6 +97,8 @@ def _rehearse(one: Kept) -> None:
         else:
             for sentence in undo.what:
                 print(f"    {sentence}")
+            for command in undo.commands:
+                print("    " + " ".join(command))
 
 
 def _title(one: Kept) -> str:

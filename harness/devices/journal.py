@@ -8,11 +8,10 @@ holds a lock on its journal, which the kernel takes away with it, however it die
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +30,10 @@ class Undo:
 
     `what`: sentences for people. `through` is one of THROUGH: "local" runs `commands`, argument lists, on this machine (nothing
     where `unless`, a command, succeeds: then it is undone already); "linux" runs `script` by bash on the device; "ios" brings
-    its configuration back to `script`, the one that was saved. `at` is how the device was reached, without secrets. `harmless`:
-    what is to be undone lies beside what the device is, and in no other run's way.
+    its configuration back to `script`, the one that was saved, where there is one, and has `commands` done in its privileged mode:
+    `became` is what the change has made of it, in seconds since the epoch at `became_at`, so that what somebody else changes later
+    is told from it. `at` is how the device was reached, without secrets. `harmless`: what is to be undone lies beside what the
+    device is, and in no other run's way.
     """
 
     what: tuple[str, ...]
@@ -44,6 +45,8 @@ class Undo:
     script: str = ""
     by_hand: str = ""  # commands to type on the device, where they are not `script` itself
     harmless: bool = False
+    became: str = ""
+    became_at: float = 0.0
 
     def __post_init__(self) -> None:
         if self.through not in THROUGH:
@@ -71,6 +74,7 @@ class Journal:
         self._handle = handle
         self._last = last
         self._open: dict[int, Undo] = {}
+        self._stays = False
 
     @classmethod
     def create(cls, testbed: str, file: str, where: Path | None = None) -> Journal:
@@ -112,7 +116,7 @@ class Journal:
     def close(self) -> None:
         """Where all is undone the file goes; else it stays for `natstorm restore`. Safe twice."""
         if self._handle >= 0:
-            if not self._open:
+            if not self._open and not self._stays:
                 self.path.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = -1
@@ -127,7 +131,8 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A journal as it was read. `open` are the undos that are not done, in the order of the changes; `alive`: its run lives."""
+    """A journal as it was read. `open` are the undos that are not done, in the order of the changes; `alive`: its run lives;
+    `problems`: what of the file is not understood, a sentence each. Such a file is never removed."""
 
     path: Path
     testbed: str
@@ -137,54 +142,72 @@ class Kept:
     t: float
     open: tuple[tuple[int, Undo], ...]
     alive: bool
+    problems: tuple[str, ...] = ()
 
 
-def read(path: Path) -> Kept:
-    """UsageError where the file is no journal. A last line that was cut off is none: the change it announces was never made."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    whole, _, _ = text.rpartition("\n")
+def read(path: Path) -> Kept | None:
+    """None where the file is there no more. A line that was cut off is none: the change that it announces was never made. What is
+    whole and not understood, as of a later version, is among the `problems`, and the rest counts all the same."""
     undos: dict[int, Undo] = {}
-    header: dict[str, Any] = {}
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            entry = json.loads(line)
-            kind = entry.pop("kind")
-            if kind == "run":
-                header = entry
-            elif kind == "undo":
-                position = entry.pop("number")
-                undos[position] = _undo(entry)
-            elif kind == "done":
-                undos.pop(entry["number"], None)
-            else:
-                raise ValueError(kind)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            cure = "put the devices back by hand, by what the other lines say, and remove the file"
-            raise UsageError("this line is none of a restore journal", file=str(path), line=number, cure=cure) from error
-    if not header:
-        header = {"testbed": "?", "file": "", "pid": 0, "began": 0, "t": path.stat().st_mtime}
-    return Kept(path, open=tuple(undos.items()), alive=_locked(path), **header)
+    header: dict[str, Any] = {"testbed": "?", "file": "", "pid": 0, "began": 0, "t": 0.0}
+    problems: list[str] = []
+    alive = False
+    try:
+        header["t"] = path.stat().st_mtime
+        for number, entry in durable.lines(path):
+            try:
+                _take(entry, header, undos)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                problems.append(f"line {number} is none of a restore journal")
+        alive = _locked(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problems.append(f"it cannot be read: {error.strerror}")
+    return Kept(path, open=tuple(undos.items()), alive=alive, problems=tuple(problems), **header)
+
+
+def _take(entry: dict[str, Any], header: dict[str, Any], undos: dict[int, Undo]) -> None:
+    """Puts what a line says into the two. ValueError, KeyError, TypeError or AttributeError where it is not understood."""
+    kind = entry.pop("kind")
+    if kind == "run":
+        for key, default in header.items():
+            header[key] = type(default)(entry[key])
+    elif kind == "undo":
+        number = int(entry.pop("number"))
+        undos[number] = _undo(entry)
+    elif kind == "done":
+        undos.pop(int(entry["number"]), None)
+    else:
+        raise ValueError(kind)
 
 
 def kept(where: Path | None = None) -> list[Kept]:
     """The journals that are there, the latest first: what was changed last is undone first."""
-    found = [read(path) for path in (where or directory()).glob("*.jsonl")]
+    found = [one for path in (where or directory()).glob("*.jsonl") if (one := read(path)) is not None]
     return sorted(found, key=lambda one: one.t, reverse=True)
 
 
-def left_changed(connections: Iterable[Connection], file: str, where: Path | None = None) -> tuple[tuple[str, Kept], ...]:
+def left_changed(
+    connections: Iterable[Connection], file: str, where: Path | None = None, tell: Callable[[str], None] | None = None
+) -> tuple[tuple[str, Kept], ...]:
     """What runs that were killed have left changed of these devices, whatever a testbed calls them, and of this machine for the
-    testbed of that file: (name, journal), the latest first."""
+    testbed of that file: (name, journal), the latest first. A journal of that testbed that is not understood counts; of any other
+    `tell` hears."""
     names = {_place(reached(one)): one.device for one in connections}
     found: dict[tuple[str, Path], Kept] = {}
     for one in kept(where):
-        for undo in () if one.alive else (undo for _, undo in one.open if not undo.harmless):
+        if one.alive:
+            continue
+        same = one.file == os.path.abspath(file)
+        if one.problems and same:
+            found.setdefault(("something that is not understood", one.path), one)
+        elif one.problems and tell is not None:
+            tell(f"restore journal {one.path}: {'; '.join(one.problems)}")
+        for undo in (undo for _, undo in one.open if not undo.harmless):
             if undo.at is not None and (place := _place(undo.at)) in names:
                 found.setdefault((names[place], one.path), one)
-            elif undo.at is None and one.file == os.path.abspath(file):
+            elif undo.at is None and same:
                 found.setdefault((undo.device or "this machine", one.path), one)
     return tuple((name, one) for (name, _), one in found.items())
 
@@ -201,9 +224,7 @@ def reopen(journal: Kept) -> Journal:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     found = Journal(journal.path, handle, max((number for number, _ in journal.open), default=0))
     found._open = dict(journal.open)
-    # A line that was cut off goes, or the next would be its end.
-    content = journal.path.read_bytes()
-    os.truncate(handle, content.rfind(b"\n") + 1)
+    found._stays = bool(journal.problems)
     return found
 
 
@@ -218,6 +239,8 @@ def began(pid: int) -> int:
 def _undo(entry: Mapping[str, Any]) -> Undo:
     undo = Undo(**entry)
     commands = tuple(tuple(command) for command in undo.commands)
+    if undo.at is not None:
+        _place(undo.at)
     return replace(undo, what=tuple(undo.what), commands=commands, unless=tuple(undo.unless))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.devices import linux_config, linux_rules, linux_shared, linux_state, linux_view, vici_text
+from harness.devices import linux_config, linux_marked, linux_rules, linux_shared, linux_state, linux_view, vici_text
 from harness.devices.execute import CommandResult, Execute, complaint
 from harness.devices.journal import Journal, Undo
 from harness.devices.linux_config import GatewaySettings
@@ -44,9 +45,9 @@ until_true 20 test -p /run/xl2tpd/l2tp-control || { echo "xl2tpd does not answer
 AWAIT_DAEMONS = AWAIT_CHARON + LOAD + AWAIT_XL2TPD
 # Orderly: xl2tpd sends StopCCN and must go before the SAs that carry it; then charon sends its deletes.
 STOP = """
-gone() { ! pidof "$1" >/dev/null; }
-kill $(pidof xl2tpd) 2>/dev/null; until_true 5 gone xl2tpd || { echo "xl2tpd does not end"; exit 1; }
-kill $(pidof charon) 2>/dev/null; until_true 10 gone charon || { echo "charon does not end"; exit 1; }
+gone() { [ -z "$(ours "$1")" ]; }
+kill $(ours xl2tpd) 2>/dev/null; until_true 5 gone xl2tpd || { echo "xl2tpd does not end"; exit 1; }
+kill $(ours charon) 2>/dev/null; until_true 10 gone charon || { echo "charon does not end"; exit 1; }
 """
 KILL = "kill -KILL $(pidof charon xl2tpd pppd) 2>/dev/null; ip xfrm state flush; ip xfrm policy flush\n"
 
@@ -76,6 +77,7 @@ class LinuxGateway:
         self._redactor = Redactor([settings.psk, *settings.users.values()])
         self._execute = execute
         self._clock = clock
+        self._mark = "" if journal is None else secrets.token_hex(8)  # of all that is started on a device of somebody's
         self._care = linux_state.Care(execute, name, self._changed, journal, connection)
 
     # --- what it was before ---
@@ -95,7 +97,8 @@ class LinuxGateway:
             settings=("net/ipv4/conf/all/send_redirects",) if demux else (),
             daemons=linux_shared.DAEMONS,
             folders=linux_shared.FOLDERS,
-            extra=(*linux_shared.UNDO, *self._no_rules(), *(linux_shared.UNDO_DEMUX if demux else ())),
+            mark=self._mark,
+            extra=(*linux_shared.undo(self.settings.address), *self._no_rules(), *(linux_shared.UNDO_DEMUX if demux else ())),
         )
 
     async def _look(self) -> None:
@@ -115,7 +118,8 @@ class LinuxGateway:
             await self._run("take over", WAIT_FUNCTION + linux_shared.TAKE_OVER)
         setup = "/etc/natstorm/demux-setup || exit 1\n" if linux_config.variant(self.settings.variant).ipsec == "demux" else ""
         script = (
-            WAIT_FUNCTION
+            linux_marked.exported(self._mark)
+            + WAIT_FUNCTION
             + files_script(linux_config.render(self.settings))
             + (linux_shared.EMPTY_LOGS if self.settings.shared else "")
             + self._at(START_CHARON)
@@ -128,15 +132,16 @@ class LinuxGateway:
 
     async def stop_daemons(self) -> None:
         """An orderly end: every tunnel is closed and every SA deleted, and the clients are told."""
-        await self._run("stop the daemons", WAIT_FUNCTION + STOP)
+        await self._run("stop the daemons", WAIT_FUNCTION + linux_marked.functions(self._mark) + STOP)
 
     async def kill_daemons(self) -> None:
         """A gateway that dies: no word to anybody, and nothing is left of its SAs."""
-        await self._run("kill the daemons", (linux_shared.KILL if self.settings.shared else KILL) + "true")
+        killing = linux_shared.kill(self._mark, self.settings.address) if self._mark else KILL
+        await self._run("kill the daemons", killing + "true")
 
     async def restart_daemons(self) -> None:
         """Start them again after stop_daemons or kill_daemons, with the present settings."""
-        files = files_script(linux_config.render(self.settings))
+        files = linux_marked.exported(self._mark) + files_script(linux_config.render(self.settings))
         await self._run("start the daemons again", WAIT_FUNCTION + files + self._at(START_CHARON + START_XL2TPD + AWAIT_DAEMONS))
 
     async def reconfigure(self, **changes: Any) -> None:
@@ -176,7 +181,8 @@ class LinuxGateway:
 
     async def running(self) -> dict[str, bool]:
         """Whether each daemon lives."""
-        output = await self._run("daemons", "for d in charon xl2tpd; do echo $d $(pidof $d); done")
+        script = linux_marked.functions(self._mark) + "for d in charon xl2tpd; do echo $d $(ours $d); done"
+        output = await self._run("daemons", script)
         return {line.split()[0]: len(line.split()) > 1 for line in output.splitlines() if line.strip()}
 
     # --- what it does to its clients ---

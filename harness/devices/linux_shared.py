@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.devices import linux_units
-from harness.devices.linux_config import OWN_FOLDER, PPPD_OPTIONS
+from harness.devices import linux_marked, linux_units
+from harness.devices.linux_config import OWN_FOLDER
 from harness.devices.linux_rules import PREFIX
 from harness.devices.linux_view import announce, sections
 
@@ -21,31 +21,49 @@ CURE = "where they are an interrupted run's, natstorm restore; else end them the
 # By systemd where it keeps them, or it would start them again.
 TAKE_OVER = (
     linux_units.UNIT_OF
+    + linux_marked.HERE
     + """
 for daemon in DAEMONS; do
-    pid=$(pidof -s $daemon) || continue
-    unit=$(unit_of $pid)
-    if [ -n "$unit" ]; then systemctl stop "$unit" || exit 1; else kill $(pidof $daemon); fi
-    gone() { ! pidof $daemon >/dev/null; }
+    for pid in $(here $daemon); do
+        [ -e /proc/$pid ] || continue  # its service was stopped with another of its processes
+        unit=$(unit_of $pid)
+        if [ -n "$unit" ]; then systemctl stop "$unit" || exit 1; else kill $pid; fi
+    done
+    gone() { [ -z "$(here $daemon)" ]; }
     until_true 10 gone || { echo "$daemon, which ran there, does not end"; exit 1; }
 done
 """.replace("DAEMONS", " ".join(DAEMONS))
 )
 EMPTY_LOGS = f"rm -rf {OWN_FOLDER}/log; mkdir -p {OWN_FOLDER}/log || exit 1\n"
 
-# Those that our xl2tpd has started: also when it has died and they are init's children. There may be others, of an uplink say.
-_EACH = f"for pid in $(pidof pppd); do grep -zqxF {PPPD_OPTIONS} /proc/$pid/cmdline && echo $pid; done"
-_OUR_PPPD = f"our_pppd() {{ local pid; {_EACH}; }} 2>/dev/null"
-# A device with SAs or policies of somebody's was refused, and whoever could make such was stopped: what is there is ours.
-_FLUSH = "ip xfrm state flush; ip xfrm policy flush"
-KILL = f"{_OUR_PPPD}\nkill -KILL $(our_pppd) $(pidof charon xl2tpd) 2>/dev/null; {_FLUSH}\n"
-UNDO = (
-    _OUR_PPPD,
-    'kill -KILL $(our_pppd) 2>/dev/null; for i in {1..50}; do [ -n "$(our_pppd)" ] || break; sleep 0.1; done',
-    _FLUSH,
-    f"rm -rf {OWN_FOLDER}",
-    "rm -f /run/charon.pid /run/charon.vici /run/charon.out /run/xl2tpd.pid /run/xl2tpd/l2tp-control /run/natstorm.answer.*",
-)
+# A device with SAs or policies of somebody's was refused, and whoever could make such was stopped: what is there of our address is
+# ours, unless somebody has begun IPsec there meanwhile.
+_FLUSH = "for end in src dst; do ip xfrm state deleteall $end {address}; ip xfrm policy deleteall $end {address}/32; done"
+_NOT_BY = ("charon", "charon-systemd", "pluto", "racoon", "iked")
+"""Programs that make SAs, whoever started them."""
+
+
+def kill(mark: str, address: str) -> str:
+    """The script with which the run's daemons die, and their SAs with them."""
+    daemons = "$(ours pppd) $(ours charon) $(ours xl2tpd)"
+    return f"{linux_marked.functions(mark)}kill -KILL {daemons} 2>/dev/null; {_FLUSH.format(address=address)}\n"
+
+
+def undo(address: str) -> tuple[str, ...]:
+    """Lines that undo what a run makes beside its files, where the device was not started anew since. They find `ours`, `others`
+    (linux_marked) and `told`."""
+    others = " ".join(f"$(others {name})" for name in _NOT_BY)
+    files = "rm -f /run/{name}.pid {more}"
+    return (
+        'kill -KILL $(ours pppd) 2>/dev/null; for i in {1..50}; do [ -n "$(ours pppd)" ] || break; sleep 0.1; done',
+        f'if [ -z "$(echo {others})" ]; then {_FLUSH.format(address=address)}',
+        'else told "IPsec SAs and policies are left as they are: somebody else has begun IPsec there meanwhile"; fi',
+        f"rm -rf {OWN_FOLDER}; rm -f /run/natstorm.answer.*",
+        f"others charon >/dev/null || {files.format(name='charon', more='/run/charon.vici /run/charon.out')}",
+        f"others xl2tpd >/dev/null || {files.format(name='xl2tpd', more='/run/xl2tpd/l2tp-control')}",
+    )
+
+
 # What `demux-setup` makes anew.
 UNDO_DEMUX = (
     "ip link del demux0 2>/dev/null; ip link del l2tp0 2>/dev/null",
@@ -64,14 +82,16 @@ class Found:
 def look() -> str:
     """The script that asks, and changes nothing. No command line is shown: pppd's may hold a password."""
     parent = 'ppid=$(sed -n "s/^PPid:\\t//p" /proc/$pid/status) && echo "$pid $(< /proc/$ppid/comm)"'
-    spared = 'pid=$(pidof -s $daemon) && unit=$(spared $pid) && [ -n "$unit" ] && echo "$daemon $pid $unit"'
+    spared = 'unit=$(spared $pid) && [ -n "$unit" ] && echo "$daemon $pid $unit"'
+    each = f"for pid in $(here $daemon); do {spared}; done"
     return "\n".join(
         [
             f"{announce('states')}; ip xfrm state list nokeys || exit 1",
             f"{announce('policies')}; ip xfrm policy || exit 1",
             linux_units.UNIT_OF,
-            f"{announce('spared')}; for daemon in {' '.join(DAEMONS)}; do {spared}; done 2>/dev/null",
-            f"{announce('pppd')}; for pid in $(pidof pppd); do {parent}; done 2>/dev/null",
+            linux_marked.HERE,
+            f"{announce('spared')}; for daemon in {' '.join(DAEMONS)}; do {each}; done 2>/dev/null",
+            f"{announce('pppd')}; for pid in $(here pppd); do {parent}; done 2>/dev/null",
             # Neither is asked where it is not in use: to ask iptables would load its modules.
             f"{announce('iptables')}; ! grep -q . /proc/net/ip_tables_names 2>/dev/null || iptables-legacy-save",
             f"{announce('nftables')}; nft -s list ruleset 2>/dev/null",

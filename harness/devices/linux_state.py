@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from harness.devices import linux_units
+from harness.devices import linux_marked, linux_units
 from harness.devices.execute import Execute, complaint
 from harness.devices.journal import Journal, Undo, reached
 from harness.devices.linux_view import SECTION, announce, sections
@@ -21,13 +21,17 @@ from harness.errors import DeviceError
 from harness.model.reach import Connection
 
 SAVE_S = 60.0
+BOOT = "/proc/sys/kernel/random/boot_id"
+TOLD = "told: "
+"""How a line of an undo script's begins that is to be told, though nothing failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`files` by path; `settings` as paths below /proc/sys, put back in their order (one with a * stands for all that match);
     nftables `tables` ("ip natstorm"); `daemons` by the name of their program; `folders`: directories that go with all that is in
-    them, where they were not there; `extra`: lines of bash that undo what was made anew, whatever was there before."""
+    them, where they were not there; `extra`: lines of bash that undo what was made anew, whatever was there before. `mark` is what
+    the processes bear that are started meanwhile (linux_marked)."""
 
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -35,6 +39,7 @@ class Wanted:
     daemons: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    mark: str = ""
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -55,7 +60,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """One that ran: as a unit of systemd's, or by a command line (base64, its words ended by NUL)."""
+    """One process that ran: as a unit of systemd's, or by a command line (base64, its words ended by NUL)."""
 
     unit: str
     command: str
@@ -63,18 +68,20 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """None for what was not there; `missing`: the directories that were not, the outer ones first."""
+    """None for what was not there, () for a daemon of which no process ran; `missing`: the directories that were not there, the
+    outer ones first; `boot`: the kernel's own name for the time since it was started, "" where it has none."""
 
     files: Mapping[str, File | None]
     settings: Mapping[str, str | None]  # for one with a *: lines of path and value
     tables: Mapping[str, str | None]
-    daemons: Mapping[str, Daemon | None]
+    daemons: Mapping[str, tuple[Daemon, ...]]
     missing: tuple[str, ...] = ()
+    boot: str = ""
 
 
 def script(wanted: Wanted) -> str:
     """Prints a section for everything wanted, empty for what is not there; fails where something cannot be read."""
-    lines = []
+    lines = [announce("boot"), f"cat {BOOT} 2>/dev/null"]
     for path in wanted.files:
         name = shlex.quote(path)
         shown = f"content=$(base64 -w 0 {name}) && stat -L -c '%a %u:%g' {name} && printf %s \"$content\""
@@ -91,13 +98,11 @@ def script(wanted: Wanted) -> str:
         there = f'grep -qxF {shlex.quote("table " + table)} <<< "$tables"'
         lines += [announce(f"table {table}"), f"if {there}; then nft -s list table {table} || exit 1; fi"]
     for daemon in wanted.daemons:
-        lines += [
-            announce(f"daemon {daemon}"),
-            f"pid=$(pidof -s {daemon}) && {{ echo $(unit_of $pid); base64 -w 0 /proc/$pid/cmdline; }}",
-        ]
+        one = 'echo "$(unit_of $pid) $(base64 -w 0 /proc/$pid/cmdline)"'
+        lines += [announce(f"daemon {daemon}"), f"for pid in $(here {daemon}); do {one}; done"]
     if directories := " ".join(map(shlex.quote, (*wanted.parents, *wanted.folders))):
         lines += [announce("missing"), f'for d in {directories}; do [ -d "$d" ] || echo "$d"; done']
-    functions = [linux_units.UNIT_OF] if wanted.daemons else []
+    functions = [linux_units.UNIT_OF, linux_marked.HERE] if wanted.daemons else []
     return "\n".join(["umask 077", *functions, *lines, "true"]) + "\n"
 
 
@@ -114,24 +119,31 @@ def read(text: str, wanted: Wanted) -> Saved:
         {path: _file(take(f"file {path}")) for path in wanted.files},
         {name: take(f"setting {name}").strip() or None for name in wanted.settings},
         {table: take(f"table {table}") or None for table in wanted.tables},
-        {name: _daemon(take(f"daemon {name}")) for name in wanted.daemons},
+        {name: _daemons(take(f"daemon {name}")) for name in wanted.daemons},
         tuple(take("missing").splitlines()) if wanted.parents or wanted.folders else (),
+        take("boot").strip(),
     )
 
 
 def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
-    """(what it does, in sentences; the script)."""
+    """(what it does, in sentences; the script). What does not outlive a start of the device is left alone after one: what is there
+    then is its owner's."""
     what: list[str] = []
-    lines = ["umask 077", "failed=0", 'missed() { echo "not put back: $1"; failed=1; }']
+    lines = ["umask 077", "failed=0", 'missed() { echo "not put back: $1"; failed=1; }', f'told() {{ echo "{TOLD}$1"; }}']
 
     def step(sentence: str, command: str) -> None:
         what.append(sentence)
         lines.append(f"{{ {command}\n}} || missed {shlex.quote(sentence)}")
 
+    lines += [linux_marked.functions(wanted.mark)] if wanted.daemons else []
+    now = f'[ "$(cat {BOOT} 2>/dev/null)" = {shlex.quote(saved.boot)} ]' if saved.boot else "true"
+    lines += [f"same=1; {now} || same=", 'if [ "$same" ]; then :']
     for name in saved.daemons:
-        waited = f"for i in {{1..50}}; do pidof {name} >/dev/null || break; sleep 0.1; done"
-        step(f"end {name}", f"kill $(pidof {name}) 2>/dev/null; {waited}; kill -KILL $(pidof {name}) 2>/dev/null; true")
-    lines += wanted.extra
+        waited = f"for i in {{1..50}}; do ours {name} >/dev/null || break; sleep 0.1; done"
+        step(f"end {name}", f"kill $(ours {name}) 2>/dev/null; {waited}; kill -KILL $(ours {name}) 2>/dev/null; true")
+        sentence = f"{name}, which somebody has started meanwhile, is left as it is: it may have read the run's files"
+        lines.append(f'others {name} >/dev/null && told "{sentence}"')
+    lines += [*wanted.extra, "fi"]
     for path, file in saved.files.items():
         if file is None:
             step(f"remove {path}", f"rm -f {shlex.quote(path)}")
@@ -139,10 +151,12 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
             step(f"put {path} back", _written(path, file))
     for folder in reversed(saved.missing):
         name = shlex.quote(folder)
-        if folder in wanted.folders:
-            step(f"remove {folder}", f"rm -rf {name}")
+        if folder in wanted.folders:  # somebody's daemon may have it by now
+            used = " || ".join(f"others {one} >/dev/null" for one in wanted.daemons) or "false"
+            step(f"remove {folder}", f'[ -z "$same" ] || {used} || rm -rf {name}')
         else:  # what somebody has put there since keeps it
             step(f"remove {folder}", f'[ ! -d {name} ] || [ -n "$(ls -A {name})" ] || rmdir {name}')
+    lines += ['if [ "$same" ]; then :']
     for setting, value in saved.settings.items():
         if value is not None and "*" in setting:  # an interface that has gone since needs nothing
             step(f"set {setting} to what they were", " && ".join(_if_there(*line.split(" ", 1)) for line in value.splitlines()))
@@ -151,15 +165,33 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
     for table, rules in saved.tables.items():
         sentence = f"remove nftables table {table}" if rules is None else f"put nftables table {table} back"
         step(sentence, f"nft -f - <<'end'\ntable {table}\ndelete table {table}\n{rules or ''}end")
-    for name, daemon in saved.daemons.items():
-        if daemon is not None and daemon.unit:
-            step(f"start {daemon.unit}", f"systemctl start {shlex.quote(daemon.unit)}")
-        elif daemon is not None:
-            words = base64.b64decode(daemon.command).decode(errors="surrogateescape").rstrip("\0").split("\0")
-            started = f"{{ setsid {shlex.join(words)} </dev/null >/dev/null 2>&1 & }}"
-            there = f"for i in {{1..50}}; do pidof {name} >/dev/null && break; sleep 0.1; done; pidof {name} >/dev/null"
-            step(f"start {name} as it ran", f"pidof {name} >/dev/null || {started}; {there}")
+    for name, daemons in saved.daemons.items():
+        for daemon in daemons:
+            step(*_started_again(name, daemon))
+    lines += ["else", *_anew(saved), "fi"]
     return tuple(what), "\n".join([*lines, "exit $failed"]) + "\n"
+
+
+def _started_again(name: str, daemon: Daemon) -> tuple[str, str]:
+    """(sentence, command): by its unit, or by its command line where none like it runs, of whomever."""
+    if daemon.unit:
+        return f"start {daemon.unit}", f"systemctl start {shlex.quote(daemon.unit)}"
+    words = base64.b64decode(daemon.command).decode(errors="surrogateescape").rstrip("\0").split("\0")
+    same = f'base64 -w 0 /proc/$pid/cmdline 2>/dev/null | grep -qxF {shlex.quote(daemon.command)}'
+    runs = f"runs() {{ local pid; for pid in $(here {name}); do {same} && return; done; return 1; }}"
+    started = f"{{ setsid {shlex.join(words)} </dev/null >/dev/null 2>&1 & }}"
+    there = "for i in {1..50}; do runs && break; sleep 0.1; done; runs"
+    return f"start {name} as it ran", f"{runs}; runs || {started}; {there}"
+
+
+def _anew(saved: Saved) -> list[str]:
+    """Lines that tell what was left alone after a start of the device."""
+    parts = {"its settings": saved.settings, "its nftables": saved.tables, "what runs there": saved.daemons}
+    left = [name for name, part in parts.items() if part] or ["what it does"]
+    told = f"it was started anew since: {', '.join(left)} and all else but files is left as it is"
+    units = dict.fromkeys(daemon.unit for daemons in saved.daemons.values() for daemon in daemons if daemon.unit)
+    sentences = [told, *(f"what {unit} read when it was started may be the run's: systemctl restart {unit}" for unit in units)]
+    return [f"told {shlex.quote(sentence)}" for sentence in sentences]
 
 
 async def save(execute: Execute, device: str, wanted: Wanted, connection: Connection | None = None) -> Undo:
@@ -176,11 +208,12 @@ async def save(execute: Execute, device: str, wanted: Wanted, connection: Connec
     return Undo(what, "linux", device, None if connection is None else reached(connection), script=text)
 
 
-async def put_back(execute: Execute, undo: Undo) -> None:
-    """DeviceError with what was not put back."""
+async def put_back(execute: Execute, undo: Undo) -> tuple[str, ...]:
+    """Sentences on what was left alone, and why. DeviceError with what was not put back."""
     result = await execute(undo.script, SAVE_S)
     if result.status != 0:
         raise DeviceError(undo.device or "device", "put the configuration back", complaint(result)[-1000:])
+    return tuple(line.removeprefix(TOLD) for line in result.output.splitlines() if line.startswith(TOLD))
 
 
 class Care:
@@ -264,9 +297,12 @@ def _file(text: str) -> File | None:
     return File(mode, owner, content.strip(), link)
 
 
-def _daemon(text: str) -> Daemon | None:
-    if not text:
-        return None
-    unit, _, command = text.strip("\n").rpartition("\n")
-    base64.b64decode(command, validate=True)
-    return Daemon(unit.strip(), command)
+def _daemons(text: str) -> tuple[Daemon, ...]:
+    """One of a service stands for all of its processes."""
+    found: dict[str, Daemon] = {}
+    for line in text.splitlines():
+        unit, _, command = line.rpartition(" ")
+        base64.b64decode(command, validate=True)
+        if command:  # else it ended while it was looked at
+            found.setdefault(unit.strip() or command, Daemon(unit.strip(), command))
+    return tuple(found.values())

@@ -41,13 +41,14 @@ async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell
     try:
         for number, undo in reversed(kept.open):
             try:
-                await _RUNNERS[undo.through](undo, connections, secrets)
+                notes = await _RUNNERS[undo.through](undo, connections, secrets)
             except (NatstormError, OSError) as error:
                 left += 1
-                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo))}")
+                lines = getattr(error, "by_hand", None)
+                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo, lines))}")
             else:
                 record.done(number)
-                tell(f"undone: {describe(undo)}")
+                tell("\n".join([f"undone: {describe(undo)}", *(f"  {note}" for note in notes)]))
     finally:
         record.close()
     if not left:
@@ -60,18 +61,20 @@ def describe(undo: Undo) -> str:
     return f"{undo.device or 'this machine'}: {'; '.join(undo.what)}"
 
 
-def by_hand(kept: Kept, number: int, undo: Undo) -> str:
-    """The commands that do it, to be typed. What goes to a device is in a file beside the journal, for it may hold secrets."""
+def by_hand(kept: Kept, number: int, undo: Undo, found: str | None = None) -> str:
+    """The commands that do it, to be typed: those that were `found` to be, or those of the journal. What goes to a device is in a
+    file beside the journal, for it may hold secrets."""
     if undo.through == "local":
         lines = [shlex.join(command) for command in undo.commands]
         return "\n".join(["by hand, as root:", *lines])
     file = kept.path.with_name(f"{kept.path.stem}.undo-{number}")
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(undo.by_hand or undo.script)
+        stream.write(found or undo.by_hand or undo.script)
     if undo.through == "linux":
         return f"by hand: {_ssh(undo.at)} < {shlex.quote(str(file))}"
-    return f"by hand: enter the lines of {file} in configuration mode of {undo.device}"
+    mode = "privileged" if undo.commands else "configuration"
+    return f"by hand: enter the lines of {file} in {mode} mode of {undo.device}"
 
 
 def _ssh(at: Mapping[str, Any] | None) -> str:
@@ -88,7 +91,7 @@ def _ssh(at: Mapping[str, Any] | None) -> str:
     return shlex.join([*words, f"{at['username']}@{at['host']}"]) + f" {shell}"
 
 
-async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
+async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> tuple[str, ...]:
     def run() -> None:
         if undo.unless and _status(undo.unless)[0] == 0:
             return
@@ -98,6 +101,7 @@ async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: S
                 raise DeviceError("this machine", shlex.join(command), said.strip() or f"exit status {status}")
 
     await asyncio.to_thread(run)
+    return ()
 
 
 def _status(command: tuple[str, ...]) -> tuple[int, str]:
@@ -112,21 +116,24 @@ def _status(command: tuple[str, ...]) -> tuple[int, str]:
     return done.returncode, done.stderr or done.stdout
 
 
-async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> None:
+async def _linux(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> tuple[str, ...]:
     async with SshConnection(_connection(undo, connections), root=True, secrets=secrets) as device:
-        await linux_state.put_back(device.execute, undo)
+        return await linux_state.put_back(device.execute, undo)
 
 
-async def _ios(undo: Undo, connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> None:
+async def _ios(undo: Undo, connections: Mapping[str, Connection], secrets: Sequence[Secret]) -> tuple[str, ...]:
     from harness.devices.ios.driver import Ios
+    from harness.devices.ios.parsers.configured import masked
 
-    device = Ios(_connection(undo, connections))
+    device = Ios(_connection(undo, connections), secrets=secrets)
     try:
         await device.connect()
-        await device.put_back(undo)
+        theirs = [masked(line) for line in await device.put_back(undo)]
+        return (f"somebody else has changed it meanwhile; kept: {'; '.join(theirs)}",) if theirs else ()
     finally:
         with suppress(NatstormError):
             await device.disconnect()
+    return ()
 
 
 def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection:
@@ -139,7 +146,8 @@ def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection
     return found
 
 
-_Runner = Callable[[Undo, Mapping[str, Connection], Sequence[Secret]], Awaitable[None]]
+_Runner = Callable[[Undo, Mapping[str, Connection], Sequence[Secret]], Awaitable[tuple[str, ...]]]
+"""What each returns are sentences on what it left alone."""
 _RUNNERS: dict[str, _Runner] = {"local": _local, "linux": _linux, "ios": _ios}
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -235,7 +235,7 @@ class SshConnection:
     async def _connect_once(self) -> paramiko.Transport:
         through = None
         if self.connection.jump is not None:
-            self._jump = SshConnection(self.connection.jump, patience=Patience(**{**_plain(self.patience), "attempts": 1}))
+            self._jump = SshConnection(self.connection.jump, patience=replace(self.patience, attempts=1))
             through = await self._jump._ready()
         return await in_thread(partial(self._dial, through))
 
@@ -406,10 +406,6 @@ def _ssh_exception() -> type[Exception]:
 
     kind: type[Exception] = paramiko.SSHException
     return kind
-
-
-def _plain(patience: Patience) -> dict[str, Any]:
-    return {name: getattr(patience, name) for name in patience.__dataclass_fields__}
 
 
 def _small(device: str, path: str, size: int) -> None:

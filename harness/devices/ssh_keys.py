@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.devices import known_hosts
+from harness.devices.known_hosts import Key, Known
 from harness.errors import DeviceError
 from harness.model.reach import Connection
 from harness.model.secret import Secret
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 RSA = ("rsa-sha2-512", "rsa-sha2-256")
 """The signatures by which a key that known_hosts calls ssh-rsa proves itself (RFC 8332)."""
 
+MOST_TOLD = 10
+"""Numbers of lines in one message."""
+
 
 class UnknownHostKey(DeviceError):
     """The device's key stands in no line of the known_hosts file."""
@@ -28,6 +33,10 @@ class UnknownHostKey(DeviceError):
 
 class ChangedHostKey(DeviceError):
     """The known_hosts file has another key for the device."""
+
+
+class RevokedHostKey(DeviceError):
+    """The known_hosts file says of this very key that it counts no more."""
 
 
 class Refused(DeviceError):
@@ -46,22 +55,27 @@ def name_in_known_hosts(connection: Connection) -> str:
 def known_types(connection: Connection, offered: tuple[str, ...]) -> tuple[str, ...]:
     """The server's key types in the order in which to ask for them: those that the file knows first, for a server has several
     keys, and one that the file does not know says nothing about the others."""
-    known = _known(connection)
-    wanted = [name for kind in known for name in (RSA if kind == "ssh-rsa" else (kind,)) if name in offered]
+    kinds = dict.fromkeys(key.kind for key in _known(connection).keys)
+    wanted = [name for kind in kinds for name in (RSA if kind == "ssh-rsa" else (kind,)) if name in offered]
     return (*wanted, *(name for name in offered if name not in wanted))
 
 
 def judge_host_key(connection: Connection, key: paramiko.PKey) -> None:
-    """Raises UnknownHostKey or ChangedHostKey; returns where the file has this very key for the device."""
+    """Raises RevokedHostKey, UnknownHostKey or ChangedHostKey; returns where the file has this very key for the device."""
     known, file, name = _known(connection), known_hosts_file(connection), name_in_known_hosts(connection)
-    if not known:
-        there = "" if file.exists() else " (there is no such file)"
-        seen = f"its host key {fingerprint(key)} is not known: {file} has no key for {name}{there}"
+    shown = Key(key.get_name(), key.asbytes())
+    if shown in known.revoked:
+        seen = f"its host key is REVOKED: {name} shows {shown.fingerprint}, which {file} has as @revoked"
+        cure = "find out why; the device needs another key, or that line is to go"
+        raise RevokedHostKey(connection.device, "connect", f"{seen}\n  cure: {cure}")
+    if not known.keys:
+        there = _passed_over(known) if file.exists() else " (there is no such file)"
+        seen = f"its host key {shown.fingerprint} is not known: {file} has no key for {name}{there}"
         cure = f"{_keyscan(connection)}, then compare what it wrote with the device's own keys"
         raise UnknownHostKey(connection.device, "connect", f"{seen}\n  cure: {cure}")
-    if (expected := known.get(key.get_name())) is None or expected != key:
-        had = ", ".join(fingerprint(one) for one in known.values())
-        seen = f"its host key has CHANGED: {name} shows {fingerprint(key)}, {file} has {had}"
+    if shown not in known.keys:
+        had = ", ".join(one.fingerprint for one in known.keys)
+        seen = f"its host key has CHANGED: {name} shows {shown.fingerprint}, {file} has {had}{_passed_over(known)}"
         forget = f"ssh-keygen -R {shlex.quote(name)} -f {shlex.quote(str(file))}"
         cure = f"find out why (another device at this address?); then {forget}, and {_keyscan(connection)}"
         raise ChangedHostKey(connection.device, "connect", f"{seen}\n  cure: {cure}")
@@ -147,21 +161,24 @@ def _private_key(connection: Connection, file: str, passphrase: Secret | None) -
         raise refused("is no private key that can be read, or its passphrase is another", "ssh-keygen -y -f it") from error
 
 
-def _known(connection: Connection) -> dict[str, paramiko.PKey]:
-    """By type, what the file has for the device."""
-    import paramiko
-
+def _known(connection: Connection) -> Known:
     file = known_hosts_file(connection)
-    hosts = paramiko.HostKeys()
     try:
-        hosts.load(str(file))
+        content = file.read_bytes()
     except FileNotFoundError:
-        return {}
+        return Known()
     except OSError as error:
         seen = f"{file} cannot be read: {error.strerror}"
         raise DeviceError(connection.device, "connect", f"{seen}\n  cure: name a known_hosts file of your own") from error
-    found = hosts.lookup(name_in_known_hosts(connection))
-    return {} if found is None else {kind: found[kind] for kind in found}
+    return known_hosts.read(content, name_in_known_hosts(connection))
+
+
+def _passed_over(known: Known) -> str:
+    if not known.strange:
+        return ""
+    one = len(known.strange) == 1
+    numbers = ", ".join(map(str, known.strange[:MOST_TOLD])) + (", …" if len(known.strange) > MOST_TOLD else "")
+    return f" (line{'' if one else 's'} {numbers} of it {'is' if one else 'are'} passed over: no host key)"
 
 
 def _keyscan(connection: Connection) -> str:

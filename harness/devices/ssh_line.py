@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.devices import ssh_wrapper
 from harness.devices.ssh import SshConnection, in_thread
-from harness.devices.ssh_wrapper import Framing
+from harness.devices.ssh_wrapper import Framing, Greeted
 from harness.model.redact import Redactor
 
 if TYPE_CHECKING:
@@ -74,14 +74,10 @@ class SshLine:
 
     def _inwards(self) -> None:
         with suppress(OSError):
-            greeting, begun = b"", False
+            output = Greeted(self._framing)
             while chunk := self._channel.recv(CHUNK):
-                if not begun:
-                    greeting += chunk
-                    _, found, chunk = greeting.partition(self._framing.beginning)
-                    begun = bool(found)
-                if begun and chunk:
-                    self._theirs.sendall(chunk)
+                if own := output.own(chunk):
+                    self._theirs.sendall(own)
         with suppress(OSError):
             self._theirs.shutdown(socket.SHUT_WR)
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from harness.devices import ssh_wrapper
-from harness.devices.ssh_wrapper import Framing
+from harness.devices.ssh_wrapper import Framing, Greeted
 from harness.errors import DeviceError
 from harness.model.redact import Redactor
 
@@ -121,22 +121,17 @@ class SshStream:
 
     def _hear(self, channel: paramiko.Channel, framing: Framing, sink: Callable[[bytes], None]) -> None:
         status = -1
-        greeting = b""
-        begun = False
+        output = Greeted(framing)
         try:
             while chunk := channel.recv(CHUNK):
-                if not begun:
-                    greeting += chunk
-                    _, found, chunk = greeting.partition(framing.beginning)
-                    begun = bool(found)
-                if begun and chunk:
-                    sink(chunk)
+                if own := output.own(chunk):
+                    sink(own)
             self._said_all.wait()
             status = channel.recv_exit_status()
         except Exception as error:  # whatever the sink raises, a full disk say, is told to whoever waits for the stream
             self._sink_error = error
         channel.close()
-        self._on_loop(lambda: self._settle(status, begun))
+        self._on_loop(lambda: self._settle(status, output.begun))
 
     def _settle(self, status: int, begun: bool) -> None:
         if self._over.done():

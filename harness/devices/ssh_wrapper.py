@@ -99,6 +99,26 @@ class Framing:
         return f"\n{self.token} ends ".encode()
 
 
+class Greeted:
+    """The output of a wrapper's run, in pieces of any size as they are heard, without what came before the script's own words: a
+    login shell may greet."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._beginning = framing.beginning
+        self._heard = b""
+        self.begun = False
+        """Whether the script has begun."""
+
+    def own(self, piece: bytes) -> bytes:
+        """What of this piece is the script's own; empty before it begins."""
+        if self.begun:
+            return piece
+        self._heard += piece
+        _, found, said = self._heard.partition(self._beginning)
+        self.begun = bool(found)
+        return said
+
+
 def label(script: str, limit: int = 80) -> str:
     """A script's name in messages: itself where it is one short line."""
     lines = script.strip().splitlines()

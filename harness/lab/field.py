@@ -230,7 +230,7 @@ class FieldLab:
 
     def _refuse_changed(self) -> None:
         """What is not as its owner left it must not be saved as if it were."""
-        for device, left in left_changed(taken_by(self.testbed), self.testbed.file):
+        for device, left in left_changed(taken_by(self.testbed), self.testbed.file, tell=self.tell):
             seen = f"{device} was left changed by a run that was killed (process {left.pid}, {left.path})"
             raise LabError("look whether the devices are as they were", seen, restore_by(left.file))
 

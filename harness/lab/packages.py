@@ -91,6 +91,7 @@ GUEST_PACKAGES = (
     "iptables",
     "iputils-ping",
     "openssh-server",
+    "inetutils-telnet",  # for this machine: harness.lab.unpacked
 )
 
 # A RADIUS server to judge our own client by, configured by whoever starts it. Left out is what its SQL driver for FreeTDS needs.

@@ -45,13 +45,16 @@ class Segment:
         self._keeper: subprocess.Popen[str] | None = None
 
     def check(self) -> Nic:
-        """What the interface is now. UsageError where it must not be taken, LabError where it cannot be had; nothing is changed."""
+        """What the interface is now. UsageError where the testbed names one that must not be taken, or is not there; LabError where
+        it cannot be had; nothing is changed."""
         name = self._testbed.clients.interface.name
         if os.geteuid() != 0:
             raise LabError(f"take interface {name}", "moving an interface needs root", "run as root")
         if self.clients.exists():
             seen = f"namespace {CLIENTS} is there already: another run has it, or one that was killed"
             raise LabError(f"take interface {name}", seen, f"wait for the other run, or: {restore_by(self._testbed.file)}")
+        if name not in (there := [one for _, one in socket.if_nameindex()]):
+            raise self._refused(f"this machine has no interface {name}: it has {', '.join(there)}")
         nic = look(name)
         for why in management.reasons(nic, self._testbed):
             raise self._refused(f"{name} is the management interface: {why}")
@@ -104,7 +107,7 @@ class Segment:
 
     def _refused(self, problem: str, cure: str = "") -> UsageError:
         usual = "name the interface that carries the clients' segment below topology.clients"
-        return UsageError(problem, file=self._testbed.file, cure=cure or usual)
+        return UsageError(problem, file=self._testbed.file, line=self._testbed.clients.interface.line, cure=cure or usual)
 
 
 def restore_by(file: str) -> str:

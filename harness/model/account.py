@@ -64,10 +64,14 @@ class Told:
     line            protocols: PPP protocol number → frames it heard, of its whole life; carried: the IP packets among them, by
                     protocol number and UDP ports ("1", "17 500 500")
     routes          networks: those that it was told of by a routing protocol, and at which distance
+    placed          endpoint, host, inside: where an endpoint of tunnels is, the host behind it, whether both are behind the NAT
     sent, got       number, src, dst: a numbered UDP packet of a host's; size and df where they matter
-    injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message
+    injected        to, digest, what: a forged packet that the scenario put on the wire; mtu where it is an ICMP message, number,
+                    src and dst where it is a numbered one like a host's
     searched        what, frames, of: how many frames of that one's capture hold the bytes that are named so
-    accounting      status, user, and the RADIUS attributes by name
+    judged          user, accepted, nas (who asked), method: an Access-Request, and its answer
+    accounting      status ("start", "stop" …), user ("" where there is none), nas, session; attributes: by RADIUS's names, values
+                    as numbers and text
     """
 
     t: float

@@ -8,7 +8,7 @@ train of 12.3; "12.4(1)" is the main line, which was made from 12.3T and so has 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -161,3 +161,34 @@ def features_of(release: Release, platform: str | None = None) -> frozenset[str]
         except UsageError:
             continue
     return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A feature that a release lacks; `known` is false where no document tells whether it has it. As text, it is the reason for
+    which something is skipped."""
+
+    feature: Feature
+    release: Release
+    known: bool = True
+
+    def __str__(self) -> str:
+        brought = " and ".join(str(one.release) for one in self.feature.introduced if not one.platforms)
+        begin = f"IOS {self.release} lacks" if self.known else f"no document tells whether IOS {self.release} has"
+        return f'{begin} "{self.feature.title}", which came with {brought} ({self.feature.source})'
+
+
+def missing(features: Iterable[str], release: Release, platform: str | None = None) -> tuple[Lack, ...]:
+    """Of these features those that the release lacks, or of which nobody can tell. UsageError for one that is not in the table."""
+    found = []
+    for name in dict.fromkeys(features):
+        known = True
+        try:
+            if has(name, release, platform):
+                continue
+        except UsageError:
+            if name not in FEATURES:
+                raise
+            known = False
+        found.append(Lack(FEATURES[name], release, known))
+    return tuple(found)

@@ -84,9 +84,10 @@ class Observation:
     names; an encrypted message that no key opens has decrypted False and empty lists. `headers` holds: protocol, tos, dscp, ecn,
     ip_id, df, mf, flags, fragment_offset, ip_options, ip_length, ip_checksum, ip_checksum_ok; with UDP: udp_checksum,
     udp_checksum_ok (None where none was sent), udp_length; with ESP: encapsulation ("udp", "none"); with ICMP: icmp_type,
-    icmp_code, for errors quoted {protocol, src, dst, sport, dport}; of a fragment: fragment ("part", "last"); of a capture on all
-    interfaces: interface_index, packet_type (0 to this host, 4 sent by it, as Linux counts them) and interface, the name ("ppp0"),
-    absent where nothing told it; looks_like, where the bytes resemble L2TP in a place that is not L2TP's. Opened ESP adds
+    icmp_code, for errors quoted {protocol, src, dst, sport, dport}; of a fragment: fragment ("part", "last"); with AH: ah
+    {next_header, spi (8 hex digits), sequence, and esp_spi where ESP follows it}; of a capture on all interfaces: interface_index,
+    packet_type (0 to this host, 4 sent by it, as Linux counts them) and interface, the name ("ppp0"), absent where nothing told it;
+    looks_like, where the bytes resemble L2TP in a place that is not L2TP's. Opened ESP adds
     encryption, authentication, direction and next_header to `esp`, in tunnel mode (next_header 4) inner_src and inner_dst too.
     `esp` holds: spi (8 hex digits), sequence, icv_ok (None: no key known). UDP-encapsulated ESP has ports, protocol 50 has none.
     `mark` is that of an unprotected ICMP packet (far end); a mark inside ESP stands in `inner.mark`.

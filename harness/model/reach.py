@@ -23,7 +23,9 @@ PROVIDERS = ("namespaces", "static", "gns3", "eve-ng")
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A device's command line. `port` is TCP's. `known_hosts` is the file in which the host key must stand (None: the user's own),
-    `key_file` a private key (None: `password`, or the user's agent). `jump` is gone through first."""
+    `key_file` a private key (None: `password`, or the user's agent). `jump` is gone through first. `own_address` is a router's
+    own, where `host` is another that leads to it. `protect_minutes`: while a router is changed, it is told to reload by itself
+    after so many (None: it is not)."""
 
     device: str
     host: str
@@ -35,6 +37,8 @@ class Connection:
     key_file: str | None = None
     known_hosts: str | None = None
     jump: Connection | None = field(default=None)
+    own_address: str | None = None
+    protect_minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

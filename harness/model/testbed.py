@@ -6,7 +6,7 @@ Addresses are dotted quads; those of interfaces carry their prefix length ("192.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.model.plan import ClientPlan
 from harness.model.reach import OWN_LAB, Allowance, CaptureSource, Connection, LabSpec
@@ -28,7 +28,7 @@ VIRTUAL_VARIANTS = ("demux", "plain", "default", "clear")
 IOS_VARIANTS = ("demux", "plain")
 """A Cisco router's configurations: with `set nat demux`, and without it."""
 
-VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS, "ios": IOS_VARIANTS}
+VARIANTS_OF = {"linux": GATEWAY_VARIANTS, "natstorm": VIRTUAL_VARIANTS, "ios": IOS_VARIANTS, "iosxe": IOS_VARIANTS}
 """By the gateway's `os`: strongSwan and xl2tpd (in a guest, or on a box of their own), the project's own cores in a process, and a
 router that is there already."""
 
@@ -44,6 +44,7 @@ class Interface:
     name: str
     address: str  # with prefix length
     link: str
+    line: int | None = field(default=None, compare=False)  # of the testbed file, where it was read from one
 
     @property
     def host(self) -> str:

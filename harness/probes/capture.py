@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.errors import CaptureError, MissingTool
 from harness.model import CaptureFacts, Side
-from harness.probes import keep_groups
+from harness.probes import keep_groups, until_parent_ends
 from harness.probes.pcap import read_frames
 
 _BUFFER_KIB = 32_768
@@ -30,7 +30,8 @@ _COUNT = re.compile(r"(\d+) packets? (captured|received by filter|dropped by ker
 
 
 class Capture:
-    """One tcpdump on one interface, not `lo`. `namespace` is a named network namespace, or None for that of this process.
+    """One tcpdump on one interface, not `lo`. `namespace` is a named network namespace, or None for that of this process, with
+    which tcpdump ends then, however that ends. To be started and stopped in one thread.
     `promiscuous`: frames count that are addressed to others, as all are that a SPAN port mirrors.
 
         capture = Capture(Side.INSIDE, "nat", "inside0", path)
@@ -66,7 +67,10 @@ class Capture:
         tcpdump = shutil.which("tcpdump", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if tcpdump is None:
             raise MissingTool("capture packets", "tcpdump is not installed", "apt-get install --no-install-recommends tcpdump")
-        prefix = [] if self._namespace is None else ["ip", "netns", "exec", self._namespace]
+        if self._namespace is None:  # of the run's own, unlike a named one, which an enclosure takes down with the run
+            prefix = [sys.executable, "-m", until_parent_ends.__name__, str(os.getpid())]
+        else:
+            prefix = ["ip", "netns", "exec", self._namespace]
         if keep_groups.needed():
             prefix += [sys.executable, "-m", keep_groups.__name__]
         # -Z root: tcpdump must not become the user "tcpdump", which a user namespace with one mapped user does not have.
@@ -90,7 +94,8 @@ class Capture:
         if not await self._wait(lambda: any("listening on" in line for line in self._lines)):
             said = self._said()
             await self._end(process)
-            raise CaptureError(f"no capture on {self.interface} in namespace {self._namespace}: {said or 'tcpdump said nothing'}")
+            where = "" if self._namespace is None else f" in namespace {self._namespace}"
+            raise CaptureError(f"no capture on {self.interface}{where}: {said or 'tcpdump said nothing'}")
 
     async def stop(self) -> CaptureFacts:
         """Ends the capture and says how far it is to be trusted. Packets that arrive meanwhile may or may not be in the file."""
@@ -177,10 +182,15 @@ class Capture:
 
     def _statistics(self) -> dict[str, int]:
         """The newest figures: in one line when asked for, in several at the end."""
-        return {name: int(number) for line in self._lines for number, name in _COUNT.findall(line)}
+        return figures("\n".join(self._lines))
 
     def _said(self) -> str:
         return "; ".join(line for line in self._lines if line)
+
+
+def figures(said: str) -> dict[str, int]:
+    """The figures in a tcpdump's words, by what it calls them ("captured", "received by filter", …); the newest of each."""
+    return {name: int(number) for number, name in _COUNT.findall(said)}
 
 
 def count_frames(path: Path | str) -> tuple[int, bool]:
@@ -206,7 +216,7 @@ def facts_of_file(side: Side, path: Path | str, interface: str, dropped: int | N
 
 def dropped_in(statistics: str) -> int | None:
     """The packets lost according to the closing lines of a tcpdump, None where `statistics` holds no such lines."""
-    counts = {name: int(number) for number, name in _COUNT.findall(statistics)}
-    if "received by filter" not in counts:
+    found = figures(statistics)
+    if "received by filter" not in found:
         return None
-    return counts.get("dropped by kernel", 0) + counts.get("dropped by interface", 0)
+    return found.get("dropped by kernel", 0) + found.get("dropped by interface", 0)

@@ -21,7 +21,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from harness.errors import CaptureError
 from harness.model import CaptureFacts, Side
-from harness.probes.capture import count_frames
+from harness.probes.capture import count_frames, figures
 
 PATIENCE = 20.0
 """Seconds that a remote end has to send its first bytes, and to end once it was asked to."""
@@ -29,7 +29,6 @@ PATIENCE = 20.0
 BUFFER_KIB, SNAPSHOT = 16_384, 3_968
 """Of the remote tcpdump: a page a packet in immediate mode, and as many of them as a small machine can spare."""
 
-_COUNT = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")
 _LISTENING = "listening on"
 _SAID = 400
 _ANSWER = "dropped by kernel"
@@ -137,7 +136,7 @@ class RemoteCapture:
         early = self._pump.done()
         orderly = await self._close() and not early
         frames, whole = count_frames(self.path)
-        counts = _counts(self._stream.stderr[self._heard :])
+        counts = figures(self._stream.stderr[self._heard :])
         dropped = counts.get("dropped by kernel", 0) + counts.get("dropped by interface", 0)
         told = "received by filter" in counts and "captured" in counts
         if told and self._linux:
@@ -165,7 +164,7 @@ class RemoteCapture:
             stream.ask()
             if not await self._says(lambda answers=answers: self._stream.stderr.count(_ANSWER) > answers):  # type: ignore[misc]
                 break  # one that is dumb tells nothing at its end either
-            found.append(_unwritten(_counts(self._stream.stderr)))
+            found.append(_unwritten(figures(self._stream.stderr)))
             self._heard = len(self._stream.stderr)
         self._before = max(0, min(found, default=0))
 
@@ -215,14 +214,9 @@ class RemoteCapture:
                 self._broken = f"the connection broke: {error or type(error).__name__}"
 
 
-def _counts(said: str) -> dict[str, int]:
-    """The last of each."""
-    return {name: int(number) for number, name in _COUNT.findall(said)}
-
-
-def _unwritten(counts: Mapping[str, int]) -> int:
+def _unwritten(said: Mapping[str, int]) -> int:
     """Received, and neither dropped nor written."""
-    return counts.get("received by filter", 0) - counts.get("dropped by kernel", 0) - counts.get("captured", 0)
+    return said.get("received by filter", 0) - said.get("dropped by kernel", 0) - said.get("captured", 0)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

@@ -1,8 +1,9 @@
 """The world of "NAT support for IPsec ESP" in virtual time: endpoints inside and outside a NAT, every one a virtual IOS router.
 
 esp_sites draws it. Options of a script: `west` and `east`, how many endpoints there are on either side (1 and 1); `nat` False: no
-NAT between them, and what is west is on the outside too, by the same addresses. Both sides of the NAT are captured; without a
-NAT the one wire is the outside.
+NAT between them, and what is west is on the outside too, by the same addresses; the wire knows the way to everybody's network
+then, so that what goes in the clear comes to where it is for; `first_spis`, by an endpoint's name, what chance gives it as its
+first SPI. Both sides of the NAT are captured; without a NAT the one wire is the outside.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Logged, Side
+from harness.model import CaptureFacts, Logged, Printed, Side
 from harness.probes.dissect import Addresses
 from harness.probes.keyring import HASHES
 from harness.routers import esp_sites
-from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
+from harness.routers.consoles import Consoles
+from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, NAT_POOL, WEST, Site
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
@@ -38,7 +41,7 @@ CONFIGURATION = Path(__file__).parent / "configurations" / "esp-nat.cfg"
 INSIDE_DELAY_S, OUTSIDE_DELAY_S = 0.001, 0.005
 
 
-class SimulatedEsp:
+class SimulatedEsp(Consoles):
     """`lose` decides which packets the outside wire loses: they were sent, and are captured. `arrived` is called with the name of
     an endpoint and each packet that comes out behind it."""
 
@@ -81,7 +84,7 @@ class SimulatedEsp:
         self.terminals[device] = Terminal(device, state, self.loop.time, box.settle)
         Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
         for line, said in self.terminals[device].configure(*self._script.lines.get(device, ())):
-            if said.lstrip().startswith("%") and not said.lstrip().startswith("% NOTE"):
+            if Printed(self.epoch(), device, line, said).refused:
                 raise DeviceError(device, line, said.strip())
 
     def _add_nat(self) -> None:
@@ -90,19 +93,30 @@ class SimulatedEsp:
         box = NatBox(self.loop, role, self.inside.send, self._cross)
         role.wake = box.settle
         self.switch.attach(ip.packed(NAT_OUTSIDE), OUTSIDE_DELAY_S, box.from_outside)
+        self.switch.route(NAT_POOL, OUTSIDE_DELAY_S, box.from_outside)
         self._console(NAT, state, box)
 
     def _add_endpoint(self, site: Site, lines: tuple[str, ...]) -> None:
         state = self._state(site.name, "\n".join(lines))
         role = self.roles[site.name] = self._makers.endpoint(site.name, state, self.entropy(site.name))
         role.keys = []
+        self._give_first_spi(site.name, role)
         behind = self.natted and site.side == WEST
         box = NatBox(self.loop, role, lambda packet: self.arrived(site.name, packet), lambda packet: self._sent(behind, packet))
         role.wake = box.settle
         self.sites[site.name] = site
         place, delay_s = (self.inside, INSIDE_DELAY_S) if behind else (self.switch, OUTSIDE_DELAY_S)
         place.attach(ip.packed(site.address), delay_s, box.from_outside)
+        if not self.natted:
+            self.switch.route(IPv4Network(f"{site.network}.0/24"), delay_s, box.from_outside)
         self._console(site.name, state, box)
+
+    def _give_first_spi(self, name: str, role: EndpointRole) -> None:
+        spi = self._script.options.get("first_spis", {}).get(name)
+        if spi is not None and role.core is not None:
+            negotiation, left = role.core.negotiation, [spi]
+            by_chance = negotiation.draw
+            negotiation.draw = lambda: left.pop() if left else by_chance()
 
     def entropy(self, whose: str) -> Callable[[int], bytes]:
         return random.Random(f"{self._seed} {whose}").randbytes
@@ -131,13 +145,6 @@ class SimulatedEsp:
             self.switch.tap(self.loop.nanoseconds(), packet)
 
     # A Lab for scripts
-
-    def epoch(self) -> float:
-        return self.loop.epoch()
-
-    async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
-        terminal = self.terminals[device]
-        return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
 
     async def reboot(self, device: str) -> None:
         state = self.terminals[device].state

@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import ProtocolError
 from harness.model.steps import StepBus
 from harness.routers.esp_lab import SimulatedEsp
+from harness.routers.esp_sites import WEST
 from harness.routers.play import Gathered, Play
 from harness.wire import ip
 from harness.wire.packet import Packet, from_ip, to_ip
@@ -18,6 +19,10 @@ PORTS = 9000, 9001
 """From which and to which UDP port hosts send, unless a script says otherwise."""
 WORD = b"mark "
 ANSWER_S = 1.0
+GAP_S = 0.2
+"""Between the packets of several hosts that are to fall into the same second."""
+NEGOTIATION_S = 8.0
+"""How long IKE of several at once may take, a retransmission included."""
 
 
 class EspPlay(Play):
@@ -29,6 +34,8 @@ class EspPlay(Play):
         super().__init__(lab, bus, gathered, options)
         self._number = 0
         lab.arrived = self._arrived
+        for name, site in lab.sites.items():
+            self.tell(f"host of {name}", "placed", endpoint=site.address, host=site.host, inside=lab.natted and site.side == WEST)
 
     def _arrived(self, name: str, packet: bytes) -> None:
         try:
@@ -76,6 +83,30 @@ class EspPlay(Play):
         """`bring_up` of all these at once."""
         await asyncio.gather(*(self.bring_up(here, there, wait_s=wait_s) for here, there in pairs))
 
+    async def negotiate(self, *pairs: tuple[str, str], wait_s: float = NEGOTIATION_S) -> None:
+        """One packet from each `here` to its `there`, which is lost while it makes IKE begin: no ESP has passed these tunnels."""
+        async with self.step("negotiate", *_names(pairs)):
+            for here, there in pairs:
+                await self.send(here, there)
+            await self.rest(wait_s)
+
+    async def first_packets(self, *pairs: tuple[str, str], label: str, wait_s: float = 2 * ANSWER_S) -> None:
+        """One packet of each, one after the other in the same second, and for a while nobody answers."""
+        async with self.step(f"first-packets:{label}", *_names(pairs), pairs=[list(pair) for pair in pairs]):
+            for here, there in pairs:
+                await self.send(here, there)
+                await self.rest(GAP_S)
+            await self.rest(wait_s)
+
+    async def answers(self, *pairs: tuple[str, str], label: str, wait_s: float = ANSWER_S) -> None:
+        """One packet of each, the other way round, a moment after what was before."""
+        await self.rest(GAP_S)
+        async with self.step(f"answers:{label}", *_names(pairs), pairs=[list(pair) for pair in pairs]):
+            for here, there in pairs:
+                await self.send(there, here)
+                await self.rest(GAP_S)
+            await self.rest(wait_s)
+
     def got(self, number: int) -> bool:
         return any(one.kind == "got" and one.data["number"] == number for one in self.gathered.told)
 
@@ -88,16 +119,29 @@ class EspPlay(Play):
         finally:
             self.lab.lose = before
 
-    async def inject(self, packet: bytes, what: str) -> None:
-        """A whole IP packet onto the outside wire, towards its destination."""
+    async def slip(self, src: str, dst: str, what: str) -> int:
+        """A numbered UDP packet in the clear, that nobody has sent, onto the outside wire; returns its number."""
+        self._number += 1
+        payload = WORD + b"%d " % self._number
+        packet = to_ip(Packet(src, dst, ip.UDP, payload, *PORTS), identification=self._number & 0xFFFF)
+        await self.inject(packet, what, number=self._number, src=src, dst=dst)
+        return self._number
+
+    async def inject(self, packet: bytes, what: str, **more: Any) -> None:
+        """A whole IP packet onto the outside wire, towards its destination. `more` is told with it."""
         from harness.scenario.injector import digest
 
         async with self.step(f"inject:{what}"):
             start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
-            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:])}
+            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:]), **more}
             self.tell("injector", "injected", **told)
             self.lab.inject(packet)
             await self.rest(ANSWER_S)
 
     async def come_to_rest(self) -> None:
         """Hosts have told all that they got as it came."""
+
+
+def _names(pairs: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Of endpoints in these pairs, each once."""
+    return tuple(dict.fromkeys(name for pair in pairs for name in pair))

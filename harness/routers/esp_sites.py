@@ -8,13 +8,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 NAT, WEST, EAST = "nat", "west", "east"
 NAT_OUTSIDE = "203.0.113.232"
+NAT_POOL = IPv4Network("203.0.113.232/29")
+"""Addresses outside that the NAT can have beside its own."""
 OUTSIDE, INSIDE = "FastEthernet0/0", "FastEthernet0/1"
 SPI_MATCHING = "crypto ipsec nat-transparency spi-matching"
+NEITHER = "no crypto ipsec nat-transparency udp-encaps"
+"""ESP as IP protocol 50, with SPIs of chance."""
 SPI_MATCH, PRESERVE_PORT = "ip nat service list 10 ESP spi-match", "ip nat service list 10 IKE preserve-port"
 """What the NAT is told, for everybody inside."""
+RUNNING = "show running-config | include nat|^end"
+"""What a router has of NAT and of NAT transparency, and whether that is all; no keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,19 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
 from harness.errors import DeviceError
-from harness.model import CaptureFacts, Side
+from harness.model import CaptureFacts, Printed, Side
 from harness.probes.dissect import Addresses
+from harness.routers.consoles import Consoles
 from harness.routers.makers import Makers
 from harness.routers.play import Gathered, heard
+from harness.routers.radius import ToldRadius
+from harness.routers.radius_sites import SERVERS
 from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
 from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClient
@@ -46,13 +49,14 @@ REMEMBERED = 1024
 """Packets on the wire that a script can look back at."""
 
 
-class SimulatedL2tp:
+class SimulatedL2tp(Consoles):
     """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
     they were sent, and are captured. `crossed` are the last IP packets that routers sent, lost ones too; `host_heard` is all that
     came to the host on the LNS's LAN.
 
     Options of a script: `second_lns` (there is one), `lac_moves_to` (addresses that the LAC can be reached at too, once it is
-    configured with them), `platform` (of all routers, as in model/ios_releases)."""
+    configured with them), `platform` (of all routers, as in model/ios_releases), `radius` (passwords by user: two RADIUS servers on
+    the wire know them, see radius_sites)."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
         self.loop = loop
@@ -72,6 +76,15 @@ class SimulatedL2tp:
             self._add(device)
         for address in script.options.get("lac_moves_to", ()):
             self.switch.attach(packed(address), WIRE_DELAY_S, self.boxes[LAC].receive)
+        if "radius" in script.options:
+            self._add_servers(script.options["radius"])
+
+    def _add_servers(self, users: Mapping[str, str]) -> None:
+        for name, address in SERVERS.items():
+            server = ToldRadius(
+                self.loop, name, (ADDRESSES[LAC], ADDRESSES[LNS]), users, self._send, self._gathered.told.append
+            )
+            self.switch.attach(packed(address), WIRE_DELAY_S, server.receive)
 
     def _add(self, device: str) -> None:
         startup = (CONFIGURATIONS / STARTS_WITH[device]).read_text(encoding="utf-8")
@@ -94,7 +107,7 @@ class SimulatedL2tp:
         Log(state, lambda line: self._gathered.logged.append(heard(self.epoch(), device, line)))
         lines = self._script.lines.get(device, ())
         for line, said in self.terminals[device].configure(*lines):
-            if said.lstrip().startswith("%"):
+            if Printed(self.epoch(), device, line, said).refused:
                 raise DeviceError(device, line, said.strip())
 
     def router(self, device: str) -> IosRouter:
@@ -126,13 +139,6 @@ class SimulatedL2tp:
         return self._natted.add(name, ADDRESSES[LNS], user, password, self.entropy(name))
 
     # A Lab for scripts
-
-    def epoch(self) -> float:
-        return self.loop.epoch()
-
-    async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
-        terminal = self.terminals[device]
-        return terminal.configure(*lines) if configure else [(line, terminal.type(line)) for line in lines]
 
     async def reboot(self, device: str) -> None:
         import asyncio

@@ -29,6 +29,9 @@ class Lab(Protocol):
         """Each line, in the privileged mode or in configuration mode, and what was printed of it. DeviceError where the device
         cannot be reached."""
 
+    async def walk(self, device: str, *lines: str) -> list[tuple[str, str]]:
+        """Each line on the console, from its first prompt on, and what was printed with the prompt after it."""
+
     async def reboot(self, device: str) -> None:
         """`reload`, without saving; returns when it can be reached again."""
 
@@ -105,6 +108,15 @@ class Play:
         async with self.step(f"{command}:{device}", device):
             (printed,) = await self._type(device, (command,), label)
             return printed
+
+    async def walk(self, device: str, *lines: str, label: str) -> list[Printed]:
+        """Lines typed as somebody types them who has just come to the console. The last line of each text is the prompt after it;
+        the first command is "", before anything was typed."""
+        async with self.step(f"walk:{device}", device, lines=list(lines)):
+            said = await self.lab.walk(device, *lines)
+            found = [Printed(self.lab.epoch(), device, line.strip(), text, label) for line, text in said]
+        self.gathered.printed += found
+        return found
 
     async def reboot(self, device: str) -> None:
         async with self.step(f"reload:{device}", device):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from harness.devices.ios import gates
 from harness.errors import UsageError
 from harness.model import ios_releases
 from harness.routers.script import RouterScript
 
 
 def lacking(script: RouterScript) -> str:
-    """Why the script's release, on its platform, is not asked it, with the release that brought what it lacks; "" where it is."""
+    """Why the script's release, on its platform, is not asked it, with the release that brought what it lacks; "" where it is. What
+    the script's own lines need is read off them."""
     platform = script.options.get("platform")
-    return next((why for feature in script.needs if (why := _lacks(script.release, feature, platform))), "")
+    lines = (line for typed in (script.lines, script.instead) for of in typed.values() for line in of)
+    features = dict.fromkeys((*script.needs, *gates.needed(lines)))
+    return next((why for feature in features if (why := _lacks(script.release, feature, platform))), "")
 
 
 def _lacks(release: str, name: str, platform: str | None) -> str:

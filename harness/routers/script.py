@@ -16,6 +16,16 @@ RELEASE = "12.4(1)"
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayStart:
+    """How a router that is the gateway of a testbed begins: with the lines of `base` (gateway_configuration.BASES), `lines` after
+    them, and `release`. A line of a section is indented below the section's own; "no …" takes back what the base has."""
+
+    base: str = "clients"
+    lines: tuple[str, ...] = ()
+    release: str = RELEASE
+
+
+@dataclass(frozen=True, slots=True)
 class RouterScript:
     """`lines` are typed into a router, by its name, beyond what the world's routers are configured with: before the captures begin,
     and every one has to be taken. `instead` names routers that begin with these lines alone.

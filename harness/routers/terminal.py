@@ -77,6 +77,20 @@ class Terminal:
         self._session.receive(self._now(), b"\r")
         return self._session.take_output().decode("latin-1").rpartition("\r\n")[2]
 
+    def walk(self, *lines: str) -> list[tuple[str, str]]:
+        """On the console, from the first prompt on, in whatever mode the lines lead to: each line, what was printed of it, and as
+        the last line of that the prompt that came then. The first one is ""."""
+        session = Session(self.state, "con 0", user=USER)
+        now = self._now()
+        session.open(now)
+        found = []
+        for line in ("", *lines):
+            session.receive(now, f"{line}\r".encode("latin-1"))
+            self._settle()
+            found.append((line, session.take_output().decode("latin-1").partition("\r\n")[2].replace("\r\n", "\n").strip("\n")))
+        session.close()
+        return found
+
     def configure(self, *lines: str) -> list[tuple[str, str]]:
         """Each line in configuration mode, and what was printed of it."""
         self.type("configure terminal")

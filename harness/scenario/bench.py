@@ -30,6 +30,7 @@ from harness.model import (
 )
 
 if TYPE_CHECKING:
+    from harness.model.testbed import Testbed
     from harness.routers.play import Lab
     from harness.scenario.script import Script
 
@@ -55,6 +56,16 @@ class GatewayControl(Protocol):
     async def silence(self, on: bool = True) -> None: ...
 
     async def kill_daemons(self) -> None: ...
+
+
+class HostControl(Protocol):
+    """The end host on the gateway's LAN, which can ask clients by itself."""
+
+    address: str
+
+    async def ask(self, to: str, size: int) -> tuple[bool, int | None]:
+        """One echo of `size` bytes, IP header included, that must not be fragmented: whether it was answered, and the MTU in the
+        ICMP error that came instead, None without one."""
 
 
 class NatControl(Protocol):
@@ -106,6 +117,7 @@ class Bench(Protocol):
     """`time` is "wall" or "virtual". `fresh` comes before anything else of a scenario; `close` after the last one."""
 
     time: str
+    testbed: Testbed
 
     @property
     def gateway(self) -> GatewayControl: ...
@@ -124,6 +136,10 @@ class Bench(Protocol):
     @property
     def console(self) -> Lab | None:
         """The gateway's command line, where it is a router that has one."""
+
+    @property
+    def host(self) -> HostControl | None:
+        """The end host behind the gateway, where it can be told to ask."""
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Runs it on this bench's event loop, and so in its time."""

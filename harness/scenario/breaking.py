@@ -10,6 +10,7 @@ from harness.nat.parts import build
 from harness.nat.personality import Personality
 from harness.routers import gateway_configuration
 from harness.routers.breaking import router_parts
+from harness.routers.script import GatewayStart
 from harness.scenario.simulated_network import Makers
 from harness.virtual.gateway import VirtualGateway
 from harness.virtual.ios.router import IosRouter
@@ -33,8 +34,8 @@ def makers(fault: Fault) -> Makers:
             fault.gateway(parts)
         return VirtualGateway(settings, entropy, parts)
 
-    def router(settings: Settings, entropy: Entropy) -> IosRouter:
-        return gateway_configuration.router(settings, entropy, parts=router_parts(fault))
+    def router(settings: Settings, entropy: Entropy, start: GatewayStart) -> IosRouter:
+        return gateway_configuration.router(settings, entropy, start, router_parts(fault))
 
     def look(name: str) -> personality.Personality:
         known = personality.load(name)

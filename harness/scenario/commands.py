@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -68,9 +67,9 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from harness.lab import place
+    from harness.lab import endings, place
     from harness.scenario import foreseen
-    from harness.testbed import check
+    from harness.testbed import check, load
 
     testbed = check(arguments.testbed)
     shape = checked(arguments, testbed)
@@ -82,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.time == WALL:
         place.settle(testbed)
-    # As Ctrl-C does: what is under way is cancelled, and all is given back.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    testbed = load(arguments.testbed)  # as pyATS reads it, with what is to be typed
+    endings.as_ctrl_c()  # what is under way is cancelled, and all is given back
     told = Storming(arguments, shape, testbed).play()
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from harness.devices import conntrack, linux_config, linux_rules, linux_shared
 from harness.errors import UsageError
+from harness.lab.field_locks import on_devices
+from harness.lab.providers import device_lock, of_testbed
+from harness.lab.providers.static import taken_by
 from harness.model.reach import Connection
 from harness.model.testbed import Testbed
 
@@ -51,7 +54,8 @@ def judge(testbed: Testbed, burdens: Iterable[Burden]) -> None:
 
 def told(testbed: Testbed, burdens: Iterable[Burden]) -> tuple[str, ...]:
     """For `--dry-run`: what would happen to which device, a line each."""
-    return (*_machine(testbed), *_nat(testbed), *_gateway(testbed), *_traffic(testbed, tuple(burdens)))
+    parts = (_machine, _server, _devices, _nat, _gateway)
+    return (*(line for part in parts for line in part(testbed)), *_traffic(testbed, tuple(burdens)))
 
 
 def _machine(testbed: Testbed) -> Iterable[str]:
@@ -65,17 +69,41 @@ def _machine(testbed: Testbed) -> Iterable[str]:
     )
 
 
+def _server(testbed: Testbed) -> Iterable[str]:
+    if testbed.lab.provider in of_testbed.SERVERS:
+        yield from of_testbed.foreseen(testbed.lab)
+
+
+def _devices(testbed: Testbed) -> Iterable[str]:
+    """What happens to each of those that a run has for itself, whatever it is there for."""
+    taken, keeping = taken_by(testbed), on_devices(testbed)
+    for one in taken:
+        itself = f" and in its own {device_lock.FILE}" if one in keeping else ""
+        yield f"{one.device} ({_where(one)}): logged in, and locked while the run lasts, here{itself}"
+    for one in dict.fromkeys(jump for device in taken for jump in _way_to(device)):
+        if one not in taken:
+            yield f"{one.device} ({_where(one)}): logged in on the way to others, and left as it is"
+
+
+def _way_to(device: Connection) -> Iterable[Connection]:
+    while device.jump is not None:
+        device = device.jump
+        yield device
+
+
 def _nat(testbed: Testbed) -> Iterable[str]:
     nat = testbed.nat
     if nat.connection is None:
         return
     settings = (*conntrack.SETTINGS, conntrack.UDP_TIMEOUT, conntrack.UDP_STREAM_TIMEOUT)
     name = nat.connection.device
-    yield f"{name} ({_where(nat.connection)}): locked while the run lasts{_on_itself(testbed)}"
     yield f"{name}: nftables table {conntrack.TABLE} is made, settings {', '.join(settings)} are set; put back at the end"
     yield f"{name}: the mappings of {testbed.clients.prefix} are forgotten before each scenario, no others"
     for side, source in (("inside", nat.inside_capture), ("outside", nat.outside_capture)):
-        if source is not None:
+        if source is not None and source.kind == "gns3" and source.connection is not None:
+            node = testbed.lab.node(source.connection.device)
+            yield f"{testbed.lab.url}: the link at {node} {source.interface} is captured, for the NAT's {side}"
+        elif source is not None:
             at = "this machine" if source.connection is None else source.connection.device
             yield f"{at}: {source.kind} captures the NAT's {side} on {source.interface}"
 
@@ -85,7 +113,6 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
     if gateway.connection is None:
         return
     name = gateway.connection.device
-    yield f"{name} ({_where(gateway.connection)}): locked while the run lasts{_on_itself(testbed)}"
     if gateway.os == "natstorm":
         yield f"{name}: natstorm-gateway is started for each scenario, and ended; its files lie in a directory of the run's own"
     elif gateway.os == "linux":
@@ -99,6 +126,8 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
             f"{name}: rules of iptables (legacy) are added, in chains {linux_rules.PREFIX}INPUT and so on, and removed at the end; "
             f"all that is there stays, with its policies"
         )
+    else:
+        yield f"{name}: nothing: no driver plays the gateway on {gateway.os!r} yet, and a run would be refused"
 
 
 def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:
@@ -109,10 +138,6 @@ def _traffic(testbed: Testbed, burdens: tuple[Burden, ...]) -> Iterable[str]:
     if testbed.allowance is not None:
         networks = ", ".join(testbed.allowance.networks)
         yield f"packets: {testbed.allowance.packets_per_s} a second are allowed, to {networks} and nowhere else"
-
-
-def _on_itself(testbed: Testbed) -> str:
-    return ", here and in its own /run/natstorm.lock" if testbed.gateway.os in ("linux", "natstorm") else ""
 
 
 def _where(connection: Connection) -> str:

@@ -35,6 +35,17 @@ async def nat_timeout(play: Play) -> None:
     await play.hold(AFTER_S)
 
 
+async def wrapped_and_bare(play: Play) -> None:
+    """Two clients with NAT traversal, then two without; all leave in the end."""
+    for name in ("c1", "c2", "c3", "c4"):
+        await play.connect(name)
+        await play.hold(HOLD_S)
+    await play.hold(HOLD_S)
+    for name in ("c4", "c3", "c2", "c1"):
+        await play.client_close(name)
+        await play.hold(HOLD_S / 2)
+
+
 NATS = (
     Script("nat-clears", "the NAT drops one client's mappings", 2, nat_clears, time="virtual", nat="symmetric", marks_per_s=1.0),
     Script(
@@ -62,6 +73,15 @@ NATS = (
         time="virtual",
         nat="single-client",
         personality="windows2000-unpatched",
+    ),
+    Script(
+        "wrapped-and-bare",
+        "an IOS router's NAT, clients with NAT traversal, and beside them clients without",
+        4,
+        wrapped_and_bare,
+        time="virtual",
+        nat="ios-spi-match",
+        overrides={name: {"personality": "windows2000-unpatched"} for name in ("c3", "c4")},
     ),
     Script("alg", "a NAT that puts its address into payloads", 2, pair, time="virtual", nat="alg"),
 )

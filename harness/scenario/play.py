@@ -12,13 +12,14 @@ from harness.clients.client import Client
 from harness.clients.clock import RunClock
 from harness.clients.fleet import Fleet
 from harness.errors import DeviceError, LabError
-from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step
+from harness.model import ClientPlan, GatewayView, NatView, RecordKind, Stage, Step, Told
 from harness.model.steps import StepBus
 from harness.routers.play import Play as Console
 from harness.scenario.bench import Bench, GatewayControl, Gathered
 from harness.scenario.injector import Injector
 from harness.scenario.lab_bench import LabBench
 from harness.scenario.script import MARKS_PER_S
+from harness.scenario.testbed_lint import said_of
 from harness.verdict.link_cuts import LINK_CUT
 
 LEAVE_S = 10.0
@@ -52,6 +53,8 @@ class Play:
     bus: StepBus
     gathered: Gathered
     marks_per_s: float = MARKS_PER_S
+    marks_to: str | None = None
+    mark_sizes: tuple[int, ...] | None = None
 
     @property
     def gateway(self) -> GatewayControl:
@@ -104,7 +107,7 @@ class Play:
             await self.fleet.until(lambda fleet: False, seconds)
         for client in up:
             if client.up:
-                client.send_marks(self.marks_per_s)
+                client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
 
     async def client_close(self, name: str) -> None:
         """The client hangs up as Windows does. A client that is gone already has nothing to close: the step says so."""
@@ -146,6 +149,32 @@ class Play:
             detail["carried_out"] = self.fleet[name].up
             if self.fleet[name].up:
                 self.fleet[name].vanish()
+
+    async def host_asks(self, name: str, size: int) -> int | None:
+        """The end host sends the client one echo of that size that must not be fragmented. Returns the MTU that it is told of for
+        want of room, None where it is told of none; what became of the echo is told too. LabError where no such host is there."""
+        host, client = self.bench.host, self.fleet[name]
+        if host is None:
+            raise LabError("ask a client", "there is no end host that can be told to ask", "testbeds/virtual-ios.yaml")
+        async with self.step(f"host-asks:{name}", name, size=size) as detail:
+            answered, mtu = await host.ask(client.address, size) if client.up and client.address is not None else (False, None)
+            detail["carried_out"] = client.up
+            moment = self.clock.epoch(self.clock.monotonic())
+            if mtu is not None:
+                self.gathered.told.append(Told(moment, host.address, "unreachable", {"mtu": mtu, "to": name}))
+            data = {"to": name, "size": size, "df": True, "answered": answered}
+            self.gathered.told.append(Told(moment, host.address, "pinged", data))
+        return mtu
+
+    async def testbed_naming(self, *addresses: str) -> None:
+        """Other addresses are written in the testbed's file, each alone in the place of the gateway's: what its loader says of that
+        is told, and what it says of the file as it is."""
+        testbed = self.bench.testbed
+        async with self.step("testbed-naming", addresses=list(addresses)):
+            for address in (testbed.gateway.address, *addresses):
+                said = said_of(testbed, {f"{testbed.gateway.address}/": f"{address}/"})
+                moment = self.clock.epoch(self.clock.monotonic())
+                self.gathered.told.append(Told(moment, "loader", "testbed", {"address": address, "said": said}))
 
     # What changes beneath a session that is up
 
@@ -195,7 +224,7 @@ class Play:
             client.stop_marks()
             await self.fleet.until(lambda fleet: False, seconds)
         if client.up:
-            client.send_marks(self.marks_per_s)
+            client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
 
     async def demux(self, on: bool) -> None:
         """`set nat demux` is taken into the gateway's configuration, or out of it. SAs that are up stay."""
@@ -255,7 +284,7 @@ class Play:
             detail["mappings"] = await self.bench.nat.forget()
             await self.fleet[first].until(RecordKind.MARK_ANSWERED, REST_S, beyond=answered)
             for client in others:
-                client.send_marks(self.marks_per_s)
+                client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
 
     @asynccontextmanager
     async def garbage(self, seed: int, rate: float = 40.0) -> AsyncIterator[None]:
@@ -332,7 +361,7 @@ class Play:
             client.connect()
             detail["up"] = await client.until_up(patience_s)
             if detail["up"]:
-                client.send_marks(self.marks_per_s)
+                client.send_marks(self.marks_per_s, self.mark_sizes, self.marks_to)
                 detail["stages"] = self._stages(name)
                 pinged = await client.until(RecordKind.PINGED, ANSWER_S)
                 detail["first_answer_s"] = None if pinged is None else pinged.data["total"]

@@ -16,6 +16,7 @@ from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes import clocks
 from harness.probes.dissect import Dissector
+from harness.routers.script import GatewayStart
 from harness.scenario import breaking
 from harness.scenario.bench import Bench, Gathered
 from harness.scenario.field_bench import FieldBench
@@ -129,7 +130,8 @@ class Runner:
             async with bench.witnesses(folder, gathered), bench.fleet(journal) as fleet:
                 for plan in plans:
                     fleet.add(plan)
-                play = Play(plans, fleet, bench, clock, self._bus, gathered, chosen.marks_per_s)
+                marks = chosen.marks_per_s, chosen.marks_to, chosen.mark_sizes
+                play = Play(plans, fleet, bench, clock, self._bus, gathered, *marks)
                 try:
                     async with asyncio.timeout(chosen.overrun_s):
                         await play.perform(chosen.run)
@@ -174,4 +176,6 @@ class Runner:
             )
             if self.testbed.two_clocks:
                 self._bus.note(f"the clocks of the two captures: {clocks.in_words(evidence.clock)}")
-        return replace(evidence, time=bench.time, nat=nat, gateway_told=dict(chosen.gateway))
+        release = "" if bench.console is None else (chosen.router or GatewayStart()).release
+        told = dict(chosen.gateway)
+        return replace(evidence, time=bench.time, nat=nat, gateway_told=told, release=release)

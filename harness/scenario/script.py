@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.model import ClientPlan
 from harness.model.testbed import Testbed
+from harness.routers.script import GatewayStart
 
 if TYPE_CHECKING:
     from harness.scenario.play import Play
@@ -31,6 +32,10 @@ class Script:
     settings differs from its variant's. Each client that is up sends `marks_per_s`. `captures` is what simulated captures keep
     ("everything", or "without-keepalives": see simulated_captures). A script that is not over after
     `overrun_s` is stuck. `not_up` names the clients that are not to come up.
+
+    `router` is how a router begins that is configured by its command line; with it, no other gateway can play the script.
+    `marks_to` is where the marked traffic goes instead of the gateway's own PPP address, `mark_sizes` their sizes in turn
+    (bytes; None: from the least to the link's MTU).
     """
 
     name: str
@@ -49,6 +54,9 @@ class Script:
     not_up: frozenset[str] = frozenset()
     overrun_s: float = 300.0
     arrivals_per_s: float | None = None  # of clients; None: all may come in one moment
+    router: GatewayStart | None = None
+    marks_to: str | None = None
+    mark_sizes: tuple[int, ...] | None = None
     guest: bool = False  # one of its clients is a machine in a guest: the wall's time alone, and only where guests are wanted
 
     def plans(self, plans: Iterable[ClientPlan]) -> tuple[ClientPlan, ...]:
@@ -61,6 +69,8 @@ class Script:
         lines = []
         if self.gateway:
             lines.append("the gateway differs from its variant: " + _listed(self.gateway))
+        if self.router is not None:
+            lines.append(_router(self.router))
         if self.nat is not None and self.nat != testbed.nat.personality:
             lines.append(f"the NAT is {self.nat}")
         own = testbed.plans(clients)
@@ -78,6 +88,11 @@ class Script:
     def number_of(self, wanted: int | None) -> int:
         """How many clients, when the command line wants `wanted`."""
         return wanted if wanted is not None and self.any_number else self.clients
+
+
+def _router(start: GatewayStart) -> str:
+    more = f" and {len(start.lines)} lines more" if start.lines else ""
+    return f"the router has {start.release} and the configuration {start.base}{more}"
 
 
 def _listed(settings: Mapping[str, Any]) -> str:

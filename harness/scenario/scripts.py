@@ -15,10 +15,15 @@ from harness.scenario.nats import NATS
 from harness.scenario.populations import POPULATIONS
 from harness.scenario.real_clients import REAL_CLIENTS
 from harness.scenario.rekeys import REKEYS
+from harness.scenario.router_lines import ROUTERS
 from harness.scenario.script import Script
 from harness.scenario.storms import STORMS
+from harness.scenario.voluntary import VOLUNTARY
 
-SCRIPTS = {script.name: script for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS, *STORMS, *REAL_CLIENTS)}
+SCRIPTS = {
+    script.name: script
+    for script in (*BASICS, *DEMUXING, *REKEYS, *NATS, *POPULATIONS, *CHURNS, *STORMS, *REAL_CLIENTS, *ROUTERS, *VOLUNTARY)
+}
 
 
 def script(name: str) -> Script:

@@ -17,6 +17,7 @@ from harness.model.testbed import Testbed
 from harness.scenario.bench import Gathered, T
 from harness.scenario.script import Script
 from harness.scenario.simulated_control import SimulatedGateway, SimulatedLink, SimulatedNat
+from harness.scenario.simulated_host import SimulatedHost
 from harness.scenario.simulated_network import Makers, Network
 from harness.scenario.simulated_router import RouterConsole, SimulatedRouter
 from harness.simulation.loop import EPOCH, SimulatedLoop
@@ -39,6 +40,7 @@ class SimulatedBench:
         self._makers = makers
         self._network: Network | None = None
         self._console: RouterConsole | None = None
+        self._host: SimulatedHost | None = None
 
     @property
     def gateway(self) -> SimulatedGateway:
@@ -49,6 +51,10 @@ class SimulatedBench:
     def console(self) -> RouterConsole | None:
         """The gateway's command line, where it is a router that has one."""
         return self._console
+
+    @property
+    def host(self) -> SimulatedHost | None:
+        return self._host
 
     @property
     def nat(self) -> SimulatedNat:
@@ -68,6 +74,8 @@ class SimulatedBench:
             raise LabError("simulate a network", "this event loop lives in the time of the wall", "SimulatedBench.run()")
         network = self._network = Network(loop, self.testbed, variant, script, self._seed, self._makers)
         self._console = RouterConsole(loop, network.gateway) if self.testbed.gateway.os == "ios" else None
+        end_host = self.testbed.gateway.end_host
+        self._host = None if end_host is None else SimulatedHost(network.gateway, end_host.host)
         for line in self._network.settings.personality.against(gateways.load(variant)):
             self._bus.note(f"scaled timer: {line}")
 

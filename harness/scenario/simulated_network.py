@@ -25,6 +25,7 @@ from harness.model.testbed import Testbed
 from harness.nat import personality as nats
 from harness.nat.core import NatCore
 from harness.routers.gateway_configuration import router
+from harness.routers.script import GatewayStart
 from harness.scenario.bench import Gathered
 from harness.scenario.script import Script
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
@@ -59,7 +60,7 @@ class Makers:
     look: Callable[[str], Personality] = personality.load
     nat: Callable[..., NatCore] = NatCore
     gateway: Callable[[gateways.Settings, Entropy], VirtualGateway] = VirtualGateway
-    router: Callable[[gateways.Settings, Entropy], IosRouter] = router
+    router: Callable[[gateways.Settings, Entropy, GatewayStart], IosRouter] = router
 
 
 def settings_of(testbed: Testbed, variant: str, script: Script) -> gateways.Settings:
@@ -101,8 +102,12 @@ class Network:
         self._testbed = testbed
         self._script = script
         self._seed = seed
-        make = makers.router if testbed.gateway.os == "ios" else makers.gateway
-        core = make(self.settings, self.entropy("gateway"))
+        entropy = self.entropy("gateway")
+        core: IosRouter | VirtualGateway
+        if testbed.gateway.os == "ios":
+            core = makers.router(self.settings, entropy, script.router or GatewayStart())
+        else:
+            core = makers.gateway(self.settings, entropy)
         self.gateway = GatewayBox(loop, core, self.switch.send)
         self.switch.attach(packed(self.settings.address), GATEWAY_DELAY_S, self.gateway.receive)
         for site in sites_of(script):

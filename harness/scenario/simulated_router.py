@@ -38,6 +38,9 @@ class RouterConsole:
     async def type(self, device: str, *lines: str, configure: bool = False) -> list[tuple[str, str]]:
         return self.terminal.configure(*lines) if configure else [(line, self.terminal.type(line)) for line in lines]
 
+    async def walk(self, device: str, *lines: str) -> list[tuple[str, str]]:
+        return self.terminal.walk(*lines)
+
     async def reboot(self, device: str) -> None:
         import asyncio
 

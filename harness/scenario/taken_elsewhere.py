@@ -243,6 +243,7 @@ def _who(asked: Asked, seen: Sides, paired: Pairing, gateway: str, said: list[st
         left = ", ".join(one for one in found if one not in clients)
         said.append(f"left out: {left}, for being outside of {prefix}; nothing is judged of what was between them and the gateway")
     if side is Side.OUTSIDE:
+        _require_nat(asked, found)
         nat = asked.nat or (clients[0] if len(clients) == 1 else "")
         told = f"NAT {nat}: the one address that talks to the gateway"
         said += [] if asked.nat else [told if nat else "no NAT was deduced: several addresses talk to the gateway on this one side"]
@@ -251,6 +252,8 @@ def _who(asked: Asked, seen: Sides, paired: Pairing, gateway: str, said: list[st
         said.append(f"clients {prefix}: {len(clients)} addresses in it talk to the gateway on the inside")
     outside = {o.frame: o for o in seen.get(Side.OUTSIDE, ())}
     shown = deduce.nat_of(outside, paired.pairs, {o.frame: o for o in seen[Side.INSIDE]})
+    if Side.OUTSIDE in seen:
+        _require_nat(asked, tuple(shown))
     nat = asked.nat or next((address for address, _ in shown.most_common(1)), "")
     if Side.OUTSIDE in seen and not asked.nat:
         shows = f"NAT {nat}: the outside shows the clients under this address"
@@ -259,6 +262,15 @@ def _who(asked: Asked, seen: Sides, paired: Pairing, gateway: str, said: list[st
         named = ", ".join(f"{address} ({count} frames)" for address, count in shown.most_common(5))
         said.append(f"the NAT shows the clients under several addresses: {named}")
     return deduce.WhoIsWho(gateway, nat, clients, prefix)
+
+
+def _require_nat(asked: Asked, shown: Sequence[str]) -> None:
+    """UsageError where the NAT that the user names is none of those under which the outside shows the clients: whatever the real
+    one sends would be held against a box."""
+    if asked.nat is None or asked.nat in shown:
+        return
+    there = f"the outside shows the clients under {', '.join(shown[:5])}" if shown else "addresses are the same on both sides"
+    raise UsageError(f"--nat {asked.nat}: {there}", cure=f"--nat {shown[0]}, or no --nat" if shown else "no --nat")
 
 
 _NUMBERED = re.compile(r"c([1-9][0-9]*)")

@@ -120,6 +120,11 @@ class WallBench(ABC):
         """Its gateways are none that have a command line of their own."""
         return None
 
+    @property
+    def host(self) -> None:
+        """What is behind its gateways answers, and cannot be told to ask."""
+        return None
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(coroutine)
 

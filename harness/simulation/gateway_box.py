@@ -44,14 +44,14 @@ class Gateway(Protocol):
 class GatewayBox:
     """`outside` takes what the gateway sends to its peers. `tap`, where there is one, sees what passes the boundaries inside it;
     `events` keeps what it says of itself, in seconds since 1970. While `off` it is a box without power, though its core may think
-    that it lives. An end host on its LAN answers every ping, sends what it is given by `from_host`, and lets `heard`, where there
-    is one, see all that comes to it."""
+    that it lives. An end host on its LAN answers every ping, and sends what it is given by `from_host`; `heard` is told of each
+    packet that comes to it."""
 
     def __init__(self, loop: SimulatedLoop, core: Gateway, outside: Deliver) -> None:
         self.core = core
         self.tap: Callable[[int, Tap], None] | None = None
-        self.heard: Callable[[bytes], None] | None = None
         self.events: list[GatewayEvent] = []
+        self.heard: Callable[[bytes], None] = lambda packet: None
         self.off = False
         self.unreadable = 0  # packets with wrong checksums, which a kernel would have dropped
         self._loop = loop
@@ -77,6 +77,10 @@ class GatewayBox:
         self.core.receive(self._loop.time(), packet)
         self._settle()
 
+    def from_host(self, packet: bytes) -> None:
+        """A packet of the end host's own."""
+        self._from_host.send(packet)
+
     def order(self, action: Callable[[float], T]) -> T:
         """Does something to the core, `now` in hand, and lets out what comes of it."""
         try:
@@ -100,13 +104,8 @@ class GatewayBox:
         self.events += (replace(event, t=EPOCH + event.t) for event in core.take_events())
         self._alarm.set(core.deadline)
 
-    def from_host(self, packet: bytes) -> None:
-        """An IP packet of the end host's."""
-        self._from_host.send(packet)
-
     def _host(self, data: bytes) -> None:
-        if self.heard is not None:
-            self.heard(data)
+        self.heard(data)
         try:
             answer = echo_answer(data)
         except ProtocolError:

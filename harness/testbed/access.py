@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 
 from harness.model.reach import Connection
-from harness.testbed.definition import END_HOST, JUMP, PORT_OF, PROTOCOLS_OF, REACHED, STARTED
+from harness.testbed.definition import END_HOST, JUMP, PORT_OF, PROTOCOLS_OF, REACHED, ROUTERS, STARTED
 from harness.testbed.reading import Reading
 
 ROLES = ("nat", "gateway", END_HOST)
@@ -92,6 +92,9 @@ class _Access:
         if reading.value(*path, "proxy") is not None:
             jump = self._jump(device, (*path, "proxy"), through)
             fits = fits and jump is not None
+        for key in ("own_address", "protect_minutes"):
+            if system not in ROUTERS and reading.has(*path, key):
+                reading.wrong(f"a {system} device has no {key}", (*path, key), "remove it: it is a router's")
         enable = self._credential(device, "enable")
         if not fits or host is None:
             return None
@@ -106,6 +109,8 @@ class _Access:
             key_file if protocol == "ssh" else None,
             self.known_hosts if protocol == "ssh" else None,
             jump,
+            reading.value(*path, "own_address"),
+            reading.value(*path, "protect_minutes"),
         )
 
     def _credential(self, device: str, name: str) -> tuple[str, ...] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
+from harness.model.reach import Connection
 from harness.model.testbed import ClientSpec, GatewaySpec, NatSpec, Testbed
 from harness.testbed import access, field
 from harness.testbed.reading import Reading
@@ -19,9 +21,10 @@ def build(reading: Reading, name: str) -> Testbed | None:
     access.check_systems(reading)
     wiring = read_wiring(reading)
     _prefix_fits(reading, wiring)
-    _pool_fits(reading)
+    _pool_fits(reading, wiring)
     field.check_roles(reading, wiring)
     connections = access.read_connections(reading)
+    _way_to_devices_stays(reading, connections)
     inside_capture, outside_capture = field.read_captures(reading, wiring, connections)
     allowance = field.read_allowance(reading, wiring)
     lab = field.read_lab(reading, connections)
@@ -90,11 +93,36 @@ def _prefix_fits(reading: Reading, wiring: Wiring | None) -> None:
             return
 
 
-def _pool_fits(reading: Reading) -> None:
-    """The gateway does not give its own address away."""
+def _pool_fits(reading: Reading, wiring: Wiring | None) -> None:
+    """The gateway does not give its own address away, nor anybody else's."""
     own, pool = reading.value(*_GATEWAY, "ppp_address"), reading.value(*_GATEWAY, "ppp_pool")
-    if own is None or pool is None:
+    if pool is None:
         return
+    taken = {} if own is None else {own: "the gateway's own address"}
+    if wiring is not None:
+        taken |= {port.host: f"the address of {whose}," for whose, port in wiring.ports.items()}
+    for address, whose in taken.items():
+        if _in_pool(address, pool):
+            reading.wrong(f"ppp_pool holds {whose} {address}", (*_GATEWAY, "ppp_pool"), "a range beside it")
+            return
+
+
+def _in_pool(address: str, pool: tuple[str, str]) -> bool:
     first, last = (ipaddress.IPv4Address(one) for one in pool)
-    if first <= ipaddress.IPv4Address(own) <= last:
-        reading.wrong(f"ppp_pool holds the gateway's own address {own}", (*_GATEWAY, "ppp_pool"), "a range beside it")
+    return first <= ipaddress.IPv4Address(address) <= last
+
+
+def _way_to_devices_stays(reading: Reading, connections: Mapping[str, Connection]) -> None:
+    """No device is reached at an address that is routed to clients: it would be reached no more."""
+    prefix, pool = reading.value(*_CLIENTS, "prefix"), reading.value(*_GATEWAY, "ppp_pool")
+    for device, one in connections.items():
+        if ipaddress.ip_address(one.host).version != 4:
+            continue
+        if prefix is not None and ipaddress.IPv4Address(one.host) in ipaddress.IPv4Network(prefix):
+            problem = f"{prefix} holds {one.host}, where {device} is reached: it would be routed to the clients"
+            reading.wrong(problem, (*_CLIENTS, "prefix"), "a prefix that is the clients' alone")
+            return
+        if pool is not None and _in_pool(one.host, pool):
+            problem = f"ppp_pool holds {one.host}, where {device} is reached"
+            reading.wrong(problem, (*_GATEWAY, "ppp_pool"), "a range beside it")
+            return

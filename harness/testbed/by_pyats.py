@@ -6,7 +6,7 @@ asks a second time for what the user has typed, nor can it keep or print what is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.errors import UsageError
@@ -16,8 +16,9 @@ from harness.testbed.marks import Marked
 STAND_IN = "stands-for-a-secret"
 
 
-def agree(read: Marked, judged: Marked, *, file: str) -> None:
-    """Loads the file with pyATS. Raises UsageError where pyATS does not take it, or reads something else than was read here."""
+def agree(read: Marked, judged: Marked, *, file: str, shown: Callable[[str], str] = str) -> None:
+    """Loads the file with pyATS. Raises UsageError where pyATS does not take it, or reads something else than was read here, with
+    the sentence as it is `shown`."""
     from pyats.topology import loader
 
     given = _without_secrets(read, judged)
@@ -25,10 +26,10 @@ def agree(read: Marked, judged: Marked, *, file: str) -> None:
         loaded = loader.load(_without_secrets(read, judged))
     except Exception as error:  # pyATS has no root of its own for what its loader raises
         said = " ".join(str(error).split())
-        raise UsageError(f"pyATS does not take it: {said}", file=file, cure="compare with testbeds/linux.yaml") from error
+        raise UsageError(shown(f"pyATS does not take it: {said}"), file=file, cure="compare with testbeds/linux.yaml") from error
     for path, ours, theirs in _differences(given, loaded):
         line = read.find(*path).line
-        problem = f"pyATS reads {theirs!r} for {'.'.join(path)}, where {ours!r} stands"
+        problem = shown(f"pyATS reads {theirs!r} for {'.'.join(path)}, where {ours!r} stands")
         raise UsageError(problem, file=file, line=line, cure="put the value in quotes, or write it as it is meant")
 
 

@@ -22,9 +22,11 @@ JUMP = "jump"
 
 STARTED = {"clients": ("linux",), "nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",)}
 """Per device, what its `os` may be where the harness starts it."""
-REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",), JUMP: ("linux",)}
+ROUTERS = ("ios", "iosxe")
+"""Of Cisco, and one driver for both; they name their interfaces in their own way."""
+REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)}
 """The same where it is there already: those for which there is a driver."""
-PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",), "ios": PROTOCOLS}
+PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",)} | dict.fromkeys(ROUTERS, PROTOCOLS)
 """By `os`, how its driver can reach it."""
 PORT_OF = {"ssh": 22, "telnet": 23}
 
@@ -40,15 +42,14 @@ def personality(known: tuple[str, ...]) -> Value:
     return Value(lambda value: values.personality(value, known), {"enum": list(known)})
 
 
-TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1})
-SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True)
+TEXT = Value(values.text, {"type": ["string", "integer"], "minLength": 1}, text=True)
+SECRET = Value(values.secret, {"type": ["string", "integer"], "minLength": 1}, secret=True, text=True)
 NUMBER = Value(values.count, COUNT)
 NUMBER_0 = Value(values.number, {"type": "integer", "minimum": 0})
 FLAG = Value(values.flag, {"type": "boolean"})
 ADDRESS = Value(values.address, {"type": "string", "pattern": f"^{QUAD}$"})
 ADDRESS_ON_LINK = Value(values.interface_address, {"type": "string", "pattern": rf"^{QUAD}/\d{{1,2}}$"})
 PREFIX = Value(values.prefix, {"type": "string", "pattern": rf"^{QUAD}(/\d{{1,2}})?$"})
-LIMITED = Value(values.limited, PREFIX.json)
 ADDRESSES = Value(values.addresses, {"type": "string", "pattern": rf"^{QUAD} *- *{QUAD}$"})
 PORTS = Value(values.ports, {"type": "string", "pattern": r"^\d{1,5}-\d{1,5}$"})
 PORT = Value(values.port, {"type": "integer", "minimum": 1, "maximum": 65535})
@@ -74,6 +75,8 @@ CLI = Section({
     "ip": Field(MACHINE, "The address at which it is reached: of the device, or of a console server.", required=True),
     "port": Field(PORT, "The TCP port (22 for ssh, 23 for telnet)."),
     "proxy": Field(TEXT, "The device of `type: jump` through which it is reached."),
+    "own_address": Field(ADDRESS, "A router's own address, where `ip` is another that leads to it, as of a NAT before it."),
+    "protect_minutes": Field(NUMBER, "A router reloads after so many minutes if a change has locked everybody out (never)."),
     "credentials": Field(CREDENTIALS, "Who logs in over this connection."),
 }, name="cli")  # fmt: skip
 REACHED_BY = "How it is reached, where it is there already; `{}` for a device that the harness starts."
@@ -128,7 +131,7 @@ LAB = Section({
 })  # fmt: skip
 
 ALLOW = Section({
-    "networks": Field(ListOf(LIMITED), "Nothing is sent to an address outside these networks.", required=True),
+    "networks": Field(ListOf(PREFIX), "Nothing is sent to an address outside these networks.", required=True),
     "packets_per_s": Field(NUMBER, "Nor are more packets sent in one second, in all.", required=True),
 })  # fmt: skip
 TESTBED_CUSTOM = Section({

@@ -58,7 +58,7 @@ def load(path: Path | str) -> Testbed:
     testbed, trees = _read(Path(path), mistakes)
     if testbed is None or trees is None:
         raise mistakes.error()
-    agree(*trees, file=mistakes.file)
+    agree(*trees, file=mistakes.file, shown=mistakes.without_variables)
     loaded = build(Reading(settled(trees[1]), mistakes), testbed.name)
     assert loaded is not None
     return loaded

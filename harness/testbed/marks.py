@@ -32,10 +32,12 @@ UNKNOWN: Final = _Unknown()
 @dataclass(frozen=True, slots=True)
 class Marked:
     """A value with its line. `value` is a scalar, a Hidden, a list[Marked], a dict[str, Marked] or UNKNOWN; `line` that of the key,
-    or of the item."""
+    or of the item. `written` is the scalar's text in the file where the value is another: a number that YAML spells otherwise, or a
+    text with %ENV{} in it."""
 
     value: Any
     line: int
+    written: str | None = None
 
     def find(self, *path: str) -> Marked:
         """The value at `path`; where the path ends early, the last that is there: its line is the place to add the rest."""
@@ -108,7 +110,9 @@ class _Reader:
             return Marked([self.marked(item, item.start_mark.line + 1, inner) for item in node.value], line)
         if isinstance(node, yaml.MappingNode):
             return Marked(self._children(node, inner), line)
-        return Marked(self._scalar(node, line), line)
+        value = self._scalar(node, line)
+        other = isinstance(value, int | str) and not isinstance(value, bool) and str(value) != node.value
+        return Marked(value, line, str(node.value) if other else None)
 
     def _children(self, node: yaml.MappingNode, within: frozenset[int]) -> dict[str, Marked]:
         children: dict[str, Marked] = {}

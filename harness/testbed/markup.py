@@ -71,7 +71,11 @@ class Environment:
         unset = [name for name in names if name not in self._variables]
         for name in unset:
             self._unset.setdefault(name, []).append(line)
-        return None if unset else _ENV.sub(lambda found: self._variables[found[1]], text)
+        if unset:
+            return None
+        for name in names:
+            self._mistakes.hide(name, self._variables[name])
+        return _ENV.sub(lambda found: self._variables[found[1]], text)
 
     def finish(self) -> None:
         """Adds the mistakes of the whole file: the variables that are not set."""

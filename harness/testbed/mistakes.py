@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from harness.errors import UsageError, typed
+
+LEAST = 4
+"""Characters of a variable's value that is looked for within sentences: a shorter one is in too many words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +26,22 @@ class Mistakes:
     def __init__(self, file: str) -> None:
         self.file = file
         self._found: list[Mistake] = []
+        self._hidden: dict[str, str] = {}
 
     def add(self, problem: str, line: int | None, cure: str) -> None:
-        self._found.append(Mistake(line, problem, cure))
+        self._found.append(Mistake(line, self.without_variables(problem), self.without_variables(cure)))
+
+    def hide(self, variable: str, value: str) -> None:
+        """What the environment variable holds is not shown: it may be a secret that stands at a wrong place."""
+        if len(value) >= LEAST:
+            self._hidden[value] = f"%ENV{{{variable}}}"
+
+    def without_variables(self, text: str) -> str:
+        """The text with each variable's name where its value stands."""
+        if not self._hidden:
+            return text
+        values = sorted(self._hidden, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, values)), lambda found: self._hidden[found[0]], text)
 
     def __bool__(self) -> bool:
         return bool(self._found)

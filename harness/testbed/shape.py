@@ -11,11 +11,13 @@ from typing import Any, TypeAlias
 @dataclass(frozen=True, slots=True)
 class Value:
     """One scalar. `judge` takes what YAML gives and returns what the model holds, or raises values.BadValue. `json` is the same
-    rule as a fragment of JSON schema, as far as that can say it. A `secret` is never shown, and may be %ASK{} or %ENC{}."""
+    rule as a fragment of JSON schema, as far as that can say it. A `secret` is never shown, and may be %ASK{} or %ENC{}; of a
+    `text` every character counts, though they may all be digits."""
 
     judge: Callable[[Any], Any]
     json: Mapping[str, Any]
     secret: bool = False
+    text: bool = False
 
 
 @dataclass(frozen=True, slots=True)

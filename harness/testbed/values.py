@@ -23,6 +23,17 @@ _REAL_CLIENT = "real-linux"
 """A client that is a machine of its own: it has no file, it is what it is."""
 
 
+_NOBODYS = {
+    "0.0.0.0/8": "for machines without one",
+    "127.0.0.0/8": "within each machine",
+    "224.0.0.0/4": "for groups",
+    "240.0.0.0/4": "reserved",
+}
+"""Addresses that no machine has on a link (RFC 6890, RFC 5771)."""
+_LARGEST = 8
+"""The prefix length of the largest private network (RFC 1918). What is larger is no lab."""
+
+
 class BadValue(Exception):
     def __init__(self, problem: str, cure: str) -> None:
         super().__init__(problem)
@@ -31,18 +42,27 @@ class BadValue(Exception):
 
 
 def text(value: Any) -> str:
-    """Text that is not empty. A number is taken as its digits, since YAML reads an unquoted 1234 as one."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or str(value) == "":
+    """Text that is not empty. A number is taken as its digits, since YAML reads an unquoted 1234 as one; one that YAML spells
+    otherwise does not come here."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise BadValue(f"{value!r} is not a text", "write a word, in quotes where in doubt")
     return str(value)
 
 
 def address(value: Any) -> str:
-    """An IPv4 address."""
+    """An IPv4 address that a machine can have."""
     try:
-        return str(ipaddress.IPv4Address(str(value)))
+        parsed = ipaddress.IPv4Address(str(value))
     except ValueError as error:
         raise BadValue(f"{value!r} is not an IPv4 address ({error})", "four numbers from 0 to 255, as in 203.0.113.231") from error
+    return _somebodys(parsed)
+
+
+def _somebodys(address: ipaddress.IPv4Address) -> str:
+    for network, whose in _NOBODYS.items():
+        if address in ipaddress.IPv4Network(network):
+            raise BadValue(f"{address} is no machine's address on a link: {network} is {whose}", "one as in 203.0.113.231")
+    return str(address)
 
 
 def interface_address(value: Any) -> str:
@@ -53,6 +73,7 @@ def interface_address(value: Any) -> str:
         parsed = ipaddress.IPv4Interface(str(value))
     except ValueError as error:
         raise BadValue(f"{value!r} is not an IPv4 address with prefix length ({error})", "as in 203.0.113.231/24") from error
+    _somebodys(parsed.ip)
     network = parsed.network
     if network.prefixlen < 31 and parsed.ip in (network.network_address, network.broadcast_address):
         raise BadValue(f"{value} is no host's address in {network}", f"choose one between the ends of {network}")
@@ -60,12 +81,17 @@ def interface_address(value: Any) -> str:
 
 
 def prefix(value: Any) -> str:
-    """An IPv4 network."""
+    """An IPv4 network whose addresses machines can have."""
     try:
-        return str(ipaddress.IPv4Network(str(value)))
+        parsed = ipaddress.IPv4Network(str(value))
     except ValueError as error:
         cure = "as in 10.0.0.0/24, with no bits below the prefix length"
         raise BadValue(f"{value!r} is not an IPv4 prefix ({error})", cure) from error
+    if parsed.prefixlen < _LARGEST:
+        much = "more than any lab has" if parsed.prefixlen else "every address there is"
+        raise BadValue(f"{parsed} is {much}, and no limit", "the networks of the lab, as in 203.0.113.0/24")
+    _somebodys(parsed.network_address)
+    return str(parsed)
 
 
 def ports(value: Any) -> tuple[int, int]:
@@ -127,11 +153,15 @@ def port(value: Any) -> int:
 
 
 def machine_address(value: Any) -> str:
-    """The address at which a device is reached, IPv4 or IPv6. A name is not taken: what it means depends on who asks, and when."""
+    """The address at which a device is reached, IPv4 or IPv6; this machine's own may be one, where a port is forwarded. A name is
+    not taken: what it means depends on who asks, and when."""
     try:
-        return str(ipaddress.ip_address(str(value)))
+        parsed = ipaddress.ip_address(str(value))
     except ValueError as error:
         raise BadValue(f"{value!r} is not an IP address", "the address itself, as in 10.99.0.2, and no name") from error
+    if parsed.is_unspecified or parsed.is_multicast:
+        raise BadValue(f"{parsed} is no device's address", "the one at which it is reached, as in 10.99.0.2")
+    return str(parsed) if parsed.version == 6 or parsed.is_loopback else _somebodys(parsed)
 
 
 def secret(value: Any) -> Secret:
@@ -141,14 +171,6 @@ def secret(value: Any) -> Secret:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadValue("this is not a text", "write the secret in quotes")
     return Secret(str(value))
-
-
-def limited(value: Any) -> str:
-    """An IPv4 network that is not all of them."""
-    network = prefix(value)
-    if network == "0.0.0.0/0":
-        raise BadValue("0.0.0.0/0 is every address there is, and no limit", "the networks of the lab, as in 203.0.113.0/24")
-    return network
 
 
 def url(value: Any) -> str:

@@ -42,6 +42,8 @@ class _Walk:
         if isinstance(kind, By):
             decides = beside.get(kind.key)
             case = decides.value if decides is not None and isinstance(decides.value, str) else ""
+            if not case and not kind.otherwise.fields:
+                return Marked(UNKNOWN, marked.line)  # it cannot be told what may stand here, and why not has been said
             return self.judge(marked, kind.cases.get(case, kind.otherwise), path, {})
         if isinstance(kind, MapOf | Section):
             if not isinstance(marked.value, dict):
@@ -102,10 +104,19 @@ class _Walk:
     def _value(self, marked: Marked, kind: Value, path: Path) -> object:
         if isinstance(marked.value, markup.Hidden):
             return self._hidden(marked.value, marked.line, kind, path)
+        if marked.written is not None and isinstance(marked.value, int):  # 0123 is 83 to YAML, 1_000 is 1000, 12:30:45 is 45045
+            problem = "this is" if kind.secret else f"{marked.written} is"
+            cure = "put it in quotes" if kind.text else f"write {marked.value}, or the number that is meant"
+            self.mistakes.add(f"{path[-1]}: {problem} another number to YAML", marked.line, cure)
+            return UNKNOWN
         try:
             return kind.judge(marked.plain())
         except values.BadValue as bad:
-            self.mistakes.add(f"{path[-1]}: {bad.problem}", marked.line, bad.cure)
+            if marked.written is None:
+                problem = bad.problem
+            else:  # of the environment, and perhaps a secret in a wrong place
+                problem = f"what {marked.written} stands for will not do here"
+            self.mistakes.add(f"{path[-1]}: {problem}", marked.line, bad.cure)
             return UNKNOWN
 
     def _hidden(self, hidden: markup.Hidden, line: int, kind: Value, path: Path) -> object:
@@ -142,7 +153,7 @@ def _meant(key: str, names: Sequence[str], section: Section) -> tuple[str | None
     if close:
         return close[0], f"did you mean {close[0]!r}?"
     other = f"; any name for one with `{section.others.key}: {section.others.value}`" if section.others else ""
-    return None, f"known here: {', '.join(names)}{other}"
+    return None, f"known here: {', '.join(names)}{other}" if names else "remove it: nothing can be said here"
 
 
 def _shown(marked: Marked) -> str:

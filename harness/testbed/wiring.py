@@ -9,13 +9,11 @@ from itertools import combinations
 
 from harness.model.testbed import Interface
 from harness.testbed import values
-from harness.testbed.definition import END_HOST
+from harness.testbed.definition import END_HOST, ROUTERS
 from harness.testbed.reading import Reading
 
 WITH_HOST = {"natstorm": True, "linux": False}
 """By the gateway's `os`, whether an end host is behind it. One that is not listed may have one."""
-OWN_NAMES = ("ios",)
-"""Systems that name their interfaces in their own way. All others are Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,19 @@ class Wiring:
     gateway: Interface
     lan: Interface | None
     end_host: Interface | None
+
+    @property
+    def ports(self) -> Mapping[str, Interface]:
+        """By whose they are, all of them."""
+        found = {
+            "the clients' link": self.clients,
+            "the NAT, inside": self.inside,
+            "the NAT, outside": self.outside,
+            "the gateway": self.gateway,
+            "the gateway, behind it": self.lan,
+            "the host behind the gateway": self.end_host,
+        }
+        return {whose: port for whose, port in found.items() if port is not None}
 
     @property
     def networks(self) -> Mapping[str, str]:
@@ -107,7 +118,7 @@ class _Wirer:
             named = self._named(device, name)
             link, address = reading.value(*path, name, "link"), reading.value(*path, name, "ipv4")
             if named and link is not None and address is not None:
-                found.append(Interface(name, address, link))
+                found.append(Interface(name, address, link, reading.line(*path, name)))
         if len(found) < count:
             return None
         if len({port.link for port in found}) < count:
@@ -119,7 +130,7 @@ class _Wirer:
         """Whether the name can be an interface's on that device; at the clients it is one of this machine."""
         system, unknown = self.reading.value("devices", device, "os"), self.reading.unknown("devices", device, "os")
         try:
-            (values.port_name if unknown or system in OWN_NAMES else values.interface_name)(name)
+            (values.port_name if unknown or system in ROUTERS else values.interface_name)(name)
         except values.BadValue as bad:
             self.reading.wrong(f"{name}: {bad.problem}", ("topology", device, "interfaces", name), bad.cure)
             return False

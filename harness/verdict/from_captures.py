@@ -43,6 +43,7 @@ _NEEDS: Mapping[Need, str] = {
     Need.VIEWS: "the gateway's own lists",
     Need.GATEWAY_EVENTS: "the gateway's own events",
     Need.NAT_VIEWS: "the NAT's own table",
+    Need.PRINTED: "the gateway's command line",
 }
 
 

@@ -5,6 +5,7 @@ Scenario "rekey": two clients over more than three lifetimes of their ESP SAs, a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,8 +28,8 @@ LAPSE_S = 1.0
 AFTERMATH_S = 30.0
 """Whoever leaves unasked this shortly after a rekey leaves for it: what a rekey replaces is kept for some seconds at most."""
 
-RESPONDER_LIFETIME, LIFE_TYPE, LIFE_DURATION, SECONDS = 24576, 1, 2, 1
-"""Numbers of RFC 2407: a notify, two attributes of it, and the unit."""
+RESPONDER_LIFETIME, LIFE_TYPE, LIFE_DURATION, SECONDS, KILOBYTES = 24576, 1, 2, 1, 2
+"""Numbers of RFC 2407: a notify, two attributes of it, and the units."""
 
 OVERLAP_S = 10.0
 """Marks this shortly before and after a rekey have crossed it: old and new SA are both there then."""
@@ -132,11 +133,11 @@ def rekeys(reading: Reading) -> tuple[Rekey, ...]:
 def _rekeys(reading: Reading) -> tuple[Rekey, ...]:
     found = []
     for dial in (d for client in reading.clients for d in dials(reading, client)):
-        found += [Rekey(dial.client, new.agreed, old.spis, new.spis) for old, new in pairwise(_agreements(reading, dial))]
+        found += [Rekey(dial.client, new.agreed, old.spis, new.spis) for old, new in pairwise(agreements(reading, dial))]
     return tuple(sorted(found, key=lambda r: (r.agreed.t, r.client)))
 
 
-def _agreements(reading: Reading, dial: Dial) -> list[Agreement]:
+def agreements(reading: Reading, dial: Dial) -> list[Agreement]:
     """What each quick mode of a life agreed, by time."""
     pairs: dict[tuple[str, str], dict[str, str]] = {}
     lifetimes: dict[tuple[str, str], list[int]] = {}
@@ -158,9 +159,20 @@ def _agreements(reading: Reading, dial: Dial) -> list[Agreement]:
 
 
 def _told_lifetimes(o: Observation) -> list[int]:
-    """What a responder that holds SAs for less long than was proposed tells the initiator (RFC 2407 section 4.6.3.1), in seconds:
+    """What a responder that holds SAs for less long than was proposed tells the initiator, in seconds."""
+    return [value for unit, value in _responder_lifetimes(o) if unit == SECONDS]
+
+
+def told_kilobytes(o: Observation) -> int | None:
+    """How many kilobytes a QM2 lets its SAs carry: the responder's own lower limit, else the transform's; None without either."""
+    own = [value for unit, value in _responder_lifetimes(o) if unit == KILOBYTES]
+    named = [int(p["lifetime_kb"]) for p in ike(o, "proposals") or () if p.get("lifetime_kb")]
+    return min((*own, *named), default=None)
+
+
+def _responder_lifetimes(o: Observation) -> Iterator[tuple[int, int]]:
+    """(unit, value) of what a responder says that will not hold SAs for as long as was proposed (RFC 2407 section 4.6.3.1):
     attributes of two bytes' type and two bytes' value, or length and value where the type's first bit is not set."""
-    found = []
     for data in (bytes.fromhex(n.get("data") or "") for n in ike(o, "notifies") or () if n.get("type") == RESPONDER_LIFETIME):
         at, unit = 0, 0
         while at + 4 <= len(data):
@@ -169,10 +181,9 @@ def _told_lifetimes(o: Observation) -> list[int]:
             value = int.from_bytes(data[at + 4 : at + 4 + size]) if size else short
             if kind & 0x7FFF == LIFE_TYPE:
                 unit = value
-            elif kind & 0x7FFF == LIFE_DURATION and unit == SECONDS:
-                found.append(value)
+            elif kind & 0x7FFF == LIFE_DURATION:
+                yield unit, value
             at += 4 + size
-    return found
 
 
 def _alive(reading: Reading) -> tuple[Findings, dict[str, Life]]:
@@ -195,7 +206,7 @@ def _expect_renewed_in_time(f: Findings, reading: Reading) -> None:
     """No pair of SAs lapses beneath a client that is up: its successor is agreed within the lifetime that quick mode agreed."""
     for life in (one for one in every_life(reading) if one.up is not None):
         dial = next(d for d in dials(reading, life.client) if d.number == life.number)
-        pairs = _agreements(reading, dial)
+        pairs = agreements(reading, dial)
         for one, after in zip(pairs, [*(p.agreed.t for p in pairs[1:]), life.end.t][: len(pairs)], strict=True):
             if one.lifetime_s is None:
                 continue

@@ -47,6 +47,7 @@ class Need(StrEnum):
     COOKIES = "cookies"  # of ISAKMP SAs, in the gateway's views: not every kind of gateway shows them
     GATEWAY_EVENTS = "gateway-events"
     NAT_VIEWS = "nat-views"
+    PRINTED = "printed"
 
 
 SIDES = {Need.INSIDE: Side.INSIDE, Need.OUTSIDE: Side.OUTSIDE, Need.FAR_END: Side.FAR_END, Need.TRANSLATED: Side.TRANSLATED}
@@ -116,6 +117,8 @@ def doubts(reading: Reading, needs: tuple[Need, ...]) -> tuple[str, ...]:
         found.append("the gateway tells no events, so nothing shows when what happened inside it")
     if Need.NAT_VIEWS in needs and not any(view.mappings for view in reading.evidence.nat_views):
         found.append("the NAT's own table is missing")
+    if Need.PRINTED in needs and not reading.evidence.printed:
+        found.append("nothing was typed at the gateway's command line")
     return tuple(dict.fromkeys(found))
 
 

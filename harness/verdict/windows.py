@@ -33,7 +33,7 @@ def patched_windows_2000_connects(reading: Reading, *, loss_budget: float = LOSS
     for client in found:
         first = reading.first_ike(client, "MM1")
         if first is not None:
-            f.expect(_announces_natt(first), f"{client} does not announce NAT-T, though it has the hotfix", first)
+            f.expect(announces_natt(first), f"{client} does not announce NAT-T, though it has the hotfix", first)
     return f.verdict(f"{len(found)} Windows 2000 clients with the hotfix came up and stayed up; {lost_in_words(found)}")
 
 
@@ -57,7 +57,7 @@ def unpatched_windows_2000_fails_by_itself(reading: Reading) -> Verdict:
         require(first is not None, f"{client} sent no first message, so nothing shows what it announces")
         assert first is not None
         require(first.src == reading.evidence.nat_outside, f"{client} was not behind the NAT")
-        f.expect(not _announces_natt(first), f"{client} announces NAT-T, which it can only with the hotfix", first)
+        f.expect(not announces_natt(first), f"{client} announces NAT-T, which it can only with the hotfix", first)
         if not f.expect(life.up is None, f"{client} came up behind a NAT without NAT-T", life.up):
             continue
         asked = reading.first_ike(client, "QM1") or first
@@ -107,5 +107,6 @@ def newer_windows_is_noted(reading: Reading) -> Verdict:
     return f.verdict("; ".join(told))
 
 
-def _announces_natt(o: Observation) -> bool:
+def announces_natt(o: Observation) -> bool:
+    """Whether a first message names NAT traversal, in whichever dialect."""
     return any(v in NATT_VENDOR_IDS for v in ike(o, "vendor_ids") or ())

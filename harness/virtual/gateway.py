@@ -172,6 +172,8 @@ class VirtualGateway:
             if answer is not None:
                 self._to_link_or_lan(now, link, answer)
         elif hop.to == LAN:
+            if not self._settings.reaches(destination(hop.packet)):
+                raise ProtocolError("ip", f"no route leads to {destination(hop.packet)}")
             self._lan.append(hop.packet)
         elif hop.to in self.links.by_address:
             self._to_link_or_lan(now, self.links.by_address[hop.to], hop.packet)

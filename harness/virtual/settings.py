@@ -143,6 +143,7 @@ class Settings:
     pool_last: str = "172.16.1.200"
     lan: str | None = None
     end_host: str | None = None
+    routes: tuple[str, ...] | None = None  # networks that it forwards to; None: anywhere
     vpdn: Vpdn | None = None  # its VPDN groups, where it is a `vpdn.router.VpdnRouter`
     aaa: Aaa | None = None  # who judges and counts its users, where that is not the gateway itself; for an `ios.core.IosCore`
 
@@ -150,6 +151,10 @@ class Settings:
         first, last = (int(ipaddress.IPv4Address(end)) for end in (self.pool_first, self.pool_last))
         if first > last:
             raise UsageError(f"the pool {self.pool_first} to {self.pool_last} is empty")
+
+    def reaches(self, address: str) -> bool:
+        """Whether there is a route to that address."""
+        return self.routes is None or any(ipaddress.IPv4Address(address) in ipaddress.IPv4Network(one) for one in self.routes)
 
     def changed(self, **changes: Any) -> Settings:
         """With other values of these names, of either the testbed's or the personality's; `ike_lifetime_s` and `esp_lifetime_s` are

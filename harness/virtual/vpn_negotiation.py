@@ -86,6 +86,7 @@ class Negotiation:
         self.associations = VpnAssociations()
         self.standings: dict[int, Standing] = {}
         self.keyed: Callable[[events.IkeUp | events.EspUp], None] = lambda event: None  # for the run's key file
+        self.draw: Callable[[], int] = lambda: int.from_bytes(entropy(4))  # what chance gives for an SPI
         self.current: dict[str, int] = {}  # of a static entry, which of its peers is in use
         self._entropy = entropy
         self._journal = journal
@@ -233,7 +234,7 @@ class Negotiation:
         if theirs and matching:
             return partner(theirs) if predictable(theirs) and not self.sas.taken(partner(theirs)) else None
         while True:
-            spi = int.from_bytes(self._entropy(4))
+            spi = self.draw()
             if predictable(spi) and not self.sas.taken(spi):
                 return spi
 

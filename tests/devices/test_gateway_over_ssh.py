@@ -40,9 +40,14 @@ iptables-legacy -t mangle -A POSTROUTING -p udp --dport 9 -j ACCEPT
 mkdir -p /run/theirs; cp /bin/sleep /run/theirs/charon; setsid /run/theirs/charon 6000 </dev/null >/dev/null 2>&1 &
 cp /bin/bash /run/theirs/pppd; for log in charon xl2tpd pppd; do echo theirs > /var/log/$log.log; done
 """
-# A link of somebody's and one that our xl2tpd has started, which differ in what they were told.
-LINK = "setsid /run/theirs/pppd -c 'while :; do sleep 60; done' pppd file {options} </dev/null >/dev/null 2>&1 &\n"
+# A link of somebody's and one that our xl2tpd has started, which differ in the mark that they bear.
+LINK = "setsid env {mark} /run/theirs/pppd -c 'while :; do sleep 60; done' pppd file {options} </dev/null >/dev/null 2>&1 &\n"
+OF_NOBODY, OPTIONS = "NATSTORM_RUN=another", "/etc/ppp/options.xl2tpd"
 SA = "src 198.51.100.1 dst 198.51.100.2 proto esp spi 0x1234"
+OUR_SA = f"src {ROUTER} dst 203.0.113.232 proto esp spi 0x1235"
+POLICY = "src 10.1.0.0/16 dst 10.2.0.0/16 dir out tmpl src 198.51.100.1 dst 198.51.100.2 proto esp mode tunnel"
+OUR_POLICY = f"src {ROUTER}/32 dst 203.0.113.232/32 proto udp sport 1701 dir out tmpl proto esp mode transport"
+THEIRS_SPOKEN = ["src 10.1.0.0/16 dst 10.2.0.0/16", "src 198.51.100.1 dst 198.51.100.2"]
 KEYS = "mode transport enc 'cbc(aes)' 0x" + "00" * 16 + " auth 'hmac(sha1)' 0x" + "11" * 20
 STATE = """
 for file in /etc/strongswan.conf /etc/swanctl/swanctl.conf /etc/xl2tpd/xl2tpd.conf /etc/ppp/options.xl2tpd /etc/ppp/chap-secrets \
@@ -76,7 +81,8 @@ async def is_refused_with_tunnels_of_somebodys(device, gateway, book, before):
     template = "tmpl src 198.51.100.1 dst 198.51.100.2 proto esp mode tunnel"
     said = r"1 IPsec policy .*\(10.1.0.0/16 to 10.2.0.0/16\)"
     await refused(f"ip xfrm policy add {policy} {template}", said, f"ip xfrm policy delete {policy}")
-    await refused(LINK.format(options="/etc/ppp/peers/uplink"), r"pppd \d+, which \S+ has started", "kill -KILL $(pidof pppd)")
+    link = LINK.format(mark="A=1", options="/etc/ppp/peers/uplink")
+    await refused(link, r"pppd \d+, which \S+ has started", "kill -KILL $(pidof pppd)")
 
 
 async def theirs_and_our_rules_stand_together(device, gateway):
@@ -95,6 +101,13 @@ async def theirs_and_our_rules_stand_together(device, gateway):
         line.partition(" [")[0] for line in at_first.splitlines() if line[0] != "#"
     ]
     await gateway.silence()  # and so it is left
+
+
+async def spoken(device):
+    """The SAs and policies of the gateway's, but for those of a daemon's sockets."""
+    found = await device.execute("ip xfrm state list nokeys; ip xfrm policy list nosock")
+    rows = [line.strip() for line in found.output.splitlines() if line.startswith("src ")]
+    return sorted(" ".join(row.split()[:4]) for row in rows)
 
 
 async def play():
@@ -128,25 +141,34 @@ async def play():
             await theirs_and_our_rules_stand_together(device, gateway)
             assert "old" not in "".join((await gateway.logs()).values())
             assert await gateway.running() == {"charon": True, "xl2tpd": True}
-            for options in ("/etc/ppp/peers/uplink", "/etc/ppp/options.xl2tpd"):
-                await device.execute(LINK.format(options=options))
+            own = f"NATSTORM_RUN={gateway._mark}"
+            for mark, options in ((OF_NOBODY, "/etc/ppp/peers/uplink"), (own, OPTIONS)):
+                await device.execute(LINK.format(mark=mark, options=options))
+            for program in ("charon", "xl2tpd"):
+                marked = f"tr '\\0' '\\n' < /proc/$(pidof {program})/environ | grep -cx {own}"
+                assert (await device.execute(marked)).output == "1\n"
             view = await gateway.view("idle")
             assert (view.sessions, view.sas, view.ike_sas) == ((), (), ())
             assert "unread" not in view.texts
             assert PSK.reveal() in (await device.execute("cat /etc/swanctl/swanctl.conf")).output
             await gateway.reconfigure(psk=Secret("another"))
+            await device.execute(f"ip xfrm state add {SA} {KEYS}; ip xfrm state add {OUR_SA} {KEYS}")
+            await device.execute(f"ip xfrm policy add {POLICY}; ip xfrm policy add {OUR_POLICY}")
             await gateway.kill_daemons()
+            assert await spoken(device) == THEIRS_SPOKEN
             left = await device.execute("for pid in $(pidof pppd); do tr '\\0' ' ' < /proc/$pid/cmdline; echo; done")
             assert [line.split()[-1] for line in left.output.splitlines()] == ["/etc/ppp/peers/uplink"]
-            await device.execute(LINK.format(options="/etc/ppp/options.xl2tpd"))
+            await device.execute(LINK.format(mark=own, options=OPTIONS))
             await gateway.restart_daemons()
             assert await gateway.running() == {"charon": True, "xl2tpd": True}
             assert "charon" in await gateway.logs()
             assert len(book.open) == 1
+            await device.execute(f"ip xfrm state add {OUR_SA} {KEYS}; ip xfrm policy add {OUR_POLICY}")
             assert PSK.reveal() not in book.path.read_text()
             await gateway.restore()
             left = await device.execute("for pid in $(pidof pppd); do tr '\\0' ' ' < /proc/$pid/cmdline; echo; done")
             assert [line.split()[-1] for line in left.output.splitlines()] == ["/etc/ppp/peers/uplink"]
+            assert await spoken(device) == THEIRS_SPOKEN
             after = (await device.execute(STATE)).output
             assert after == before, f"{before}\nis now\n{after}"
             assert "demux0" not in (await device.execute("ip link; ip rule")).output
@@ -155,7 +177,7 @@ async def play():
         await guest.kill()
 
 
-@enclosed
+@enclosed(timeout=240)
 def test_the_driver_starts_looks_at_and_puts_back_a_gateway_over_ssh():
     os.environ.pop("SSH_AUTH_SOCK", None)
     asyncio.run(play())

@@ -10,7 +10,7 @@ import pytest
 from running import Running, connection, play
 
 from harness.devices import journal
-from harness.devices.ios import configurations
+from harness.devices.ios import configurations, roles
 from harness.devices.ios.configurations import back_to, parse_config
 from harness.devices.ios.driver import Ios
 from harness.devices.ios.parsers.configured import IsakmpPolicy
@@ -39,6 +39,9 @@ crypto isakmp key TopSecretKey9 address 0.0.0.0 0.0.0.0
 interface FastEthernet0/0
  ip address 203.0.113.231 255.255.255.0
  duplex auto
+!
+interface FastEthernet0/1
+ no ip address
 !
 interface Virtual-Template1
  ip unnumbered FastEthernet0/0
@@ -121,7 +124,9 @@ def test_it_is_configured_and_put_back(router, tmp_path):
         assert "ip nat translation udp-timeout 60" in router.config
         await device.configure(["no vpdn-group 9", "crypto isakmp policy 10", " no encr 3des"])
         assert " encr 3des" not in router.config
-        assert len(book.open) == 2
+        ((_, undo),) = book.open
+        assert " encr 3des" in undo.by_hand.splitlines()
+        assert "ip nat translation udp-timeout 300" in undo.by_hand.splitlines()
         await device.restore()
 
     play(body, Ios(connection(router), journal=book))
@@ -141,6 +146,27 @@ def test_a_line_that_is_refused_is_told_and_the_journal_has_the_change(router, t
         assert undo.script.count("TopSecretKey9") == 1  # what is saved is the configuration as it is
 
     play(body, Ios(connection(router), journal=book))
+
+
+def test_roles_are_typed_and_put_back(router, tmp_path):
+    from test_ios_roles import ALL
+
+    book = journal.Journal.create("lab", "lab.yaml", tmp_path / "restore")
+    before = configurations.parse_config("\n".join(router.config))
+
+    async def body(device):
+        for name in ("demux", "lac", "nat"):
+            role = roles.fill(*ALL[name])
+            device.redactor.add(*role.secrets)
+            assert await device.missing(role.features) == ()
+            await device.configure(role.lines)
+            there = configurations.parse_config("\n".join(await asyncio.to_thread(lambda: router.config)))
+            assert configurations.parse_config("\n".join(role.lines)).keys() <= there.keys()
+            await device.restore()
+            assert configurations.parse_config("\n".join(await asyncio.to_thread(lambda: router.config))) == before
+
+    play(body, Ios(connection(router), journal=book))
+    assert book.open == ()
 
 
 def test_a_command_that_is_refused(router):
@@ -255,17 +281,18 @@ def test_a_configuration_is_led_back():
     assert now != saved
     back = back_to(saved, now)
     assert back == [
+        "no interface Loopback9",
         "interface FastEthernet0/0",
-        " no ip address 192.0.2.1 255.255.255.0",
         " no speed 100",
         " exit",
-        "no ip nat translation udp-timeout 60",
-        "no interface Loopback9",
         "ip nat translation udp-timeout 300",
         "crypto isakmp policy 10",
         " encr 3des",
         " authentication pre-share",
         " group 2",
+        " exit",
+        "interface FastEthernet0/0",
+        " ip address 203.0.113.231 255.255.255.0",
         " exit",
         "line vty 0 4",
         " login local",
@@ -279,4 +306,7 @@ def test_what_is_no_configuration_is_not_compared():
     assert parse_config(noisy) == parse_config(CONFIG)
     assert parse_config("") == {}
     assert configurations.whole(noisy)
+    told = ["*** --- SHUTDOWN in 0:05:00 ---", "*Mar  1 00:00:07.123: %SYS-5-CONFIG_I: Configured from console by a on vty 1"]
+    told += ["%LINK-3-UPDOWN: Interface FastEthernet0/0, changed state to up", "Load for five secs: 1%/0%; one minute: 1%"]
+    assert parse_config(noisy.replace("!\n", "\n".join([*told, "!\n"]))) == parse_config(CONFIG)
     assert not configurations.whole(noisy[: noisy.index("line con")])

@@ -104,22 +104,96 @@ def test_a_journal_that_cannot_be_written_forbids_the_change(state, tmp_path, mo
         book.before(local("true"))
 
 
-def test_a_line_cut_off_at_the_end_is_none_and_one_in_the_middle_is_an_error(state, tmp_path):
+def test_a_line_cut_off_is_none_at_the_end_and_in_the_middle(state, tmp_path):
     book = Journal.create("lab", "lab.yaml")
     book.before(local(f"echo one >> {tmp_path}/log", what="one"))
     book.before(local(f"echo two >> {tmp_path}/log", what="two"))
     book.close()
     whole = book.path.read_bytes()
     lines = whole.splitlines(keepends=True)
-    for cut in (1, 20, len(lines[-1]) - 1):
+    for cut in (1, 20, len(lines[-1]) - 2):
         book.path.write_bytes(b"".join(lines[:-1]) + lines[-1][:cut])
         assert [undo.what for _, undo in journal.read(book.path).open] == [("one",)]
     assert restore() == 0
     assert (tmp_path / "log").read_text() == "one\n"
     assert not book.path.exists()
     book.path.write_bytes(lines[0] + lines[1][:30] + b"\n" + lines[2])
-    with pytest.raises(UsageError, match=rf"^{book.path}:2: .*none of a restore journal"):
-        restore()
+    assert restore() == 0
+    assert (tmp_path / "log").read_text() == "one\ntwo\n"
+    assert not book.path.exists()
+
+
+def test_what_a_full_disk_tore_is_passed_over_and_what_came_after_it_is_undone(state, tmp_path, monkeypatch):
+    book = Journal.create("lab", "lab.yaml")
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:20]))
+    with pytest.raises(LabError, match="No space left"):
+        book.before(local(f"touch {tmp_path}/never"))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    book.before(local(f"touch {tmp_path}/undone"))
+    book.close()
+    assert restore() == 0
+    assert (tmp_path / "undone").exists()
+    assert not (tmp_path / "never").exists()
+    assert journal.kept() == []
+
+
+STRANGE = (
+    b'{"kind": "weather"}\n',
+    b'{"kind": "undo", "number": 7, "what": ["x"], "through": "telepathy"}\n',
+    b'{"kind": "undo", "number": 7, "what": ["x"], "later": 1}\n',
+    b'{"kind": "undo", "number": 7, "what": ["x"], "through": "linux", "at": {"port": 22}}\n',
+    b'{"kind": "done", "number": []}\n',
+    b"[1]\n",
+    b"7\n",
+)
+
+
+@pytest.mark.parametrize("line", STRANGE)
+def test_a_line_that_is_not_understood_is_told_and_hinders_nothing_else(state, tmp_path, capsys, line):
+    book = Journal.create("lab", str(tmp_path / "lab.yaml"))
+    book.before(local(f"touch {tmp_path}/undone"))
+    book.close()
+    with book.path.open("ab") as file:
+        file.write(line)
+    other = Journal.create("other", str(tmp_path / "other.yaml"))
+    other.before(local(f"touch {tmp_path}/undone-too"))
+    other.close()
+    told = []
+    assert journal.left_changed([DEVICE], str(tmp_path / "third.yaml"), tell=told.append) == ()
+    assert told == [f"restore journal {book.path}: line 3 is none of a restore journal"]
+    names = [name for name, _ in journal.left_changed([DEVICE], str(tmp_path / "lab.yaml"))]
+    assert names == ["something that is not understood", "this machine"]
+    assert restore() == 3
+    assert "  line 3 is none of a restore journal\n  cure: put back by hand" in capsys.readouterr().out
+    assert (tmp_path / "undone").exists()
+    assert (tmp_path / "undone-too").exists()
+    assert [one.path for one in journal.kept()] == [book.path]  # whoever knows what it means still needs it
+    assert restore() == 3
+
+
+def test_the_first_line_of_a_later_version_may_say_more(state, tmp_path):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"touch {tmp_path}/undone"))
+    book.close()
+    header, entry = book.path.read_text().splitlines()
+    book.path.write_text(json.dumps({**json.loads(header), "release": "2"}) + "\n" + entry + "\n")
+    assert journal.read(book.path).problems == ()
+    assert restore() == 0
+    assert (tmp_path / "undone").exists()
+
+
+def test_a_journal_that_cannot_be_read_is_told_and_one_that_has_just_gone_is_none(state, tmp_path, capsys, monkeypatch):
+    book = Journal.create("lab", "lab.yaml")
+    book.before(local(f"touch {tmp_path}/undone"))
+    book.close()
+    (state / "folder.jsonl").mkdir()
+    assert restore() == 3
+    assert "it cannot be read: Is a directory" in capsys.readouterr().out
+    assert (tmp_path / "undone").exists()
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "gone.jsonl"])
+    assert journal.kept() == []
 
 
 def test_all_is_undone_in_reverse_the_latest_run_first_and_only_once(state, tmp_path, capsys):
@@ -193,6 +267,21 @@ def test_only_the_testbed_that_is_asked_for(state, tmp_path):
     assert restore("--testbed", str(tmp_path / "two.yaml")) == 0
     assert (tmp_path / "log").read_text() == "two\n"
     assert [one.testbed for one in journal.kept()] == ["one"]
+
+
+def test_a_testbed_that_there_is_not_is_a_mistake_unless_there_is_a_journal_of_it(state, tmp_path, capsys):
+    file = tmp_path / "gone.yaml"
+    with pytest.raises(UsageError, match=rf"^{file}: there is no such file, and no journal of it\n.*restore --list"):
+        restore("--testbed", str(file))
+    file.touch()
+    assert restore("--testbed", str(file)) == 0
+    assert "nothing to restore: no journal in" in capsys.readouterr().out
+    file.unlink()
+    book = Journal.create("lab", str(file))
+    book.before(local(f"touch {tmp_path}/undone"))
+    book.close()
+    assert restore("--testbed", str(file)) == 0
+    assert (tmp_path / "undone").exists()
 
 
 _RUN = """

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import signal
 import subprocess
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from harness.devices import linux_state
+from harness.devices import linux_marked, linux_state
+from harness.devices.journal import Undo
 from harness.devices.linux_state import Wanted
 from harness.devices.ssh import Result
 from harness.errors import DeviceError
@@ -37,7 +40,7 @@ def save(wanted, execute=bash):
 
 
 def put_back(undo, execute=bash):
-    asyncio.run(linux_state.put_back(execute, undo))
+    return asyncio.run(linux_state.put_back(execute, undo))
 
 
 def test_files_are_put_back_with_their_modes_and_those_made_anew_removed(tmp_path):
@@ -113,27 +116,105 @@ def test_an_answer_that_is_not_whole_forbids_the_change(tmp_path, length):
         save(wanted, cut)
 
 
-def test_a_daemon_that_ran_is_started_as_it_ran(tmp_path):
-    """A program of a name that nobody else has; `exec -a` would not do, for pidof looks at the program."""
-    program = tmp_path / "natstorm-test-daemon"
-    program.write_bytes(Path("/bin/sleep").read_bytes())
-    program.chmod(0o755)
-    name = program.name
-    running = subprocess.Popen([str(program), "601"])
-    try:
-        undo = save(Wanted(daemons=(name, "no-such-daemon")))
-        assert undo.what[:2] == (f"end {name}", "end no-such-daemon")
-        running.kill()
-        running.wait(30)
-        intruder = subprocess.Popen([str(program), "602"])
+MARK = "5d1f"
+
+
+class Daemons:
+    """Of a program of a name that nobody else has; `exec -a` would not do, for pidof looks at the program."""
+
+    def __init__(self, folder):
+        self.program = folder / "natstorm-test-daemon"
+        self.program.write_bytes(Path("/bin/sleep").read_bytes())
+        self.program.chmod(0o755)
+        self.name = self.program.name
+        self.started = []
+
+    def start(self, argument, mark="", wrapper=()):
+        environment = {**os.environ, **({linux_marked.NAME: mark} if mark else {})}
+        self.started.append(subprocess.Popen([*wrapper, str(self.program), argument], env=environment))
+        return self.started[-1]
+
+    def pids(self):
+        return subprocess.run(["pidof", self.name], capture_output=True, text=True, check=False).stdout.split()
+
+    def arguments(self):
+        return sorted(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1].decode() for pid in self.pids())
+
+    def end(self):
+        for pid in self.pids():
+            os.kill(int(pid), signal.SIGKILL)
+        for one in self.started:
+            one.wait(30)
+
+
+@pytest.fixture
+def daemons(tmp_path):
+    found = Daemons(tmp_path)
+    yield found
+    found.end()
+
+
+def test_daemons_that_ran_are_started_as_they_ran_and_the_runs_own_end(daemons):
+    theirs = [daemons.start("601"), daemons.start("602")]
+    undo = save(Wanted(daemons=(daemons.name, "no-such-daemon"), mark=MARK))
+    assert undo.what[:2] == (f"end {daemons.name}", "end no-such-daemon")
+    for one in theirs:
+        one.kill()
+        one.wait(30)
+    own, earlier = daemons.start("603", MARK), daemons.start("604", MARK + "0")
+    assert put_back(undo) == (
+        f"{daemons.name}, which somebody has started meanwhile, is left as it is: it may have read the run's files",
+    )
+    assert own.wait(30) != 0
+    assert earlier.poll() is None  # of somebody's, though they have the same name
+    for _ in range(2):
+        assert daemons.arguments() == ["601", "602", "604"]
         put_back(undo)
-        assert intruder.wait(30) != 0
-        found = subprocess.run(["pidof", name], capture_output=True, text=True, check=True).stdout.split()
-        assert len(found) == 1
-        assert Path(f"/proc/{found[0]}/cmdline").read_bytes().split(b"\0") == [str(program).encode(), b"601", b""]
-    finally:
-        subprocess.run(["bash", "-c", f"kill -KILL $(pidof {name})"], check=False, capture_output=True)
-        running.wait(30)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_one_in_another_namespace_is_neither_saved_nor_ended(daemons):
+    unshare = daemons.start("605", MARK, wrapper=("unshare", "--net"))
+    until = time.monotonic() + 30
+    while daemons.arguments() != ["605"]:  # until unshare has become it
+        assert unshare.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    undo = save(Wanted(daemons=(daemons.name,), mark=MARK))
+    assert undo.what == (f"end {daemons.name}",)
+    assert put_back(undo) == ()
+    assert daemons.arguments() == ["605"]
+
+
+def test_after_a_start_of_the_device_its_files_alone_are_put_back(daemons, tmp_path):
+    file, folder, proof = tmp_path / "file", tmp_path / "folder", tmp_path / "proof"
+    file.write_text("before")
+    daemons.start("601")
+    wanted = Wanted(
+        files=(str(file),), settings=("kernel/ostype",), daemons=(daemons.name,), folders=(str(folder),), mark=MARK,
+        extra=(f"touch {proof}",),
+    )  # fmt: skip
+    undo = save(wanted)
+    daemons.end()
+    file.write_text("after")
+    folder.mkdir()
+    boot = Path(linux_state.BOOT).read_text().strip()
+    assert undo.script.count(boot) == 1
+    told = put_back(replace(undo, script=undo.script.replace(boot, "another").replace("echo Linux >", f"touch {proof} #")))
+    assert told == ("it was started anew since: its settings, what runs there and all else but files is left as it is",)
+    assert file.read_text() == "before"
+    assert (folder.exists(), proof.exists(), daemons.pids()) == (True, False, [])
+    assert put_back(replace(undo, script=undo.script.replace("echo Linux >", "true #"))) == ()
+    assert (folder.exists(), proof.exists(), daemons.arguments()) == (False, True, ["601"])
+
+
+def test_a_service_that_may_have_read_the_runs_files_is_named_after_a_start():
+    saved = linux_state.Saved({}, {}, {}, {"charon": (linux_state.Daemon("vpn.service", "eA=="),)}, boot="of then")
+    what, script = linux_state.undo(saved, Wanted(daemons=("charon",), mark=MARK))
+    assert what == ("end charon", "start vpn.service")
+    told = put_back(Undo(what, "linux", script=script))
+    assert told[0].startswith("it was started anew since: what runs there and all else")
+    assert told[1] == "what vpn.service read when it was started may be the run's: systemctl restart vpn.service"
 
 
 def test_links_come_back_as_links(tmp_path):

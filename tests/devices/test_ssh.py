@@ -19,7 +19,7 @@ from bench_in_a_box.sshd import Sshd
 from harness.devices import clock, ssh_wrapper
 from harness.devices.linux_gateway import files_script
 from harness.devices.ssh import ConnectionCut, Patience, SshConnection, Unreachable, in_thread
-from harness.devices.ssh_keys import ChangedHostKey, Refused, UnknownHostKey
+from harness.devices.ssh_keys import ChangedHostKey, Refused, RevokedHostKey, UnknownHostKey
 from harness.devices.ssh_line import SshLine
 from harness.errors import DeviceError
 from harness.model import Secret
@@ -446,6 +446,33 @@ def test_a_key_of_another_type_only_is_a_changed_key(server, tmp_path):
     refused(ChangedHostKey, server.connection(known_hosts=str(file)))
 
 
+STRANGE = b"# caf\xe9\n10.9.9.9 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI\n@trusted * ssh-ed25519 x\n\xff\n"
+
+
+def test_strange_lines_of_known_hosts_are_in_nobody_s_way(server, tmp_path):
+    file = tmp_path / "known_hosts"
+    file.write_bytes(STRANGE + server.known_hosts.read_bytes())
+    assert play(lambda device: device.execute("echo in"), server.connection(known_hosts=str(file))).output == "in\n"
+    file.write_bytes(STRANGE)
+    said = refused(UnknownHostKey, server.connection(known_hosts=str(file)))
+    assert "(lines 2, 3, 4 of it are passed over: no host key)" in said
+
+
+def test_each_of_several_keys_of_one_type_is_the_device_s(server, tmp_path):
+    file = tmp_path / "known_hosts"
+    another = f"[127.0.0.1]:{server.port} {sshd.new_key(tmp_path / 'another')}\n".encode()
+    for content in (another + server.known_hosts.read_bytes(), server.known_hosts.read_bytes() + another):
+        file.write_bytes(content)
+        assert play(lambda device: device.execute("echo in"), server.connection(known_hosts=str(file))).output == "in\n"
+
+
+def test_a_revoked_key_is_refused_though_it_is_known(server, tmp_path):
+    file = tmp_path / "known_hosts"
+    file.write_text(server.known_hosts.read_text() + f"@revoked * {server.host_key}\n")
+    said = refused(RevokedHostKey, server.connection(known_hosts=str(file)))
+    assert f"which {file} has as @revoked" in said
+
+
 def test_a_wrong_key_names_user_and_key_file(server, tmp_path):
     sshd.new_key(tmp_path / "stranger")
     said = refused(Refused, server.connection(key_file=str(tmp_path / "stranger")))
@@ -544,3 +571,15 @@ def test_a_jump_host_is_gone_through(server, tmp_path):
 
 def test_telnet_is_another_drivers():
     assert "its connection is telnet" in refused(DeviceError, Connection("box", "127.0.0.1", protocol="telnet"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_what_a_login_shell_says_first_is_no_part_of_a_stream_however_it_comes(size):
+    framing = ssh_wrapper.Framing.new(merged=False)
+    whole = b"Welcome!\n@@natstorm-no begins\n" + framing.beginning + b"own words " + framing.beginning + b"and more"
+    output = ssh_wrapper.Greeted(framing)
+    pieces = [output.own(whole[at : at + size]) for at in range(0, len(whole), size)]
+    assert b"".join(pieces) == b"own words " + framing.beginning + b"and more"
+    assert output.begun
+    silent = ssh_wrapper.Greeted(framing)
+    assert (silent.own(b"Welcome!\n"), silent.begun) == (b"", False)

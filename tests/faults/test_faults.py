@@ -19,6 +19,7 @@ from harness.model.steps import StepBus
 from harness.nat.helpers import SingleClient, SpiGuess
 from harness.nat.parts import build
 from harness.nat.personality import load
+from harness.routers.script import GatewayStart
 from harness.scenario.bench import Gathered
 from harness.scenario.breaking import makers
 from harness.scenario.runner import Runner
@@ -152,7 +153,7 @@ def test_every_fault_of_a_router_has_a_test_of_its_own() -> None:
 def test_a_simulated_bench_makes_the_router_that_is_broken(fault: str | None) -> None:
     """The one that stands for a testbed's gateway."""
     made = Makers() if fault is None else makers(FAULTS[fault])
-    router = made.router(settings_of(IOS_TESTBED, "demux", script("pair")), lambda length: bytes(length))
+    router = made.router(settings_of(IOS_TESTBED, "demux", script("pair")), lambda length: bytes(length), GatewayStart())
     assert router.settings.personality.demux is (fault is None)
 
 

@@ -252,7 +252,7 @@ def test_where_the_keeper_dies_too_what_was_noted_brings_it_back():
 def test_the_management_interface_is_refused():
     machine()
     before = everything()
-    with pytest.raises(UsageError, match=r"nic0 is the management interface: nat \(198.18.5.9\) is reached through it"):
+    with pytest.raises(UsageError, match=r":\d+: nic0 is the management interface: nat \(198.18.5.9\) is reached through it"):
         Segment(bench("198.18.5.9")).up()
     os.environ["SSH_CONNECTION"] = "198.18.6.1 50000 198.18.6.5 22"
     with pytest.raises(UsageError, match=r"the session from 198.18.6.1 comes in through it"):
@@ -387,8 +387,9 @@ def test_what_cannot_be_had_is_told_and_nothing_changed():
     machine()
     strange = bench()
     strange = replace(strange, clients=replace(strange.clients, interface=replace(strange.clients.interface, name="nic7")))
-    with pytest.raises(LabError, match=r"no interface of that name\n.*it has .*nic0"):
+    with pytest.raises(UsageError, match=r"linux\.yaml:\d+: this machine has no interface nic7: it has .*nic0") as caught:
         Segment(strange).up()
+    assert caught.value.line == strange.clients.interface.line
     first = Segment(bench())
     first.up()
     with pytest.raises(LabError, match="another run has it"):

@@ -243,6 +243,17 @@ def test_random_spis_have_no_benefit_and_are_mapped_to_nobody_wrong():
     assert nat.down(from_gateway(0x600, 2)).dst == CLIENT
 
 
+def test_a_gateway_that_speaks_first_to_who_is_not_in_the_list_does_not_spoil_anothers_entry():
+    nat = matching(f"permit {CLIENT}")
+    nat.up(from_client(CLIENT, A_OUT))
+    assert nat.send("inside", from_client(SECOND, B_OUT)) == []
+    assert nat.down(from_gateway(B_IN)) is None
+    assert nat.core.dropped == {"SPI of one of several": 1}
+    out = nat.send("outside", from_gateway(partner(A_OUT)))
+    assert destinations(out) == [("inside", CLIENT, partner(A_OUT).to_bytes(4)), ("outside", NAT, B_OUT.to_bytes(4))]
+    assert nat.down(from_gateway(B_IN, 2)).dst == SECOND
+
+
 def test_a_second_host_with_the_firsts_spi_is_refused():
     nat = matching("permit any")
     nat.up(from_client(CLIENT, A_OUT))

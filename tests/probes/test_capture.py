@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -129,6 +131,40 @@ def test_its_death_in_the_middle_makes_it_incomplete(namespace: str, tmp_path: P
         return await capture.stop()
 
     assert asyncio.run(run()).complete is False
+
+
+RUN = """
+import asyncio, sys
+from harness.model import Side
+from harness.probes.capture import Capture
+async def run():
+    capture = Capture(Side.OUTSIDE, None, "wire0", sys.argv[1], promiscuous=True)
+    await capture.start()
+    print(capture._process.pid, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(run())
+"""
+
+
+@pytest.mark.lab
+@needs_tcpdump
+def test_it_ends_with_a_run_that_is_killed(namespace: str, tmp_path: Path) -> None:
+    command = ["ip", "netns", "exec", namespace, sys.executable, "-c", RUN, str(tmp_path / "a.pcap")]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}) as run:
+        assert run.stdout is not None
+        tcpdump = int(run.stdout.readline())
+        handle = os.pidfd_open(tcpdump)
+        try:
+            assert Path(f"/proc/{tcpdump}/comm").read_text() == "tcpdump\n"
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            run.kill()
+            assert poll.poll(30_000), "tcpdump goes on without its run"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.close(handle)
 
 
 @pytest.mark.lab

@@ -9,7 +9,10 @@ import pytest
 
 from harness.errors import UsageError
 from harness.lab import enclosure
+from harness.lab.field_locks import on_devices
+from harness.lab.providers.static import taken_by
 from harness.model import Allowance, CaptureSource, Connection
+from harness.model.reach import LabSpec
 from harness.scenario.foreseen import SET_UP_PACKETS, Burden, judge, told
 from harness.testbed import check
 
@@ -61,11 +64,11 @@ def test_it_tells_what_happens_to_which_device():
     text = "\n".join(lines)
     for words in (
         "this machine: lan0 moves into the namespace natstorm-clients as 192.0.2.2/30, with all of 10.0.0.0/24 behind it",
-        "nat (ssh to 10.99.0.2:22): locked",
+        "nat (ssh to 10.99.0.2:22): logged in, and locked",
         "nat: nftables table ip natstorm is made, settings net/ipv4/ip_forward,",
         "nat: the mappings of 10.0.0.0/24 are forgotten",
         "nat: tcpdump captures the NAT's inside on inside0",
-        "gateway (ssh to 10.99.0.3:22): locked",
+        "gateway (ssh to 10.99.0.3:22): logged in, and locked",
         "gateway: what runs there of xl2tpd, charon, charon-systemd is stopped",
         "IPsec SAs or policies of somebody's, or a pppd, is refused",
         "gateway: rules of iptables (legacy) are added, in chains natstorm-INPUT",
@@ -77,6 +80,54 @@ def test_it_tells_what_happens_to_which_device():
         assert words in text
     assert "outside on" not in text  # the testbed names no capture there
     assert "natstorm-gateway is started" in "\n".join(told(bench(), []))
+
+
+JUMP, TAP = Connection("jumpbox", "10.98.0.1"), Connection("tap", "10.99.0.9", jump=Connection("jumpbox", "10.98.0.1"))
+
+
+@pytest.mark.parametrize("system", ["natstorm", "linux", "ios"])
+def test_no_device_that_a_run_takes_is_left_out(system):
+    testbed = bench("linux" if system == "linux" else "virtual")
+    host = Connection("host", "10.99.0.4", jump=JUMP)
+    gateway = replace(testbed.gateway, os=system, end_host_connection=host)
+    testbed = replace(testbed, gateway=gateway, nat=replace(testbed.nat, outside_capture=CaptureSource("tcpdump", "eth1", TAP)))
+    lines = told(testbed, [PAIR])
+    assert [one.device for one in taken_by(testbed)] == ["nat", "gateway", "host", "tap"]
+    for one in taken_by(testbed):
+        (line,) = [line for line in lines if line.startswith(f"{one.device} (ssh to {one.host}:22): logged in, and locked")]
+        assert ("and in its own /run/natstorm.lock" in line) == (one in on_devices(testbed))
+    assert "jumpbox (ssh to 10.98.0.1:22): logged in on the way to others, and left as it is" in lines
+    assert len([line for line in lines if line.startswith("jumpbox")]) == 1
+    assert "tap: tcpdump captures the NAT's outside on eth1" in lines
+    assert any("a run would be refused" in line for line in lines) == (system == "ios")
+
+
+AT = {"node": "SW", "port": "e0", "interface": "tap0"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "lines"),
+    [
+        ("gns3", {}, ["opened; closed again at the end where it was closed", "of all its nodes what does not run is started"]),
+        ("gns3", {"start": ("R1", "R2")}, ["of R1, R2 what does not run is started, and stopped at the end"]),
+        ("gns3", {"template": "T"}, ["where it is not there it is copied from T first, and deleted at the end"]),
+        ("gns3", {"clients": AT}, ["a cloud natstorm-tap0 with tap tap0", "linked to SW e0; both are deleted"]),
+        ("gns3", {"clients": {**AT, "cloud": "C"}}, ["a link from C tap0 to SW e0 is made, and deleted at the end"]),
+        ("eve-ng", {}, ["another session of me ends", "lab p: of all its nodes what does not run is started", "nothing is made,"]),
+    ],
+)
+def test_what_is_done_at_a_server_is_told(provider, options, lines):
+    testbed = bench()
+    link = CaptureSource("gns3", "e1", NAT)
+    lab = LabSpec(provider, "http://lab", "p", "me", None, {**options, "nodes": {"nat": "R9"}})
+    found = [
+        line.removeprefix("http://lab: ")
+        for line in told(replace(testbed, lab=lab, nat=replace(testbed.nat, outside_capture=link)), [PAIR])
+        if line.startswith("http://lab: ")
+    ]
+    for words in lines:
+        assert any(words in line for line in found), words
+    assert "the link at R9 e1 is captured, for the NAT's outside" in found
 
 
 def test_of_a_lab_of_its_own_there_is_little_to_tell():

@@ -134,6 +134,19 @@ def test_who_is_who_is_deduced_and_said(runs: dict[str, Run], told: Callable[...
     assert any(one.startswith("left out: 10.0.0.3") for one in alone.taken.said)
 
 
+def test_a_nat_that_no_packet_is_of_is_refused_and_not_held_against_a_box(runs: dict[str, Run], told: Callable[..., Told]) -> None:
+    run, nat = runs["demux"], runs["demux"].evidence.nat_outside
+    for wrong in ("203.0.113.99", run.evidence.gateway_address, "10.0.0.2"):
+        for files in ((run.inside, run.outside, run.keys), (run.outside, None, run.keys)):
+            with pytest.raises(UsageError, match=f"--nat {wrong}: the outside shows the clients under {nat}") as caught:
+                told(*files, nat=wrong)
+            assert caught.value.cure == f"--nat {nat}, or no --nat"
+    assert told(run.inside, run.outside, run.keys, nat=nat).outcome is Outcome.PASS
+    bare = runs["no-nat"]
+    with pytest.raises(UsageError, match=r"--nat 10\.0\.0\.2: addresses are the same on both sides"):
+        told(bare.inside, bare.outside, bare.keys, nat="10.0.0.2")
+
+
 def test_without_keys_survival_stays_open_and_the_signs_are_told(runs: dict[str, Run], told: Callable[..., Told]) -> None:
     run = runs["plain"]
     found = told(run.inside, run.outside)

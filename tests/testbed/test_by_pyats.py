@@ -64,3 +64,21 @@ def test_what_it_does_not_take_is_told(bench, loader, monkeypatch):
     monkeypatch.setattr(loader, "load", refuse)
     with pytest.raises(UsageError, match="pyATS does not take it: no, not this"):
         load(bench())
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["not taken", "read otherwise"])
+def test_what_a_variable_holds_is_not_shown(bench, loader, monkeypatch, taken):
+    monkeypatch.setenv("NATSTORM_P", "hunter2")
+    real = loader.load
+
+    def load_it(what):
+        if not taken:
+            raise RuntimeError(f"no {what['testbed']['name']}")
+        testbed = real(what)
+        testbed.name = "another"
+        return testbed
+
+    monkeypatch.setattr(loader, "load", load_it)
+    with pytest.raises(UsageError, match=r"%ENV\{NATSTORM_P\}") as raised:
+        load(bench(("name: bench-in-a-box", 'name: "%ENV{NATSTORM_P}"')))
+    assert "hunter2" not in str(raised.value)

@@ -17,9 +17,11 @@ from harness.testbed import check, examine, load
 NAT = "      cli: {protocol: ssh, ip: 10.99.0.2, port: 22}\n"
 GATEWAY = "      cli: {protocol: ssh, ip: 10.99.0.3, port: 22}\n"
 HOST = "      cli: {protocol: ssh, ip: 10.99.0.4, port: 22}\n"
+ROUTERS = "own_address: 192.168.7.1, protect_minutes: 10"
 NAT_CUSTOM = "      outside_ports: 1024-65535\n"
 CUSTOM = '    known_hosts: "%ENV{NATSTORM_BOX}/known_hosts"\n'
 LOGIN = "    default:\n      username: root\n"
+POOL = "ppp_pool: 172.16.0.10-172.16.15.200"
 DEVICES = "devices:\n"
 NIC = "      nic0: {type"
 AT = "node: SW, port: e0, interface: tap0"
@@ -169,16 +171,18 @@ def test_what_must_not_be_moved_is_known(bench):
     assert check(bench((CUSTOM, CUSTOM + "    management: [eth0, 10.99.0.1]\n"))).management == ("eth0", "10.99.0.1")
 
 
-def test_a_router_names_its_interfaces_in_its_own_way(bench):
+@pytest.mark.parametrize("system", ["ios", "iosxe"])
+def test_a_router_names_its_interfaces_in_its_own_way(bench, system):
     file = bench(
-        ("    os: natstorm", "    os: ios"),
+        ("    os: natstorm", f"    os: {system}"),
         ("        - default\n        - clear\n", ""),
         ("      wan0:", "      GigabitEthernet0/0/1.100:"),
-        (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22", "telnet, ip: 10.99.0.3")),
+        (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22", f"telnet, ip: 10.99.0.3, {ROUTERS}")),
     )
     gateway = check(file).gateway
     assert (gateway.interface.name, gateway.variants) == ("GigabitEthernet0/0/1.100", ("demux", "plain"))
     assert (gateway.connection.protocol, gateway.connection.port, gateway.connection.key_file) == ("telnet", 23, None)
+    assert (gateway.connection.own_address, gateway.connection.protect_minutes) == ("192.168.7.1", 10)
 
 
 def test_it_looks_the_same_to_pyats(bench):
@@ -197,7 +201,18 @@ MISTAKES = {
     "unknown protocol": ([(NAT, NAT.replace("ssh", "rsh"))], "rsh", "protocol: 'rsh' is not known", "ssh, telnet"),
     "linux by telnet": ([(NAT, NAT.replace("ssh", "telnet"))], "telnet", "a linux device is not reached by telnet", "ssh"),
     "no os": ([("    type: nat\n    os: linux\n", "    type: nat\n")], "  nat:@1", "'os' is missing in devices.nat", "add `os:`"),
-    "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "or ios"),
+    "a router's": (
+        [(NAT, NAT.replace("22}", "22, protect_minutes: 10}"))],
+        "protect_minutes", "a linux device has no protect_minutes", "it is a router's",
+    ),
+    "no minutes": (
+        [
+            ("    os: natstorm", "    os: ios"), ("        - default\n        - clear\n", ""),
+            (GATEWAY, GATEWAY.replace("22}", "22, protect_minutes: 0}")),
+        ],
+        "protect_minutes", "0 is not a whole number", "as in",
+    ),
+    "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "ios or iosxe"),
     "no driver for the NAT": ([("type: nat\n    os: linux", "type: nat\n    os: ios")], "os: ios", "nat that is a 'ios'", "linux"),
     "unknown role": ([("type: nat\n", "type: router\n")], "router", "type: 'router' is not known", "one of nat"),
     "unknown device": (
@@ -211,7 +226,7 @@ MISTAKES = {
     "one device for two": ([("ip: 10.99.0.3", "ip: 10.99.0.2")], "gateway@ip", "gateway is reached where nat is", "of its own"),
     "clients elsewhere": (
         [("    connections: {}\n", "    connections: {cli: {protocol: ssh, ip: 10.99.0.9}}\n")],
-        "10.99.0.9", "'cli' is not known in devices.clients.connections", "known here",
+        "10.99.0.9", "'cli' is not known in devices.clients.connections", "remove it",
     ),
     "only some reached": ([("    connections:\n" + HOST, "    connections: {}\n")], None, "host is not reached, and", "or none"),
     "nobody logs in": ([(LOGIN, "    enable: {password: x}\n")], NAT.strip(), "logs in at nat and gateway and host", "username"),
@@ -244,6 +259,41 @@ MISTAKES = {
     "clients not allowed": ([("- 10.0.0.0/20 ", "- 10.0.0.0/21 ")], "networks:", "10.0.0.0/20 (the clients)", "10.0.0.0/20]`"),
     "end host not allowed": ([("- 198.51.100.0/24 ", "- 198.51.100.11 ")], "networks:", "198.51.100.10/32 (the host", "if that is"),
     "tunnels not allowed": ([("- 172.16.0.1/32 ", "- 172.16.0.2/32 ")], "networks:", "172.16.0.1/32 (the gateway,", "if that is"),
+    "half of all is allowed": (
+        [("- 10.0.0.0/20 ", "- 0.0.0.0/1\n        - 10.0.0.0/20 ")], "0.0.0.0/1", "0.0.0.0/1 is more than any lab", "networks of",
+    ),
+    "the other half is": (
+        [("- 10.0.0.0/20 ", "- 128.0.0.0/1\n        - 10.0.0.0/20 ")], "128.0.0.0/1", "and no limit", "networks of the lab",
+    ),
+    "groups are allowed": (
+        [("- 10.0.0.0/20 ", "- 224.0.0.0/8\n        - 10.0.0.0/20 ")], "224.0.0.0/8", "224.0.0.0 is no machine's", "as in",
+    ),
+    "reached nowhere": ([("ip: 10.99.0.2", "ip: 0.0.0.0")], "ip: 0.0.0.0", "ip: 0.0.0.0 is no device's address", "10.99.0.2"),
+    "reached at a group": ([("ip: 10.99.0.2", "ip: 224.0.0.1")], "ip: 224", "ip: 224.0.0.1 is no device's address", "10.99.0.2"),
+    "reached at a group of IPv6": ([("ip: 10.99.0.2", "ip: 'ff02::1'")], "ff02", "ip: ff02::1 is no device's", "10.99.0.2"),
+    "reached at all": ([("ip: 10.99.0.2", "ip: 255.255.255.255")], "ip: 255", "240.0.0.0/4 is reserved", "as in 203"),
+    "a group for a gateway": ([("203.0.113.231/24", "224.0.0.5/24")], "224.0", "224.0.0.0/4 is for groups", "203.0.113"),
+    "a loopback for a NAT": ([("203.0.113.232/24", "127.0.0.6/24")], "127.0", "127.0.0.0/8 is within each", "203.0.113"),
+    "a group in the tunnels": ([("ppp_address: 172.16.0.1\n", "ppp_address: 239.0.0.1\n")], "239.", "is for groups", "203.0.113"),
+    "the gateway in the pool": (
+        [(POOL, "ppp_pool: 203.0.113.231-203.0.113.231")], "ppp_pool",
+        "ppp_pool holds the address of the gateway, 203.0.113.231", "a range beside it",
+    ),
+    "the NAT in the pool": (
+        [(POOL, "ppp_pool: 203.0.113.232-203.0.113.240")], "ppp_pool",
+        "ppp_pool holds the address of the NAT, outside, 203.0.113.232", "a range beside it",
+    ),
+    "a way to a device in the pool": (
+        [(POOL, "ppp_pool: 10.99.0.4-10.99.0.9")], "ppp_pool", "ppp_pool holds 10.99.0.4, where host is reached", "beside it",
+    ),
+    "a way to a device among the clients": (
+        [("prefix: 10.0.0.0/20 ", "prefix: 10.99.0.0/20 "), ("first: 10.0.0.2 ", "first: 10.99.0.9 "),
+         ("- 10.0.0.0/20 ", "- 10.99.0.0/20 ")],
+        "prefix:", "10.99.0.0/20 holds 10.99.0.2, where nat is reached", "the clients' alone",
+    ),
+    "a project of blanks": (
+        [(CUSTOM, lab("provider: gns3, url: 'http://x', project: '  '"))], "lab:", "project: '  ' is not a text", "write a word",
+    ),
     "all is allowed": ([("- 10.0.0.0/20 ", "- 0.0.0.0/0 ")], "0.0.0.0/0", "every address there is", "networks of the lab"),
     "impossible network": ([("- 10.0.0.0/20 ", "- 10.0.0.0/33 ")], "/33", "'10.0.0.0/33' is not an IPv4 prefix", "10.0.0"),
     "network twice": ([("- 10.0.0.0/20 ", "- 192.0.2.0/30 ")], "- 192.0.2.0/30@2", "'192.0.2.0/30' is listed twice", "remove"),
@@ -298,6 +348,18 @@ MISTAKES = {
     "management of nothing": ([(CUSTOM, CUSTOM + "    management: []\n")], "management: []", "not a list with something", "as in"),
     "long name": ([("      nic0:", "      a-network-card-0:")], "card-0:", "cannot be an interface's name", "1 to 15"),
     "provider": ([(CUSTOM, lab("provider: vmware"))], "lab:", "provider: 'vmware' is not known", "namespaces, static, gns3"),
+    "provider misspelt, with options": (
+        [(CUSTOM, lab("provider: eveng, url: 'http://x', project: p, options: {nodes: {nat: R1}, edition: pro}"))],
+        "lab:", "provider: 'eveng' is not known", "namespaces, static, gns3, eve-ng",
+    ),
+    "no provider, with options": (
+        [(CUSTOM, lab("url: 'http://x', project: p, options: {nodes: {nat: R1}}"))],
+        "lab:", "'provider' is missing in testbed.custom.lab", "add `provider:`",
+    ),
+    "options of nobody": (
+        [(CUSTOM, lab("provider: static, options: {nodes: {nat: R1}}"))],
+        "lab:", "'nodes' is not known in testbed.custom.lab.options", "remove it",
+    ),
     "own namespaces": ([(CUSTOM, lab("provider: namespaces"))], "lab:", "host cannot be in namespaces", "provider: static"),
     "no server": ([(CUSTOM, lab("provider: static, url: 'http://x'"))], "lab:", "no server brings up a static", "remove `url:`"),
     "no login at the server": (

@@ -85,7 +85,7 @@ MISTAKES = {
     "address of the first client": ("first: 10.0.0.2 ", "first: 10.0.0.256 ", "first: '10.0.0.256' is not an IPv4", "0 to 255"),
     "first client elsewhere": ("first: 10.0.0.2 ", "first: 10.0.1.2 ", "10.0.1.2 is no host's address in 10.0.0.0/24", "within"),
     "prefix": ("prefix: 10.0.0.0/24", "prefix: 10.0.0.1/24", "is not an IPv4 prefix", "no bits below"),
-    "prefix on a link": ("prefix: 10.0.0.0/24", "prefix: 0.0.0.0/0", "overlaps the link inside", "routed"),
+    "prefix on a link": ("prefix: 10.0.0.0/24", "prefix: 192.0.2.0/24", "overlaps the link inside", "routed"),
     "variant": ("- demux-kernel", "- demux-kernal", "'demux-kernal' is not known", "one of plain-kernel"),
     "variant twice": ("- demux-kernel", "- plain-kernel", "'plain-kernel' is listed twice", "remove one"),
     "transport": ("transport: auto", "transport: tun", "transport: 'tun' is not known", "auto, tap, raw"),

@@ -175,3 +175,61 @@ def test_a_secret_that_is_none_is_not_shown(bench, value):
     (mistake,) = examine(bench((PSK, f"psk: {value}"))).mistakes
     assert "secret-5" not in mistake.problem + mistake.cure
     assert value not in mistake.problem
+
+
+RESPELT = ["0123", "0x1F", "1_000", "12:30:45", "+12", "0b11", "-0"]
+
+
+@pytest.mark.parametrize("value", RESPELT)
+def test_a_number_that_yaml_spells_otherwise_is_no_text(bench, value):
+    """0123 would be the PSK 83."""
+    file = bench((PSK, f"psk: {value}"), (LOGIN, f"      username: {value}\n"), ("name: bench-in-a-box", f"name: {value}"))
+    name, username, psk = examine(file).mistakes
+    assert psk.problem == "psk: this is another number to YAML"
+    assert username.problem == f"username: {value} is another number to YAML"
+    assert name.problem == f"name: {value} is another number to YAML"
+    assert {one.cure for one in (psk, username, name)} == {"put it in quotes"}
+    quoted = examine(bench((PSK, f'psk: "{value}"'), (LOGIN, f'      username: "{value}"\n')))
+    assert quoted.testbed.clients.psk == Secret(value)
+    assert quoted.testbed.nat.connection.username == value
+
+
+def test_a_number_that_is_its_own_text_is_one(bench):
+    testbed = check(bench((PSK, "psk: 1234"), (LOGIN, "      username: 0\n")))
+    assert (testbed.clients.psk, testbed.nat.connection.username) == (Secret("1234"), "0")
+
+
+def test_a_number_is_written_as_it_is_meant(bench):
+    (mistake,) = examine(bench(("0.3, port: 22", "0.3, port: 022"))).mistakes
+    assert mistake.problem == "port: 022 is another number to YAML"
+    assert mistake.cure == "write 18, or the number that is meant"
+
+
+SECRET = "hunter2-not-shown"
+MISPLACED = [
+    ("first: 10.0.0.2 ", 'first: "%ENV{NATSTORM_P}" '),
+    ("0.3, port: 22", '0.3, port: "%ENV{NATSTORM_P}"'),
+    ("203.0.113.231/24", '"%ENV{NATSTORM_P}/24"'),
+    ("ip: 10.99.0.2", 'ip: "10.%ENV{NATSTORM_P}.2"'),
+    ("- 10.0.0.0/20 ", '- "%ENV{NATSTORM_P}" '),
+    ("os: natstorm", 'os: "%ENV{NATSTORM_P}"'),
+    ("protocol: ssh, ip: 10.99.0.3", 'protocol: ssh, proxy: "%ENV{NATSTORM_P}", ip: 10.99.0.3'),
+    ("link: inside, ipv4: 192.0.2.2/30", 'link: "%ENV{NATSTORM_P}", ipv4: 192.0.2.2/30'),
+    ("known_hosts: \"%ENV{NATSTORM_BOX}/known_hosts\"", 'known_hosts: "%ENV{NATSTORM_P}"'),
+]
+
+
+@pytest.mark.parametrize("pair", MISPLACED, ids=lambda pair: pair[0].split(":")[0])
+def test_a_secret_of_the_environment_at_a_wrong_place_is_not_shown(bench, monkeypatch, pair):
+    monkeypatch.setenv("NATSTORM_P", SECRET)
+    mistakes = examine(bench(pair)).mistakes
+    told = "".join(one.problem + one.cure for one in mistakes)
+    assert "%ENV{NATSTORM_P}" in told
+    assert "hunter2" not in told
+
+
+def test_nor_is_a_short_one(bench, monkeypatch):
+    monkeypatch.setenv("NATSTORM_P", "hi2")
+    (mistake,) = examine(bench(("first: 10.0.0.2 ", 'first: "%ENV{NATSTORM_P}" '))).mistakes
+    assert mistake.problem == "first: what %ENV{NATSTORM_P} stands for will not do here"
+    assert mistake.cure == "four numbers from 0 to 255, as in 203.0.113.231"

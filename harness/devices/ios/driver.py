@@ -1,44 +1,40 @@
-"""A first, small driver of Cisco IOS, through unicon: connect, show version, configure, save and restore.
-
-unicon starts the system's own ssh or telnet and blocks, so its calls have threads of their own. What it would do by itself to a
-device is switched off: it would turn off console logging and time-outs on connecting, and it answers "yes" to a host key that is
-not known, so ssh is told not to ask.
-"""
+"""A driver of Cisco IOS: connect, show, configure, save and restore, and never cut off the way by which it is managed."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import logging
-import os
 import re
-import shutil
-import signal
-import sys
-import types
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from harness.devices import ssh_keys
-from harness.devices.ios import commands, configurations, up_to_the_prompt
+from harness.devices.ios import commands, configurations, gates, management, restoring, terminal, up_to_the_prompt
+from harness.devices.ios.configurations import parse_config
+from harness.devices.ios.logins import Way
+from harness.devices.ios.parsers.configured import masked
+from harness.devices.ios.parsers.users import LineUser
 from harness.devices.ios.parsers.version import Version, parse_version
-from harness.devices.journal import Journal, Undo, reached
+from harness.devices.ios.protection import Protection
+from harness.devices.ios.restoring import PUT_BACK, ChangedMeanwhile, NotPutBack, Record, WouldCutOff
+from harness.devices.journal import Journal, Undo
 from harness.devices.rows import Rows
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
-from harness.devices.ssh_keys import Refused
-from harness.errors import DeviceError, MissingTool
+from harness.errors import DeviceError
+from harness.model import ios_releases
+from harness.model.ios_releases import Lack, Release
 from harness.model.reach import Connection
 from harness.model.redact import Redactor
 from harness.model.secret import Secret
 
 T = TypeVar("T")
 
-CONNECT_S = 60.0
 TRANSCRIPT_LINES = 200
 COMMAND_S = 60.0
+REBOOT_S = 600.0
+TRY_AGAIN_S = 5.0
 CONFIG = "show running-config"
 
 
@@ -47,7 +43,8 @@ class Ios:
     `password`).
 
     With a `journal`, what `configure` changes is written down before, and `restore` puts it back. `hear` is given the transcript,
-    redacted. Every method raises DeviceError, and ends: a prompt that does not come is waited for `timeout` seconds.
+    redacted. Every method raises DeviceError, and ends: a prompt that does not come is waited for `timeout` seconds, a router that
+    reloads `reboot_s`, asked every `try_again_s`. `clock` gives the time of day, in seconds since the epoch.
     """
 
     def __init__(
@@ -58,39 +55,54 @@ class Ios:
         secrets: Iterable[Secret] = (),
         hear: Callable[[str], None] | None = None,
         timeout: float = COMMAND_S,
+        reboot_s: float = REBOOT_S,
+        try_again_s: float = TRY_AGAIN_S,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = connection.device
         self.connection = connection
         self.redactor = Redactor([*secrets_of(connection), *secrets])
         self.timeout = timeout
-        self._journal = journal
         self._hear = hear
+        self._reboot_s, self._try_again_s = reboot_s, try_again_s
+        self._clock = clock
         self._session: Any = None
-        self._saved: str | None = None
-        self._numbers: list[int] = []
+        self._way: Way | None = None
+        self._release: str | None = None
+        self._record = Record(connection, journal, clock)
+        self._protection = Protection(self, connection.protect_minutes, journal)
         self._turn = asyncio.Lock()
         self._transcript: deque[str] = deque(maxlen=TRANSCRIPT_LINES)
 
+    @property
+    def connected(self) -> bool:
+        return self._session is not None
+
     async def connect(self) -> None:
         """Logs in and enters the privileged mode."""
-        command = start_command(self.connection)
+        terminal.start_command(self.connection)
         async with self._turn:
             if self._session is None:
-                self._session = await self._bounded("connect", partial(self._connect, command), CONNECT_S + self.timeout)
+                self._transcript.clear()
+                start = partial(terminal.start, self.connection, self.timeout, self._note)
+                self._session = await self._bounded("connect", start, terminal.CONNECT_S + self.timeout)
+                self._way = None
 
     async def disconnect(self) -> None:
         async with self._turn:
             session, self._session = self._session, None
             if session is not None:
-                await in_thread(partial(_end, session))
+                await in_thread(partial(terminal.end, session))
 
-    async def execute(self, command: str) -> str:
-        """A show command's output, as the device gave it."""
+    async def execute(self, command: str, answers: tuple[tuple[str, str], ...] = ()) -> str:
+        """A command's output, as the device gave it. `answers`: (pattern, what is typed where a question fits it)."""
         async with self._turn:
             session = self._connected(command)
-            options = {"timeout": self.timeout, "error_pattern": _ERRORS}
-            said: str = await self._bounded(command, partial(session.execute, command, **options), self.timeout * 2)
-        return said
+            call = partial(terminal.execute, session, command, self.timeout, answers)
+            try:
+                return await self._bounded(command, call, self.timeout * 2)
+            except DeviceError as error:
+                raise await self._gated(command, error) from None
 
     async def parse(self, command: str) -> Rows[Any]:
         """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the
@@ -99,43 +111,132 @@ class Ios:
         return known.parse(up_to_the_prompt(await self.execute(command)))
 
     async def version(self) -> Version:
-        return self._whole(parse_version(up_to_the_prompt(await self.execute("show version"))).rows, "show version")
+        found = self._whole(parse_version(up_to_the_prompt(await self.execute("show version"))).rows, "show version")
+        self._release = found.version
+        return found
+
+    async def release(self) -> Release:
+        """For `ios_releases.missing`. UsageError where what `show version` names is no release of IOS."""
+        return ios_releases.parse((await self.version()).version or "")
+
+    async def missing(self, features: Iterable[str]) -> tuple[Lack, ...]:
+        """Those of the features (model.ios_releases) that its release lacks; each as text says why what needs it is skipped."""
+        return ios_releases.missing(features, await self.release())
 
     async def running_config(self) -> str:
         text = await self.execute(CONFIG)
         if not configurations.whole(text):
             raise self._trouble(CONFIG, f"it does not come to its end: {tail(text)}")
+        if re.search(r"-- ?[Mm]ore ?--", text):
+            raise self._trouble(CONFIG, "its lines come in pages, though the terminal's length was set to 0")
         return text
 
     async def save(self) -> Undo:
         """What would put it back to what it is now. Changes nothing."""
-        return self._undo(await self.running_config(), ())
+        return restoring.undo(self.connection, await self.running_config(), [])
+
+    async def way(self) -> Way:
+        """By which the session has come in."""
+        if self._way is None:
+            rows = (await self.parse("show users")).rows
+            own = next((row for row in rows if isinstance(row, LineUser) and row.own), None)
+            self._way = management.way(self.connection, own)
+        return self._way
+
+    async def cuts(self, lines: Iterable[str]) -> tuple[management.Cut, ...]:
+        """What the lines would cut off of the way by which the device is managed. Types none of them."""
+        return tuple(management.cuts(parse_config(await self.running_config()), lines, await self.way()))
 
     async def configure(self, lines: Iterable[str]) -> None:
-        """Types the lines in configuration mode, all of them; those below a section are indented. DeviceError where the device has
-        refused one."""
+        """Types the lines in configuration mode, all of them; those below a section are indented. WouldCutOff where one of them
+        would cut off the management, and nothing is typed then; DeviceError where the device has refused one.
+
+        Where the connection has `protect_minutes`, the router is told to reload by then before, and not to any more once the
+        change is made and somebody can still log in.
+        """
         wanted = list(lines)
-        if self._journal is not None:
-            if self._saved is None:
-                self._saved = await self.running_config()
-            self._numbers.append(self._journal.before(self._undo(self._saved, wanted)))
-        await self._type(wanted)
+        text = await self.running_config()
+        before, way = parse_config(text), await self.way()
+        for cut in management.cuts(before, wanted, way):
+            raise WouldCutOff(self.name, masked(cut.line.strip()), f"refused, and nothing was typed: it {cut.why}")
+        if way.by_ip and management.interface_of(before, way.address) is None:
+            self._note(f"{self.name}: no interface has the address by which it is managed: what cuts it off is not foreseen\n")
+        if conflicts := self._record.heed(text):
+            seen = f"somebody else has changed the same meanwhile: {'; '.join(map(masked, conflicts))}"
+            raise self._trouble("configure", f"{seen}; nothing was typed")
+        async with self._protection.around():
+            self._record.write_down(configurations.after(before, wanted))
+            try:
+                await self.type(wanted)
+            except DeviceError:
+                if self.connected:
+                    with suppress(DeviceError):  # what was refused is what is told
+                        self._record.look(await self.running_config())
+                raise
+            self._record.look(await self.running_config())
 
     async def restore(self) -> None:
-        """As it was before the first `configure`; nothing where there was none, or where no journal is kept."""
-        if self._journal is not None and self._saved is not None:
-            await self.put_back(self._undo(self._saved, ()))
-            for number in self._numbers:
-                self._journal.done(number)
-            self._saved, self._numbers = None, []
+        """As it was before the first `configure`; nothing where there was none, or where no journal is kept. Connects anew where
+        the connection is gone. ChangedMeanwhile where all is undone and lines of somebody else were found; NotPutBack where it is
+        not."""
+        if not self._record.kept:
+            return
+        theirs = self._record.theirs + list(await self._restored(self._record.undo()))
+        self._record.done()
+        await self._protection.call_off()
+        if theirs:
+            seen = f"somebody else has changed it meanwhile; kept: {'; '.join(map(masked, dict.fromkeys(theirs)))}"
+            raise ChangedMeanwhile(self.name, PUT_BACK, self.redactor.text(seen))
 
-    async def put_back(self, undo: Undo) -> None:
-        """Brings the running configuration back to the one that was saved. DeviceError with the lines in which it still differs."""
-        saved = configurations.parse_config(undo.script)
-        if lines := configurations.back_to(saved, configurations.parse_config(await self.running_config())):
-            await self._type(lines)
-            if left := configurations.back_to(saved, configurations.parse_config(await self.running_config())):
-                raise self._trouble("put the configuration back", f"these lines are still to be typed: {'; '.join(left)}")
+    async def _restored(self, undo: Undo) -> tuple[str, ...]:
+        """Where the connection is lost on the way, once more over another."""
+        while True:
+            fresh = True
+            try:
+                fresh = await self.reconnect()
+                return await self.put_back(undo)
+            except NotPutBack:
+                raise
+            except DeviceError as error:
+                if fresh or self.connected:
+                    lines = undo.by_hand.splitlines()[:-1]
+                    raise NotPutBack(self.name, f"{error.command!r}: {error.seen}", lines, self.redactor) from error
+
+    async def put_back(self, undo: Undo) -> tuple[str, ...]:
+        """Brings the running configuration back to the one that was saved, and does the undo's commands. Returns the lines that
+        somebody else has added ("+ …") or taken away ("- …") meanwhile, and that stay. NotPutBack."""
+        return await restoring.put_back(self, undo, self._clock())
+
+    async def reconnect(self) -> bool:
+        """Where the connection is gone, a new one: a router that reloads is waited for. Whether there had to be one."""
+        async with self._turn:
+            if self._session is not None and not terminal.alive(self._session):
+                self._lose()
+        if self._session is not None:
+            return False
+        until = asyncio.get_running_loop().time() + self._reboot_s
+        while not self.connected:
+            try:
+                await self.connect()
+            except Unreachable:
+                if asyncio.get_running_loop().time() >= until:
+                    raise
+                await asyncio.sleep(self._try_again_s)
+        return True
+
+    async def type(self, lines: list[str]) -> None:
+        """The lines in configuration mode, unguarded and not written down."""
+        async with self._turn:
+            session = self._connected("configure")
+            call = partial(terminal.configure, session, lines, self.timeout)
+            try:
+                await self._bounded("configure", call, self.timeout * (2 + len(lines)))
+            except DeviceError as error:
+                if self._session is None:
+                    raise
+                with suppress(Exception):  # what matters is what it said to the line
+                    await in_thread(partial(terminal.leave, session, self.timeout))
+                raise await self._refused(lines, error) from None
 
     # --- within ---
 
@@ -145,18 +246,23 @@ class Ios:
         if self._hear is not None:
             self._hear(shown)
 
-    async def _type(self, lines: list[str]) -> None:
-        async with self._turn:
-            session = self._connected("configure")
-            options = {"timeout": self.timeout, "error_pattern": _ERRORS}
-            await self._bounded("configure", partial(session.configure, lines, **options), self.timeout * (2 + len(lines)))
+    async def _refused(self, lines: Iterable[str], error: DeviceError) -> DeviceError:
+        """The same error, naming the line and the release that brought it."""
+        line = terminal.refused("".join(self._transcript), map(self.redactor.text, lines))
+        if line is None:
+            return error
+        named = type(error)(error.device, error.command, f"{error.seen}, at the line {self.redactor.text(masked(line))!r}")
+        return await self._gated(line, named)
 
-    def _undo(self, saved: str, lines: Iterable[str]) -> Undo:
-        before = configurations.parse_config(saved)
-        by_hand = configurations.back_to(before, configurations.after(before, lines))
-        at = reached(self.connection)
-        what = ("bring the running configuration back to the one that was saved",)
-        return Undo(what, "ios", self.name, at, script=saved, by_hand="\n".join([*by_hand, "end", ""]))
+    async def _gated(self, line: str, error: DeviceError) -> DeviceError:
+        """The same error, naming the release that brought the line or the command, where it is refused for want of that."""
+        if gates.feature_of(line) is None or self._session is None or "Invalid input" not in error.seen:
+            return error
+        if self._release is None:
+            with suppress(Exception):  # what was refused is what is told
+                said = await in_thread(partial(terminal.execute, self._session, "show version", self.timeout))
+                self._release = next((row.version for row in parse_version(up_to_the_prompt(said)).rows), None)
+        return type(error)(error.device, error.command, error.seen + gates.why_refused(line, self._release))
 
     def _connected(self, command: str) -> Any:
         if self._session is None:
@@ -174,60 +280,34 @@ class Ios:
             async with asyncio.timeout(seconds):
                 return await in_thread(call)
         except TimeoutError as error:
-            _kill(self._session)
-            self._session = None
-            raise self._trouble(what, f"the prompt did not come within {seconds:g} s{_and_said(error)}") from None
+            self._lose()
+            said = f": {error}" if str(error) else ""
+            raise self._trouble(what, f"the prompt did not come within {seconds:g} s{said}") from None
         except Exception as error:
-            raise self._translated(what, error) from None
+            found = self._translated(what, error)
+            if self._session is not None and (_is(error, "EOF") or not terminal.alive(self._session)):
+                self._lose()
+                seen = f"the connection was cut in the middle of it; the device had said: {tail(''.join(self._transcript))}"
+                found = self._trouble(what, seen)
+            elif _is(error, "TimeoutError"):
+                self._lose()  # what comes late would be taken for the answer to what is asked next
+            raise found from None
 
-    def _connect(self, command: str) -> Any:
-        unicon = _unicon()
-        credentials: dict[str, Any] = {"default": {"username": self.connection.username}}
-        password = self.connection.password
-        enable = self.connection.enable or password
-        if password is not None:
-            credentials["default"]["password"] = password.reveal()
-        if enable is not None:
-            credentials["enable"] = {"password": enable.reveal()}
-        session = unicon.Connection(
-            hostname=self.name,
-            learn_hostname=True,
-            start=[command],
-            os="ios",
-            credentials=credentials,
-            log_stdout=False,
-            logfile=os.devnull,
-            connection_timeout=CONNECT_S,
-            init_exec_commands=["terminal length 0", "terminal width 0"],
-            init_config_commands=[],
-        )
-        # Each Password: at which it could loop is answered once; and it waits for nothing on leaving.
-        session.settings.PASSWORD_ATTEMPTS = 1
-        session.settings.GRACEFUL_DISCONNECT_WAIT_SEC = 0
-        session.settings.POST_DISCONNECT_WAIT_SEC = 0
-        session.settings.ENABLE_TIMEOUT = self.timeout
-        session.settings.EXEC_TIMEOUT = self.timeout
-        self._transcript.clear()
-        session.log.addHandler(_Transcript(self._note))
-        try:
-            session.connect()
-        except BaseException:
-            _kill(session)
-            raise
-        return session
+    def _lose(self) -> None:
+        terminal.kill(self._session)
+        self._session = None
 
     def _translated(self, what: str, error: Exception) -> DeviceError:
         if isinstance(error, DeviceError):
             return error
-        chain = [error]
-        while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and len(chain) < 8:
-            chain.append(cause)  # type: ignore[arg-type]
-        text = "\n".join([*(f"{type(one).__name__}: {one}" for one in chain), "".join(self._transcript)])
+        text = "\n".join([*(f"{type(one).__name__}: {one}" for one in _chain(error)), "".join(self._transcript)])
         where = f"{self.connection.host}:{self.connection.port}"
-        for pattern, seen, kind in _KNOWN:
+        for pattern, seen, kind in terminal.KNOWN if self._session is None else ():
             if re.search(pattern, text, re.IGNORECASE):
                 return kind(self.name, self.redactor.text(what), seen.format(where=where, user=self.connection.username))
         said = tail("".join(self._transcript))
+        if _is(error, "TimeoutError"):
+            return self._trouble(what, f"the prompt did not come within {self.timeout:g} s; the device had said: {said}")
         if type(error).__name__ == "SubCommandFailure":
             return self._trouble(what, f"the device refuses it: {said}")
         return self._trouble(what, f"{type(error).__name__}: {' '.join(str(error).split())[-600:]}; the device had said: {said}")
@@ -236,87 +316,14 @@ class Ios:
         return DeviceError(self.name, self.redactor.text(what), self.redactor.text(seen))
 
 
-_ERRORS = [r"^\s*% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Bad|Access denied|Authorization failed)\b.*"]
-_KNOWN: tuple[tuple[str, str, type[DeviceError]], ...] = (
-    (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key has CHANGED", ssh_keys.ChangedHostKey),
-    (r"Host key verification failed|No \S+ host key is known", "its host key is not known", ssh_keys.UnknownHostKey),
-    (r"Bad secrets|enable password|\+\+\+ [^\n]*: enable \+\+\+(?![^+]*\+\+\+ )[^+]*Password:",
-     "it refuses the enable password", Refused),
-    (r"Permission denied|Authentication failed|Login invalid|bad password|CredentialsExhausted|login failed",
-     "{where} refuses user {user!r} by password", Refused),
-    (r"Connection refused", "{where}: Connection refused", Unreachable),
-    (r"Could not resolve hostname|Name or service not known", "the name of {where} is not resolved", Unreachable),
-)  # fmt: skip
-"""What unicon's errors hold, what is told, and as which error."""
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, and those behind it."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and len(chain) < 8:
+        chain.append(cause)
+    return chain
 
 
-class _Transcript(logging.Handler):
-    def __init__(self, note: Callable[[str], None]) -> None:
-        super().__init__()
-        self._note = note
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._note(record.getMessage())
-
-
-def start_command(connection: Connection) -> str:
-    """The line by which ssh or telnet is started. Host keys are checked as strictly as ours; a jump host must take a key or an
-    agent, since nobody is there to type its password."""
-    if shutil.which(connection.protocol) is None:
-        raise MissingTool(f"connect to {connection.device}", f"no program {connection.protocol}", f"install {connection.protocol}")
-    for word in (connection.host, connection.username):
-        if not re.fullmatch(r"[\w.:@%+-]*", word) or word.startswith("-"):
-            raise DeviceError(connection.device, "connect", f"{word!r} is no host or user name")
-    if connection.protocol == "telnet":
-        return f"telnet {connection.host} {connection.port}"
-    words = [*_options(connection), f"-p {connection.port}"]
-    if (jump := connection.jump) is not None:
-        through = f"ssh {' '.join(_options(jump))} -o BatchMode=yes -p {jump.port} -W %h:%p {jump.username}@{jump.host}"
-        words.append(f'-o "ProxyCommand={through}"')
-    return f"ssh {' '.join(words)} {connection.username}@{connection.host}"
-
-
-def _options(connection: Connection) -> list[str]:
-    options = ["-o StrictHostKeyChecking=yes", "-o NumberOfPasswordPrompts=1", "-o ConnectTimeout=15"]
-    options.append(f"-o UserKnownHostsFile={ssh_keys.known_hosts_file(connection)}")
-    if connection.key_file is not None:
-        options.append(f"-i {connection.key_file}")
-    return options
-
-
-def _unicon() -> Any:
-    """unicon loads all of its plugins, and one of them names an exception of genie's, half a gigabyte that nothing here needs."""
-    try:
-        return importlib.import_module("unicon")
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("genie"):
-            raise MissingTool("connect to an IOS device", f"no module {error.name}", "pip install 'natstorm[lab]'") from error
-    names = ("genie", "genie.metaparser", "genie.metaparser.util", "genie.metaparser.util.exceptions")
-    for name in [one for one in sys.modules if one == "unicon" or one.startswith("unicon.")]:
-        del sys.modules[name]
-    stand_ins = {name: types.ModuleType(name) for name in names}
-    vars(stand_ins[names[-1]])["SchemaEmptyParserError"] = type("SchemaEmptyParserError", (Exception,), {})
-    sys.modules.update(stand_ins)
-    try:
-        return importlib.import_module("unicon")
-    finally:
-        for name in names:
-            sys.modules.pop(name, None)
-
-
-def _end(session: Any) -> None:
-    with suppress(Exception):  # it is gone anyway
-        session.disconnect()
-    _kill(session)
-
-
-def _kill(session: Any) -> None:
-    """The ssh or telnet that unicon has started."""
-    pid = getattr(getattr(session, "spawn", None), "pid", None)
-    if isinstance(pid, int) and pid > 1:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _and_said(error: BaseException) -> str:
-    return f": {error}" if str(error) else ""
+def _is(error: BaseException, name: str) -> bool:
+    """Whether it is one of unicon's errors of that name, or comes of one."""
+    return any(type(one).__name__ == name for one in _chain(error))

@@ -19,14 +19,16 @@ SETS = (("AES256", "esp-aes 256"), ("AES", "esp-aes"), ("TS1", "esp-3des"))
 """Transform sets and their ciphers, all with SHA-1 and in transport mode."""
 MAP, POOL, GROUP = "NATSTORM", "NATSTORM", "NATSTORM"
 DYNAMIC = "crypto dynamic-map NATSTORM 10"
-LEAST_KEEPALIVE_S = 10
+LEAST_KEEPALIVE_S, LEAST_LIFE_S = 10, 120
+LIFE_S = 3600
+"""What an ESP SA lives without a line."""
 METHODS = "ms-chap-v2 chap"
 
 
 @dataclass(frozen=True, slots=True)
 class ClientsLns:
     """`interface` is the one towards the clients, which has its address already. Times in seconds; `keepalive_s` None: the router
-    never asks whether a peer is there."""
+    never asks whether a peer is there; `lifetime_s` of ESP SAs, None: as the router has it."""
 
     interface: str
     psk: Secret
@@ -35,6 +37,7 @@ class ClientsLns:
     pool_last: str
     users: Mapping[str, Secret] = field(default_factory=dict)
     keepalive_s: float | None = None
+    lifetime_s: int | None = None
     demux: bool = True
 
 
@@ -59,6 +62,8 @@ def _lines(lns: ClientsLns) -> Iterator[str]:
     yield f"crypto isakmp key {lns.psk.reveal()} address 0.0.0.0 0.0.0.0"
     if lns.keepalive_s is not None:
         yield f"crypto isakmp keepalive {max(LEAST_KEEPALIVE_S, round(lns.keepalive_s))}"
+    if lns.lifetime_s not in (None, LIFE_S):
+        yield f"crypto ipsec security-association lifetime seconds {max(LEAST_LIFE_S, lns.lifetime_s or 0)}"
     for name, cipher in SETS:
         yield from (f"crypto ipsec transform-set {name} {cipher} esp-sha-hmac", " mode transport")
     yield DYNAMIC

@@ -5,7 +5,7 @@ stand in a ledger on disk before they are done (`eve_ng_ledger`), so `down` work
 
 A link is cut in one of two ways. Pro rewires running nodes: interfaces are detached from the link's network, and attached again.
 Community rewires stopped nodes only; for running ones the interfaces of EVE-NG's host are set down, for which the testbed has to
-name the host (`on_host`), as it has to for captures, which are tcpdump's there.
+name the host (`on_host`).
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ from harness.lab.providers.eve_ng_start import Starting
 from harness.lab.providers.eve_ng_topology import Wire, console, find_wire, host_device, names_of, nodes_of, to_cut, wires_of
 from harness.lab.providers.eve_ng_undo import OnHost, Undoing, Undone
 from harness.lab.providers.provider import Console, LabStatus, find_node, unable
-from harness.model.reach import CaptureSource, Connection
+from harness.model.reach import Connection
 from harness.model.secret import Secret
 
 NAME = "eve-ng"
-Tcpdump = Callable[[CaptureSource], AbstractContextManager[Iterator[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
 class EveNgSpec:
     """What the testbed says. `start`: the nodes to start (None: all). `clients`: the host's bridge that the clients' network card
-    is on ("pnet1"); the lab must have it. `host`: how EVE-NG's host is reached, for captures. `tenant`: the number in the names of
+    is on ("pnet1"); the lab must have it. `host`: how EVE-NG's host is reached. `tenant`: the number in the names of
     the host's interfaces, where it is not the user's own (a Pro lab that is shared). `verify`: True, False, or a CA file."""
 
     url: str
@@ -51,10 +50,18 @@ class EveNgSpec:
     stop_timeout_s: float = 120.0
     request_timeout_s: float = 60.0
 
+    def foreseen(self) -> tuple[str, ...]:
+        """What `up` changes, a sentence each."""
+        nodes = ", ".join(self.start) if self.start else "all its nodes"
+        return (
+            f"another session of {self.user} ends: EVE-NG has one a user",
+            f"lab {self.lab}: of {nodes} what does not run is started, and stopped at the end; links that a killed run left cut "
+            f"are mended; nothing is made, wiped or deleted",
+        )
+
 
 class EveNg:
-    """`state` is where ledgers are kept (None: the user's own). `on_host` runs a command on EVE-NG's host, `tcpdump` captures
-    there."""
+    """`state` is where ledgers are kept (None: the user's own). `on_host` runs a command on EVE-NG's host."""
 
     name = NAME
 
@@ -64,7 +71,6 @@ class EveNg:
         state: Path | None = None,
         *,
         on_host: OnHost | None = None,
-        tcpdump: Tcpdump | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -80,7 +86,6 @@ class EveNg:
             self._api, self._ledger, on_host, stop_timeout_s=spec.stop_timeout_s, verify=spec.verify, clock=clock, sleep=sleep
         )  # fmt: skip
         self._on_host = on_host
-        self._tcpdump = tcpdump
         self._is_up = False
 
     def up(self) -> LabStatus:
@@ -152,24 +157,17 @@ class EveNg:
         finally:
             self._let_go_unless_up()
 
-    def capture_source(self, link: str) -> CaptureSource:
-        """tcpdump on EVE-NG's host: on the host's end of the link's first interface, or on the bridge that leads out."""
-        if self.spec.host is None:
-            seen = f"it is tcpdump's on EVE-NG's host {self._api.session.host}, and the testbed does not say how that is reached"
-            raise LabError(f"capture on {link}", seen, "`host:` in testbed.custom.lab.options (root over SSH)")
+    def capture(self, link: str) -> AbstractContextManager[Iterator[bytes]]:
+        """LabError: EVE-NG captures nothing that could be had from here. Its host can, by tcpdump, as any device of the testbed: on
+        its own end of the link's first interface, or on the bridge that leads out."""
         try:
             wire = find_wire(self._wires(self._api.nodes()), link)
             device = wire.network.kind if wire.network.kind.startswith("pnet") else host_device(self._tenant(), wire.plugs[0])
         finally:
             self._log_out_unless_up()
-        return CaptureSource("tcpdump", device, self.spec.host)
-
-    def capture(self, link: str) -> AbstractContextManager[Iterator[bytes]]:
-        source = self.capture_source(link)
-        if self._tcpdump is None:
-            by_hand = f"ssh root@{self._api.session.host} tcpdump -U -s 0 -i {source.interface} -w - > {source.interface}.pcap"
-            raise unable(self.name, f"capture on {link}", by_hand)
-        return self._tcpdump(source)
+        host = "EVE-NG's host, a device of `type: jump`" if self.spec.host is None else self.spec.host.device
+        source = f"`{{source: tcpdump, device: {host}, interface: {device}}}`"
+        raise unable(self.name, f"capture on {link}", f"{source} in devices.nat.custom.capture")
 
     @property
     def left_over(self) -> bool:

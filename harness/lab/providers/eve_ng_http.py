@@ -231,6 +231,7 @@ class Session:
 
     def _connect(self) -> requests.Session:
         http: requests.Session = _requests().Session()
+        http.trust_env = False  # no proxy or ~/.netrc of the environment comes between the testbed and its server
         return http
 
     def _plain(self, message: str) -> str:

@@ -49,6 +49,22 @@ class Gns3Spec:
     ca_file: str | None = None
     clients: ClientsAt | None = None
 
+    def foreseen(self) -> tuple[str, ...]:
+        """What `up` changes, a sentence each."""
+        made = f"made of {self.file}" if self.file else f"copied from {self.template}" if self.template else ""
+        there = f"; where it is not there it is {made} first, and deleted at the end" if made else ""
+        nodes = ", ".join(self.start) if self.start else "all its nodes"
+        found = [
+            f"project {self.project} is locked here, and opened; closed again at the end where it was closed{there}",
+            f"project {self.project}: of {nodes} what does not run is started, and stopped at the end",
+        ]
+        if (at := self.clients) is not None and at.cloud is None:
+            node = f"a cloud {cloud_of(at.interface)} with {at.kind} {at.interface} of the server's machine is made"
+            found.append(f"{node}, and linked to {at.node} {at.port}; both are deleted at the end")
+        elif at is not None:
+            found.append(f"a link from {at.cloud} {at.interface} to {at.node} {at.port} is made, and deleted at the end")
+        return tuple(found)
+
 
 class Gns3:
     """`state` is where ledgers are kept, `locks` where locks are (None: the user's, and this machine's)."""

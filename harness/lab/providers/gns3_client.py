@@ -25,10 +25,12 @@ PROJECT, COPY, NODE, LINK = "project", "copy", "node", "link"
 OPENED, POWERED, SUSPENDED, FILTERED, CAPTURING = "opened", "started", "suspended", "filtered", "capturing"
 """Kinds of ledger entries: what was made, and what was changed."""
 
-START_ATTEMPTS, START_PAUSE_S = 3, 2.0
-START_S, POLL_S = 120.0, 0.5
-"""How often a start is tried, the first pause (doubled each time), and how long a node that was told to start may take."""
+ATTEMPTS, PAUSE_S = 3, 2.0
+START_S, STOP_S, POLL_S = 120.0, 60.0, 0.5
+"""How often a start or stop is tried, the first pause (doubled each time), and how long a node that was told to may take."""
 COMPUTE = "local"
+GONE = (403, 404)
+"""Status: its project is closed, and with it nothing runs or is captured; it is not there."""
 
 
 class Client:
@@ -142,26 +144,13 @@ class Client:
         if node["node_type"] in PASSIVE or node.get("status") == STARTED:
             return
         self.ledger.intend(POWERED, node["node_id"], name, project)
-        step, pause = f"start node {name}", START_PAUSE_S
-        for attempt in range(1, START_ATTEMPTS + 1):
-            try:
-                self.server.request("POST", f"{path}/start", step, json={})
-                break
-            except Refused as refused:
-                if attempt == START_ATTEMPTS:
-                    seen = f"{refused.seen}, {attempt} times"
-                    raise LabError(step, seen, "look at the node in GNS3: its image, its settings, its compute") from refused
-                self._wait(pause)
-                pause *= 2
-        until = self._clock() + START_S
-        while (state := self.server.request("GET", path, step)["status"]) != STARTED:
-            if self._clock() >= until:
-                seen = f"{self.server.url} took the order, and {START_S:g} s later the node is {state}"
-                raise LabError(step, seen, "look at the node's console and log in GNS3")
-            self._wait(POLL_S)
-
-    def stop(self, project: str, node: Json) -> None:
-        self.server.request("POST", f"/projects/{project}/nodes/{node['node_id']}/stop", f"stop node {node['name']}", json={})
+        step = f"start node {name}"
+        try:
+            self._order(path, "start", step)
+        except Refused as refused:
+            seen = f"{refused.seen}, {ATTEMPTS} times"
+            raise LabError(step, seen, "look at the node in GNS3: its image, its settings, its compute") from refused
+        self._await(path, step, lambda state: state == STARTED, START_S)
 
     def delete_node(self, project: str, node: Json) -> None:
         """One that is ours; LabError for another's."""
@@ -193,8 +182,8 @@ class Client:
     def suspend(self, project: str, link: str, name: str, suspended: bool) -> None:
         """Nothing passes a suspended link. What was found is put back when all is undone."""
         path, step = f"/projects/{project}/links/{link}", f"{'suspend' if suspended else 'resume'} link {name}"
-        self._remember(SUSPENDED, link, name, project, lambda: bool(self.server.request("GET", path, step).get("suspend")))
-        self.server.request("PUT", path, step, json={"suspend": suspended})
+        mine = self._remember(SUSPENDED, link, name, project, lambda: bool(self.server.request("GET", path, step).get("suspend")))
+        self._change(mine, path, step, {"suspend": suspended})
         for entry in self.ledger.entries:
             if (entry.what, entry.id) == (SUSPENDED, link) and json.loads(entry.before) is suspended:
                 self.ledger.undone(entry)  # as it was found
@@ -207,8 +196,8 @@ class Client:
         for wanted in filters:
             if wanted not in known:
                 raise UsageError(f"link {name} can have no filter {wanted!r}", cure=f"one of {', '.join(known) or '(none)'}")
-        self._remember(FILTERED, link, name, project, lambda: self.server.request("GET", path, step).get("filters") or {})
-        self.server.request("PUT", path, step, json={"filters": {kind: list(values) for kind, values in filters.items()}})
+        mine = self._remember(FILTERED, link, name, project, lambda: self.server.request("GET", path, step).get("filters") or {})
+        self._change(mine, path, step, {"filters": {kind: list(values) for kind, values in filters.items()}})
 
     @contextmanager
     def capture(self, project: str, link: str, name: str) -> Iterator[Iterator[bytes]]:
@@ -227,6 +216,33 @@ class Client:
 
     # --- making and undoing ---
 
+    def _stop(self, path: str, step: str) -> None:
+        """Returns once it runs no more. Refused where the server will not, however often it is told, LabError where it takes the
+        order and does nothing."""
+        self._order(path, "stop", step)
+        self._await(path, step, lambda state: state != STARTED, STOP_S)
+
+    def _order(self, path: str, what: str, step: str) -> None:
+        """Told again where the server refuses, but not where the node or its project is not there. Refused at last."""
+        pause = PAUSE_S
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                self.server.request("POST", f"{path}/{what}", step, json={})
+                return
+            except Refused as refused:
+                if left == 0 or refused.status in GONE:
+                    raise
+            self._wait(pause)
+            pause *= 2
+
+    def _await(self, path: str, step: str, reached: Callable[[str], bool], seconds: float) -> None:
+        until = self._clock() + seconds
+        while not reached(state := self.server.request("GET", path, step)["status"]):
+            if self._clock() >= until:
+                seen = f"{self.server.url} took the order, and {seconds:g} s later the node is {state}"
+                raise LabError(step, seen, "look at the node's console and log in GNS3")
+            self._wait(POLL_S)
+
     def undo(self, entry: Entry) -> None:
         """Undoes one act: the ledger forgets it. What is not there any more is undone. LabError where it cannot be."""
         step = f"undo: {entry}"
@@ -237,27 +253,38 @@ class Client:
             COPY: f"/projects/{entry.id}",
             OPENED: f"/projects/{entry.id}/close",
             NODE: f"/projects/{entry.within}/nodes/{entry.id}",
-            POWERED: f"/projects/{entry.within}/nodes/{entry.id}/stop",
+            POWERED: f"/projects/{entry.within}/nodes/{entry.id}",
         }.get(entry.what, f"/projects/{entry.within}/links/{entry.id}")
         try:
             if entry.what in (PROJECT, COPY, NODE, LINK):
                 self.server.request("DELETE", path, step)
             elif entry.what == CAPTURING:
                 self.server.request("POST", f"{path}/{self.server.api.capture_stop}", step, json={})
-            elif entry.what in (OPENED, POWERED):
+            elif entry.what == POWERED:
+                self._stop(path, step)
+            elif entry.what == OPENED:
                 self.server.request("POST", path, step, json={})
             else:
                 key = "suspend" if entry.what == SUSPENDED else "filters"
                 self.server.request("PUT", path, step, json={key: json.loads(entry.before)})
         except Refused as refused:
-            # 403: its project is closed, and with it nothing runs or is captured; 404: it is gone.
             if refused.status != 404 and not (refused.status == 403 and entry.what in (POWERED, CAPTURING)):
                 raise
         self.ledger.undone(entry)
 
-    def _remember(self, what: str, link: str, name: str, project: str, found: Callable[[], Any]) -> None:
-        if not self.ledger.has(what, link):
-            self.ledger.intend(what, link, name, project, json.dumps(found()))
+    def _remember(self, what: str, link: str, name: str, project: str, found: Callable[[], Any]) -> Entry | None:
+        """The new entry; None where an earlier one has what was found."""
+        if self.ledger.has(what, link):
+            return None
+        return self.ledger.intend(what, link, name, project, json.dumps(found()))
+
+    def _change(self, mine: Entry | None, path: str, step: str, body: Json) -> None:
+        try:
+            self.server.request("PUT", path, step, json=body)
+        except Refused:
+            if mine is not None:
+                self.ledger.undone(mine)  # nothing was changed
+            raise
 
     def _make(self, mine: Entry, method: str, path: str, identity: str = "", **options: Any) -> Json:
         try:

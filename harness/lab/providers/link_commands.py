@@ -58,10 +58,14 @@ def link_down(arguments: argparse.Namespace) -> int:
         try:
             command = enclosure.python("harness.cli", "lab", "link", "up", os.path.abspath(testbed.file), name)
             what = f"mend link {name} of {testbed.lab.project or testbed.name}"
-            book.before(Undo((what,), device=_device(name), commands=(tuple(command),)))
-            provider.link_down(name)
-        except LabError as error:  # it may be cut all the same, where the server was gone before it answered
-            raise LabError(error.step, error.seen, f"{error.cure or 'see to it'}; then {mend}") from error
+            number = book.before(Undo((what,), device=_device(name), commands=(tuple(command),)))
+            try:
+                provider.link_down(name)
+            except LabError as error:
+                if _is_whole(provider, name):
+                    book.done(number)
+                    raise
+                raise LabError(error.step, error.seen, f"{error.cure or 'see to it'}; then {mend}") from error
         finally:
             book.close()
     print(f"link {name} is down: nothing passes it until\n  {mend}")
@@ -95,6 +99,14 @@ def _link(provider: Provider, name: str) -> Link:
     if not links:
         provider.link_down(name)
     return find_link(links, name)
+
+
+def _is_whole(provider: Provider, name: str) -> bool:
+    """After a cut that failed. It may be cut all the same, where the server was gone before it answered."""
+    try:
+        return _link(provider, name).up
+    except LabError:
+        return False
 
 
 @contextmanager

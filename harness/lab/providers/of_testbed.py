@@ -77,6 +77,16 @@ def eve_ng_spec(lab: LabSpec) -> EveNgSpec:
     )
 
 
+def foreseen(lab: LabSpec) -> tuple[str, ...]:
+    """What bringing the lab up on its server, one of SERVERS, would change there, and what would come of that at the end: a line
+    each. Nothing is asked of the server."""
+    if lab.provider == "gns3":
+        changes = gns3_spec(lab).foreseen()
+    else:
+        changes = eve_ng_spec(lab).foreseen()
+    return tuple(f"{lab.url}: {change}" for change in changes)
+
+
 def on_host(connection: Connection, secrets: tuple[Secret, ...]) -> OnHost:
     """Runs commands on the machine of the lab's server. It blocks, and so is for a thread without an event loop."""
 

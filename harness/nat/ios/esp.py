@@ -14,7 +14,7 @@ What is derived, for it is not said what is delayed:
   The delay is thus what is left of the first one's round trip; with a destination that never replies, five minutes.
 - An SPI that is another host's, though its entry has ended or was cleared, completes nothing.
 - Where SPIs are unpredictable though the list permits the endpoint, its entry is immediate and wrong. An unseen SPI then goes
-  to the one host that still waits for a reply; to nobody, where several do.
+  to the one host that still waits for a reply; to nobody, where several do, or where packets of a host beside the list wait.
 - Two hosts with the same inbound SPI at one destination: the later is refused with spi-match. By default its first reply is known
   for what it is by a sequence number that the earlier one has received already, and is dropped.
 
@@ -170,6 +170,15 @@ class MatchedEsp(HeldEsp):
         made.spi = expected
         self._own(state, coming, inside)
         return made
+
+    def _complete(self, state: State, remote: bytes, coming: bytes) -> Session:
+        """An SPI that was not expected of the one host that waits for a reply may be another's, where another's packets are held:
+        gateways may speak first."""
+        waiting = self._waiting(state, remote)
+        expected = len(waiting) == 1 and waiting[0].coming is not None
+        if expected and self.held.others(state.now, remote, waiting[0].binding.inside):
+            raise Dropped("SPI of one of several")
+        return super()._complete(state, remote, coming)
 
 
 def _spi(packet: bytes, at: int) -> bytes:

@@ -34,5 +34,11 @@ class Held:
         taken, self._waiting = self._waiting, []
         return [(since, packet) for since, _, packet in taken if now - since < LONGEST_S]
 
+    def others(self, now: float, remote: bytes, inside: bytes) -> bool:
+        """Whether a packet of another host than `inside` waits to go to `remote`; flows begin with both addresses."""
+        return any(
+            flow[4:8] == remote and flow[:4] != inside for since, flow, _ in self._waiting if now - since < LONGEST_S
+        )
+
     def clear(self) -> None:
         self._waiting = []

@@ -116,6 +116,8 @@ class FrameDissector:
             seen["kind"] = "esp"
             facts["encapsulation"] = "none"
             return self._esp(seen, link, ip, payload)
+        if ip.protocol == headers.AH:
+            facts["ah"] = headers.ah_facts(payload)
         if ip.protocol == headers.ICMP:
             self._icmp(seen, payload, len(ip.header) + len(payload))
         return None
@@ -225,7 +227,8 @@ class FrameDissector:
 
 
 def _opened(esp: EspPacket) -> _Opened:
-    """What ESP held: a UDP datagram (transport mode), or an IP packet with one in it (tunnel mode)."""
+    """What ESP held: a UDP datagram (transport mode), or an IP packet with one in it (tunnel mode). In a tunnel other datagrams
+    than L2TP's are not read."""
     if esp.payload is None:
         return _Opened(esp, None, esp.problem)
     before, ends, segment = b"", None, esp.payload
@@ -237,6 +240,9 @@ def _opened(esp: EspPacket) -> _Opened:
             if packet.protocol != headers.UDP or packet.is_fragment:
                 what = "a fragment" if packet.is_fragment else f"protocol {packet.protocol}"
                 return _Opened(esp, None, f"esp: the inner IP packet holds {what}; tunnel mode for L2TP carries UDP (17)")
+            datagram = headers.udp_datagram(segment)
+            if L2TP_PORT not in (datagram.sport, datagram.dport):  # a host's behind the peer, and no business of L2TP's
+                return _Opened(esp, None, None, before, ends)
         elif esp.next_header != headers.UDP:
             return _Opened(esp, None, f"esp: next header {esp.next_header}; transport mode for L2TP carries UDP (17)")
         inner = read_inner(segment)

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import ProtocolError
 from harness.probes import pcap
 
-ICMP, IP_IN_IP, TCP, UDP, ESP = 1, 4, 6, 17, 50
+ICMP, IP_IN_IP, TCP, UDP, ESP, AH = 1, 4, 6, 17, 50, 51
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _TAGS = frozenset({0x8100, 0x88A8})  # of VLANs: as a SPAN port may leave them on (IEEE 802.1Q, 802.1ad)
 _AF_INET = 2
@@ -141,6 +141,20 @@ def ip_packet(data: bytes) -> IpPacket:
     offset = (fragment & 0x1FFF) * 8
     ends = inet_ntoa(src), inet_ntoa(dst)
     return IpPacket(*ends, ttl, protocol, tos, ident, fragment >> 13, offset, checksum, header, data[size:total])
+
+
+def ah_facts(data: bytes) -> dict[str, int | str]:
+    """The header of AH (RFC 4302 §2): next_header, spi (8 hex digits), sequence, and esp_spi where ESP is what follows it.
+    ProtocolError (layer "ah") where it is cut short."""
+    if len(data) < 12:
+        raise ProtocolError("ah", f"{len(data)} bytes, the header alone takes 12")
+    size = (data[1] + 2) * 4
+    if size < 12 or size > len(data):
+        raise ProtocolError("ah", f"the header says {size} bytes, {len(data)} are there", 1)
+    facts: dict[str, int | str] = {"next_header": data[0], "spi": data[4:8].hex(), "sequence": int.from_bytes(data[8:12])}
+    if data[0] == ESP and len(data) >= size + 4:
+        facts["esp_spi"] = data[size : size + 4].hex()
+    return facts
 
 
 def udp_datagram(data: bytes) -> UdpDatagram:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 from harness.routers.script import RouterScript
+from harness.routers.scripts.crypto_map_edits import EDITS
+from harness.routers.scripts.crypto_maps import MAPS
+from harness.routers.scripts.esp_ports import PORTS
 from harness.routers.scripts.esp_tunnels import TUNNELS
+from harness.routers.scripts.l2tp_accounting import ACCOUNTING
 from harness.routers.scripts.l2tp_benefits import BENEFITS
 from harness.routers.scripts.l2tp_calls import CALLS
 from harness.routers.scripts.l2tp_debug import DEBUG
@@ -26,6 +30,10 @@ SCRIPTS = {
         PATH_MTUS,
         BENEFITS,
         TUNNELS,
+        PORTS,
+        MAPS,
+        EDITS,
+        ACCOUNTING,
     )
     for script in scripts
 }

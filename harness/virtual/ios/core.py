@@ -76,8 +76,19 @@ class IosIpsec(CountedIpsec):
             super().ike(now, packet, message)
 
     def _config(self, association: Association) -> IkeConfig:
-        key = self.keys_of().key_for(association.address)
-        return replace(super()._config(association), psk=key if key is not None else self._entropy(16))
+        crypto, config = self.keys_of(), super()._config(association)
+        own = crypto.key_for(association.address)
+        key = own if own is not None else self._entropy(16)
+        rows = crypto.rows_for(association.address) if crypto.entries else config.esp_proposals
+        return replace(
+            config, psk=key, esp_proposals=rows, accept_aggressive=True, psk_for=lambda peer: self._key_of(peer, key)
+        )
+
+    def _key_of(self, peer: str, key: bytes) -> bytes:
+        """Of a peer by its name, which aggressive mode tells in time; in main mode, and without a key of that name, that of its
+        address."""
+        found = self.keys_of().named.get(peer)
+        return key if found is None else found.reveal().encode()
 
     def _hear(self, now: float, association: Association, event: events.Event, packet: Packet | None) -> None:
         match event:

@@ -35,11 +35,13 @@ class Lns:
 @dataclass(frozen=True, slots=True)
 class MapEntry:
     """An entry of a crypto map as it counts, a dynamic one in the place of the one that names it. `line` is its heading. `esp` are
-    its transform sets, of which those in tunnel mode can carry no L2TP and are left out."""
+    its transform sets, of which those in tunnel mode can carry no L2TP and are left out. `peers`: for whom it is, anybody where
+    there are none."""
 
     line: str
     demux: bool
     esp: tuple[EspProposal, ...]
+    peers: tuple[str, ...] = ()
 
 
 def lns(tree: Entry, base: Personality) -> Lns:
@@ -75,6 +77,8 @@ def lns(tree: Entry, base: Personality) -> Lns:
         ike_proposals=proposals,
         esp_proposals=esp,
         dpd=keepalive(tree),
+        idle=idle_time(tree, outside.value("crypto map") or "") if outside is not None else None,
+        hello=_seconds(group.value("l2tp tunnel hello"), base.hello),
         echo=link_keepalive(template, base),
         secret=password,
         challenge=password is not None,
@@ -93,6 +97,7 @@ def lns(tree: Entry, base: Personality) -> Lns:
             pool_last=pool[1],
             lan=lan(tree, outside, pool[0]),
             aaa=meaning_aaa.aaa(tree, meaning_aaa.ppp_lists(template), outside, lacks),
+            routes=routes(tree, outside),
         ),
         tuple(lacks),
     )
@@ -135,6 +140,12 @@ def map_entries(tree: Entry, name: str) -> Iterator[MapEntry]:
             yield _map_entry(tree, entry)
 
 
+def by_peer(tree: Entry) -> tuple[tuple[tuple[str, ...], tuple[EspProposal, ...]], ...]:
+    """For whom each entry of the map on the interface is, and what it has, in the order in which they are tried."""
+    applied = next((name for one in tree.find("interface") if not one.has("shutdown") and (name := one.value("crypto map"))), "")
+    return tuple((entry.peers, entry.esp) for entry in map_entries(tree, applied)) if applied else ()
+
+
 def _map_entry(tree: Entry, entry: Entry) -> MapEntry:
     own, everywhere = f"set {LIFETIME}", f"crypto ipsec {LIFETIME}"
     seconds = entry.value(f"{own} seconds") or tree.value(f"{everywhere} seconds") or "3600"
@@ -147,7 +158,8 @@ def _map_entry(tree: Entry, entry: Entry) -> MapEntry:
         transport = entry_of_set is not None and (entry_of_set.value("mode") or "").startswith("transport")
         if (cipher := cipher_of(words)) is not None and hmac is not None and transport:
             found.append(EspProposal(cipher, hmac, int(seconds), int(kilobytes)))
-    return MapEntry(entry.line, entry.has("set nat demux"), tuple(found))
+    peers = tuple(one.words[2] for one in entry.find("set peer"))
+    return MapEntry(entry.line, entry.has("set nat demux"), tuple(found), peers)
 
 
 def cipher_of(words: list[str]) -> str | None:
@@ -189,6 +201,19 @@ def lan(tree: Entry, outside: Entry | None, pool: str) -> str | None:
     return str((near or wide)[0]) if near or wide else None
 
 
+def _seconds(said: str | None, default: float | None) -> float | None:
+    """0 is never."""
+    return default if said is None else float(said) or None
+
+
+def routes(tree: Entry, outside: Entry | None) -> tuple[str, ...]:
+    """The networks behind a router: those of its interfaces save the one towards the clients, and of its static routes."""
+    up = [one for one in tree.find("interface") if one != outside and not one.has("shutdown")]
+    connected = [str(found.network) for one in up if (found := address_of(one))]
+    static = [entry.words[2:4] for entry in tree.find("ip route") if entry.words[2] != "vrf"]
+    return tuple(dict.fromkeys((*connected, *(str(ipaddress.IPv4Network("/".join(words), strict=False)) for words in static))))
+
+
 def _wildcard_key(tree: Entry) -> str | None:
     """The key of whoever has no key of its own: `crypto isakmp key … address 0.0.0.0`, or a keyring's."""
     for entry in tree.find("crypto isakmp key"):
@@ -220,6 +245,21 @@ def keys(tree: Entry) -> dict[str, Secret]:
     return found
 
 
+def named_keys(tree: Entry) -> dict[str, Secret]:
+    """Pre-shared keys by the name that a peer gives as its identity."""
+    found: dict[str, Secret] = {}
+    for entry in tree.find("crypto isakmp key"):
+        words = entry.words[3:]
+        words = words[1:] if words[0] in ("0", "6") and words[1] != "hostname" else words
+        if words[1] == "hostname":
+            found[words[2]] = Secret(words[0])
+    for ring in tree.find("crypto keyring"):
+        for entry in ring.find("pre-shared-key hostname"):
+            if (plain := passwords.clear(" ".join(entry.words[4:]))) is not None:
+                found.setdefault(entry.words[2], Secret(plain))
+    return found
+
+
 def _network(words: tuple[str, ...]) -> str:
     """Of an address and a mask; without a mask it is one host, save 0.0.0.0, which is anybody."""
     masked = [word for word in words if word[:1].isdecimal()]
@@ -245,6 +285,15 @@ def link_keepalive(template: Entry | None, base: Personality) -> float | None:
         return base.echo
     seconds = template.value("keepalive")
     return None if template.has("no keepalive") or seconds == "0" else float(seconds or 0) or base.echo
+
+
+def idle_time(tree: Entry, name: str) -> float | None:
+    """After how many seconds without a packet a peer's SAs go: as the entries of that map say, else as all do; None is never."""
+    dynamic = [entry.words[6] for entry in tree.find(f"crypto map {name}") if "dynamic" in entry.words[5:6]]
+    entries = [*tree.find(f"crypto map {name}"), *(one for map_ in dynamic for one in tree.find(f"crypto dynamic-map {map_}"))]
+    own = (entry.value("set security-association idle-time") for entry in entries)
+    said = next((one for one in own if one), None) or tree.value("crypto ipsec security-association idle-time")
+    return float(said) if said else None
 
 
 def keepalive(tree: Entry) -> float | None:

@@ -34,7 +34,7 @@ class Meaning:
 
 def meant(tree: Entry, base: Personality) -> Meaning:
     """`base` gives what no command of a router says: retransmissions, vendor IDs, limits."""
-    keys = Crypto(keys=meaning.keys(tree))
+    keys = Crypto(keys=meaning.keys(tree), named=meaning.named_keys(tree))
     try:
         found, lacks = _meant(tree, base, keys), list[str]()
         routes = None if found.settings is None else meaning_rip.rip(tree, lacks)
@@ -47,6 +47,7 @@ def _meant(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
     if _by_groups(tree):
         return _grouped(tree, base, keys)
     found = meaning.lns(tree, base)
+    keys = replace(keys, entries=meaning.by_peer(tree))
     lacks = list(found.lacks)
     for group in tree.find("vpdn-group"):
         if group.first("request-dialin") is not None:
@@ -113,6 +114,7 @@ def _grouped(tree: Entry, base: Personality, keys: Crypto) -> Meaning:
         pool_first=NO_ADDRESS,
         pool_last=NO_ADDRESS,
         lan=meaning.lan(tree, outside, ends[0]),
+        routes=meaning.routes(tree, outside),
         vpdn=vpdn,
         aaa=meaning_aaa.aaa(tree, DEFAULT_LISTS, outside, lacks),
     )

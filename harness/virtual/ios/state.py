@@ -99,7 +99,7 @@ class State:
 
         self.features = ios_releases.features_of(ios_releases.parse(self.release), self.hardware.platform)
         shows.register(self)
-        self.show("show users", lambda state, _: users.users(state))
+        users.register(self)
         commands.register(self)
         self._boot()
 

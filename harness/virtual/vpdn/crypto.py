@@ -76,7 +76,9 @@ class CryptoProfile:
 @dataclass(frozen=True, slots=True)
 class Crypto:
     """`applied` is the map on the interface towards the peers, None for none. `keys` are pre-shared keys by the peer's address or
-    network ("10.0.0.12", "10.0.0.0/8", "0.0.0.0/0"); the longest prefix counts. `lifetime_s` and `lifetime_kb` are global.
+    network ("10.0.0.12", "10.0.0.0/8", "0.0.0.0/0"); the longest prefix counts. `named` are those of peers that say a name before
+    a key is needed, in aggressive mode. `entries` are those of a map without profiles, in the order in which they are tried: for
+    whom (no address: anybody), and what quick mode is offered. `lifetime_s` and `lifetime_kb` are global.
     `rekey_margin` is the share of an SA's life after which whoever began it begins the next one.
 
     UsageError where two profiles of one map have one name or one sequence number, or a key's address cannot be read."""
@@ -85,6 +87,8 @@ class Crypto:
     applied: str | None = None
     interface: str = "FastEthernet0/0"
     keys: Mapping[str, Secret] = field(default_factory=dict)
+    named: Mapping[str, Secret] = field(default_factory=dict)
+    entries: tuple[tuple[tuple[str, ...], tuple[EspProposal, ...]], ...] = ()
     lifetime_s: int = 3600
     lifetime_kb: int = 4_608_000
     rekey_margin: float = 0.8
@@ -119,6 +123,10 @@ class Crypto:
         if found is None:
             return None
         return next(key.reveal().encode() for name, key in self.keys.items() if ipaddress.IPv4Network(name) == found)
+
+    def rows_for(self, address: str) -> tuple[EspProposal, ...]:
+        """What the entries for that peer have, the first one's before the next one's."""
+        return tuple(row for peers, rows in self.entries if not peers or address in peers for row in rows)
 
     def lifetimes(self, profile: CryptoProfile) -> tuple[int, int]:
         """(seconds, kilobytes) that a profile proposes."""

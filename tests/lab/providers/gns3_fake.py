@@ -19,16 +19,18 @@ TEMPLATES = [
 
 
 class Fake:
-    """`unwell` maps a node's name to how often its start fails (-1: always; "mute": it is accepted, and nothing happens)."""
+    """`unwell` maps a node's name to how often its start fails (-1: always; "mute": it is accepted, and nothing happens), and "stop
+    NAME" likewise; `lingers` one to how often it is seen running after its stop."""
 
     def __init__(self, api=3, version=None, user="admin", password="s3cret"):
         self.api, self.user, self.password = api, user, password
         self.version = version or ("3.0.6" if api == 3 else "2.2.61")
         self.projects, self.nodes, self.links = {}, {}, {}
         self.asked, self.unwell, self.tokens, self.logins = [], {}, set(), 0
+        self.lingers = {}
         self.packets = [b"one", b"two"]
         self.silent = threading.Event()
-        self.dies_at = None
+        self.dies_at = self.refuses = None
         self._count = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
         self._server.daemon_threads = True
@@ -112,6 +114,8 @@ def handler(server):
                 self.close_connection = True
                 return
             try:
+                if server.refuses and re.search(server.refuses, f"{self.command} {address.path}"):
+                    raise Answer(409, "not now")
                 status, found = 200, route(server, self, self.command, address.path, body, parse_qs(address.query))
                 if found is None:
                     return
@@ -224,7 +228,11 @@ def in_project(server, request, method, project, parts, body):
             del table[parts[1]]
             return 204
         one.update(body)
-        return one
+        seen = dict(one)
+        if one.get("stopping"):
+            one["stopping"] -= 1
+            one["status"] = "started" if one["stopping"] else "stopped"
+        return seen
     return act(server, request, one, "/".join(parts[2:]))
 
 
@@ -254,7 +262,16 @@ def act(server, request, one, what):
         one["status"] = "started"
         return 204
     if what == "stop":
-        one["status"] = "stopped"
+        left = server.unwell.get(f"stop {one['name']}", 0)
+        if left == "mute":
+            return 204
+        if left:
+            server.unwell[f"stop {one['name']}"] = left - 1
+            raise Answer(409, f"Could not stop {one['name']}: busy")
+        if left := server.lingers.get(one["name"], 0):
+            one["stopping"] = left
+        else:
+            one["status"] = "stopped"
         return 204
     if what == "available_filters":
         return [{"type": kind} for kind in ("frequency_drop", "packet_loss", "delay", "corrupt", "bpf")]

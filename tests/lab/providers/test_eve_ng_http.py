@@ -222,6 +222,33 @@ def test_verify_false_holds_against_the_environment(certificate: Path, monkeypat
         assert EveNgApi(session(fake, verify=False), LAB).edition().pro
 
 
+def test_neither_a_proxy_nor_a_netrc_of_the_environment_comes_between(
+    fake: FakeEveNg, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import eve_ng_fake
+
+    seen = []
+    real = eve_ng_fake._Handler.do_POST
+
+    def look(handler: eve_ng_fake._Handler) -> None:
+        seen.append(handler.headers.get("Authorization"))
+        real(handler)
+
+    monkeypatch.setattr(eve_ng_fake._Handler, "do_POST", look)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(FakeEveNg()) as proxy:
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        assert session(fake).read("/status", "ask")["version"] == fake.version
+        assert proxy.requests == []
+    assert seen == [None]
+
+
 def test_a_certificate_that_is_not_trusted_is_refused_with_both_cures(certificate: Path) -> None:
     with serving(FakeEveNg(PRO), certificate) as fake:
         with pytest.raises(EveNgError) as caught:

@@ -205,7 +205,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake_of_the_users(bench, lab_of, tmp
 def test_a_node_that_fails_twice_is_told_three_times(server, bench, lab_of, time):
     server.unwell["R1"] = 2
     assert lab_of().up().up
-    assert time.waits == [gns3_client.START_PAUSE_S, 2 * gns3_client.START_PAUSE_S]
+    assert time.waits == [gns3_client.PAUSE_S, 2 * gns3_client.PAUSE_S]
 
 
 def test_a_node_that_never_starts_is_named_with_the_servers_words(server, bench, lab_of, tmp_path):
@@ -222,6 +222,53 @@ def test_a_node_that_takes_the_order_and_does_nothing_is_waited_for_but_not_for_
     with pytest.raises(LabError, match="took the order, and 120 s later the node is stopped"):
         lab_of().up()
     assert gns3_client.START_S <= time.now < gns3_client.START_S + 1
+
+
+# --- nodes that do not stop ---
+
+
+def test_a_node_that_will_not_stop_at_once_is_told_again_and_waited_for(server, bench, lab_of, tmp_path, time):
+    lab = lab_of()
+    lab.up()
+    server.unwell["stop R1"] = 2
+    server.lingers["R1"] = 3
+    time.waits.clear()
+    lab.down()
+    polls = [gns3_client.POLL_S] * 3
+    assert time.waits == [gns3_client.PAUSE_S, 2 * gns3_client.PAUSE_S, *polls]
+    assert server.nodes["node-2"]["status"] == "stopped"
+    assert ledgers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("unwell", "seen"),
+    [(-1, r"could not stop R1: busy \(status 409\)"), ("mute", "took the order, and 60 s later the node is started")],
+)
+def test_a_node_that_never_stops_is_left_in_the_ledger_with_the_command(server, bench, lab_of, tmp_path, unwell, seen):
+    lab = lab_of()
+    lab.up()
+    server.unwell["stop R1"] = unwell
+    with pytest.raises(LabError, match=rf"(?i){seen}(?s:.*)left: started 'R1'(?s:.*)lab clean gns3"):
+        lab.down()
+    assert len(ledgers(tmp_path)) == 1
+    del server.unwell["stop R1"]
+    lab.down()
+    assert server.nodes["node-2"]["status"] == "stopped"
+    assert ledgers(tmp_path) == []
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_node_that_has_gone_meanwhile_is_not_waited_for(server, bench, lab_of, tmp_path, time, closed):
+    lab = lab_of()
+    lab.up()
+    time.waits.clear()
+    if closed:
+        bench["status"] = "closed"
+    else:
+        del server.nodes["node-2"]
+    lab.down()
+    assert time.waits == []
+    assert ledgers(tmp_path) == []
 
 
 # --- links ---

@@ -102,6 +102,20 @@ def test_a_cut_that_was_under_way_when_the_server_went_stays_in_the_journal(serv
     assert len(kept.open) == 1
 
 
+def test_a_cut_that_was_refused_leaves_nothing_that_forbids_a_run(server, file, tmp_path, capsys):
+    server.refuses = "PUT .*/links/"
+    assert link("down", file) == 3
+    said = capsys.readouterr().err
+    assert "not now (status 409)" in said
+    assert "lab link up" not in said
+    assert (cut(server), journal.kept()) == ([], [])
+    assert list((tmp_path / "state").rglob("*.jsonl")) == []
+    server.refuses = None
+    assert link("down", file) == 0
+    assert link("up", file) == 0
+    assert list((tmp_path / "state").rglob("*.jsonl")) == []
+
+
 def test_a_run_has_its_lab_for_itself_unless_told_otherwise(server, file, tmp_path, capsys):
     run = provider_of(check(file), "nightly")
     run.lock.acquire()

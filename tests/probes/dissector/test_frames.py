@@ -34,7 +34,7 @@ def test_no_bytes_make_it_raise(data: bytes, link: int) -> None:
     assert copy == data
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.binary(max_size=300), st.sampled_from([500, 4500, 1701, 1024]), st.sampled_from([b"", bytes(4), b"\xc8\x02", b"\x00\x02"])
 )
@@ -52,7 +52,7 @@ def test_no_payload_makes_it_raise(payload: bytes, port: int, prefix: bytes) -> 
     assert seen["sport"] == 40000
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(1, 255), st.binary(max_size=200), st.integers(0, 3))
 def test_no_ike_payload_makes_it_raise(first: int, body: bytes, flags: int) -> None:
     message = bytes(range(1, 17)) + bytes([first, 0x10, 2, flags]) + bytes(4) + (28 + 4 + len(body)).to_bytes(4)
@@ -65,7 +65,7 @@ def test_no_ike_payload_makes_it_raise(first: int, body: bytes, flags: int) -> N
     assert seen["ike"]["icookie"] == "0102030405060708"
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from([0xC021, 0x8021, 0xC223, 0xC023, 0x0021, 0x80FD]), st.binary(max_size=120))
 def test_no_ppp_frame_makes_it_raise(protocol: int, body: bytes) -> None:
     l2tp = b"\x00\x02\x00\x01\x00\x01\xff\x03" + protocol.to_bytes(2) + body

@@ -48,6 +48,36 @@ def test_the_inner_packet_is_read_and_its_own_addresses_are_those_of_the_checksu
     assert seen["inner"]["checksum_fits"] == [["192.168.9.9", GATEWAY]]
 
 
+def test_a_datagram_of_another_service_is_not_read_as_l2tp(craft: Any) -> None:
+    """A version that L2TP does not have would be a problem there."""
+    payload = b"\x01\x01not L2TP"
+    seen = look(craft, craft.ip("10.1.1.5", "10.2.1.5", 17, craft.udp("10.1.1.5", "10.2.1.5", 9000, 9001, payload)))
+    assert (seen["esp"]["inner_src"], seen["esp"]["inner_dst"]) == ("10.1.1.5", "10.2.1.5")
+    assert ("inner" in seen, seen.get("problem")) == (False, None)
+    there = look(craft, craft.ip(CLIENT, GATEWAY, 17, craft.udp(CLIENT, GATEWAY, 1024, 1701, payload)))
+    assert "version 1" in there["problem"]
+
+
+@pytest.mark.parametrize(("following", "esp_spi"), [(50, "00000100"), (17, None)])
+def test_the_header_of_ah(craft: Any, following: int, esp_spi: str | None) -> None:
+    from scapy.layers.ipsec import AH  # the author of the bytes
+
+    made = bytes(AH(nh=following, payloadlen=4, spi=0x101, seq=7, icv=bytes(12))) + bytes.fromhex("00000100") + bytes(20)
+    dissector = FrameDissector(KEYS, Addresses(GATEWAY, NAT, {}))
+
+    def seen(data: bytes) -> dict[str, Any]:
+        frame = RawFrame(1, 1.0, 1_000_000_000, RAW_IP, craft.ip(CLIENT, GATEWAY, 51, data), False)
+        return dissector.dissect("outside", frame)[0]
+
+    whole = seen(made)
+    assert whole["headers"]["ah"] == {"next_header": following, "spi": "00000101", "sequence": 7} | (
+        {"esp_spi": esp_spi} if esp_spi else {}
+    )
+    assert (whole["kind"], whole.get("problem")) == ("other", None)
+    assert "the header alone takes 12" in seen(made[:11])["problem"]
+    assert "the header says 24 bytes" in seen(made[:20])["problem"]
+
+
 @pytest.mark.parametrize(("protocol", "offset", "words"), [(6, 0, "holds protocol 6"), (17, 8, "holds a fragment")])
 def test_what_is_no_datagram_is_a_problem(craft: Any, protocol: int, offset: int, words: str) -> None:
     inner = bytearray(craft.ip(CLIENT, GATEWAY, protocol, bytes(24)))

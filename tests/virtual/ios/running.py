@@ -58,10 +58,15 @@ class Running:
         return self
 
     def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(30)
-        assert not self._thread.is_alive()
-        self._loop.close()
+        self.stop()
+
+    def stop(self):
+        """The router is gone. Safe twice."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join(30)
+            assert not self._thread.is_alive()
+            self._loop.close()
 
     async def _main(self):
         from harness.virtual.ios.server import Server

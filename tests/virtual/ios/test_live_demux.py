@@ -297,3 +297,71 @@ def test_the_clients_link_to_the_lan(lab):
     at.net.settle()
     (seen,) = [packet for packet in at.net.lan if packet[16:20] == ip.packed("20.0.0.200")]
     assert seen[12:16] == ip.packed("20.0.0.100")
+
+
+NAMED = {"ike__identity": "fqdn:w2k01", "ike__psk": b"cisco"}
+
+
+@pytest.mark.parametrize(
+    ("how", "up"),
+    [
+        (NAMED | {"ike__exchange": "aggressive"}, True),
+        (NAMED | {"ike__exchange": "aggressive", "ike__psk": b"sharedsecret"}, False),
+        (NAMED, False),  # main mode needs the key before the name is said
+        ({"ike__identity": "fqdn:w2k02", "ike__exchange": "aggressive"}, True),  # a name without a key of its own
+    ],
+)
+def test_a_key_of_a_name(lab, how, up):
+    """DMX-61."""
+    assert lab().dial(1, **how).up is up
+
+
+def test_the_key_of_a_name_in_a_keyring(lab):
+    at = lab(more=("crypto keyring L2TP", "pre-shared-key hostname w2k09 key ninth"))
+    assert at.dial(1, ike__identity="fqdn:w2k09", ike__exchange="aggressive", ike__psk=b"ninth").up
+
+
+def test_where_routes_lead(lab):
+    """DMX-68: to the networks of interfaces and static routes, and nowhere else."""
+    at = lab()
+    client = at.dial(1)
+
+    def sent_on(to):
+        request = ip.build_echo(ip.Echo(True, 1, 0, b"marked"))
+        client.stack.send_ip(at.net.now, ip.build_ipv4(client.stack.address, to, ip.ICMP, request))
+        at.net.settle()
+        return ip.packed(to) in [packet[16:20] for packet in at.net.lan]
+
+    hosts = ("171.0.0.10", "172.19.192.1", "172.30.0.1")
+    assert [sent_on(to) for to in hosts] == [True, True, False]
+    at.router.configure("no ip route 171.0.0.0 255.0.0.0 172.19.192.1")
+    at.net.lan.clear()
+    assert not sent_on("171.0.0.10")
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ((), True),
+        (("crypto ipsec security-association idle-time 60",), False),
+        ((DYNAMIC, "set security-association idle-time 60"), False),
+    ],
+)
+def test_sas_of_the_silent_go_where_a_line_says_so(lab, lines, left):
+    at = lab(more=(*lines, "vpdn-group 1", "l2tp tunnel hello 0", "interface Virtual-Template1", "no keepalive"))
+    client = at.dial(1, l2tp__hello_s=0.0, ppp__echo_s=None)
+    since = len(at.net.crossed)
+    at.net.run(200)
+    said = [packet for packet in at.net.crossed[since:] if packet.src == GATEWAY and packet.payload[:4] != bytes(4)]
+    assert said == []  # neither Hello nor echo
+    assert client.up is left
+
+
+def test_an_entry_with_a_peer_is_for_that_peer(lab):
+    """DMX-63: the static entry goes before the dynamic one, for whom it is for."""
+    entry = ("crypto map CRYP_MAP 5 ipsec-isakmp", "set transform-set TS1", "set security-association lifetime seconds 300")
+    lives = []
+    for peer in (NAT, "203.0.113.99"):
+        client = lab(more=(*entry, f"set peer {peer}")).dial(1)
+        lives += [up.lifetime_s for up in client.of(events.EspUp)]
+    assert lives == [300, 600]

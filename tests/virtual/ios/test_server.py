@@ -53,6 +53,11 @@ def test_the_driver_configures_saves_and_restores(router, tmp_path, protocol):
         assert changed.has("ip nat translation udp-timeout 60")
         await device.configure(["crypto dynamic-map DYN 10", " set nat demux"])
         assert "crypto dynamic-map DYN 10" in await device.running_config()
+        way = await device.way()
+        assert (way.protocol, way.line, way.source, way.by_ip) == (protocol, "vty 0", "127.0.0.1", True)
+        others = {"ssh": "telnet", "telnet": "ssh"}
+        with pytest.raises(DeviceError, match=f"would take {protocol} off the terminal lines vty 0 4"):
+            await device.configure(["line vty 0 4", f" transport input {others[protocol]}"])
         await device.restore()
 
     play(body, Ios(connection(router, protocol), journal=book))
@@ -89,9 +94,9 @@ def test_an_older_release_refuses_the_line(tmp_path):
 @pytest.mark.parametrize("protocol", BY)
 def test_plain_pyats(router, tmp_path, monkeypatch, protocol):
     topology = pytest.importorskip("pyats.topology")
-    from harness.devices.ios.driver import _unicon
+    from harness.devices.ios import terminal
 
-    _unicon()
+    terminal.load()
     port = router.ssh_port if protocol == "ssh" else router.telnet_port
     # The name that unicon is given for the host key check would ask for the user's own file.
     monkeypatch.setenv("HOME", str(tmp_path))

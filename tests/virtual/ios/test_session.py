@@ -319,7 +319,7 @@ def test_interfaces_and_users():
     assert brief[3].split()[:2] == ["Virtual-Template1", "203.0.113.231"]
     assert "Fa0/1                          admin down     down     to the lab" in terminal.run("show interfaces description")
     users = terminal.run("show users")
-    assert users[1].split() == ["2", "vty", "0", "natstorm", "idle", "00:00:00", "192.0.2.7"]
+    assert users[1].split() == ["*", "2", "vty", "0", "natstorm", "idle", "00:00:00", "192.0.2.7"]
 
 
 def test_the_clock_is_set():

@@ -47,3 +47,12 @@ def parse_version(text: str) -> Rows[Version]:
         return Rows((Version(**found),))
     filled = [line for line in read_text.lines if line.strip()]
     return read_text.rows((), filled, "it does not come to the configuration register" if filled else "")
+
+
+_UNITS_S = {"year": 31536000, "week": 604800, "day": 86400, "hour": 3600, "minute": 60}
+
+
+def up_for(uptime: str) -> int | None:
+    """"2 days, 12 hours, 6 minutes" in seconds; None where it is none."""
+    found = re.findall(r"(\d+) (year|week|day|hour|minute)s?", uptime)
+    return sum(int(count) * _UNITS_S[unit] for count, unit in found) if found else None

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from harness.virtual.ios.router import IosRouter
 
 CRYPTO = (crypto_maps.SHOWS, crypto_engine.SHOWS, ipsec_sas.SHOWS, isakmp_sas.SHOWS)
-OF_ROUTER = (aaa_servers.SHOWS, crypto_sockets.SHOWS, interfaces.SHOWS, local_pools.SHOWS, vpdn.SHOWS, users.SHOWS)
+OF_ROUTER = (aaa_servers.SHOWS, crypto_sockets.SHOWS, interfaces.SHOWS, local_pools.SHOWS, vpdn.SHOWS)
 
 
 def register(state: State, router: IosRouter) -> None:
     register_crypto(state, RouterCrypto(router))
+    users.register(state, router)
     for family in OF_ROUTER:
         for syntax, lines_of in family.items():
             state.show(syntax, lambda state, match, lines_of=lines_of: lines_of(router, match))  # type: ignore[misc]

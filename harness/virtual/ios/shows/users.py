@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness.virtual.ios.grammar import Match
@@ -11,13 +11,12 @@ from harness.virtual.ios.state import State
 from harness.virtual.vpdn import view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.virtual.ios.router import IosRouter
+    from harness.virtual.ios.session import Session
 
 
-def users(state: State, ppp: Iterable[tuple[str, str, str]] = ()) -> list[str]:
-    """`ppp` are interface, user and the address that PPP gave him. Whose connection asks is not marked."""
+def users(state: State, asking: Session, ppp: Iterable[tuple[str, str, str]] = ()) -> list[str]:
+    """`ppp` are interface, user and the address that PPP gave him. The line of whoever asks is marked."""
     lines = ["    Line       User       Host(s)              Idle       Location"]
     for session in state.sessions:
         kind, number = session.line.split()
@@ -25,15 +24,22 @@ def users(state: State, ppp: Iterable[tuple[str, str, str]] = ()) -> list[str]:
         idle = int(state.now - session.heard)
         idle_text = f"{idle // 3600:02}:{idle // 60 % 60:02}:{idle % 60:02}"
         name = session.user or ""
-        lines.append(f"{absolute:>4} {session.line:<10} {name:<10} {'idle':<20} {idle_text:<10} {session.source}")
+        mark = "*" if session is asking else " "
+        lines.append(f"{mark}{absolute:>3} {session.line:<10} {name:<10} {'idle':<20} {idle_text:<10} {session.source}")
     lines += ["", "  Interface    User               Mode         Idle     Peer Address"]
     return lines + [f"  {interface:<12} {user:<18} {'PPPoVPDN':<12} {'-':<8} {address}" for interface, user, address in ppp]
 
 
-def of_router(router: IosRouter, match: Match) -> list[str]:
+def register(state: State, router: IosRouter | None = None) -> None:
+    """`router`: the live role whose PPP users are shown too."""
+
+    def shown(session: Session, match: Match) -> list[str]:
+        return users(state, session, () if router is None else calls(router))
+
+    state.command("show users", shown, level=1)
+
+
+def calls(router: IosRouter) -> list[tuple[str, str, str]]:
     tunnels = view.of(router.state.now, router.core).tunnels
-    calls = (call for tunnel in tunnels for call in tunnel.sessions if call.address is not None)
-    return users(router.state, [(interface_of(call.interface), call.user, call.address or "") for call in calls])
-
-
-SHOWS: Mapping[str, Callable[[IosRouter, Match], list[str]]] = {"show users": of_router}
+    up = (call for tunnel in tunnels for call in tunnel.sessions if call.address is not None)
+    return [(interface_of(call.interface), call.user, call.address or "") for call in up]
