@@ -328,12 +328,18 @@ class Session:
 
     @cached_property
     def router_runner(self) -> RouterRunner:
+        from harness import faults
         from harness.model.redact import Redactor
+        from harness.routers.breaking import makers
+        from harness.routers.makers import Makers
         from harness.routers.runner import RouterRunner
 
         assert self.sink is not None
         option = self.config.option
-        return self._held.enter_context(RouterRunner(self.sink.bus, Redactor(self.testbed.secrets), seed=option.seed))
+        made = makers(faults.named(option.fault)) if option.fault else Makers()
+        return self._held.enter_context(
+            RouterRunner(self.sink.bus, Redactor(self.testbed.secrets), seed=option.seed, makers=made)
+        )
 
     def _play_routers(self, cast: Cast) -> Evidence:
         from harness.routers.outcome import headline

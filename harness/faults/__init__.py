@@ -1,4 +1,4 @@
-"""The faults that a proof gives to gateway, NAT and client, by name."""
+"""The faults that a proof gives to gateway, NAT and client, and to routers, by name."""
 
 from __future__ import annotations
 
@@ -6,12 +6,28 @@ import difflib
 from collections.abc import Mapping
 
 from harness.errors import UsageError, typed
-from harness.faults import client, gateway, gateway_calls, gateway_natt, gateway_ports, nat, nat_links
+from harness.faults import (
+    client,
+    gateway,
+    gateway_calls,
+    gateway_natt,
+    gateway_ports,
+    nat,
+    nat_links,
+    routers_demux,
+    routers_endpoints,
+    routers_esp,
+    routers_l2tp,
+    routers_profiles,
+)
 from harness.faults.fault import Fault
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for room in (gateway, gateway_natt, gateway_ports, gateway_calls, nat, nat_links, client)
+    for room in (
+        *(gateway, gateway_natt, gateway_ports, gateway_calls, nat, nat_links, client),
+        *(routers_l2tp, routers_profiles, routers_esp, routers_endpoints, routers_demux),
+    )
     for fault in room.FAULTS
 }
 

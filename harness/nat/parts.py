@@ -10,6 +10,7 @@ from harness.nat.behaviour import FILTERS, MAPPINGS, Admits, MapsBy
 from harness.nat.draws import Draws, Entropy
 from harness.nat.fragments import Fragments
 from harness.nat.helpers import CookieHelper, Helper, PayloadAlg, Refuse, SingleClient, SpiGuess
+from harness.nat.ios.access_list import AccessList
 from harness.nat.ios.esp import HeldEsp, MatchedEsp
 from harness.nat.ios.expectations import Expectations
 from harness.nat.ios.ftp import FtpGateway
@@ -35,6 +36,15 @@ HELPERS: Mapping[str, Callable[[], Helper]] = {
 
 
 @dataclass(slots=True)
+class IosHelpers:
+    """What `serve` puts in place: for ESP by default, for ESP with `spi-match`, and for IKE with `preserve-port`."""
+
+    waiting: Callable[[Held], HeldEsp] = HeldEsp
+    matching: Callable[[Held, AccessList], HeldEsp] = MatchedEsp
+    preserving: Callable[[AccessList], PreservedIke] = PreservedIke
+
+
+@dataclass(slots=True)
 class Translator:
     """How it translates. `ike` takes the UDP packets from and to port 500, or is None; `portless` takes ESP and AH; `payload`
     changes the payload of UDP packets that are whole, or is None. `overload`: an outside port is free as long as it is so for one
@@ -42,7 +52,7 @@ class Translator:
 
     The rest is IOS's. `tcp` is None where TCP does not pass; `held` are packets that wait for a helper; `addresses` gives hosts
     outside addresses of their own, before ports are looked at or, with `overloads` off, in place of that; `map_id` is the number of
-    the dynamic mapping."""
+    the dynamic mapping; `helpers` are those that its service lines ask for."""
 
     maps_by: MapsBy
     admits: Admits
@@ -60,6 +70,7 @@ class Translator:
     addresses: OneToOne | None = None
     overloads: bool = True
     map_id: int | None = None
+    helpers: IosHelpers = field(default_factory=IosHelpers)
 
 
 @dataclass(slots=True)
@@ -125,7 +136,8 @@ def serve(how: Translator, services: Services) -> None:
     ValueError for any other."""
     if how.expectations is None or how.held is None:
         raise ValueError("the NAT has no IOS personality")
-    esp = HeldEsp(how.held) if services.spi_match is None else MatchedEsp(how.held, services.spi_match)
+    made, wanted = how.helpers, services.spi_match
+    esp = made.waiting(how.held) if wanted is None else made.matching(how.held, wanted)
     if isinstance(how.portless, HeldEsp):
         esp.take_over(how.portless)
     how.portless = esp
@@ -134,7 +146,7 @@ def serve(how: Translator, services: Services) -> None:
     elif isinstance(how.ike, PreservedIke):
         how.ike.permitted = services.preserve_port
     else:
-        how.ike = PreservedIke(services.preserve_port)
+        how.ike = made.preserving(services.preserve_port)
     ftp, skinny = FtpGateway(services.ftp, how.expectations), SkinnyGateway(services.skinny, how.expectations)
     old = () if how.tcp is None else how.tcp.gateways
     for one in old:

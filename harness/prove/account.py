@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.prove import matrix
-from harness.prove.ledger import Ledger, Played
+from harness.prove.ledger import GATEWAY, Ledger, Played
 from harness.prove.matrix import DOUBTFUL, GREEN, RED, Misprediction, Prediction
+from harness.prove.worlds import ROUTERS, world_of, worlds_of
 
 VERSION = 1
 CLEAN_RUNS = 20
-"""As many runs with nothing broken, each with a seed of its own, must be free of false alarms."""
+"""As many runs with nothing broken in each world, each with a seed of its own, must be free of false alarms."""
 
 MUTANTS_LEFT = 0.15
 """The greatest share of mutants that may survive."""
 
-LEAST_FAULTS, LEAST_MUTANTS = 60, 100
-"""Fewer prove too little."""
+LEAST_FAULTS = {GATEWAY: 60, ROUTERS: 40}
+LEAST_MUTANTS = 100
+"""Fewer prove too little; faults by worlds."""
 
 
 class Broken(Protocol):
@@ -84,6 +86,17 @@ class Account:
         return tuple((f.name, f.box, self.blamed[f.name]) for f in self.faults if self.blamed.get(f.name, f.box) != f.box)
 
     @property
+    def worlds(self) -> tuple[str, ...]:
+        """Those that any of the faults is in."""
+        return worlds_of(f.box for f in self.faults)
+
+    def of(self, world: str) -> tuple[Broken, ...]:
+        return tuple(f for f in self.faults if world_of(f.box) == world)
+
+    def clean_of(self, world: str) -> tuple[Played, ...]:
+        return tuple(played for played in self.clean if played.world == world)
+
+    @property
     def table(self) -> dict[str, dict[str, int]]:
         return matrix.blame_table((f.box, self.blamed[f.name]) for f in self.faults if f.name in self.blamed)
 
@@ -101,23 +114,32 @@ class Account:
             for scenario, box in self.strays.get(f.name, {}).items()
         ]
         found += [f"seed {seed}: {case} was {outcome} though nothing was broken" for seed, case, outcome in self.false_alarms]
-        asked = max((len(played.outcomes) for played in self.clean), default=0)
-        found += [f"seed {played.seed}: a clean run asked {len(played.outcomes)} of {asked} cases" for played in self.clean
-                  if len(played.outcomes) < max(asked, 1)]  # fmt: skip
+        for world in self.worlds:
+            clean = self.clean_of(world)
+            asked = max((len(played.outcomes) for played in clean), default=0)
+            found += [f"seed {played.seed}: a clean run asked {len(played.outcomes)} of {asked} cases" for played in clean
+                      if len(played.outcomes) < max(asked, 1)]  # fmt: skip
         if not self.whole:
             found.append("some faults only: a proof takes them all")
             return tuple(found)
         found += [f"{row}: no fault turns it red" for row in self.unreddened]
-        if len(self.clean) < CLEAN_RUNS:
-            found.append(f"{len(self.clean)} clean runs of {CLEAN_RUNS}")
-        if len(self.faults) < LEAST_FAULTS:
-            found.append(f"{len(self.faults)} faults, {LEAST_FAULTS} are needed")
+        for world, least in LEAST_FAULTS.items():
+            where, runs, known = "" if world == GATEWAY else f" of {world}", len(self.clean_of(world)), len(self.of(world))
+            if runs < CLEAN_RUNS:
+                found.append(f"{runs} clean runs{where} of {CLEAN_RUNS}")
+            if known < least:
+                found.append(f"{known} faults{where}, {least} are needed")
         if self.mutants.tried < LEAST_MUTANTS:
             found.append(f"{self.mutants.tried} mutants were tried of this code, {LEAST_MUTANTS} are needed")
         found += [f"mutant {name} survived unexplained" for name, why in (self.mutants.survived or {}).items() if not why]
         if self.mutants.left > MUTANTS_LEFT * self.mutants.tried:
             found.append(f"{self.mutants.left} of {self.mutants.tried} mutants survived, more than {MUTANTS_LEFT:.0%}")
         return tuple(found)
+
+    def _sums(self, world: str) -> dict[str, int]:
+        faults = self.of(world)
+        killed = sum(f.name in self.broken and f.name not in self.unnoticed for f in faults)
+        return {"faults": len(faults), "killed": killed, "clean_runs": len(self.clean_of(world))}
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -133,6 +155,7 @@ class Account:
             "false_alarms": [{"seed": seed, "case": case, "seen": outcome} for seed, case, outcome in self.false_alarms],
             "mutants": self.mutants.tried,
             "mutants_survived": self.mutants.left,
+            "worlds": {world: self._sums(world) for world in self.worlds},
             "blame": self.table,
             "gaps": list(self.gaps),
         }
@@ -150,21 +173,25 @@ def account(
 ) -> Account:
     known = tuple(faults)
     broken = {one.fault: one for one in ledger.broken if one.fault in {f.name for f in known}}
-    reference = ledger.clean[0] if ledger.clean else None
+    reference = next((one for one in ledger.clean if one.world == GATEWAY), None)
+    boxed = {f.name: f.box for f in known if f.box in matrix.BOXES}  # scripts for routers name no box
+    worlds = worlds_of(f.box for f in known)
     return Account(
         faults=known,
         broken=broken,
-        clean=ledger.clean,
+        clean=tuple(one for one in ledger.clean if one.world in worlds),
         mispredicted=tuple(
             found
             for f in known
             if f.name in broken and f.name in predictions
             for found in matrix.compare(predictions[f.name], broken[f.name], explained)
         ),
-        blamed={name: matrix.blamed(played, reference) for name, played in broken.items() if matrix.noticed(played)},
+        blamed={
+            name: matrix.blamed(played, reference) for name, played in broken.items() if name in boxed and matrix.noticed(played)
+        },
         unpredicted=tuple(f.name for f in known if f.name not in predictions),
         mutants=mutants,
-        strays={f.name: matrix.strays(broken[f.name], f.box, reference) for f in known if f.name in broken},
+        strays={name: matrix.strays(broken[name], box, reference) for name, box in boxed.items() if name in broken},
         whole=whole,
         unbroken=unbroken or {},
     )
@@ -178,21 +205,22 @@ def show(told: Account, predictions: Mapping[str, Prediction]) -> str:
 def _matrix(told: Account, predictions: Mapping[str, Prediction]) -> Iterable[str]:
     """A row a fault; columns are the behaviours that any fault turns red or was to turn red."""
     results = {name: matrix.seen(played.outcomes) for name, played in told.broken.items()}
-    shown = sorted({b for result in results.values() for b, colour in result.items() if colour != GREEN} | _predicted(predictions))
+    told_of = _predicted(predictions[name] for name in results if name in predictions)
+    shown = sorted({b for result in results.values() for b, colour in result.items() if colour != GREEN} | told_of)
     yield "Fault × behaviour.  ■ red as predicted  ! red, not predicted  □ predicted red, stayed green  ? inconclusive  · green"
     width = max((len(f.name) for f in told.faults), default=0)
     for family in sorted({b.partition("-")[0] for b in shown}):
         columns = [b for b in shown if b.startswith(f"{family}-")]
         yield ""
-        yield f"{family:{width}}         " + " ".join(b.partition("-")[2] for b in columns)
+        yield f"{family:{width}}          " + " ".join(b.partition("-")[2] for b in columns)
         for f in told.faults:
             if f.name in results:
                 cells = (_cell(predictions.get(f.name), b, results[f.name].get(b, GREEN)) for b in columns)
-                yield f"{f.name:{width}} {f.box:7} " + " ".join(f"{cell:2}" for cell in cells).rstrip()
+                yield f"{f.name:{width}} {f.box:8} " + " ".join(f"{cell:2}" for cell in cells).rstrip()
 
 
-def _predicted(predictions: Mapping[str, Prediction]) -> set[str]:
-    return {behaviour for one in predictions.values() for behaviour in one.red}
+def _predicted(predictions: Iterable[Prediction]) -> set[str]:
+    return {behaviour for one in predictions for behaviour in one.red}
 
 
 def _cell(prediction: Prediction | None, behaviour: str, colour: str) -> str:
@@ -207,6 +235,8 @@ def _cell(prediction: Prediction | None, behaviour: str, colour: str) -> str:
 def _blame(told: Account) -> Iterable[str]:
     columns = (*matrix.BOXES, matrix.NOBODY)
     yield "Whom the verdicts blame (column) for a fault in a box (row)"
+    if any(world != GATEWAY for world in told.worlds):
+        yield "Faults of routers are not in it: scripts for routers name no box"
     yield f"{'':8}" + "".join(f"{column:>9}" for column in columns)
     for box, row in told.table.items():
         yield f"{box:8}" + "".join(f"{row[column]:9}" for column in columns)

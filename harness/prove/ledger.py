@@ -15,6 +15,9 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
+GATEWAY = "gateway"
+"""The world of a run that says nothing of it; what worlds there are is `worlds.py`'s."""
+
 CLEAN = ""
 """The name of the fault of a run in which nothing is broken."""
 
@@ -44,7 +47,7 @@ class Played:
 
     `outcomes` maps a case, "DMX-07 [demux-pair]", to its outcome ("passed", "failed", "inconclusive", "recorded", "skipped");
     `blamed` a scenario, "demux-pair", to the boxes that its verdict blames. `undecided` are the scenarios whose headline does not
-    say who survived. `took` is in seconds.
+    say who survived. `took` is in seconds. `world` is where it was played.
     """
 
     fault: str
@@ -55,6 +58,7 @@ class Played:
     took: float
     run: str = ""
     undecided: tuple[str, ...] = ()
+    world: str = GATEWAY
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -73,8 +77,8 @@ class Ledger:
         append(self.path, played.to_json())
         self.played.append(played)
 
-    def of(self, fault: str, seed: int) -> Played | None:
-        return next((one for one in self.played if (one.fault, one.seed) == (fault, seed)), None)
+    def of(self, fault: str, seed: int, world: str = GATEWAY) -> Played | None:
+        return next((one for one in self.played if (one.fault, one.seed, one.world) == (fault, seed, world)), None)
 
     @property
     def clean(self) -> tuple[Played, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from harness.catalogue import SUITES
 from harness.errors import LabError
 from harness.prove.ledger import CLEAN, Played
+from harness.prove.worlds import Run
 from harness.report.story import Tone
 
 ROOT = SUITES.parent
@@ -19,7 +20,7 @@ TOLD = (0, 1)
 """pytest's exit statuses of a session that came to its end: all passed, or something failed."""
 
 
-def play(fault: str, seed: int, fingerprint: str, *, testbed: Path, keep: Path | None = None) -> Played:
+def play(run: Run, fingerprint: str, *, keep: Path | None = None) -> Played:
     """Blocking. `keep` is a folder for the run's report, captures and all; without it nothing of it stays.
 
     LabError where the suites could not be run to their end: then nothing can be said of the fault.
@@ -27,22 +28,24 @@ def play(fault: str, seed: int, fingerprint: str, *, testbed: Path, keep: Path |
     with tempfile.TemporaryDirectory(prefix="natstorm-prove-") as scratch:
         reports = keep or Path(scratch)
         began = time.monotonic()
-        done = subprocess.run(_command(fault, seed, testbed, reports), cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(_command(run, reports), cwd=ROOT, capture_output=True, text=True, check=False)
         took = time.monotonic() - began
         runs = sorted(reports.glob("*/summary.json"), key=lambda path: path.stat().st_mtime)
         if done.returncode not in TOLD or not runs:
             said = (done.stdout + done.stderr).strip().splitlines()[-15:]
-            raise LabError(f"play the suites with {fault or 'nothing'} broken", "\n".join(said) or f"status {done.returncode}")
+            raise LabError(f"play the suites with {run.fault or 'nothing'} broken", "\n".join(said) or f"status {done.returncode}")
         folder = runs[-1].parent
         blamed, undecided = _headlines(folder)
         kept = folder.name if keep else ""
-        return Played(fault, seed, fingerprint, _outcomes(folder), blamed, round(took, 2), kept, undecided)
+        found = _outcomes(folder)
+        return Played(run.fault, run.seed, fingerprint, found, blamed, round(took, 2), kept, undecided, run.world)
 
 
-def _command(fault: str, seed: int, testbed: Path, reports: Path) -> list[str]:
+def _command(run: Run, reports: Path) -> list[str]:
     command = [sys.executable, "-m", "pytest", str(SUITES), f"--rootdir={ROOT}", f"--confcutdir={ROOT}", "-p", "no:cacheprovider"]
-    command += ["-q", "--tb=no", "--no-html", f"--testbed={testbed}", "--time=virtual", f"--seed={seed}", f"--reports={reports}"]
-    return command + ([] if fault == CLEAN else [f"--fault={fault}"])
+    command += ["-q", "--tb=no", "--no-html", f"--testbed={run.testbed}", "--time=virtual", f"--seed={run.seed}"]
+    command += [f"--reports={reports}", *run.options]
+    return command + ([] if run.fault == CLEAN else [f"--fault={run.fault}"])
 
 
 def _outcomes(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 from harness.devices.ios.gateway_lines import ClientsLns, gateway_lines
 from harness.errors import DeviceError, UsageError
 from harness.routers.script import GatewayStart
-from harness.virtual.ios.router import IosRouter
+from harness.virtual.ios.router import IosRouter, RouterParts
 from harness.virtual.ios.state import State
 from harness.virtual.settings import Settings
 from harness.wire.config import Entropy
@@ -20,7 +20,7 @@ MAP = "CRYP_MAP"
 DYNAMIC = "crypto dynamic-map DYN_MAP 10"
 
 
-def router(settings: Settings, entropy: Entropy, start: GatewayStart) -> IosRouter:
+def router(settings: Settings, entropy: Entropy, start: GatewayStart, parts: RouterParts | None = None) -> IosRouter:
     """`settings` are the testbed's and the variant's. DeviceError where the router does not take a line of its configuration,
     UsageError where there is no base of that name."""
     if start.base not in BASES:
@@ -29,7 +29,7 @@ def router(settings: Settings, entropy: Entropy, start: GatewayStart) -> IosRout
     state = State(release=start.release, startup=startup)
     if state.troubles:
         raise DeviceError(DEVICE, state.troubles[0].line, "its startup configuration has a line that it does not take")
-    return IosRouter(state, entropy, settings.personality)
+    return IosRouter(state, entropy, settings.personality, parts)
 
 
 def clients(settings: Settings) -> Iterator[str]:

@@ -8,8 +8,12 @@ from harness.faults.fault import Fault
 from harness.nat.core import NatCore
 from harness.nat.parts import build
 from harness.nat.personality import Personality
+from harness.routers import gateway_configuration
+from harness.routers.breaking import router_parts
+from harness.routers.script import GatewayStart
 from harness.scenario.simulated_network import Makers
 from harness.virtual.gateway import VirtualGateway
+from harness.virtual.ios.router import IosRouter
 from harness.virtual.parts import Parts
 from harness.virtual.settings import Settings
 from harness.wire.config import Entropy
@@ -30,8 +34,11 @@ def makers(fault: Fault) -> Makers:
             fault.gateway(parts)
         return VirtualGateway(settings, entropy, parts)
 
+    def router(settings: Settings, entropy: Entropy, start: GatewayStart) -> IosRouter:
+        return gateway_configuration.router(settings, entropy, start, router_parts(fault))
+
     def look(name: str) -> personality.Personality:
         known = personality.load(name)
         return known if fault.look is None else fault.look(known)
 
-    return Makers(stack=fault.client or simulated, look=look, nat=nat, gateway=gateway)
+    return Makers(stack=fault.client or simulated, look=look, nat=nat, gateway=gateway, router=router)

@@ -10,6 +10,7 @@ entry is static it makes IKE begin. Inner packets are not fragmented, whatever t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Literal
 
 from harness.errors import ProtocolError
@@ -39,10 +40,12 @@ class VpnEndpoint:
     """Nothing from outside raises anything. `counts` says how many packets went which way: clear-out, clear-in, protected, opened,
     no-sa (needed one that was not there), clear-refused (came in the clear and ought to have been protected), malformed."""
 
-    def __init__(self, settings: EndpointSettings, entropy: Entropy) -> None:
+    def __init__(
+        self, settings: EndpointSettings, entropy: Entropy, negotiation: Callable[..., Negotiation] = Negotiation
+    ) -> None:
         self.journal = Journal(witnessed=False)
         self.counts: Counter[str] = Counter()
-        self.negotiation = Negotiation(settings, entropy, self.journal, self._emit)
+        self.negotiation = negotiation(settings, entropy, self.journal, self._emit)
         self.discovery = Discovery(settings.address, entropy)
         self._settings = settings
         self._entropy = entropy

@@ -1,4 +1,5 @@
-"""Every fault: it can be built, does not break what it is not to break, shows, and leaves nothing behind."""
+"""Every fault: it says what it breaks. Those of gateway, NAT and client: they do not break what they are not to break, show, and
+leave nothing behind. Those of routers have a test each in test_router_*.py."""
 
 from __future__ import annotations
 
@@ -8,21 +9,26 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from fault_rehearsal import TESTBED, digest, rehearse
+from fault_rehearsal import ROOT, TESTBED, digest, rehearse
 
 from harness.errors import UsageError
 from harness.faults import FAULTS, named
-from harness.faults.fault import BOXES, in_gateway
+from harness.faults.fault import BOXES, ROUTERS, in_gateway
 from harness.model import RecordKind
 from harness.model.steps import StepBus
 from harness.nat.helpers import SingleClient, SpiGuess
 from harness.nat.parts import build
 from harness.nat.personality import load
+from harness.routers.script import GatewayStart
 from harness.scenario.bench import Gathered
+from harness.scenario.breaking import makers
 from harness.scenario.runner import Runner
 from harness.scenario.scripts import script
+from harness.scenario.simulated_network import Makers, settings_of
+from harness.testbed.load import check
 from harness.virtual.parts import Parts
 
+IOS_TESTBED = check(ROOT / "testbeds" / "virtual-ios.yaml")
 EVERYWHERE = [("pair", "demux"), ("pair", "plain"), ("order", "demux"), ("order", "plain")]
 
 SHOWS_IN = {
@@ -59,6 +65,9 @@ VARIANT = {"demux-regardless": "plain"}
 """The gateway on which a fault shows that does not with demultiplexing."""
 
 
+PLAYED = [name for name, fault in FAULTS.items() if fault.box in BOXES]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("faults")
@@ -82,7 +91,9 @@ def at_first(folder: Path) -> None:
 
 def test_there_are_enough_in_every_box() -> None:
     boxes = [fault.box for fault in FAULTS.values()]
-    assert len(boxes) >= 64
+    assert len(PLAYED) >= 64
+    assert len(boxes) - len(PLAYED) >= 40
+    assert all(boxes.count(box) >= least for box, least in zip(ROUTERS, (25, 12, 8), strict=True))
     assert all(boxes.count(box) >= least for box, least in zip(BOXES, (30, 18, 18), strict=True))
     assert set(SCENARIO) <= set(FAULTS)
 
@@ -94,6 +105,7 @@ def test_it_says_what_it_breaks_and_breaks_one_box(name: str) -> None:
     assert fault.breaks.endswith(".")
     assert fault.breaks[0].isupper()
     given = {"gateway": fault.gateway, "nat": fault.nat, "client": fault.client}
+    given |= {"router": fault.router, "ios-nat": fault.ios_nat, "endpoint": fault.endpoint}
     assert [box for box, function in given.items() if function is not None] == [fault.box]
 
 
@@ -102,7 +114,7 @@ def test_no_two_break_the_same() -> None:
     assert len(told) == len(set(told))
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", PLAYED)
 def test_scenarios_come_to_their_end_and_the_next_run_is_clean(name: str, folder: Path, tmp_path: Path) -> None:
     for scenario, variant in EVERYWHERE:
         gathered, _ = outcome(name, scenario, variant, folder)
@@ -113,7 +125,7 @@ def test_scenarios_come_to_their_end_and_the_next_run_is_clean(name: str, folder
     assert digest(tmp_path / "clean") == outcome(None, "pair", "demux", folder)[1]
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", PLAYED)
 def test_it_takes_effect(name: str, folder: Path) -> None:
     scenario, variant = SCENARIO.get(name, "pair"), VARIANT.get(name, "demux")
     assert outcome(name, scenario, variant, folder)[1] != outcome(None, scenario, variant, folder)[1]
@@ -130,6 +142,19 @@ def test_a_part_that_the_gateway_does_not_have_cannot_be_broken() -> None:
     assert fault.gateway is not None
     with pytest.raises(AttributeError):
         fault.gateway(Parts())
+
+
+def test_every_fault_of_a_router_has_a_test_of_its_own() -> None:
+    told = "".join(file.read_text() for file in Path(__file__).parent.glob("test_router_*.py"))
+    assert [name for name in FAULTS if name not in PLAYED and f'"{name}"' not in told] == []
+
+
+@pytest.mark.parametrize("fault", [None, "demux-static-only"])
+def test_a_simulated_bench_makes_the_router_that_is_broken(fault: str | None) -> None:
+    """The one that stands for a testbed's gateway."""
+    made = Makers() if fault is None else makers(FAULTS[fault])
+    router = made.router(settings_of(IOS_TESTBED, "demux", script("pair")), lambda length: bytes(length), GatewayStart())
+    assert router.settings.personality.demux is (fault is None)
 
 
 def test_a_runner_breaks_what_it_is_told_to(tmp_path: Path) -> None:

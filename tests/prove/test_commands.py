@@ -13,8 +13,10 @@ from harness import cli
 from harness.prove import commands, play
 from harness.prove.account import CLEAN_RUNS
 from harness.prove.mutants import Records
+from harness.prove.worlds import Run
 
 FAULT, SEES_IT = "nat-tos-set", "nat_traversal/test_mapping.py::test_nothing_else_changes"
+SEES_A_ROUTER = "l2tp_security/test_protection.py::test_clear_request_is_ignored"
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,7 @@ def test_a_fault_is_played_judged_and_kept(capsys: pytest.CaptureFixture[str], k
         "false_alarms": [],
         "mutants": 0,
         "mutants_survived": 0,
+        "worlds": {"gateway": {"faults": 1, "killed": 1, "clean_runs": 1}},
         "blame": {
             "nat": {"nat": 1, "gateway": 0, "client": 0, "nobody": 0},
             "gateway": {"nat": 0, "gateway": 0, "client": 0, "nobody": 0},
@@ -93,8 +96,33 @@ def test_a_whole_proof_says_first_that_it_wants_mutants(
     first, second, *_ = progress.splitlines()
     assert first.startswith("0 mutants were tried of this code, and a proof counts 100: ")
     assert first.endswith("prove --mutants 120")
-    assert second == f"{CLEAN_RUNS + told['faults']} runs"
+    assert second == f"{2 * CLEAN_RUNS + told['faults']} runs"
     assert told["mispredicted"] == told["unnoticed"] == []
+
+
+def test_one_world_alone_is_no_proof(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[Run] = []
+    monkeypatch.setattr(commands, "_play_all", lambda runs, *_rest: wanted.extend(runs))
+    status, told, _ = prove(capsys, "--world", "routers")
+    assert status == 1
+    assert {run.world for run in wanted} == {"routers"}
+    assert len(wanted) == CLEAN_RUNS + told["faults"]
+    assert "some faults only: a proof takes them all" in told["gaps"]
+    assert cli.main(["prove", "--world", "routers", "--fault", FAULT]) == 2
+    assert "none of these faults is of the world routers" in capsys.readouterr().err
+
+
+def test_a_fault_of_a_router_is_played_by_scripts_for_routers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(play, "SUITES", commands.SUITES / SEES_A_ROUTER)
+    status, told, progress = prove(capsys, "--fault", "clear-request-taken")
+    assert status == 1
+    assert "clear-request-taken: SEC-31 (" in progress
+    assert "clean, seed 1, routers: all green" in progress
+    assert told["worlds"] == {"routers": {"faults": 1, "killed": 1, "clean_runs": 1}}
+    assert told["blame"]["gateway"] == {"nat": 0, "gateway": 0, "client": 0, "nobody": 0}
+    assert told["false_alarms"] == []
 
 
 def test_the_list_says_what_is_broken_and_predicted(capsys: pytest.CaptureFixture[str]) -> None:

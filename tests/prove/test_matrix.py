@@ -10,10 +10,11 @@ import pytest
 from harness.errors import UsageError
 from harness.prove import matrix
 from harness.prove.account import CLEAN_RUNS, LEAST_FAULTS, LEAST_MUTANTS, Mutants, account, show
-from harness.prove.ledger import CLEAN, PASSED_OVER, Ledger, Played, fingerprint
+from harness.prove.ledger import CLEAN, GATEWAY, PASSED_OVER, Ledger, Played, fingerprint
 from harness.prove.matrix import DOUBTFUL, GREEN, NOBODY, RED, Prediction
 from harness.prove.play import ROOT
 from harness.prove.predictions import EXPLANATIONS, explanations, predictions, unbroken
+from harness.prove.worlds import ROUTERS, SCRIPTS_ONLY, WORLDS, run_of, world_of, worlds_of
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,18 @@ PREDICTED = {"wrong-sa": Prediction("wrong-sa", frozenset({"DMX-07"}))}
 
 
 KEYS = ["version", "faults", "killed", "unnoticed", "mispredicted", "clean_runs", "false_alarms", "mutants", "mutants_survived"]
-KEYS += ["blame", "gaps"]
+KEYS += ["worlds", "blame", "gaps"]
 """Of the JSON, as docs/proof.md has them."""
 
 BLAMED = {"demux-pair": ("gateway",)}
 
 
-def played(fault: str = CLEAN, blamed: dict[str, tuple[str, ...]] | None = None, seed: int = 1, **changed: str) -> Played:
+def played(
+    fault: str = CLEAN, blamed: dict[str, tuple[str, ...]] | None = None, seed: int = 1, world: str = GATEWAY, **changed: str
+) -> Played:
     """All cases passed but for `changed`: DMX_07="failed"."""
     outcomes = {case: changed.get(case.partition(" ")[0].replace("-", "_"), outcome) for case, outcome in CASES.items()}
-    return Played(fault, seed, "code", outcomes, blamed or {}, 1.0)
+    return Played(fault, seed, "code", outcomes, blamed or {}, 1.0, world=world)
 
 
 def ledger(tmp_path: Path, *runs: Played) -> Ledger:
@@ -51,25 +54,82 @@ def ledger(tmp_path: Path, *runs: Played) -> Ledger:
 UNREDDENED = ("DMX-01: no fault turns it red", "DMX-25: no fault turns it red")
 
 CLEAN_ONES = tuple(played(seed=seed, blamed={"plain-pair": ("gateway",)}) for seed in range(CLEAN_RUNS))
+CLEAN_ROUTERS = tuple(played(seed=seed, world=ROUTERS) for seed in range(CLEAN_RUNS))
 NOTICED = played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("gateway",), "plain-pair": ("gateway",)})
 
 
 def test_a_proof_that_holds(tmp_path: Path) -> None:
     told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(LEAST_MUTANTS, {}))
-    assert told.gaps == (*UNREDDENED, f"1 faults, {LEAST_FAULTS} are needed")
-    many = [Fault(f"wrong-sa-{number}", "gateway") for number in range(LEAST_FAULTS)]
+    least = LEAST_FAULTS[GATEWAY], LEAST_FAULTS[ROUTERS]
+    assert told.gaps == (
+        *UNREDDENED,
+        f"1 faults, {least[0]} are needed",
+        f"0 clean runs of routers of {CLEAN_RUNS}",
+        f"0 faults of routers, {least[1]} are needed",
+    )
+    many = [Fault(f"wrong-sa-{number}", "gateway") for number in range(least[0])]
+    many += [Fault(f"wrong-router-{number}", "router") for number in range(least[1])]
     guesses = {fault.name: Prediction(fault.name, frozenset({"DMX-07"})) for fault in many}
-    runs = (replace(NOTICED, fault=fault.name) for fault in many)
+    runs = (replace(NOTICED, fault=fault.name, world=world_of(fault.box)) for fault in many)
     spared = {"DMX-25": "nobody can", "DMX-01": "nobody can"}
-    played = ledger(tmp_path / "many", *CLEAN_ONES, *runs)
+    played = ledger(tmp_path / "many", *CLEAN_ONES, *CLEAN_ROUTERS, *runs)
     told = account(many, played, guesses, {}, Mutants(LEAST_MUTANTS, {}), unbroken=spared)
     assert told.gaps == ()
-    assert told.to_dict()["blame"]["gateway"]["gateway"] == LEAST_FAULTS
+    assert told.to_dict()["blame"]["gateway"]["gateway"] == least[0]
+    assert told.to_dict()["worlds"] == {
+        world: {"faults": number, "killed": number, "clean_runs": CLEAN_RUNS} for world, number in LEAST_FAULTS.items()
+    }
     assert list(told.to_dict()) == KEYS
     assert {key: told.to_dict()[key] for key in ("faults", "killed", "unnoticed", "mispredicted", "false_alarms")} == {
-        "faults": LEAST_FAULTS, "killed": LEAST_FAULTS, "unnoticed": [], "mispredicted": [], "false_alarms": []
+        "faults": sum(least), "killed": sum(least), "unnoticed": [], "mispredicted": [], "false_alarms": []
     }
     assert "the proof holds" in show(told, guesses)
+
+
+WRONG_ROUTER = Fault("wrong-router", "endpoint")
+
+
+def test_scripts_for_routers_blame_nobody_and_that_is_no_gap(tmp_path: Path) -> None:
+    run = played("wrong-router", BLAMED, world=ROUTERS, DMX_07="failed")
+    told = account([WRONG_SA, WRONG_ROUTER], ledger(tmp_path, *CLEAN_ONES, *CLEAN_ROUTERS, NOTICED, run), PREDICTED, {}, Mutants())
+    assert told.blamed == {"wrong-sa": "gateway"}
+    assert told.unnoticed == ()
+    assert not [gap for gap in told.gaps if "blamed" in gap]
+    assert sum(sum(row.values()) for row in told.table.values()) == 1
+    shown = show(told, PREDICTED)
+    assert "Faults of routers are not in it: scripts for routers name no box" in shown
+    assert "wrong-router has no prediction" in told.gaps
+    assert "Faults of routers" not in show(account([WRONG_SA], ledger(tmp_path / "one", NOTICED), PREDICTED, {}, Mutants()), {})
+
+
+def test_clean_runs_count_for_their_own_world(tmp_path: Path) -> None:
+    """A run of routers has other cases than one of gateways, and neither is short of the other's."""
+    longer = tuple(replace(one, outcomes={**one.outcomes, "SEC-31 [12.4(1)-call]": "passed"}) for one in CLEAN_ROUTERS[1:])
+    runs = ledger(tmp_path, *CLEAN_ONES[:3], CLEAN_ROUTERS[0], *longer, NOTICED)
+    told = account([WRONG_SA, WRONG_ROUTER], runs, PREDICTED, {}, Mutants())
+    assert f"3 clean runs of {CLEAN_RUNS}" in told.gaps
+    assert [gap for gap in told.gaps if "a clean run asked" in gap] == ["seed 0: a clean run asked 3 of 4 cases"]
+    alone = account([WRONG_SA], runs, PREDICTED, {}, Mutants())
+    assert {one.world for one in alone.clean} == {GATEWAY}
+
+
+def test_a_fault_is_played_in_the_world_of_its_box() -> None:
+    from harness.faults import FAULTS
+
+    assert worlds_of(fault.box for fault in FAULTS.values()) == WORLDS
+    assert run_of(FAULTS["port-twice"]).world == GATEWAY
+    assert run_of(FAULTS["port-twice"]).options == ()
+    script, clients = run_of(FAULTS["keep-sa-always"]), run_of(FAULTS["no-demux-ignored"])
+    assert (script.world, script.options, clients.world, clients.options) == (ROUTERS, SCRIPTS_ONLY, ROUTERS, ())
+    assert script.testbed.name == "virtual-ios.yaml"
+    assert script.testbed.is_file()
+
+
+def test_the_ledger_tells_clean_runs_of_two_worlds_apart(tmp_path: Path) -> None:
+    kept = ledger(tmp_path, CLEAN_ROUTERS[0])
+    assert kept.of(CLEAN, 0) is None
+    again = Ledger(tmp_path / "ledger.jsonl", "code")
+    assert again.of(CLEAN, 0, ROUTERS) == CLEAN_ROUTERS[0]
 
 
 def test_a_headline_that_leaves_open_who_survived_a_sound_lab_is_a_false_alarm(tmp_path: Path) -> None:

@@ -10,16 +10,16 @@ from harness.errors import ProtocolError
 from harness.virtual.aaa.desk import PORTS, Desk
 from harness.virtual.links import Link
 from harness.virtual.lns import Tunnel
-from harness.virtual.parts import Parts
 from harness.virtual.peers import Association
-from harness.virtual.pool import AddressPool, Pool
+from harness.virtual.pool import Pool
 from harness.virtual.rip import Rip
 from harness.virtual.router import HERE, Hop, destination
 from harness.virtual.settings import Settings
 from harness.virtual.vpdn.crypto import Crypto
 from harness.virtual.vpdn.flows import CountedIpsec
 from harness.virtual.vpdn.lines import LacTunnel
-from harness.virtual.vpdn.lns import GroupedLns, Held
+from harness.virtual.vpdn.lns import Held
+from harness.virtual.vpdn.parts import VpdnParts
 from harness.virtual.vpdn.router import VpdnRouter
 from harness.wire import events, ip
 from harness.wire.config import Entropy, IkeConfig
@@ -122,28 +122,53 @@ class Seen:
     refused: bool = False
 
 
+def counted_pool(settings: Settings) -> CountedPool:
+    return CountedPool(settings.pool_first, settings.pool_last)
+
+
+@dataclass(slots=True)
+class CoreParts(VpdnParts):
+    """The mechanisms of `IosCore`. `desk` is the router's AAA."""
+
+    ipsec: Callable[..., IosIpsec] = IosIpsec
+    address_pool: Callable[[Settings], CountedPool] = counted_pool
+    desk: Callable[..., Desk] = Desk
+
+
 class IosCore(VpdnRouter):
-    """`keys_of` and `see` are set by the router around it."""
+    """`keys_of` and `see` are set by the router around it. Of `parts`, which stay the caller's, a router has its own copy."""
 
     ipsec: IosIpsec
 
-    def __init__(self, settings: Settings, entropy: Entropy, keys_of: Callable[[], Crypto], *, witnessed: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        entropy: Entropy,
+        keys_of: Callable[[], Crypto],
+        parts: CoreParts | None = None,
+        *,
+        witnessed: bool = True,
+    ) -> None:
+        given = parts or CoreParts()
         self.pools: dict[tuple[str, str], CountedPool] = {}
         self.see: Callable[[float, Seen], None] = lambda now, seen: None
         self.rip = Rip()
         self._keys_of = keys_of
-        self.aaa = Desk(entropy, lambda: self._settings, lambda: self.journal, self._to_server, self._judged)
-        parts = Parts(ipsec=self._make_ipsec, lns=GroupedLns, address_pool=self._pool)
-        super().__init__(settings, entropy, parts, witnessed=witnessed)
+        self.aaa = given.desk(entropy, lambda: self._settings, lambda: self.journal, self._to_server, self._judged)
+        self._given = given
+        own = replace(given, ipsec=self._make_ipsec, address_pool=self._pool)
+        super().__init__(settings, entropy, own, witnessed=witnessed)
 
     def _make_ipsec(self, *given: object) -> IosIpsec:
-        made = IosIpsec(*given)
+        made = self._given.ipsec(*given)
         made.keys_of, made.desk = self._keys_of, self.aaa
         return made
 
-    def _pool(self, settings: Settings) -> AddressPool:
+    def _pool(self, settings: Settings) -> CountedPool:
         ends = settings.pool_first, settings.pool_last
-        return self.pools.setdefault(ends, CountedPool(*ends))
+        if ends not in self.pools:
+            self.pools[ends] = self._given.address_pool(settings)
+        return self.pools[ends]
 
     def _build(self, first_index: int) -> None:
         self.pools.clear()

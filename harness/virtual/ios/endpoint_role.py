@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from harness.model import GatewayEvent
 from harness.virtual import vpn_view
@@ -21,8 +22,19 @@ from harness.virtual.ios.shows import live
 from harness.virtual.ios.shows.endpoint_crypto import EndpointCrypto
 from harness.virtual.ios.state import State
 from harness.virtual.vpn_endpoint import OUTSIDE, Side, VpnEndpoint
+from harness.virtual.vpn_negotiation import Negotiation
 from harness.wire import events
 from harness.wire.config import Entropy
+
+
+@dataclass(slots=True)
+class EndpointParts:
+    """The mechanisms of the role; a fault puts others in the place of some. `plan` reads the configuration; `core` and
+    `negotiation` are whole layers, for subclasses in which some method is another."""
+
+    plan: Callable[[Entry, frozenset[str], str], Plan] = plan
+    core: Callable[..., VpnEndpoint] = VpnEndpoint
+    negotiation: Callable[..., Negotiation] = Negotiation
 
 
 class EndpointRole:
@@ -30,7 +42,10 @@ class EndpointRole:
     may have changed what there is to send, or the deadline. `counts`: down (there is no core, the router boots, or the outside
     interface is shut down); `core.counts` has the others."""
 
-    def __init__(self, state: State, entropy: Entropy, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, state: State, entropy: Entropy, wake: Callable[[], None] = lambda: None, parts: EndpointParts | None = None
+    ) -> None:
+        self._parts = parts or EndpointParts()
         self.state = state
         self.wake = wake
         self.plan = Plan()
@@ -45,7 +60,7 @@ class EndpointRole:
         state.on_reload.append(self._reloaded)
         live.register_crypto(state, EndpointCrypto(self))
         orders.register_crypto(state, self)
-        self._become(plan(state.configuration.tree, state.features))
+        self._become(self._parts.plan(state.configuration.tree, state.features, ""))
 
     # --- packets and time ---
 
@@ -61,7 +76,7 @@ class EndpointRole:
         self._now = max(self._now, now)
         if self._booting and self._now >= self.state.up_at:
             self._booting = False
-            self._become(plan(self.state.configuration.tree, self.state.features, self.plan.interface))
+            self._become(self._parts.plan(self.state.configuration.tree, self.state.features, self.plan.interface))
         if self.core is not None:
             self.core.tick(self._now)
 
@@ -112,7 +127,7 @@ class EndpointRole:
     def _configured(self, old: Entry, new: Entry) -> None:
         if self._booting:
             return
-        wanted = plan(new, self.state.features, self.plan.interface)
+        wanted = self._parts.plan(new, self.state.features, self.plan.interface)
         if wanted != self.plan:
             self._become(wanted)
             self.wake()
@@ -125,7 +140,7 @@ class EndpointRole:
             self._lose()
         elif core is None or core.settings.address != settings.address:
             self._lose()
-            self.core = VpnEndpoint(settings, self._entropy)
+            self.core = self._parts.core(settings, self._entropy, self._parts.negotiation)
             self.core.negotiation.keyed = self._keyed
             self.core.tick(now)
         elif core.settings != settings:

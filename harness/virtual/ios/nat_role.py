@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from harness.errors import ProtocolError
 from harness.model.nat_entries import NatEntry
@@ -21,7 +22,8 @@ from harness.nat.ios.clearing import EVERYTHING, Clearing, clear
 from harness.nat.ios.entries import translations
 from harness.nat.ios.settings import reset_timeout, set_addresses, set_max_entries, set_services, set_timeout
 from harness.nat.ios.timers import KINDS
-from harness.nat.personality import load
+from harness.nat.parts import Parts, build
+from harness.nat.personality import Personality, load
 from harness.virtual.access_list import flow_of
 from harness.virtual.ios import nat_commands
 from harness.virtual.ios.configuration import Entry
@@ -34,11 +36,24 @@ CAPACITY = 65536
 """Entries, where no `max-entries` says how many: what a router's memory is held to bear. Ours."""
 
 
+@dataclass(slots=True)
+class NatRoleParts:
+    """The mechanisms of the role; a fault puts others in the place of some. `plan` reads the configuration, `build` makes the parts
+    of the NAT core, `clear` does what `clear ip nat translation` asks for."""
+
+    plan: Callable[[Entry], Plan] = plan
+    build: Callable[[Personality, Entropy], Parts] = build
+    clear: Callable[[NatCore, float, Clearing], int] = clear
+
+
 class NatRole:
     """`core` is None as long as nothing is configured to be translated. `wake` is called when something else than a packet or the
     time may have changed what there is to send, or the deadline. `counts`: routed, no-route, malformed, down (the router boots)."""
 
-    def __init__(self, state: State, entropy: Entropy, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, state: State, entropy: Entropy, wake: Callable[[], None] = lambda: None, parts: NatRoleParts | None = None
+    ) -> None:
+        self._parts = parts or NatRoleParts()
         self.state = state
         self.wake = wake
         self.plan = Plan()
@@ -50,7 +65,7 @@ class NatRole:
         state.configuration.listeners.append(self._configured)
         state.on_reload.append(self._reloaded)
         nat_commands.register(state, self)
-        self._become(plan(state.configuration.tree))
+        self._become(self._parts.plan(state.configuration.tree))
 
     # --- packets and time ---
 
@@ -115,7 +130,7 @@ class NatRole:
         """How many entries went."""
         if self.core is None:
             return 0
-        gone = clear(self.core, self._time(), what)
+        gone = self._parts.clear(self.core, self._time(), what)
         self.wake()
         return gone
 
@@ -129,7 +144,7 @@ class NatRole:
     # --- what the configuration says ---
 
     def _configured(self, old: Entry, new: Entry) -> None:
-        wanted = plan(new)
+        wanted = self._parts.plan(new)
         if wanted != self.plan:
             self._become(wanted)
             self.wake()
@@ -144,9 +159,9 @@ class NatRole:
         assert wanted.inside is not None
         assert wanted.outside is not None
         if core is None or old.inside != wanted.inside:
-            core = self.core = NatCore(
-                load(PERSONALITY), outside=wanted.outside, inside=str(wanted.inside), entropy=self._entropy
-            )
+            look, inside = load(PERSONALITY), str(wanted.inside)
+            parts = self._parts.build(look, self._entropy)
+            core = self.core = NatCore(look, outside=wanted.outside, inside=inside, entropy=self._entropy, parts=parts)
             core.tick(now)
         elif core.outside != wanted.outside:
             core.renumber(now, wanted.outside)

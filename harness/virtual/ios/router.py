@@ -7,12 +7,13 @@ It has the doors of the virtual gateway (`receive`, `tick`, `deadline`, `take_pa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from harness.model import GatewayEvent, GatewayView
 from harness.virtual import settings as virtual
 from harness.virtual.ios import debugging, orders
 from harness.virtual.ios.configuration import Entry
-from harness.virtual.ios.core import IosCore
+from harness.virtual.ios.core import CoreParts, IosCore
 from harness.virtual.ios.meaning_router import Meaning, differences, meant, needs_rebuild
 from harness.virtual.ios.shows import live
 from harness.virtual.ios.state import State
@@ -27,6 +28,15 @@ NOTHING = Settings(virtual.load("plain"))
 """What a core is made of that serves nobody yet."""
 
 
+@dataclass(slots=True)
+class RouterParts(CoreParts):
+    """The mechanisms of a router; a fault puts others in the place of some. `meant` reads the configuration, `core` is the live
+    role itself, for subclasses in which some method is another."""
+
+    meant: Callable[[Entry, Personality], Meaning] = meant
+    core: Callable[..., IosCore] = IosCore
+
+
 class IosRouter:
     """`base` is the personality behind what no command says. `changed` is called whenever a session's doing may have left packets
     to send or another deadline, so that the owner comes and takes them.
@@ -37,12 +47,21 @@ class IosRouter:
     until the router is up again.
     """
 
-    def __init__(self, state: State, entropy: Entropy, base: Personality | None = None, *, witnessed: bool = True) -> None:
+    def __init__(
+        self,
+        state: State,
+        entropy: Entropy,
+        base: Personality | None = None,
+        parts: RouterParts | None = None,
+        *,
+        witnessed: bool = True,
+    ) -> None:
         self.name = "gateway"
         self.state = state
         self.base = base or virtual.load("demux")
         self.changed: Callable[[], None] = lambda: None
-        self.core = IosCore(NOTHING, entropy, self._keys, witnessed=witnessed)
+        self._parts = parts or RouterParts()
+        self.core = self._parts.core(NOTHING, entropy, self._keys, self._parts, witnessed=witnessed)
         self.debug = debugging.Debug(self)
         self.core.see = self.debug.see
         self.syslog = Syslog(self)
@@ -69,7 +88,7 @@ class IosRouter:
             self.settle()
 
     def _apply(self, now: float) -> None:
-        before, self.meaning = self.meaning, meant(self.state.configuration.tree, self.base)
+        before, self.meaning = self.meaning, self._parts.meant(self.state.configuration.tree, self.base)
         self.core.rip.configure(now, self.meaning.rip)
         settings = self.meaning.settings
         if settings is None:

@@ -112,9 +112,13 @@ class Lac:
         if line is not None:
             self._end_line(now, line, "client", "loss of carrier", CALL_LOST_CARRIER, tell_caller=False)
 
+    def _requesting(self, user: str) -> RequestGroup | None:
+        """The group that tunnels this user's call."""
+        return requesting(self._vpdn.request, user)
+
     def _decide(self, now: float, line: Line) -> None:
         user = line.handover.user
-        group = requesting(self._vpdn.request, user)
+        group = self._requesting(user)
         if group is None:
             line.stage = Stage.LOCAL
             line.link.ppp.receive(now, line.held)

@@ -18,28 +18,22 @@ from harness.errors import DeviceError, ProtocolError
 from harness.virtual.gateway import VirtualGateway
 from harness.virtual.links import Link
 from harness.virtual.lns import Tunnel
-from harness.virtual.parts import Parts
 from harness.virtual.peers import Client
 from harness.virtual.router import destination
 from harness.virtual.settings import Settings
 from harness.virtual.vpdn import pmtu
 from harness.virtual.vpdn.groups import Group
 from harness.virtual.vpdn.ipsec import ProfiledIpsec
-from harness.virtual.vpdn.lac import L2TP_PORT, Lac
+from harness.virtual.vpdn.lac import L2TP_PORT
 from harness.virtual.vpdn.lines import LacTunnel
 from harness.virtual.vpdn.lns import GroupedLns, Held
 from harness.virtual.vpdn.maps import Flow
-from harness.virtual.vpdn.paths import Paths
+from harness.virtual.vpdn.parts import VpdnParts
 from harness.wire import ip
 from harness.wire.config import Entropy
 from harness.wire.l2tp.header import tunnel_of
 from harness.wire.packet import Packet
 from harness.wire.ppp.frame import Protocol, build, inner_ip
-
-
-def parts() -> Parts:
-    """The mechanisms of such a router; a test or a fault puts others in the place of some."""
-    return Parts(ipsec=ProfiledIpsec, lns=GroupedLns)
 
 
 class VpdnRouter(VirtualGateway):
@@ -48,20 +42,23 @@ class VpdnRouter(VirtualGateway):
 
     ipsec: ProfiledIpsec
     lns: GroupedLns
+    _parts: VpdnParts
 
-    def __init__(self, settings: Settings, entropy: Entropy, mechanisms: Parts | None = None, *, witnessed: bool = True) -> None:
+    def __init__(
+        self, settings: Settings, entropy: Entropy, mechanisms: VpdnParts | None = None, *, witnessed: bool = True
+    ) -> None:
         self._df = False
         self._lines = 0  # that there have been
-        super().__init__(settings, entropy, mechanisms or parts(), witnessed=witnessed)
+        super().__init__(settings, entropy, mechanisms or VpdnParts(), witnessed=witnessed)
 
     def _build(self, first_index: int) -> None:
         super()._build(first_index)
-        self.lac = Lac(self._settings, self._entropy, self._parts, self.journal, self.links, self._lines)
+        self.lac = self._parts.lac(self._settings, self._entropy, self._parts, self.journal, self.links, self._lines)
         self.lns.send_clear, self.lns.began, self.lns.ended = self._send_clear, self._lns_began, self._lns_ended
         self.lns.others, self.lac.others = self.lac.tunnels, self.lns.tunnels
         self.lac.send, self.lac.protect, self.lac.ended = self._lac_send, self._protect, self._lac_ended
         self.ipsec.secured, self.ipsec.failed = self._secured, self._unsecured
-        self.paths = Paths(self._settings, self.ipsec, self.lns, self.lac)
+        self.paths = self._parts.paths(self._settings, self.ipsec, self.lns, self.lac)
         self._pending: list[tuple[str, str | None]] = []  # peers whose SAs have come, or (why) will not
 
     # What the owner takes out, and calls

@@ -228,6 +228,8 @@ CASES = (
     fails("SEC-117", SCOPE, "a loss", lost("without: large with DF"), "lost a packet"),
     fails("SEC-117", SCOPE, "both reflect", outer("without: small with DF", df=True), "without ip pmtu reflects"),
     fails("SEC-117", SCOPE, "none reflects", outer("with: small with DF", df=False), "does not reflect"),
+    fails("SEC-117", SCOPE, "kept by peer",
+          both(lost("without: large with DF, before"), answered("without: large with DF, before", 926)), "from the other's"),
     doubtful("SEC-117", SCOPE, "lost before too", lost("without: large with DF, before")),
     doubtful("SEC-117", SCOPE, "no message", not_done("inject:fragmentation needed, with")),
     passes("SEC-118", CLASS),
