@@ -84,6 +84,7 @@ CHURNS = (
         time="virtual",
         gateway={"esp_lifetime_s": 600},
         marks_per_s=1 / 30,
+        captures=WITHOUT_KEEPALIVES,
         overrun_s=2 * HOUR_S,
     ),
     Script(

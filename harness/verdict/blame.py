@@ -54,6 +54,8 @@ def blame(reading: Reading, life: Life, proof: tuple[Observation, ...] = ()) -> 
     shown = () if life.end.frame is None else (life.end.frame,)
     if life.end.cause in GATEWAY_CLOSES:
         ended = Blame(GATEWAY, f"the gateway ended it: {life.end.cause.value}", shown)
+        if not endings.reasons_kept(reading, life):
+            ended = Blame(None, f"the gateway ended it ({life.end.cause.value}), and the captures do not keep LCP's echoes", shown)
         return _driven(reading, life) or _cut_off(reading, life) or ended
     if life.end.cause is Cause.SILENCE:
         return _driven(reading, life) or endings.silent(reading, life)

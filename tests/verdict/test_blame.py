@@ -769,6 +769,17 @@ def test_a_capture_that_leaves_out_keepalives_does_not_show_that_there_were_none
     assert who_is_to_blame(replace(evidence, captures=kept)).box is None
 
 
+@pytest.mark.parametrize(("kept", "box"), [("everything", "gateway"), ("without-keepalives", None)])
+def test_who_kept_lcps_echoes_from_a_gateway_that_gives_up_no_capture_without_them_shows(kept: str, box: str | None) -> None:
+    world = b.clean()
+    world.link("c1", b.T0 + 6, "down", "LCP", "Terminate-Request")
+    evidence = world.evidence()
+    evidence = replace(evidence, captures=tuple(replace(c, kept=kept) for c in evidence.captures))
+    (life,) = [one for one in every_life(Reading(evidence)) if one.died]
+    assert blame(Reading(evidence), life).box == box
+    assert who_is_to_blame(evidence).box == box
+
+
 def test_clients_at_another_site_are_looked_at_by_themselves() -> None:
     """Client 2 has no NAT before it, and its marks are known at the far end: they are no strays of client 1's site."""
     world = b.clean()

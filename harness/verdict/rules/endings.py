@@ -22,9 +22,16 @@ CLIENT_CLOSES = (Cause.CLIENT_CLOSED, Cause.CLIENT_DELETE, Cause.VANISHED)
 _PROTOCOL = (FrameKind.IKE, FrameKind.ESP, FrameKind.L2TP_CLEAR)
 
 
+def reasons_kept(reading: Reading, life: Life) -> bool:
+    """Whether the captures would show why the gateway closed. One that ends a link by LCP may have asked the client before and had
+    no answer; where captures do not keep LCP's echoes, nobody can tell who kept that answer from it."""
+    return life.end.cause is not Cause.LCP_TERMINATE or all(facts.kept == "everything" for facts in reading.evidence.captures)
+
+
 def closed_by_gateway(reading: Reading) -> Iterator[Proof]:
     for life in every_life(reading):
-        if life.died and life.end.cause in GATEWAY_CLOSES and life.end.frame is not None:
+        closed = life.died and life.end.cause in GATEWAY_CLOSES and reasons_kept(reading, life)
+        if closed and life.end.frame is not None:
             yield Proof(life.client, (life.end.frame,), {"cause": life.end.cause.value})
 
 
