@@ -51,8 +51,8 @@ soak: setup      ## a day of 100 clients coming and going, then 500 in a storm a
 mutants: setup   ## change the virtual gateway at random, 120 times: which test notices? (ARGS="--mutants-seed 2" chooses others)
 	$(BIN)/natstorm prove --mutants 120 $(ARGS)
 
-test: setup servers  ## the project's own tests, two at a time: those with a real gateway wait more than they work
-	$(BIN)/pytest tests -n 2 --dist loadfile $(ARGS)
+test: setup servers  ## the project's own tests, three at a time: those with a real gateway wait more than they work
+	$(BIN)/pytest tests -n 3 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.complete  ## ruff, mypy --strict
 	$(BIN)/ruff check .

@@ -49,6 +49,6 @@ def test_the_machines_own_comes_first(bare, monkeypatch):
 
 
 def test_nothing_is_unpacked(bare, monkeypatch):
-    monkeypatch.setattr(packages, "cache_directory", lambda: bare)
+    monkeypatch.setattr(packages, "cache_directory", lambda bundle: bare)
     with pytest.raises(MissingTool, match="not unpacked"):
         unpacked.offer("telnet", bare)

@@ -12,7 +12,7 @@ import pytest
 from gns3_fake import fake
 
 from harness.cli import main
-from harness.lab import enclosure
+from harness.lab import enclosure, unpacked
 from harness.lab.providers.of_testbed import provider_of
 from harness.lab.providers.provider import OnServer
 from harness.testbed import check
@@ -106,9 +106,14 @@ def test_a_console_is_called_by_the_program_for_it(server, file, tmp_path):
     (port,) = [node["console"] for node in server.nodes.values() if node["name"] == "R1"]
     called = console("R1", programs)
     assert (called.returncode, called.stdout) == (7, f"telnet 127.0.0.1 {port}\n")
-    without = console("R1", tmp_path)
-    assert without.returncode == 3
-    assert f"telnet is not installed\n  cure: install it, or open it otherwise: telnet 127.0.0.1 {port}" in without.stderr
+
+
+def test_a_console_without_the_program_for_it(server, file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(unpacked, "offer", lambda *_: None)  # nor is it unpacked
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (port,) = [node["console"] for node in server.nodes.values() if node["name"] == "R1"]
+    assert main(["lab", "console", "R1", "--testbed", file]) == 3
+    assert f"telnet is not installed\n  cure: install it, or open it otherwise: telnet 127.0.0.1 {port}" in capsys.readouterr().err
 
 
 def test_a_console_that_no_program_of_ours_speaks_is_told(server, file, capsys):
