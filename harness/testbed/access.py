@@ -92,6 +92,13 @@ class _Access:
         if reading.value(*path, "proxy") is not None:
             jump = self._jump(device, (*path, "proxy"), through)
             fits = fits and jump is not None
+            if protocol == "telnet":
+                cure = "`protocol: ssh`, or the address of a console server that this machine reaches"
+                reading.wrong("telnet goes through no proxy", (*path, "proxy"), cure)
+            elif system in ROUTERS and jump is not None and jump.jump is not None:
+                cure = f"a jump host that this machine reaches at once, as {jump.jump.device} is"
+                problem = f"the way to a router leads through one jump host at most, and {jump.device} needs another"
+                reading.wrong(problem, (*path, "proxy"), cure)
         for key in ("own_address", "protect_minutes"):
             if system not in ROUTERS and reading.has(*path, key):
                 reading.wrong(f"a {system} device has no {key}", (*path, key), "remove it: it is a router's")

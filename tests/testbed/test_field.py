@@ -212,6 +212,21 @@ MISTAKES = {
         ],
         "protect_minutes", "0 is not a whole number", "as in",
     ),
+    "telnet through a proxy": (
+        [
+            ("    os: natstorm", "    os: ios"), ("        - default\n        - clear\n", ""), (DEVICES, DEVICES + jump("near")),
+            (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22}", "telnet, ip: 10.99.0.3, proxy: near}")),
+        ],
+        "proxy: near", "telnet goes through no proxy", "console server",
+    ),
+    "a router behind two jump hosts": (
+        [
+            ("    os: natstorm", "    os: ios"), ("        - default\n        - clear\n", ""),
+            (DEVICES, DEVICES + jump("far", proxy="near") + jump("near").replace("10.98.0.1", "10.97.0.1")),
+            (GATEWAY, GATEWAY.replace("22}", "22, proxy: far}")),
+        ],
+        "proxy: far", "through one jump host at most, and far needs another", "as near is",
+    ),
     "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "ios or iosxe"),
     "no driver for the NAT": ([("type: nat\n    os: linux", "type: nat\n    os: ios")], "os: ios", "nat that is a 'ios'", "linux"),
     "unknown role": ([("type: nat\n", "type: router\n")], "router", "type: 'router' is not known", "one of nat"),
