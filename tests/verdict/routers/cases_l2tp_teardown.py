@@ -6,6 +6,7 @@ from dataclasses import replace
 from cases_l2tp_calls import is_message, of_call
 from edits import (
     Case,
+    both,
     changed,
     doubtful,
     fails,
@@ -129,6 +130,13 @@ CASES = (
     passes("SEC-38", "l2tp-teardown"),
     other_way("SEC-38", "l2tp-keep-sa", "no Delete names the ISAKMP SA"),
     fails("SEC-38", "l2tp-teardown", "phase 1 without a word", without(deleting("isakmp")), "no Delete names the ISAKMP SA"),
+    fails(
+        "SEC-38",
+        "l2tp-teardown",
+        "phase 1 without a word, and no next tunnel",
+        both(without(deleting("isakmp")), untold("up", "caller 2")),
+        "no Delete names the ISAKMP SA",
+    ),
     fails("SEC-38", "l2tp-teardown", "phase 2 without a word", without(deleting("esp")), "no Delete names an ESP SA"),
     fails("SEC-38", "l2tp-teardown", "phase 1 shown", shown_up(ISAKMP_SHOWN, "lns"), "lns still shows 1 ISAKMP"),
     fails("SEC-38", "l2tp-teardown", "phase 2 shown", shown_up(ESP_SHOWN, "lac"), "lac still shows"),
