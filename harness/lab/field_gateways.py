@@ -14,9 +14,10 @@ from harness.devices.linux_gateway import LinuxGateway
 from harness.devices.ssh import SshConnection
 from harness.devices.ssh_line import SshLine
 from harness.devices.virtual_gateway import ProcessGateway
-from harness.errors import CaptureError, DeviceError, LabError, UsageError
+from harness.errors import DeviceError, LabError, UsageError
 from harness.lab import witness
 from harness.lab.field_router import RouterGateway
+from harness.lab.field_witnesses import FieldWitnesses
 from harness.lab.gateways import settings_of
 from harness.lab.remote import Remote
 from harness.lab.virtual_gateway import VirtualNode, plan, stop_witnesses
@@ -147,9 +148,7 @@ class StrongswanGateway:
     def __init__(self, device: SshConnection, driver: LinuxGateway, journal: Journal) -> None:
         self.driver = driver
         self._device = device
-        self._journal = journal
-        self._machine: Remote | None = None
-        self._witnesses: list[witness.Witness] = []
+        self._witnesses = FieldWitnesses(journal)
 
     @property
     def patience_s(self) -> float:
@@ -163,36 +162,14 @@ class StrongswanGateway:
         try:
             await self.driver.restore()
         finally:
-            await self._leave()
+            await self._witnesses.leave()
 
     async def start_witnesses(self) -> None:
-        self._machine = await Remote.on(self._device, self._journal)
-        self._witnesses = witness.of_variant(self._machine, self.driver.settings)
-        for one in self._witnesses:
-            await one.start()
+        await self._witnesses.start(self._device, lambda machine: witness.of_variant(machine, self.driver.settings))
 
     async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
-        """All of them, whatever becomes of one; then the first one's error is raised."""
-        witnesses, self._witnesses = self._witnesses, []
-        found: list[CaptureFacts] = []
-        failed: list[CaptureError | DeviceError] = []
-        try:
-            for one in witnesses:
-                try:
-                    found.append(await one.stop(folder))
-                except (CaptureError, DeviceError) as error:
-                    failed.append(error)
-        finally:
-            await self._leave()
-        if failed:
-            raise failed[0]
-        return found
+        return await self._witnesses.stop(folder)
 
     async def events(self) -> tuple[GatewayEvent, ...]:
         """None: its daemons keep logs, each in words of its own."""
         return ()
-
-    async def _leave(self) -> None:
-        if self._machine is not None:
-            await self._machine.leave()
-            self._machine = None

@@ -11,7 +11,7 @@ from harness.devices.ios.gateway_lines import ClientsLns
 from harness.devices.journal import Journal
 from harness.devices.ssh import SshConnection
 from harness.lab import witness
-from harness.lab.remote import Remote
+from harness.lab.field_witnesses import FieldWitnesses
 from harness.model import CaptureFacts, GatewayEvent
 from harness.model.testbed import Testbed
 
@@ -42,9 +42,7 @@ class RouterGateway:
         assert connection is not None
         self._testbed = testbed
         self._host = host
-        self._journal = journal
-        self._machine: Remote | None = None
-        self._witnesses: list[witness.Witness] = []
+        self._witnesses = FieldWitnesses(journal)
         self.driver = IosGateway(Ios(connection, journal=journal, secrets=testbed.secrets), lns_of(testbed, variant))
 
     async def start(self) -> None:
@@ -55,7 +53,7 @@ class RouterGateway:
         try:
             await self.driver.restore()
         finally:
-            await self._leave()
+            await self._witnesses.leave()
 
     async def start_witnesses(self) -> None:
         interface = self._testbed.gateway.end_host
@@ -65,23 +63,12 @@ class RouterGateway:
         pool = ipaddress.summarize_address_range(
             ipaddress.IPv4Address(gateway.pool_first), ipaddress.IPv4Address(gateway.pool_last)
         )
-        self._machine = await Remote.on(self._host, self._journal)
-        one = witness.far_end(self._machine, tuple(str(network) for network in pool), interface.name)
-        self._witnesses = [one]
-        await one.start()
+        networks, name = tuple(str(network) for network in pool), interface.name
+        await self._witnesses.start(self._host, lambda machine: [witness.far_end(machine, networks, name)])
 
     async def stop_witnesses(self, folder: Path) -> list[CaptureFacts]:
-        witnesses, self._witnesses = self._witnesses, []
-        try:
-            return [await one.stop(folder) for one in witnesses]
-        finally:
-            await self._leave()
+        return await self._witnesses.stop(folder)
 
     async def events(self) -> tuple[GatewayEvent, ...]:
         """None: what a router logs has words of its own."""
         return ()
-
-    async def _leave(self) -> None:
-        if self._machine is not None:
-            await self._machine.leave()
-            self._machine = None

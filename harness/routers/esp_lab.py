@@ -11,18 +11,14 @@ before them: nat_hosts.
 from __future__ import annotations
 
 import asyncio
-import json
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
-from harness.errors import DeviceError
-from harness.model import CaptureFacts, Logged, Printed, Side
+from harness.clients.journal import KEYS_MODE, LineFile
+from harness.model import CaptureFacts, Logged, Side
 from harness.probes.dissect import Addresses
-from harness.probes.keyring import HASHES
 from harness.routers import esp_sites
 from harness.routers.consoles import Consoles
 from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, NAT_POOL, WEST, Site
@@ -36,32 +32,25 @@ from harness.simulation.nat_box import NatBox
 from harness.simulation.network import Switch
 from harness.virtual.ios.endpoint_role import EndpointRole
 from harness.virtual.ios.state import State
-from harness.wire import events, ip
-from harness.wire.packet import Packet, from_ip
+from harness.wire import ip
 
 CONFIGURATION = Path(__file__).parent / "configurations" / "esp-nat.cfg"
 INSIDE_DELAY_S, OUTSIDE_DELAY_S = 0.001, 0.005
 
 
 class SimulatedEsp(Consoles):
-    """`lose` decides which packets the outside wire loses: they were sent, and are captured. `arrived` is called with the name of
-    an endpoint and each packet that comes out behind it."""
+    """The wire that is captured and loses packets is the outside one. `arrived` is called with the name of an endpoint and each
+    packet that comes out behind it."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
-        self.loop = loop
-        self.lose: Callable[[Packet], bool] = lambda packet: False
+        super().__init__(loop, script, seed)
         self.arrived: Callable[[str, bytes], None] = lambda name, packet: None
-        self.switch = Switch(loop)
         self.inside = Switch(loop)
         self.sites: dict[str, Site] = {}
         self.boxes: dict[str, NatBox] = {}
-        self.terminals: dict[str, Terminal] = {}
         self.roles: dict[str, EndpointRole] = {}
-        self._script = script
         self._gathered = gathered
-        self._seed = seed
         self._makers = makers
-        self._keys: LineFile | None = None
         self.natted = bool(script.options.get("nat", True))
         self.nat_outside = str(script.options.get("nat_outside", NAT_OUTSIDE))
         west = tuple(Site(WEST, number) for number in range(1, int(script.options.get("west", 1)) + 1))
@@ -73,25 +62,18 @@ class SimulatedEsp(Consoles):
         for site in east:
             self._add_endpoint(site, esp_sites.concentrator(site, west))
 
-    def _state(self, device: str, startup: str) -> State:
-        if device in self._script.instead:
-            startup = "\n".join(self._script.instead[device])
-        release = self._script.options.get("releases", {}).get(device, self._script.release)
-        state = State(release=release, startup=f"{startup}\nend\n")
-        if state.troubles:
-            raise DeviceError(device, state.troubles[0].line, "its startup configuration has a line that it does not take")
-        return state
+    def _release(self, device: str) -> str:
+        release: str = self._script.options.get("releases", {}).get(device, self._script.release)
+        return release
 
     def _console(self, device: str, state: State, box: NatBox) -> None:
         self.boxes[device] = box
         self.terminals[device] = Terminal(device, state, self.loop.time, box.settle)
         Log(state, lambda line: self._gathered.logged.append(Logged(self.epoch(), device, line)))
-        for line, said in self.terminals[device].configure(*self._script.lines.get(device, ())):
-            if Printed(self.epoch(), device, line, said).refused:
-                raise DeviceError(device, line, said.strip())
+        self._type_first(device)
 
     def _add_nat(self) -> None:
-        state = self._state(NAT, CONFIGURATION.read_text(encoding="utf-8"))
+        state = self._state(NAT, CONFIGURATION.read_text(encoding="utf-8"), self._release(NAT))
         role = self._makers.nat(NAT, state, self.entropy(NAT))
         box = NatBox(self.loop, role, self.inside.send, self._cross)
         role.wake = box.settle
@@ -101,7 +83,7 @@ class SimulatedEsp(Consoles):
         self._console(NAT, state, box)
 
     def _add_endpoint(self, site: Site, lines: tuple[str, ...]) -> None:
-        state = self._state(site.name, "\n".join(lines))
+        state = self._state(site.name, "\n".join(lines), self._release(site.name))
         role = self.roles[site.name] = self._makers.endpoint(site.name, state, self.entropy(site.name))
         role.keys = []
         self._give_first_spi(site.name, role)
@@ -122,9 +104,6 @@ class SimulatedEsp(Consoles):
             by_chance = negotiation.draw
             negotiation.draw = lambda: left.pop() if left else by_chance()
 
-    def entropy(self, whose: str) -> Callable[[int], bytes]:
-        return random.Random(f"{self._seed} {whose}").randbytes
-
     # Packets
 
     def attach(self, address: str, inside: bool, arrives: Callable[[bytes], None]) -> None:
@@ -140,22 +119,12 @@ class SimulatedEsp(Consoles):
         """A host behind that endpoint sends."""
         self.boxes[name].from_inside(packet)
 
-    def inject(self, data: bytes) -> None:
-        """One IP packet, put on the outside wire by nobody that is at it."""
-        self.switch.send(data)
-
     def _sent(self, behind: bool, packet: bytes) -> None:
         self._write_keys()
         if behind:
             self.to_nat(packet)
         else:
             self._cross(packet)
-
-    def _cross(self, packet: bytes) -> None:
-        if not self.lose(from_ip(packet)):
-            self.switch.send(packet)
-        elif self.switch.tap is not None:
-            self.switch.tap(self.loop.nanoseconds(), packet)
 
     # A Lab for scripts
 
@@ -195,21 +164,11 @@ class SimulatedEsp(Consoles):
             captures.append(wire.close())
 
     def _write_keys(self) -> None:
-        """Before the packets that they are for are captured. What has no authentication, no key of ours opens."""
+        """Before the packets that they are for are captured."""
         if self._keys is None:
             return
         for name, role in self.roles.items():
             heard, role.keys = role.keys or [], []
             if self.sites[name].side == WEST:
                 for event in heard:
-                    self._write(self._keys, name, event)
-
-    def _write(self, keys: LineFile, name: str, event: events.IkeUp | events.EspUp) -> None:
-        if isinstance(event, events.IkeUp):
-            lines = ike_keys(self.epoch(), name, event)
-        elif event.authentication in HASHES:
-            lines = esp_keys(self.epoch(), name, "", event)
-        else:
-            return
-        for line in lines:
-            keys.write(json.dumps(line))
+                    self._write_key(name, "", event)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import ProtocolError
 from harness.model.steps import StepBus
 from harness.routers.esp_lab import SimulatedEsp
 from harness.routers.esp_sites import WEST
-from harness.routers.play import Gathered, Play
+from harness.routers.play import Gathered
+from harness.routers.wire_play import WirePlay
 from harness.wire import ip
 from harness.wire.packet import Packet, from_ip, to_ip
 
@@ -25,7 +25,7 @@ NEGOTIATION_S = 8.0
 """How long IKE of several at once may take, a retransmission included."""
 
 
-class EspPlay(Play):
+class EspPlay(WirePlay):
     """Hosts behind endpoints send numbered UDP packets; what a host got is told as it comes."""
 
     lab: SimulatedEsp
@@ -115,15 +115,6 @@ class EspPlay(Play):
     def got(self, number: int) -> bool:
         return any(one.kind == "got" and one.data["number"] == number for one in self.gathered.told)
 
-    @contextmanager
-    def losing(self, which: Callable[[Packet], bool]) -> Iterator[None]:
-        """While inside, the outside wire loses these packets: their sender has sent them, and the capture has them."""
-        before, self.lab.lose = self.lab.lose, which
-        try:
-            yield
-        finally:
-            self.lab.lose = before
-
     async def slip(self, src: str, dst: str, what: str) -> int:
         """A numbered UDP packet in the clear, that nobody has sent, onto the outside wire; returns its number."""
         self._number += 1
@@ -134,13 +125,8 @@ class EspPlay(Play):
 
     async def inject(self, packet: bytes, what: str, **more: Any) -> None:
         """A whole IP packet onto the outside wire, towards its destination. `more` is told with it."""
-        from harness.scenario.injector import digest
-
         async with self.step(f"inject:{what}"):
-            start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
-            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:]), **more}
-            self.tell("injector", "injected", **told)
-            self.lab.inject(packet)
+            self.put_on_wire(packet, what, **more)
             await self.rest(ANSWER_S)
 
     async def come_to_rest(self) -> None:

@@ -9,16 +9,13 @@ The wire is captured, and what passes the LNS's boundary to its far end.
 
 from __future__ import annotations
 
-import json
-import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.clients.journal import KEYS_MODE, LineFile, esp_keys, ike_keys
-from harness.errors import DeviceError
-from harness.model import CaptureFacts, Printed, Side
+from harness.clients.journal import KEYS_MODE, LineFile
+from harness.model import CaptureFacts, Side
 from harness.probes.dissect import Addresses
 from harness.routers.consoles import Consoles
 from harness.routers.makers import Makers
@@ -31,12 +28,10 @@ from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClien
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
 from harness.simulation.access_box import AccessBox
 from harness.simulation.loop import SimulatedLoop
-from harness.simulation.network import Switch
 from harness.virtual.ios.router import IosRouter
-from harness.virtual.ios.state import Hardware, State
+from harness.virtual.ios.state import Hardware
 from harness.wire import events
 from harness.wire.ip import packed
-from harness.wire.packet import Packet, from_ip
 
 LAC, LNS, LNS_2 = "lac", "lns", "lns-2"
 ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
@@ -50,27 +45,20 @@ REMEMBERED = 1024
 
 
 class SimulatedL2tp(Consoles):
-    """Every one begins at the same moment, with the same chances for the same `seed`. `lose` decides which packets the wire loses:
-    they were sent, and are captured. `crossed` are the last IP packets that routers sent, lost ones too; `host_heard` is all that
-    came to the host on the LNS's LAN.
+    """Every one begins at the same moment, with the same chances for the same `seed`. `crossed` are the last IP packets
+    that routers sent, lost ones too; `host_heard` is all that came to the host on the LNS's LAN.
 
     Options of a script: `second_lns` (there is one), `lac_moves_to` (addresses that the LAC can be reached at too, once it is
     configured with them), `platform` (of all routers, as in model/ios_releases), `radius` (passwords by user: two RADIUS servers on
     the wire know them, see radius_sites)."""
 
     def __init__(self, loop: SimulatedLoop, script: RouterScript, gathered: Gathered, seed: int, makers: Makers) -> None:
-        self.loop = loop
-        self.lose: Callable[[Packet], bool] = lambda packet: False
+        super().__init__(loop, script, seed)
         self.crossed: deque[bytes] = deque(maxlen=REMEMBERED)
         self.host_heard: list[bytes] = []
-        self.switch = Switch(loop)
         self.boxes: dict[str, AccessBox] = {}
-        self.terminals: dict[str, Terminal] = {}
-        self._script = script
         self._gathered = gathered
-        self._seed = seed
         self._makers = makers
-        self._keys: LineFile | None = None
         self._natted: NattedClients | None = None
         for device in (LAC, LNS, *((LNS_2,) if script.options.get("second_lns") else ())):
             self._add(device)
@@ -90,13 +78,8 @@ class SimulatedL2tp(Consoles):
         startup = (CONFIGURATIONS / STARTS_WITH[device]).read_text(encoding="utf-8")
         if device == LNS_2:
             startup = startup.replace("hostname LNS", "hostname LNS2").replace(ADDRESSES[LNS], ADDRESSES[LNS_2])
-        if device in self._script.instead:
-            startup = "\n".join(self._script.instead[device])
-        hardware = Hardware(platform=self._script.options.get("platform"))
-        state = State(release=self._script.release, startup=f"{startup}\nend\n", hardware=hardware)
-        if state.troubles:
-            raise DeviceError(device, state.troubles[0].line, "its startup configuration has a line that it does not take")
-        router = self._makers.router(device, state, random.Random(f"{self._seed} {device}").randbytes)
+        state = self._state(device, startup, self._script.release, Hardware(platform=self._script.options.get("platform")))
+        router = self._makers.router(device, state, self.entropy(device))
         box = self.boxes[device] = AccessBox(self.loop, router, self._send)
         router.changed = lambda: box.order(lambda now: None)
         if device == LNS:
@@ -105,36 +88,23 @@ class SimulatedL2tp(Consoles):
         settle = router.changed
         self.terminals[device] = Terminal(device, state, self.loop.time, settle)
         Log(state, lambda line: self._gathered.logged.append(heard(self.epoch(), device, line)))
-        lines = self._script.lines.get(device, ())
-        for line, said in self.terminals[device].configure(*lines):
-            if Printed(self.epoch(), device, line, said).refused:
-                raise DeviceError(device, line, said.strip())
+        self._type_first(device)
 
     def router(self, device: str) -> IosRouter:
         core = self.boxes[device].core
         assert isinstance(core, IosRouter)
         return core
 
-    def entropy(self, whose: str) -> Callable[[int], bytes]:
-        return random.Random(f"{self._seed} {whose}").randbytes
-
     def _send(self, data: bytes) -> None:
         if self._keys is not None:
             self._write_keys()
         self.crossed.append(data)
-        if not self.lose(from_ip(data)):
-            self.switch.send(data)
-        elif self.switch.tap is not None:
-            self.switch.tap(self.loop.nanoseconds(), data)
-
-    def inject(self, data: bytes) -> None:
-        """One IP packet, put on the wire by nobody that is at it."""
-        self.switch.send(data)
+        self._cross(data)
 
     def voluntary(self, name: str, user: str, password: str) -> VoluntaryClient:
         """A client behind the NAT, that is to tunnel to the LNS."""
         if self._natted is None:
-            self._natted = NattedClients(self.loop, self.entropy("NAT"), self._send, self._write_key)
+            self._natted = NattedClients(self.loop, self.entropy("NAT"), self._send, self._write_clients_key)
             self.switch.attach(packed(NAT_OUTSIDE), WIRE_DELAY_S, self._natted.box.from_outside)
         return self._natted.add(name, ADDRESSES[LNS], user, password, self.entropy(name))
 
@@ -179,16 +149,8 @@ class SimulatedL2tp(Consoles):
         if ipsec.keys is None:  # a new one, after the router was rebuilt
             ipsec.keys = []
         for event in ipsec.keys:
-            self._write_key(LAC, event)
+            self._write_key(LAC, ADDRESSES[LNS], event)
         ipsec.keys.clear()
 
-    def _write_key(self, whose: str, event: events.Event) -> None:
-        """What is no key is passed over."""
-        lines: Iterator[dict[str, object]] = iter(())
-        if isinstance(event, events.IkeUp):
-            lines = ike_keys(self.epoch(), whose, event)
-        elif isinstance(event, events.EspUp):
-            lines = esp_keys(self.epoch(), whose, ADDRESSES[LNS], event)
-        for line in lines:
-            if self._keys is not None:
-                self._keys.write(json.dumps(line))
+    def _write_clients_key(self, client: str, event: events.Event) -> None:
+        self._write_key(client, ADDRESSES[LNS], event)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from ipaddress import IPv4Network
 from typing import Any
 
 from harness.errors import LabError
 from harness.model.steps import StepBus
 from harness.routers.l2tp_lab import ADDRESSES, HOST, LAC, LNS, SimulatedL2tp
-from harness.routers.play import Gathered, Play
+from harness.routers.play import Gathered
 from harness.routers.voluntary import VoluntaryClient
-from harness.scenario.injector import digest
+from harness.routers.wire_play import WirePlay
 from harness.simulation.access_box import CallerBox
 from harness.virtual.vpdn.caller import Caller
 from harness.wire import ip, rip
@@ -36,7 +35,7 @@ DISCARD = 9
 FRAGMENTATION_NEEDED = b"\x03\x04"  # ICMP type and code, RFC 792 and RFC 1191
 
 
-class L2tpPlay(Play):
+class L2tpPlay(WirePlay):
     lab: SimulatedL2tp
 
     def __init__(self, lab: SimulatedL2tp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
@@ -55,31 +54,29 @@ class L2tpPlay(Play):
         config = PppConfig(user, password, **{"accept": ("chap-md5",), "echo_s": None, **ppp})
         caller = Caller(config, self.lab.entropy(name))
         box = self._callers[name] = CallerBox(self.lab.loop, caller, self.lab.boxes[LAC])
-        async with self.step(f"dial:{name}", name, user=user):
-            began = self.lab.epoch()
-            self.tell(name, "dialled", user=user)
-            box.dial()
-            await self.until(lambda: caller.down or caller.address is not None, wait_s)
-            if caller.address is not None:
-                self.tell(name, "up", address=caller.address, took=round(self.lab.epoch() - began, 6))
-            else:
-                self.tell(name, "down", reason="the line has gone" if caller.down else f"not up within {wait_s:g} s")
+        await self._come_up(name, caller, box.dial, user, wait_s, over="the line has gone")
         return name
 
     async def dial_voluntary(self, user: str = USER, password: str = PASSWORD, *, wait_s: float = CALL_S) -> str:
         """The same for a client behind the NAT that tunnels for itself; its name is "client 1" …"""
         name = f"client {len(self._voluntary) + 1}"
         client = self._voluntary[name] = self.lab.voluntary(name, user, password)
+        await self._come_up(name, client, client.dial, user, wait_s, over="its stack has ended")
+        return name
+
+    async def _come_up(
+        self, name: str, end: Caller | VoluntaryClient, dial: Callable[[], None], user: str, wait_s: float, over: str
+    ) -> None:
+        """The step of dialling, to when `end` is up or given up. `over` says why, where it has ended by itself."""
         async with self.step(f"dial:{name}", name, user=user):
             began = self.lab.epoch()
             self.tell(name, "dialled", user=user)
-            client.dial()
-            await self.until(lambda: client.down or client.address is not None, wait_s)
-            if client.address is not None:
-                self.tell(name, "up", address=client.address, took=round(self.lab.epoch() - began, 6))
+            dial()
+            await self.until(lambda: end.down or end.address is not None, wait_s)
+            if end.address is not None:
+                self.tell(name, "up", address=end.address, took=round(self.lab.epoch() - began, 6))
             else:
-                self.tell(name, "down", reason="its stack has ended" if client.down else f"not up within {wait_s:g} s")
-        return name
+                self.tell(name, "down", reason=over if end.down else f"not up within {wait_s:g} s")
 
     def _end(self, name: str) -> Caller | VoluntaryClient:
         """Who has a PPP address, and hears what is sent there."""
@@ -226,21 +223,9 @@ class L2tpPlay(Play):
         """The same for several, in one step, one after another."""
         async with self.step(f"inject:{what}"):
             for packet in packets:
-                start = (packet[0] & 15) * 4 + (8 if packet[9] == ip.UDP else 0)
-                told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[start:]), **more}
-                self.tell("injector", "injected", **told)
-                self.lab.inject(packet)
+                self.put_on_wire(packet, what, **more)
                 await self.rest(BETWEEN_S)
             await self.rest(ANSWER_S)
-
-    @contextmanager
-    def losing(self, which: Callable[[Packet], bool]) -> Iterator[None]:
-        """While inside, the wire loses these packets: their sender has sent them, and the capture has them."""
-        before, self.lab.lose = self.lab.lose, which
-        try:
-            yield
-        finally:
-            self.lab.lose = before
 
     # The end
 
