@@ -321,15 +321,20 @@ def test_root_is_become_by_sudo_and_keeps_the_path(line):
         (folder / "sudo").chmod(0o755)
         framing = ssh_wrapper.Framing.new(merged=True)
         as_user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-        done = subprocess.run(
+        # Its input stays open until it has ended: the input's end would be the connection's, which ends the script.
+        with subprocess.Popen(
             [*as_user, "sh", "-c", ssh_wrapper.command(root=True, line=line)],
-            input=framing.opening("echo $BECAME $PATH"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             env={"PATH": f"{folder}:/usr/bin:/bin"},
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
-        _, _, said = done.stdout.partition(framing.beginning)
+        ) as wrapper:
+            assert wrapper.stdin
+            assert wrapper.stdout
+            wrapper.stdin.write(framing.opening("echo $BECAME $PATH"))
+            wrapper.stdin.flush()
+            heard = wrapper.stdout.read()
+        assert wrapper.returncode == 0
+        _, _, said = heard.partition(framing.beginning)
         assert said.decode().splitlines()[0] == f"root /usr/bin:/bin:{folder}:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
     finally:
         shutil.rmtree(folder)
