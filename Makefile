@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Some hundred processes of a test run would each compile the whole project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A virtual environment holds its own path: in a checkout that was moved, or whose Python is gone, it is made anew.
 ifneq ($(shell cat $(VENV)/.complete 2>/dev/null && $(BIN)/python -c '' 2>&1),$(shell pwd -P))
@@ -52,7 +54,7 @@ mutants: setup   ## change the virtual gateway at random, 120 times: which test 
 	$(BIN)/natstorm prove --mutants 120 $(ARGS)
 
 test: setup servers  ## the project's own tests, three at a time: those with a real gateway wait more than they work
-	$(BIN)/pytest tests -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest tests -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)  # the order is tests/conftest.py's
 
 lint: $(VENV)/.complete  ## ruff, mypy --strict
 	$(BIN)/ruff check .

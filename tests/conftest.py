@@ -1,10 +1,48 @@
-"""What tests of several rooms share."""
+"""What tests of several rooms share, and the order in which files are given to the workers."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from pathlib import Path
 
 import pytest
+
+HERE = Path(__file__).parent
+LONG = (
+    "field/test_real_gateway_in_a_box.py",
+    "routers/test_qualification.py",
+    "field/test_own_gateway_in_a_box.py",
+    "devices/test_gateway_over_ssh.py",
+    "test_leaves_nothing.py",
+    "field/test_router_in_a_box.py",
+    "faults/test_faults.py",
+    "clients/test_real_gateway.py",
+    "scenario/test_hardships.py",
+    "lab/test_real_clients.py",
+    "test_cli.py",
+    "lab/test_commands.py",
+    "test_unprivileged.py",
+    "report/test_pytest_sink.py",
+    "lab/test_endings.py",
+    "test_plugin.py",
+    "prove/test_commands.py",
+    "lab/test_cannot_come_up.py",
+    "scenario/test_a_real_client.py",
+    "lab/providers/test_eve_ng.py",
+    "scenario/test_storm_ends.py",
+)
+"""Files that take half a minute and more, the longest first: a worker that gets one of them last is waited for by all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """LONG, and after it the files with many tests before those with few. Within a file nothing is moved."""
+    gone = [name for name in LONG if not (HERE / name).is_file()]
+    if gone:
+        raise pytest.UsageError(f"{Path(__file__).name}: LONG names {', '.join(gone)}, which is not there: take it out")
+    turn = {HERE / name: number for number, name in enumerate(LONG)}
+    many = Counter(item.path for item in items)
+    items.sort(key=lambda item: (turn.get(item.path, len(LONG)), -many[item.path], item.path))
 
 
 @pytest.fixture(scope="session")
