@@ -28,6 +28,7 @@ UDP_STREAM_TIMEOUT = "net/netfilter/nf_conntrack_udp_timeout_stream"
 _PAIR = re.compile(r"(src|dst|sport|dport|packets|bytes)=(\S+)")
 _LINE = re.compile(r"(?P<protocol>\w+)\s+\d+\s+(?P<left>\d+)\s+(?P<rest>.*)")
 _DELETED = re.compile(r"(\d+) flow entries have been deleted")
+_SHOWN = re.compile(r"(\d+) flow entries have been shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,5 +112,14 @@ def astray(found: Iterable[Entry], outside: str, ranges: Iterable[tuple[int, int
 
 def deleted(text: str) -> int | None:
     """How many entries `conntrack -D` says that it has deleted; None where it says nothing of the kind."""
-    told = _DELETED.search(text)
-    return None if told is None else int(told[1])
+    return _told(_DELETED, text)
+
+
+def shown(text: str) -> int | None:
+    """The same for `conntrack -L`, of the entries that it has shown."""
+    return _told(_SHOWN, text)
+
+
+def _told(count: re.Pattern[str], text: str) -> int | None:
+    found = count.search(text)
+    return None if found is None else int(found[1])

@@ -66,9 +66,15 @@ class LinuxNat:
 
     async def mappings(self, protocol: str = "udp") -> tuple[conntrack.Entry, ...]:
         """The clients' part of the table as it is now, by inside address and port. DeviceError where one goes out by another
-        address or port than the testbed names: then somebody else's rule translates it, or its way is another one."""
-        shown = await self._run("read the NAT's mappings", f"conntrack -L -p {shlex.quote(protocol)} -s {self.client_prefix}")
+        address or port than the testbed names: then somebody else's rule translates it, or its way is another one; and where not
+        every entry was read."""
+        what = "read the NAT's mappings"
+        # What it says beside the table comes when it likes, in the midst of a line too: the table waits until all is said.
+        listing = f"table=$(conntrack -L -p {shlex.quote(protocol)} -s {self.client_prefix}) || exit\necho \"$table\""
+        shown = await self._run(what, listing)
         found = conntrack.entries(shown.output.splitlines())
+        if (count := conntrack.shown(shown.output)) is not None and count != len(found):
+            raise DeviceError(self.name, what, f"it shows {count} entries, and {len(found)} were understood: {said(shown)}")
         spec = self._spec
         if (one := conntrack.astray(found, spec.outside.host, self._ranges, (spec.inside.host, spec.outside.host))) is not None:
             seen = f"{one.inside_address} port {one.inside_port} goes out as {one.outside_address} port {one.outside_port}"
