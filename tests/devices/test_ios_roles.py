@@ -31,11 +31,12 @@ end
 
 DEMUX = {
     "interface": "FastEthernet0/0", "address": "11.0.0.8", "mask": "255.255.255.0", "aaa": True,
-    "users": [{"name": "w2k01", "password": Secret("lab")}], "group": "1", "template": 1, "ignore_checksum": True, "policy": 1,
-    "encryption": "3des", "dh_group": "2", "key": Secret("*****"), "keyring": "L2TP", "keepalive_s": 3600, "lifetime_s": 600,
-    "transform_set": "TS1", "transforms": ["esp-3des", "esp-sha-hmac"], "map": "dynamic", "demux": True, "crypto_map": "CRYP_MAP",
-    "number": 6000, "dynamic_map": "DYN_MAP", "dynamic_number": 10, "loopback": 0, "loopback_address": "12.0.0.8",
-    "authentication": "chap ms-chap", "pool": "POOL", "first": "20.0.0.100", "last": "20.0.0.110",
+    "users": [{"name": "w2k01", "password": Secret("lab")}], "group": "1", "template": 1, "ignore_checksum": True,
+    "policies": [{"number": 1, "encryption": "3des", "dh_group": "2"}], "key": Secret("*****"), "keyring": "L2TP",
+    "keepalive_s": 3600, "lifetime_s": 600, "offered": "TS1",
+    "transform_sets": [{"name": "TS1", "transforms": ["esp-3des", "esp-sha-hmac"]}], "map": "dynamic", "demux": True,
+    "crypto_map": "CRYP_MAP", "number": 6000, "dynamic_map": "DYN_MAP", "dynamic_number": 10, "loopback": 0,
+    "loopback_address": "12.0.0.8", "authentication": "chap ms-chap", "pool": "POOL", "first": "20.0.0.100", "last": "20.0.0.110",
 }  # fmt: skip
 STATIC = {
     **{name: value for name, value in DEMUX.items() if name not in ("dynamic_map", "dynamic_number")},

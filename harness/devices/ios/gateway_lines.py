@@ -1,5 +1,5 @@
-"""The lines that make a Cisco router the gateway of a testbed: an LNS for Windows clients, as "L2TP-IPsec Support for NAT and PAT
-Windows Clients" has it. Pure."""
+"""What makes a Cisco router the gateway of a testbed: the role of an LNS for Windows clients (roles/gateway.yaml), with policies
+and transform sets for clients of all ages. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from harness.devices.ios import roles
 from harness.devices.ios.configurations import Section
+from harness.devices.ios.roles import filler
 from harness.errors import UsageError
 from harness.model.secret import Secret
 
@@ -25,9 +28,10 @@ SETS = (("NATSTORM-AES256", "esp-aes 256"), ("NATSTORM-AES", "esp-aes"), ("NATST
 """Transform sets and their ciphers, all with SHA-1 and in transport mode."""
 MAP, POOL, GROUP = "NATSTORM", "NATSTORM", "NATSTORM"
 TRANSFORMS = f"set transform-set {' '.join(name for name, _ in SETS)}"
-LOOPBACK, TEMPLATE = "Loopback1701", 17
+LOOPBACK, TEMPLATE = 1701, 17
 """Numbers that a router hardly has already: what has them is changed, until it is put back."""
-DYNAMIC = "crypto dynamic-map NATSTORM 10"
+DYNAMIC_NUMBER = 10
+DYNAMIC = f"crypto dynamic-map {MAP} {DYNAMIC_NUMBER}"
 LEAST_KEEPALIVE_S, LEAST_LIFE_S = 10, 120
 LIFE_S = 3600
 """What an ESP SA lives without a line."""
@@ -54,7 +58,36 @@ class ClientsLns:
 
 def gateway_lines(lns: ClientsLns) -> tuple[str, ...]:
     """Lines of a section are indented. They hold secrets. UsageError where one of these cannot be typed at a router."""
-    return tuple(_lines(lns))
+    _check_typed(lns)
+    settings: dict[str, Any] = {
+        "interface": lns.interface,
+        "users": [{"name": user, "password": password} for user, password in lns.users.items()],
+        "group": GROUP,
+        "template": TEMPLATE,
+        "ignore_checksum": True,
+        "policies": [
+            {"number": number, "encryption": cipher, "hash": "sha", "dh_group": group, "lifetime_s": LIFETIME_S}
+            for number, (cipher, group) in enumerate(POLICIES, 1)
+        ],
+        "key": lns.psk,
+        "keepalive_s": None if lns.keepalive_s is None else max(LEAST_KEEPALIVE_S, round(lns.keepalive_s)),
+        "lifetime_s": None if lns.lifetime_s in (None, LIFE_S) else max(LEAST_LIFE_S, lns.lifetime_s or 0),
+        "transform_sets": [{"name": name, "transforms": f"{cipher} esp-sha-hmac"} for name, cipher in SETS],
+        "offered": [name for name, _ in SETS],
+        "map": "dynamic",
+        "demux": lns.demux,
+        "crypto_map": MAP,
+        "number": 6000,
+        "dynamic_map": MAP,
+        "dynamic_number": DYNAMIC_NUMBER,
+        "loopback": LOOPBACK,
+        "loopback_address": lns.ppp_address,
+        "authentication": METHODS,
+        "pool": POOL,
+        "first": lns.pool_first,
+        "last": lns.pool_last,
+    }
+    return roles.gateway(settings).lines
 
 
 def demux_lines(on: bool) -> tuple[str, ...]:
@@ -89,37 +122,16 @@ def _other_keys(there: Section, peer: str) -> Iterator[str]:
             yield f"crypto isakmp key *** address {where}"
 
 
-def _typed(word: str, whose: str) -> str:
+def _check_typed(lns: ClientsLns) -> None:
+    """UsageError, which names what a user knows it by."""
+    _check_word(lns.psk.reveal(), "the pre-shared key")
+    for user, password in lns.users.items():
+        _check_word(user, "a user's name")
+        _check_word(password.reveal(), f"the password of {user}")
+
+
+def _check_word(word: str, whose: str) -> None:
     """A question mark would ask for help, a space begin another word."""
-    if re.fullmatch(r"[!-~]+", word) is None or "?" in word:
+    if re.fullmatch(filler.WORD, word) is None:
         cure = "choose another, of ASCII's letters, digits and signs but ?"
         raise UsageError(f"{whose} cannot be typed at a router: it is empty, or has a space, a ? or what is not ASCII", cure=cure)
-    return word
-
-
-def _lines(lns: ClientsLns) -> Iterator[str]:
-    for user, password in lns.users.items():
-        known = _typed(user, "a user's name")
-        yield f"username {known} password 0 {_typed(password.reveal(), f'the password of {known}')}"
-    yield f"ip local pool {POOL} {lns.pool_first} {lns.pool_last}"
-    yield from ("vpdn enable", "vpdn ip udp ignore checksum", f"vpdn-group {GROUP}")
-    yield from (" accept-dialin", "  protocol l2tp", f"  virtual-template {TEMPLATE}", " no l2tp tunnel authentication")
-    for number, (cipher, group) in enumerate(POLICIES, 1):
-        yield from (f"crypto isakmp policy {number}", f" encr {cipher}", " hash sha", " authentication pre-share")
-        yield from (f" group {group}", f" lifetime {LIFETIME_S}")
-    yield f"crypto isakmp key {_typed(lns.psk.reveal(), 'the pre-shared key')} address 0.0.0.0 0.0.0.0"
-    if lns.keepalive_s is not None:
-        yield f"crypto isakmp keepalive {max(LEAST_KEEPALIVE_S, round(lns.keepalive_s))}"
-    if lns.lifetime_s not in (None, LIFE_S):
-        yield f"crypto ipsec security-association lifetime seconds {max(LEAST_LIFE_S, lns.lifetime_s or 0)}"
-    for name, cipher in SETS:
-        yield from (f"crypto ipsec transform-set {name} {cipher} esp-sha-hmac", " mode transport")
-    yield DYNAMIC
-    if lns.demux:
-        yield " set nat demux"
-    yield f" {TRANSFORMS}"
-    yield f"crypto map {MAP} 6000 ipsec-isakmp dynamic NATSTORM"
-    yield from (f"interface {LOOPBACK}", f" ip address {lns.ppp_address} 255.255.255.255")
-    yield from (f"interface Virtual-Template{TEMPLATE}", f" ip unnumbered {LOOPBACK}", f" peer default ip address pool {POOL}")
-    yield f" ppp authentication {METHODS}"
-    yield from (f"interface {lns.interface}", f" crypto map {MAP}")

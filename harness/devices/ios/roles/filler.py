@@ -10,7 +10,9 @@ A template is a YAML file:
     lines:
       - "LINE {NAME} …"             below a section indented, as it would be typed
       - "LINE  | CONDITION …"       typed where all are met: NAME (it is given, and no false flag), not NAME, NAME=CHOICE;
-                                    "each NAME": once for each of the list, whose fields are {NAME.FIELD}, or {NAME}
+                                    "each NAME": once for each of the list, whose fields are {NAME.FIELD}, or {NAME}; lines one
+                                    after another with the same are typed together for each, as a section has to be. NAME.FIELD
+                                    is a condition there too
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -181,34 +184,37 @@ class Template:
     def _lines(
         self, values: Mapping[str, Any], lists: Mapping[str, tuple[Mapping[str, str], ...]], used: set[str]
     ) -> Iterator[str]:
-        for line in self.lines:
-            unmet = [one for one in line.conditions if not _met(one, values, lists)]
-            # What keeps a line from being typed has its effect too.
-            used |= {one.removeprefix("not ") for one in unmet if one.startswith("not ")}
-            if unmet:
-                continue
-            used |= {one.removeprefix("not ").partition("=")[0] for one in line.conditions}
-            for item in lists[line.each] if line.each else ({},):
-                found = {**values, **item}
-                names = re.findall(r"{([\w.]+)}", line.text)
-                if line.each:
-                    used.add(line.each)
-                for name in names:
-                    if found[name] is None:
-                        raise self._wrong(f"lacks a value for {name!r}", f"its line is {line.text.strip()!r}")
-                    used.add(name)
-                yield re.sub(r"{([\w.]+)}", lambda match, found=found: str(found[match[1]]), line.text)  # type: ignore[misc]
+        for each, lines in groupby(self.lines, lambda line: line.each):
+            block = tuple(lines)
+            if each:
+                used.add(each)
+            for item in lists[each] if each else ({},):
+                for line in block:
+                    yield from self._line(line, {**lists, **values, **item}, used)
+
+    def _line(self, line: Line, found: Mapping[str, Any], used: set[str]) -> Iterator[str]:
+        """The line, or none where a condition is not met."""
+        unmet = [one for one in line.conditions if not _met(one, found)]
+        # What keeps a line from being typed has its effect too.
+        used |= {one.removeprefix("not ") for one in unmet if one.startswith("not ")}
+        if unmet:
+            return
+        used |= {one.removeprefix("not ").partition("=")[0] for one in line.conditions}
+        for name in re.findall(r"{([\w.]+)}", line.text):
+            if found[name] is None:
+                raise self._wrong(f"lacks a value for {name!r}", f"its line is {line.text.strip()!r}")
+            used.add(name)
+        yield re.sub(r"{([\w.]+)}", lambda match: str(found[match[1]]), line.text)
 
     def _wrong(self, problem: str, cure: str | None = None) -> UsageError:
         return UsageError(f"the role {self.name!r} {problem}", cure=cure)
 
 
-def _met(condition: str, values: Mapping[str, Any], lists: Mapping[str, Any]) -> bool:
+def _met(condition: str, found: Mapping[str, Any]) -> bool:
     if condition.startswith("not "):
-        return not _met(condition[4:], values, lists)
+        return not _met(condition[4:], found)
     name, _, choice = condition.partition("=")
-    value = values[name] if name in values else lists[name]
-    return value == choice if choice else bool(value)
+    return bool(found[name] == choice if choice else found[name])
 
 
 # --- reading a template ---
@@ -274,6 +280,7 @@ def _checked(template: Template, line: Line) -> None:
     item = template.many.get(line.each, {}) if line.each else {}
     inner = {line.each} if isinstance(item, Kind) else {f"{line.each}.{field}" for field in item}
     asked = {one.removeprefix("not ").partition("=")[0] for one in line.conditions} | ({line.each} if line.each else set())
-    unknown = (asked - {*template.one, *template.many}) | (set(re.findall(r"{([^}]*)}", line.text)) - inner - set(template.one))
+    named = set(re.findall(r"{([^}]*)}", line.text))
+    unknown = (asked - {*template.one, *template.many} - inner) | (named - inner - set(template.one))
     if unknown:
         raise UsageError(f"the template of the role {template.name!r} has no value {sorted(map(str, unknown))[0]!r}: {line.text!r}")
