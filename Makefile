@@ -71,8 +71,8 @@ setup: $(VENV)/.complete node_modules/.complete  ## Python packages, Debian pack
 
 # Nothing but the project's own tests needs them; where the package index is out of reach, the tests that want one say why they are
 # skipped, and the others are run.
-servers: $(VENV)/.complete  ## GNS3 servers for the project's own tests, in environments of their own
-	@$(BIN)/natstorm setup --gns3 || echo 'the GNS3 servers could not be installed: what is tested against live ones is skipped' >&2
+servers: $(VENV)/.complete  ## GNS3 servers and genie's parsers, for the project's own tests
+	@$(BIN)/natstorm setup --for-tests || echo 'what is tested against GNS3 servers and genie is skipped' >&2
 
 lock:            ## write requirements.lock anew from pyproject.toml
 	$(BIN)/python -m pip install -q uv
@@ -80,6 +80,8 @@ lock:            ## write requirements.lock anew from pyproject.toml
 		--no-header --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	for server in 2.2.61 3.0.6; do echo "gns3-server==$$server" | $(BIN)/python -m uv pip compile -q --no-config --generate-hashes \
 		--python-version 3.11 --no-header - -o requirements-gns3-$${server%.*}.lock; done
+	printf 'genie==26.9\ngenie.libs.parser==26.9\ngenie.libs.sdk==26.9\nxmltodict\n' | $(BIN)/python -m uv pip compile -q --no-config \
+		--generate-hashes --no-deps --python-version 3.11 --no-header - -o requirements-genie.lock  # of the same pyATS
 
 clean:           ## everything that was installed or generated inside the checkout, save reports
 	rm -rf $(VENV) node_modules .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks natstorm.egg-info

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from harness.lab import gns3_servers
+from harness.lab import for_tests
 
 USER, PASSWORD = "bench", "live-s3cret"
 UP_S = 180.0
@@ -52,15 +52,15 @@ class Live:
 
     def start(self) -> None:
         """Returns once it answers. It dies with this process, however that ends."""
-        program = gns3_servers.program(self.version)
-        assert program is not None
+        where = for_tests.directory(for_tests.GNS3[self.version])
+        assert where is not None
         configuration = self.state / "gns3_server.conf"
         values = {"port": self.port, "state": self.state, "user": USER, "password": PASSWORD}
         configuration.write_text(CONFIGURATION[self.version].format(**values))
         own = {"HOME": self.state, "XDG_CONFIG_HOME": self.state / "config", "TMPDIR": self.state}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", str(program), "--config", str(configuration), "--local"],
+                ["setpriv", "--pdeathsig", "KILL", str(where / "bin" / "gns3server"), "--config", str(configuration), "--local"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.state, start_new_session=True,
                 env={**os.environ, **{name: str(path) for name, path in own.items()}},
             )  # fmt: skip

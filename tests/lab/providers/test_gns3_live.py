@@ -9,7 +9,7 @@ from gns3_live import PASSWORD, USER, live
 
 from harness.cli import main
 from harness.errors import LabError, UsageError
-from harness.lab import gns3_servers
+from harness.lab import for_tests
 from harness.lab.providers.gns3 import Gns3, Gns3Spec
 from harness.lab.providers.gns3_client import Client
 from harness.lab.providers.gns3_server import Refused, Server
@@ -17,10 +17,10 @@ from harness.lab.providers.ledger import Ledger
 from harness.model.secret import Secret
 
 
-@pytest.fixture(scope="module", params=list(gns3_servers.SERVERS))
+@pytest.fixture(scope="module", params=list(for_tests.GNS3))
 def server(request, tmp_path_factory):
-    if gns3_servers.program(request.param) is None:
-        pytest.skip(f"no GNS3 server {request.param} here: natstorm setup --gns3 installs it")
+    if for_tests.directory(for_tests.GNS3[request.param]) is None:
+        pytest.skip(f"no GNS3 server {request.param} here: {for_tests.CURE} installs it")
     with live(request.param, tmp_path_factory.mktemp(f"gns3-{request.param}")) as one:
         yield one
 

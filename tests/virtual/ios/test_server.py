@@ -131,16 +131,6 @@ def test_plain_pyats(router, tmp_path, monkeypatch, protocol):
         lns.disconnect()
 
 
-def test_genie_reads_show_version():
-    genie = pytest.importorskip("genie.libs.parser.ios.show_platform", reason="no genie, half a gigabyte")
-    from unittest.mock import Mock
-
-    from harness.virtual.ios.shows.version import version
-
-    found = genie.ShowVersion(device=Mock(os="ios")).parse(output="\n".join(version(State(startup=STARTUP))))["version"]
-    assert (found["hostname"], found["version"], found["chassis"]) == ("LNS", "12.4(1)", "7206VXR")
-
-
 # --- OpenSSH and a bare socket ---
 
 
