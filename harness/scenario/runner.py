@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness import faults
 from harness.clients.journal import Journal
 from harness.errors import DeviceError, LabError
 from harness.model import ClientPlan, Evidence
@@ -17,17 +17,15 @@ from harness.model.testbed import Testbed
 from harness.probes import clocks
 from harness.probes.dissect import Dissector
 from harness.routers.script import GatewayStart
-from harness.scenario import breaking
 from harness.scenario.bench import Bench, Gathered
-from harness.scenario.field_bench import FieldBench
 from harness.scenario.gather import gather
-from harness.scenario.lab_bench import LabBench
 from harness.scenario.play import Play
 from harness.scenario.script import Script
 from harness.scenario.scripts import script
-from harness.scenario.simulated_bench import SimulatedBench
-from harness.scenario.simulated_network import Makers
 from harness.verdict.rules.nat import NO_NAT
+
+if TYPE_CHECKING:
+    from harness.scenario.simulated_network import Makers
 
 
 class Runner:
@@ -40,7 +38,7 @@ class Runner:
 
     def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus, *, seed: int = 1, fault: str | None = None) -> None:
         self.testbed = testbed
-        self._makers = Makers() if fault is None else breaking.makers(faults.named(fault))
+        self._fault = fault
         self._seed = seed
         self._bus = bus
         self._scratch = scratch
@@ -112,13 +110,23 @@ class Runner:
 
     def _bench(self, time: str) -> Bench:
         if time not in self._benches:
-            if time == "virtual":
-                self._benches[time] = SimulatedBench(self.testbed, self._bus, self._seed, self._makers)
-            elif self.testbed.field:
-                self._benches[time] = FieldBench(self.testbed, self._bus, self._loop)
-            else:
-                self._benches[time] = LabBench(self.testbed, self._scratch, self._bus, self._loop)
+            self._benches[time] = self._build(time)
         return self._benches[time]
+
+    def _build(self, time: str) -> Bench:
+        """Imports what is built alone: the benches' devices, and all faults, take a good part of a second."""
+        if time == "virtual":
+            from harness.scenario.simulated_bench import SimulatedBench
+            from harness.scenario.simulated_network import Makers
+
+            return SimulatedBench(self.testbed, self._bus, self._seed, Makers() if self._fault is None else broken(self._fault))
+        if self.testbed.field:
+            from harness.scenario.field_bench import FieldBench
+
+            return FieldBench(self.testbed, self._bus, self._loop)
+        from harness.scenario.lab_bench import LabBench
+
+        return LabBench(self.testbed, self._scratch, self._bus, self._loop)
 
     async def _record(self, bench: Bench, chosen: Script, variant: str, plans: tuple[ClientPlan, ...], folder: Path) -> Gathered:
         """The scenario itself, between the start and the end of all captures."""
@@ -179,3 +187,11 @@ class Runner:
         release = "" if bench.console is None else (chosen.router or GatewayStart()).release
         told = dict(chosen.gateway)
         return replace(evidence, time=bench.time, nat=nat, gateway_told=told, release=release)
+
+
+def broken(fault: str) -> Makers:
+    """What a simulated bench is built by, with that mechanism broken. UsageError where there is no fault of that name."""
+    from harness import faults
+    from harness.scenario import breaking
+
+    return breaking.makers(faults.named(fault))
