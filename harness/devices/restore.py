@@ -8,9 +8,8 @@ import shlex
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
-from harness.devices import journal, linux_state
+from harness.devices import journal, linux_state, ssh_typed
 from harness.devices.journal import Kept, Undo
 from harness.devices.ssh import SshConnection
 from harness.errors import DeviceError, NatstormError
@@ -72,23 +71,11 @@ def by_hand(kept: Kept, number: int, undo: Undo, found: str | None = None) -> st
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(found or undo.by_hand or undo.script)
     if undo.through == "linux":
-        return f"by hand: {_ssh(undo.at)} < {shlex.quote(str(file))}"
+        there = "on the device: bash" if undo.at is None else ssh_typed.as_root(undo.at, "bash")
+        return f"by hand: {there} < {shlex.quote(str(file))}"
     mode = "privileged" if undo.commands else "configuration"
-    return f"by hand: enter the lines of {file} in {mode} mode of {undo.device}"
-
-
-def _ssh(at: Mapping[str, Any] | None) -> str:
-    if at is None:
-        return "on the device: bash"
-    words = ["ssh", "-p", str(at["port"])]
-    if at.get("key_file"):
-        words += ["-i", str(at["key_file"])]
-    if at.get("known_hosts"):
-        words += ["-o", f"UserKnownHostsFile={at['known_hosts']}"]
-    if at.get("jump"):
-        words += ["-J", f"{at['jump']['username']}@{at['jump']['host']}:{at['jump']['port']}"]
-    shell = "bash" if at["username"] == "root" else "sudo bash"
-    return shlex.join([*words, f"{at['username']}@{at['host']}"]) + f" {shell}"
+    there = "" if undo.at is None else f" ({ssh_typed.terminal(undo.at)})"
+    return f"by hand: enter the lines of {file} in {mode} mode of {undo.device}{there}"
 
 
 async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> tuple[str, ...]:

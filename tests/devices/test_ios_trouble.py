@@ -393,7 +393,7 @@ def test_restore_that_finds_what_both_have_changed_writes_what_to_type(router, t
     assert "NOT undone: edge" in said
     assert "somebody else has put 'speed auto' in its place" in said
     (file,) = (tmp_path / "restore").glob("*.undo-*")
-    assert f"by hand: enter the lines of {file} in configuration mode of edge" in said
+    assert f"by hand: enter the lines of {file} in configuration mode of edge (ssh -p {router.ssh_port} " in said
     assert file.read_text() == "interface FastEthernet0/0\n speed 10\n exit\nend\n"
 
 
