@@ -18,7 +18,7 @@ from harness.model.secret import Secret
 
 def add_commands(commands: Any) -> None:
     """`restore` finds two functions in the arguments: `load_testbed`, which reads a testbed file, and `lock_devices`: from devices,
-    those of them that keep a lock themselves, and `tell` it makes the context in which all are locked."""
+    those of them that are routers, and `tell` it makes the context in which all are locked."""
     restore = commands.add_parser(
         "restore",
         help="put devices back after an interrupted run",
@@ -77,9 +77,9 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
             print(f"  its testbed cannot be used: {error}")
     touched = {undo.device: undo.through for _, undo in one.open if undo.device in connections}
     there = [connections[device] for device in touched]
-    keeping = [connections[device] for device, through in touched.items() if through == "linux"]
+    routers = [connections[device] for device, through in touched.items() if through == "ios"]
     try:
-        with nullcontext() if arguments.force or not there else arguments.lock_devices(there, keeping, tell):
+        with nullcontext() if arguments.force or not there else arguments.lock_devices(there, routers, tell):
             if (now := journal.read(one.path)) is None:
                 return 0  # somebody else has put all back meanwhile
             return asyncio.run(restore.put_back(now, connections, tell, secrets))

@@ -14,13 +14,14 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from harness.devices import clock
+from harness.devices.ios.driver import Ios
 from harness.devices.journal import Journal, Undo, left_changed
 from harness.devices.linux_nat import LinuxNat
 from harness.devices.ssh import Patience, SshConnection
 from harness.errors import LabError, NatstormError
 from harness.lab import enclosure
 from harness.lab.field_gateways import FieldGateway, field_gateway
-from harness.lab.field_locks import DeviceLocks, on_devices
+from harness.lab.field_locks import Device, DeviceLocks
 from harness.lab.namespaces import Netns
 from harness.lab.providers.device_lock import Claim
 from harness.lab.providers.gns3 import Gns3
@@ -187,6 +188,20 @@ class FieldLab:
     def _session(self, connection: Connection, patience: Patience) -> SshConnection:
         return SshConnection(connection, root=True, secrets=self.testbed.secrets, patience=patience)
 
+    @asynccontextmanager
+    async def _own_session(self, connection: Connection) -> AsyncIterator[Device]:
+        """One of the locks' own. A router that is a node, and was just started, is waited for."""
+        if connection != self.testbed.router:
+            async with self._session(connection, Patience()) as machine:
+                yield machine
+            return
+        router = Ios(connection, secrets=self.testbed.secrets)
+        try:
+            await (router.connect() if self._provider is None else router.reconnect())
+            yield router
+        finally:
+            await router.disconnect()
+
     async def _start_lab(self) -> None:
         """Where the devices are nodes on a server: its project is up then."""
         if self.testbed.lab.provider not in SERVERS:
@@ -217,14 +232,20 @@ class FieldLab:
 
     async def _take_locks_there(self, journal: Journal) -> None:
         """On each device, for everybody else."""
-        for connection in on_devices(self.testbed):
+        devices, router = taken_by(self.testbed), self.testbed.router
+        for connection in (one for one in devices if one != router):
             async with self._step(f"log in to {connection.device}"):
                 await self.reach(connection)
         async with self._step("lock the devices on themselves"):
-            locks = self._locks = DeviceLocks(Claim.new(self._purpose), lambda one: self._session(one, Patience()), journal)
+            locks = self._locks = DeviceLocks(Claim.new(self._purpose), self._own_session, journal)
             self._undo.append(lambda: locks.release(self.reach))
-            for connection in on_devices(self.testbed):
-                if (taken_over := await locks.take(await self.reach(connection))) is not None:
+            for connection in devices:
+                if connection != router:
+                    taken_over = await locks.take(await self.reach(connection))
+                else:
+                    async with self._own_session(connection) as device:
+                        taken_over = await locks.take(device)
+                if taken_over is not None:
                     self.tell(taken_over)
             locks.beat()
 

@@ -356,8 +356,8 @@ def test_a_journal_lists_what_a_program_wrote_in_it_as_data(state):
 def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(state, capsys, tmp_path):
     asked = []
 
-    def held(devices, keeping, tell):
-        asked.append(([one.device for one in devices], [one.device for one in keeping]))
+    def held(devices, routers, tell):
+        asked.append(([one.device for one in devices], [one.device for one in routers]))
         raise LabError("lock edge", "it is held by somebody", "wait")
 
     edge = replace(DEVICE, host="127.0.0.1", port=9)
@@ -376,7 +376,7 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
     book.before(local(f"touch {proof}"))
     os.close(book._handle)  # its run is gone
     assert restore(testbed=testbed, lock=held) == 3
-    assert asked == [(["edge", "router"], ["edge"])]
+    assert asked == [(["edge", "router"], ["router"])]
     assert "left alone: lab: lock edge: it is held by somebody" in capsys.readouterr().out
     assert not proof.exists()
     assert len(journal.kept()[0].open) == 4
@@ -384,7 +384,7 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
 
 def test_restore_finds_what_another_has_put_back_while_it_waited_for_the_lock(state, tmp_path):
     @contextlib.contextmanager
-    def held(devices, keeping, tell):
+    def held(devices, routers, tell):
         book.path.unlink()
         yield
 

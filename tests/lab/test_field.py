@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.devices import journal
+from harness.devices.ios.driver import Ios
 from harness.devices.journal import Journal, Undo, reached
 from harness.errors import DeviceError, LabError, UsageError
 from harness.lab import field, field_gateways, remote
@@ -376,6 +377,48 @@ def test_machines_that_share_nothing_exclude_each_other(world, monkeypatch, tmp_
     as_found(world)
 
 
+def test_a_router_is_locked_in_its_own_configuration(world, monkeypatch, tmp_path):
+    """By another machine's run that shares nothing with this one but the router, and is told of it before anything is changed."""
+    lines = {}
+
+    class Router(Ios):
+        async def connect(self):
+            await world.at("login router")
+
+        async def running_config(self):
+            return "\n".join([*lines.values(), "end\n"])
+
+        async def type(self, typed):
+            for line in typed:
+                name = line.removeprefix("no ").split()[2]
+                lines.pop(name, None) if line.startswith("no ") else lines.update({name: line})
+
+    monkeypatch.setattr(field, "Ios", Router)
+    world.testbed = check(ROOT / "testbeds/bench-in-a-box-ios.yaml")
+
+    async def play():
+        lab = world.lab()
+        await lab.up()
+        assert [line.rpartition(" for ")[2] for line in lines.values()] == ["natstorm qualify"]
+        assert sum(undo.what[0].startswith("release the lock of this run (no alias") for _, undo in lab._journal.open) == 1
+        await lab._locks.renew()
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+        # The other run's Linux machines are others.
+        alone = replace(world.testbed.gateway, end_host_connection=None)
+        world.testbed = replace(world.testbed, nat=replace(world.testbed.nat, connection=None), gateway=alone)
+        with pytest.raises(LabError, match=r"lock gateway on gateway itself: it is held by .* for 'natstorm qualify'"):
+            await world.lab().up()
+        assert world.is_now["nat"] == "natstorm's"  # the first one's, and untouched
+        lines.clear()
+        with pytest.raises(LabError, match="its line is gone"):
+            await lab._locks.renew()
+        await lab.down()
+
+    asyncio.run(play())
+    assert lines == {}
+    as_found(world)
+
+
 @pytest.mark.parametrize("which", ["here", "there"])
 def test_a_lock_that_is_lost_ends_the_playing(world, which, monkeypatch):
     async def play():
@@ -514,7 +557,7 @@ def test_restore_holds_the_locks_of_what_it_touches(world, capsys):
     told = []
 
     def held(purpose):
-        return field_locks.held([nat], [nat], purpose, told.append, session=lambda connection: Device(world, connection))
+        return field_locks.held([nat], [], purpose, told.append, session=lambda connection: Device(world, connection))
 
     with held("natstorm restore"):
         assert world.files.count("natstorm.lock") == 1

@@ -114,6 +114,7 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
     for command in undo.commands:
         await device.execute(" ".join(command))
     if not undo.script:
+        await _take_away(device, [] if undo.commands else undo.by_hand.splitlines())
         return ()
     saved, now = parse_config(undo.script), parse_config(await device.running_config())
     merged = merging.Merged(saved)
@@ -133,6 +134,13 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
         seen = f"somebody else has changed the same meanwhile, which was left as it is: {'; '.join(merged.conflicts)}"
         raise NotPutBack(device.name, masked(seen), configurations.back_to(saved, now), device.redactor)
     return merged.theirs
+
+
+async def _take_away(device: Ios, lines: list[str]) -> None:
+    """Of the lines that begin with `no`, those of what is there."""
+    there = [line.strip() for line in (await device.running_config()).splitlines()] if lines else []
+    if wanted := [line for line in lines if line.startswith("no ") and any(one.startswith(line[3:]) for one in there)]:
+        await device.type(wanted)
 
 
 async def _booted(device: Ios, within_s: float) -> bool:
