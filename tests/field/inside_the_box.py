@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import planted
 
+from harness.devices.ios import lock_line
 from harness.devices.ios.driver import Ios
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
@@ -84,10 +85,12 @@ def state(devices: list[str], router: Connection | None) -> dict[str, object]:
     }
 
 
-def locks(devices: list[str]) -> dict[str, list[str]]:
+def locks(devices: list[str], router: Connection | None) -> dict[str, list[str]]:
     """Those that this machine keeps, by their files, and those on the devices, by the devices."""
     here = Path(os.environ["XDG_STATE_HOME"], "natstorm/locks").glob("*.json")
     there = [device for device in devices if "/run/natstorm.lock\n" in device_state(device)]
+    if router is not None and lock_line.LINE in asyncio.run(router_state(router)):
+        there.append(router.host)
     return {"here": sorted(path.name for path in here), "there": there}
 
 
@@ -175,7 +178,8 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
     os.environ |= planted.ENVIRONMENT
     router = check(testbed).router
     devices = ["10.99.0.2", "10.99.0.3" if router is None else "10.99.0.4"]  # those with a shell
-    found: dict[str, object] = {"before": state(devices, router), "lockable": devices}
+    lockable = devices if router is None else [*devices, router.host]
+    found: dict[str, object] = {"before": state(devices, router), "lockable": lockable}
     watch = Watch()
     watch.start()
     status, lines, shown = qualify(file, work, expression, step if what == "kill" else "")
@@ -185,13 +189,13 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["doing"] = lines[-1] if lines else ""
         wait_until_back()
         left = state(devices, router)
-        found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
+        found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices, router)}
         terminal = planted.Terminal()
         restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)
         said = restored.communicate(timeout=PATIENCE_S)[0] + terminal.end()
         found["restore"] = [restored.returncode, said]
         found["restored"] = state(devices, router)
-        found["restored_locks"] = locks(devices)
+        found["restored_locks"] = locks(devices, router)
         told += said
         found["in_killed_files"] = files_with_secrets(work)
         if then:
