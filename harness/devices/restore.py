@@ -12,7 +12,7 @@ from contextlib import suppress
 from harness.devices import journal, linux_state, ssh_typed
 from harness.devices.journal import Kept, Undo
 from harness.devices.ssh import SshConnection
-from harness.errors import DeviceError, NatstormError
+from harness.errors import DeviceError, NatstormError, typed
 from harness.model.reach import Connection
 from harness.model.secret import Secret
 from harness.model.testbed import Testbed
@@ -32,9 +32,17 @@ def connections_of(testbed: Testbed) -> dict[str, Connection]:
     return {one.device: one for one in found}
 
 
-async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell, secrets: Sequence[Secret] = ()) -> int:
+async def put_back(
+    kept: Kept,
+    connections: Mapping[str, Connection],
+    tell: Tell,
+    secrets: Sequence[Secret] = (),
+    *,
+    keep_theirs: bool = False,
+) -> int:
     """Undoes what is open in one journal, the latest change first; how many changes are left, whose commands are then told. The
-    journal goes when none is. No message shows one of the `secrets`."""
+    journal goes when none is. No message shows one of the `secrets`. `keep_theirs`: where the run and somebody else have changed
+    the same, that is done with, and stays as it is."""
     record = journal.reopen(kept)
     left = 0
     try:
@@ -42,9 +50,17 @@ async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell
             try:
                 notes = await _RUNNERS[undo.through](undo, connections, secrets)
             except (NatstormError, OSError) as error:
+                theirs = getattr(error, "theirs_alone", False)
+                if theirs and keep_theirs:
+                    record.done(number)
+                    tell(f"undone, but for what is theirs: {describe(undo)}\n  {error}")
+                    continue
                 left += 1
-                lines = getattr(error, "by_hand", None)
-                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo, lines))}")
+                told = f"{error}\n{by_hand(kept, number, undo, getattr(error, 'by_hand', None))}"
+                if theirs:
+                    stay = typed(f"restore --testbed {shlex.quote(kept.file)} --keep-theirs")
+                    told += f"\nthat undoes what is theirs as well; where it is to stay: {stay}"
+                tell(f"NOT undone: {describe(undo)}\n{_indent(told)}")
             else:
                 record.done(number)
                 tell("\n".join([f"undone: {describe(undo)}", *(f"  {note}" for note in notes)]))

@@ -17,6 +17,7 @@ import pytest
 
 from harness.devices import commands, journal
 from harness.devices.journal import Journal, Undo, reached
+from harness.devices.linux_state import KeptTheirs
 from harness.errors import LabError, UsageError
 from harness.lab import enclosure
 from harness.model import Secret
@@ -336,6 +337,34 @@ def test_a_device_that_is_not_reached_leaves_its_commands_and_no_secret_on_the_t
     assert "PreSharedKey7" not in said
     assert "EdgeSecret1" not in said
     assert journal.read(book.path).open
+
+
+def test_what_somebody_has_changed_meanwhile_is_kept_and_told_with_both_ways_out(state, capsys, monkeypatch):
+    from harness.devices import restore as restoring
+
+    async def kept_theirs(undo, connections, secrets):
+        raise KeptTheirs("edge", "somebody else has changed the same meanwhile: /etc/x", undo.script, theirs_alone=alone)
+
+    monkeypatch.setitem(restoring._RUNNERS, "linux", kept_theirs)
+    testbed = SimpleNamespace(connections=(), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="x", secrets=())
+    book = Journal.create("lab", "my lab.yaml")
+    book.before(Undo(("put /etc/x back",), "linux", "edge", reached(DEVICE), script="true\n"))
+    book.close()
+    alone = False  # something else has failed as well
+    assert restore("--keep-theirs", testbed=testbed) == 3
+    assert "where it is to stay" not in capsys.readouterr().out
+    alone = True
+    assert restore(testbed=testbed) == 3
+    said = capsys.readouterr().out
+    (file,) = state.glob("*.undo-*")
+    assert "NOT undone: edge: put /etc/x back" in said
+    assert "somebody else has changed the same meanwhile: /etc/x" in said
+    assert f"root@no-such-host.invalid bash < {file}" in said
+    assert file.read_text() == "forced=1\ntrue\n"
+    assert f"restore --testbed '{Path.cwd()}/my lab.yaml' --keep-theirs" in said
+    assert restore("--keep-theirs", testbed=testbed) == 0
+    assert "undone, but for what is theirs: edge: put /etc/x back" in capsys.readouterr().out
+    assert list(state.iterdir()) == []
 
 
 def test_a_journal_lists_what_a_program_wrote_in_it_as_data(state):
