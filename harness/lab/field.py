@@ -82,8 +82,9 @@ class FieldLab:
         """What was lost of the locks on the devices since they were taken: then somebody else may be changing them."""
         return next((one.lost for one in (self._lock, self._locks) if one is not None and one.lost is not None), None)
 
-    async def up(self) -> None:
-        """Everything but the gateway's configuration, which is a scenario's. Raises LabError, DeviceError or UsageError, with all
+    async def up(self, look: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Everything but the gateway's configuration, which is a scenario's. `look` is awaited when all devices are reached and
+        nothing is changed yet: what it raises forbids the rest. Raises LabError, DeviceError or UsageError, with all
         put back that was changed; where that failed too, LabError with the command that does it."""
         try:
             async with self._step("look at the clients' interface"):
@@ -95,6 +96,9 @@ class FieldLab:
             self._undo.append(returning(journal.close))
             await self._take_locks_there(journal)
             await self._compare_clocks()
+            if look is not None:
+                async with self._step("look at the capture sources"):
+                    await look()
             await self._start_nat(journal)
             async with self._step(f"lend {self.testbed.clients.interface.name} to the clients"):
                 self._lend(journal)
@@ -252,7 +256,7 @@ class FieldLab:
     def _refuse_changed(self) -> None:
         """What is not as its owner left it must not be saved as if it were."""
         for device, left in left_changed(taken_by(self.testbed), self.testbed.file, tell=self.tell):
-            seen = f"{device} was left changed by a run that was killed (process {left.pid}, {left.path})"
+            seen = f"{device} was left changed by a run that is over (process {left.pid}, {left.path})"
             raise LabError("look whether the devices are as they were", seen, restore_by(left.file))
 
     async def _compare_clocks(self) -> None:

@@ -304,7 +304,7 @@ def test_a_device_that_a_killed_run_left_changed_is_not_begun_on(world):
     book = Journal.create("other", "/somewhere/other.yaml")
     number = book.before(Undo(("put the nat back",), "linux", "router", reached(connection), script="true\n"))
     dead(book)
-    told = r"(?s)nat was left changed by a run that was killed.*restore --testbed /somewhere/other\.yaml"
+    told = r"(?s)nat was left changed by a run that is over.*restore --testbed /somewhere/other\.yaml"
     with pytest.raises(LabError, match=told):
         asyncio.run(world.lab().up())
     assert world.is_now == AT_REST
@@ -314,6 +314,21 @@ def test_a_device_that_a_killed_run_left_changed_is_not_begun_on(world):
     again.close()
     asyncio.run(up_and_down(world))
     as_found(world)
+
+
+def test_a_source_that_cannot_capture_forbids_the_run_before_anything_is_changed(world):
+    """And the next scenario finds nothing of it in its way."""
+
+    async def look():
+        assert world.is_now["sessions"] == 3
+        assert (world.is_now["nat"], world.is_now["nic"]) == ("theirs", "home")
+        raise DeviceError("nat", "tcpdump", "it is not there")
+
+    for _ in range(2):
+        with pytest.raises(DeviceError, match="it is not there"):
+            asyncio.run(world.lab().up(look))
+        assert world.saved == []
+        as_found(world)
 
 
 async def up_and_down(world):
