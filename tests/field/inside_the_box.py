@@ -7,7 +7,7 @@
 natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
 standard output is a JSON object of what was seen. Secrets are planted in the testbed, in the environment and at a prompt of the
 terminal (planted.py, which has the devices tell theirs, too). They are looked for in every command line as long as a run lives, in
-all that it writes, and in what it says at its terminal.
+all that it writes (its restore journal while it lasts, its own temporary files), and in what it says at its terminal.
 """
 
 from __future__ import annotations
@@ -94,32 +94,6 @@ def locks(devices: list[str], router: Connection | None) -> dict[str, list[str]]
     return {"here": sorted(path.name for path in here), "there": there}
 
 
-class Watch(threading.Thread):
-    """Looks for the planted secrets in the command lines that any process shows."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[str] = set()
-        self.looks = 0
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        while not self._over.wait(0.05):
-            self.looks += 1
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    try:
-                        line = (entry / "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    if any(token in line for token in planted.TOKENS):
-                        self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
-
-
 def natstorm(*words: str) -> list[str]:
     return [sys.executable, "-m", "harness.cli", *words]
 
@@ -139,16 +113,6 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
             run.kill()
             break
     return run.wait(), told, terminal.end()
-
-
-def files_with_secrets(work: Path) -> list[str]:
-    folders = [work / "reports", Path(os.environ["XDG_STATE_HOME"])]
-    return [
-        str(path)
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and any(token in path.read_bytes() for token in planted.TOKENS)
-    ]
 
 
 def devices_told(work: Path) -> list[str]:
@@ -174,13 +138,13 @@ def wait_until_back() -> float:
 def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", then: str = "") -> None:
     state_home = work / "state"
     os.environ["XDG_STATE_HOME"] = str(state_home)
-    file = planted.testbed(testbed, work)
+    file = planted.testbed(testbed, work, reached=True)
     os.environ |= planted.ENVIRONMENT
     router = check(testbed).router
     devices = ["10.99.0.2", "10.99.0.3" if router is None else "10.99.0.4"]  # those with a shell
     lockable = devices if router is None else [*devices, router.host]
     found: dict[str, object] = {"before": state(devices, router), "lockable": lockable}
-    watch = Watch()
+    watch = planted.Watch()
     watch.start()
     status, lines, shown = qualify(file, work, expression, step if what == "kill" else "")
     told = "".join([*lines, shown])
@@ -189,6 +153,7 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["doing"] = lines[-1] if lines else ""
         wait_until_back()
         left = state(devices, router)
+        found["in_killed_files"] = planted.files_with_it(work / "reports", state_home, *planted.scratch())
         found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices, router)}
         terminal = planted.Terminal()
         restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)
@@ -197,7 +162,7 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["restored"] = state(devices, router)
         found["restored_locks"] = locks(devices, router)
         told += said
-        found["in_killed_files"] = files_with_secrets(work)
+        found["in_killed_files"] += planted.files_with_it(work / "reports", state_home)
         if then:
             shutil.rmtree(work / "reports")
             status, lines, shown = qualify(file, work, expression)
@@ -209,8 +174,8 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         "after": state(devices, router),
         "looks": watch.looks,
         "in_process_list": sorted(watch.seen),
-        "in_files": files_with_secrets(work),
-        "in_words": any(token.decode() in told for token in planted.TOKENS),
+        "in_files": planted.files_with_it(work / "reports", state_home, *planted.scratch()),
+        "in_words": planted.is_in(told.encode()),
         "prompted": told.count(planted.PROMPT),
         "devices_told": devices_told(work),
     }
