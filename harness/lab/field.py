@@ -163,7 +163,8 @@ class FieldLab:
         if journal is not None and journal.open:
             left = "; ".join(sentence for _, undo in journal.open for sentence in undo.what)
             failed.append(f"left to do: {left}")
-        trouble = LabError("give the devices back", "; ".join(failed), restore_by(self.testbed.file)) if failed else None
+        seen = "; ".join(dict.fromkeys(failed))
+        trouble = LabError("give the devices back", seen, restore_by(self.testbed.file)) if failed else None
         if broken is not None:
             if trouble is not None:
                 self.tell(str(trouble))

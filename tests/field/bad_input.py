@@ -1,15 +1,17 @@
-"""Runs on the host of a bench in a box: what may be wrong with devices that are there already, and a run for each.
+"""Runs on the host of a bench in a box: what may be wrong with devices that are there already, and a lab brought up for each.
 
     python -m bench_in_a_box --path PROGRAMS -- python tests/field/bad_input.py WORK TESTBED PROGRAMS
 
-PROGRAMS has a tcpdump that one case denies its right. The last line on standard output is a JSON object: by case the exit status,
-what was told, and whether all is as it was before.
+PROGRAMS has a tcpdump that one case denies its right. The last line on standard output is a JSON object: by case what was told and
+what is left of it here, and whether all is as it was before.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,12 +20,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from inside_the_box import ROOT, state
+from inside_the_box import state
 
 from bench_in_a_box.sshd import new_key
+from harness.errors import NatstormError
+from harness.lab.field import FieldLab
+from harness.model import Side
+from harness.model.testbed import Testbed
+from harness.scenario.field_captures import OverSsh, ready
+from harness.testbed import check
 
 DEVICES = ["10.99.0.2", "10.99.0.3", "10.99.0.4"]
-SCENARIO = ["-k", "clear and pair", "--variant", "demux"]
 WRONG = "Planted-Wrong-88d1"
 
 
@@ -48,6 +55,13 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
+def cut_off() -> None:
+    """All who are logged in at the NAT; its server stays."""
+    for pid in subprocess.run(["ip", "netns", "pids", "box-nat"], capture_output=True, text=True, check=True).stdout.split():
+        if b"@notty" in Path("/proc", pid, "cmdline").read_bytes():
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def cases(work: Path, text: str, denied: Path) -> dict[str, tuple[str, Callable[[], object]]]:
     """By name: the testbed, and what is done before its run."""
     box = Path(os.environ["NATSTORM_BOX"])
@@ -60,9 +74,26 @@ def cases(work: Path, text: str, denied: Path) -> dict[str, tuple[str, Callable[
         "host key": (replaced(text, ('"%ENV{NATSTORM_BOX}/known_hosts"', str(work / "changed"))), lambda: None),
         "password": (replaced(text, ('"%ENV{NATSTORM_BOX}/id"', str(work / "another")), login), lambda: None),
         "outside": (replaced(text, ("203.0.113.232/24", "203.0.113.233/24")), lambda: None),
-        "management": (replaced(text, ("      nic0: {", "      mgmt0: {")), lambda: None),
+        "management, as it says": (replaced(text, ("    allow:  ", "    management: [nic0]\n    allow:  ")), lambda: None),
+        "management, as it is": (replaced(text, ("      nic0: {", "      mgmt0: {")), lambda: None),
         "right to capture": (text, denied.touch),
+        "cut": (text, denied.unlink),
     }
+
+
+async def play(testbed: Testbed, work: Path, told: list[str], cut: bool) -> None:
+    """As a run begins; with `cut` its connections to the NAT are cut while it captures there."""
+    lab = FieldLab(testbed, told.append)
+    await lab.up(lambda: ready(lab, testbed))
+    try:
+        source = testbed.nat.inside_capture
+        if cut and source is not None:
+            capture = OverSsh(lab, Side.INSIDE, source, work / "inside.pcap")
+            await capture.start()
+            cut_off()
+            told.append((await capture.stop()).why)
+    finally:
+        await lab.down()
 
 
 def main(work: Path, original: Path, folder: Path) -> None:
@@ -73,14 +104,14 @@ def main(work: Path, original: Path, folder: Path) -> None:
         file = work / f"{number}.yaml"
         file.write_text(text, encoding="utf-8")
         prepare()
-        words = ["qualify", "--testbed", str(file), "--reports", str(work / "reports"), *SCENARIO]
-        done = subprocess.run(
-            [sys.executable, "-m", "harness.cli", *words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        locks = [path.name for path in (work / "state").rglob("locks/*.json")]
-        found[name] = {"status": done.returncode, "told": done.stdout, "left": locks, "as_found": state(DEVICES, None) == before}
-    print(json.dumps(found))
+        told: list[str] = []
+        try:
+            asyncio.run(play(check(file), work, told, name == "cut"))
+        except NatstormError as error:
+            told.append(str(error))
+        left = [path.name for pattern in ("locks/*.json", "*.jsonl") for path in (work / "state").rglob(pattern)]
+        found[name] = {"told": told[-1], "left": left}
+    print(json.dumps({"cases": found, "as_found": state(DEVICES, None) == before}))
 
 
 if __name__ == "__main__":
