@@ -71,5 +71,5 @@ def gives_all_back(seen):
         assert "was taken over from" in said
         assert "is gone" in said
         assert seen["restored_locks"] == {"here": [], "there": []}
-    assert seen["in_killed_files"] == []
+    assert seen["in_killed_files"] == [], seen["in_killed_files"]
     shows_no_secret(seen)

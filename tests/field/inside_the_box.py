@@ -7,7 +7,7 @@
 natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
 standard output is a JSON object of what was seen. Secrets are planted in the testbed, in the environment and at a prompt of the
 terminal (planted.py, which has the devices tell theirs, too). They are looked for in every command line as long as a run lives, in
-all that it writes (its restore journal while it lasts, its own temporary files), and in what it says at its terminal.
+all that it writes (its restore journal while it lasts), and in what it says at its terminal.
 """
 
 from __future__ import annotations
@@ -115,6 +115,11 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
     return run.wait(), told, terminal.end()
 
 
+def journals_for_the_owner_alone(state_home: Path) -> list[Path]:
+    kept = (state_home / "natstorm/restore").glob("*.jsonl")
+    return [path for path in kept if path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0]
+
+
 def devices_told(work: Path) -> list[str]:
     """The files in which a device's own configuration stands, with every secret of it taken out."""
     wanted = planted.TELLS.encode(), b"***"
@@ -153,7 +158,10 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["doing"] = lines[-1] if lines else ""
         wait_until_back()
         left = state(devices, router)
-        found["in_killed_files"] = planted.files_with_it(work / "reports", state_home, *planted.scratch())
+        # A router's configuration is in its open journal, which its owner alone can read: it cannot be put back from anything else.
+        spared = [] if router is None else [str(path) for path in journals_for_the_owner_alone(state_home)]
+        killed = planted.files_with_it(work / "reports", state_home)
+        found["in_killed_files"] = [path for path in killed if path not in spared]
         found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices, router)}
         terminal = planted.Terminal()
         restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)
@@ -174,7 +182,7 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         "after": state(devices, router),
         "looks": watch.looks,
         "in_process_list": sorted(watch.seen),
-        "in_files": planted.files_with_it(work / "reports", state_home, *planted.scratch()),
+        "in_files": planted.files_with_it(work / "reports", state_home),
         "in_words": planted.is_in(told.encode()),
         "prompted": told.count(planted.PROMPT),
         "devices_told": devices_told(work),

@@ -8,7 +8,6 @@ import base64
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -130,11 +129,6 @@ def files_with_it(*folders: Path) -> list[str]:
     """All files below the folders in which one of them stands."""
     files = (path for folder in folders for path in folder.rglob("*"))
     return [str(path) for path in files if path.is_file() and not path.is_symlink() and is_in(path.read_bytes())]
-
-
-def scratch() -> list[Path]:
-    """What runs keep for themselves while they last."""
-    return [path for path in Path(tempfile.gettempdir()).glob("natstorm-*") if path.is_dir()]
 
 
 class Watch(threading.Thread):
