@@ -113,8 +113,11 @@ class Terminal:
 
 
 def _spellings(token: bytes) -> set[bytes]:
-    """It as it stands, in hexadecimal, and what base64 makes of its middle wherever in a text it begins."""
-    encoded = {base64.b64encode(b"\0" * skipped + token)[-(-skipped * 4 // 3) : len(token) * 4 // 3 - 3] for skipped in range(3)}
+    """It as it stands, in hexadecimal, and what base64 makes of it wherever in a text it begins."""
+    encoded = set()
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + token)
+        encoded.add(whole[-(-before * 4 // 3) : (before + len(token)) * 4 // 3])  # what depends on it alone
     return {token, token.hex().encode(), token.hex().upper().encode(), *encoded}
 
 
