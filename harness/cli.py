@@ -73,11 +73,11 @@ def _load_testbed(file: Path) -> Testbed:
 
 
 def _lock_devices(
-    devices: Sequence[Connection], keeping: Sequence[Connection], tell: Callable[[str], None]
+    devices: Sequence[Connection], routers: Sequence[Connection], tell: Callable[[str], None]
 ) -> AbstractContextManager[None]:
     from harness.lab import field_locks
 
-    return field_locks.held(devices, keeping, "natstorm restore", tell)
+    return field_locks.held(devices, routers, "natstorm restore", tell)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from harness.model.secret import Secret
 
 def add_commands(commands: Any) -> None:
     """`restore` finds two functions in the arguments: `load_testbed`, which reads a testbed file, and `lock_devices`: from devices,
-    those of them that keep a lock themselves, and `tell` it makes the context in which all are locked."""
+    those of them that are routers, and `tell` it makes the context in which all are locked."""
     restore = commands.add_parser(
         "restore",
         help="put devices back after an interrupted run",
@@ -27,6 +27,7 @@ def add_commands(commands: Any) -> None:
     restore.add_argument("--testbed", default=None, metavar="FILE", help="of this testbed alone, with its credentials")
     restore.add_argument("--list", action="store_true", help="say what there is to undo, and do nothing")
     restore.add_argument("--dry-run", action="store_true", help="say what would be done, step by step, and do nothing")
+    restore.add_argument("--keep-theirs", action="store_true", help="leave for good what the run and somebody else have changed")
     restore.add_argument("--force", action="store_true", help="even where its run is still alive, or somebody has a lock")
     restore.set_defaults(run=_restore)
 
@@ -77,12 +78,12 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
             print(f"  its testbed cannot be used: {error}")
     touched = {undo.device: undo.through for _, undo in one.open if undo.device in connections}
     there = [connections[device] for device in touched]
-    keeping = [connections[device] for device, through in touched.items() if through == "linux"]
+    routers = [connections[device] for device, through in touched.items() if through == "ios"]
     try:
-        with nullcontext() if arguments.force or not there else arguments.lock_devices(there, keeping, tell):
+        with nullcontext() if arguments.force or not there else arguments.lock_devices(there, routers, tell):
             if (now := journal.read(one.path)) is None:
                 return 0  # somebody else has put all back meanwhile
-            return asyncio.run(restore.put_back(now, connections, tell, secrets))
+            return asyncio.run(restore.put_back(now, connections, tell, secrets, keep_theirs=arguments.keep_theirs))
     except LabError as error:
         tell(f"left alone: {error}")
         return len(one.open)

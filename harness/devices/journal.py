@@ -32,8 +32,9 @@ class Undo:
     where `unless`, a command, succeeds: then it is undone already); "linux" runs `script` by bash on the device; "ios" brings
     its configuration back to `script`, the one that was saved, where there is one, and has `commands` done in its privileged mode:
     `became` is what the change has made of it, in seconds since the epoch at `became_at`, so that what somebody else changes later
-    is told from it. `at` is how the device was reached, without secrets. `harmless`: what is to be undone lies beside what the
-    device is, and in no other run's way.
+    is told from it; with neither, lines of `by_hand` that begin with `no` are typed where there is what they take away. `at` is
+    how the device was reached, without secrets. `harmless`: what is to be undone lies beside what the device is, and in no other
+    run's way.
     """
 
     what: tuple[str, ...]

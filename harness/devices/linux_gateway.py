@@ -77,6 +77,7 @@ class LinuxGateway:
         self._redactor = Redactor([settings.psk, *settings.users.values()])
         self._execute = execute
         self._clock = clock
+        self._written: dict[str, tuple[str, ...]] = {}  # digests, by path
         self._mark = "" if journal is None else secrets.token_hex(8)  # of all that is started on a device of somebody's
         self._care = linux_state.Care(execute, name, self._changed, journal, connection)
 
@@ -98,6 +99,7 @@ class LinuxGateway:
             daemons=linux_shared.DAEMONS,
             folders=linux_shared.FOLDERS,
             mark=self._mark,
+            written=self._written,
             extra=(*linux_shared.undo(self.settings.address), *self._no_rules(), *(linux_shared.UNDO_DEMUX if demux else ())),
         )
 
@@ -114,13 +116,14 @@ class LinuxGateway:
     async def start(self) -> None:
         """Write the configuration, set the packet rules, start the daemons; return when both take requests."""
         began = time.monotonic()
+        files = self._files()
         if await self._care.before_changes(self._look):
             await self._run("take over", WAIT_FUNCTION + linux_shared.TAKE_OVER)
         setup = "/etc/natstorm/demux-setup || exit 1\n" if linux_config.variant(self.settings.variant).ipsec == "demux" else ""
         script = (
             linux_marked.exported(self._mark)
             + WAIT_FUNCTION
-            + files_script(linux_config.render(self.settings))
+            + files
             + (linux_shared.EMPTY_LOGS if self.settings.shared else "")
             + self._at(START_CHARON)
             + setup
@@ -141,8 +144,10 @@ class LinuxGateway:
 
     async def restart_daemons(self) -> None:
         """Start them again after stop_daemons or kill_daemons, with the present settings."""
-        files = linux_marked.exported(self._mark) + files_script(linux_config.render(self.settings))
-        await self._run("start the daemons again", WAIT_FUNCTION + files + self._at(START_CHARON + START_XL2TPD + AWAIT_DAEMONS))
+        files = self._files()
+        await self._care.before_more()
+        script = linux_marked.exported(self._mark) + WAIT_FUNCTION + files
+        await self._run("start the daemons again", script + self._at(START_CHARON + START_XL2TPD + AWAIT_DAEMONS))
 
     async def reconfigure(self, **changes: Any) -> None:
         """Change GatewaySettings while it runs: psk, users, ike_proposals, esp_proposals, authentication, timers.
@@ -154,7 +159,9 @@ class LinuxGateway:
             raise DeviceError(self.name, "reconfigure", f"{', '.join(sorted(fixed))} can only be set before the start")
         self.settings = replace(self.settings, **changes)
         self._redactor.add(self.settings.psk, *self.settings.users.values())
-        await self._run("reconfigure", files_script(linux_config.render(self.settings)) + LOAD)
+        files = self._files()
+        await self._care.before_more()
+        await self._run("reconfigure", files + LOAD)
 
     async def silence(self, on: bool = True) -> None:
         """A gateway that neither hears nor says anything any more, though all its daemons live."""
@@ -221,6 +228,13 @@ class LinuxGateway:
 
     # --- within ---
 
+    def _files(self) -> str:
+        """The script that writes them as they are now; what it writes is known from here on."""
+        files = linux_config.render(self.settings)
+        for path, text in files.items():
+            self._written[path] = tuple(dict.fromkeys((*self._written.get(path, ()), linux_state.digest(text))))
+        return files_script(files)
+
     def _at(self, script: str) -> str:
         return script.replace("{logs}", self.settings.logs)
 
@@ -274,10 +288,12 @@ class LinuxGateway:
 
 
 def files_script(files: Mapping[str, str]) -> str:
-    """The shell script that writes files anew, readable by root alone; those that are programs may be run."""
+    """The shell script that writes files anew, readable by root alone; those that are programs may be run. Whatever ends it, each
+    of them is as it was or as it is to be."""
     directories = sorted({shlex.quote(path.rsplit("/", 1)[0]) for path in files})
-    lines = ["umask 077", "mkdir -p " + " ".join(directories), "rm -f " + " ".join(map(shlex.quote, files))]
-    lines += [f"printf %s {shlex.quote(text)} > {shlex.quote(path)}" for path, text in files.items()]
-    if programs := [shlex.quote(path) for path, text in files.items() if text.startswith("#!")]:
-        lines.append("chmod 700 " + " ".join(programs))
+    lines = ["umask 077", "mkdir -p " + " ".join(directories)]
+    for path, text in files.items():
+        name, part = shlex.quote(path), shlex.quote(f"{path}{linux_state.PART}")
+        lines.append(f"printf %s {shlex.quote(text)} > {part}" + (f" && chmod 700 {part}" if text.startswith("#!") else ""))
+        lines.append(f"if [ -L {name} ]; then rm -f {name}; fi; mv -f {part} {name}")
     return "\n".join(lines) + "\n"

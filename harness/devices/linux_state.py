@@ -1,16 +1,18 @@
 """What a driver changes on a Linux device: read before it is changed, and the script that puts it back.
 
 `script` asks the device, `read` understands its answer, `undo` writes the script: pure, all three. The undo script may run any
-number of times, needs nothing but bash and the tools that the driver itself uses, and says what it could not put back.
+number of times, needs nothing but bash and the tools that the driver itself uses, and says what it could not put back. A file
+that is neither what was saved nor what the run has written there is somebody else's by now: it stays, and that is told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from harness.devices import linux_marked, linux_units
@@ -24,6 +26,23 @@ SAVE_S = 60.0
 BOOT = "/proc/sys/kernel/random/boot_id"
 TOLD = "told: "
 """How a line of an undo script's begins that is to be told, though nothing failed."""
+THEIRS = "theirs: "
+"""How a line begins that names a file that somebody else has changed meanwhile, and that was left as it is."""
+FORCED = "forced=1"
+"""The line before an undo script with which it spares no such file."""
+PUT_BACK = "put the configuration back"
+PART = ".natstorm-part"
+"""What a file is called until it is whole."""
+
+
+class KeptTheirs(DeviceError):
+    """Files were kept that somebody else has changed since the run wrote them. `by_hand`: the script that puts them back as well;
+    `theirs_alone`: whether that is all that was not put back."""
+
+    def __init__(self, device: str, seen: str, script: str, theirs_alone: bool) -> None:
+        super().__init__(device, PUT_BACK, seen)
+        self.by_hand = f"{FORCED}\n{script}"
+        self.theirs_alone = theirs_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +50,8 @@ class Wanted:
     """`files` by path; `settings` as paths below /proc/sys, put back in their order (one with a * stands for all that match);
     nftables `tables` ("ip natstorm"); `daemons` by the name of their program; `folders`: directories that go with all that is in
     them, where they were not there; `extra`: lines of bash that undo what was made anew, whatever was there before. `mark` is what
-    the processes bear that are started meanwhile (linux_marked)."""
+    the processes bear that are started meanwhile (linux_marked). `written`: of each file that is written as a whole, in place of
+    what was there, the SHA-256 of all that the run has written there, or is about to; the others are put back in any case."""
 
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -40,6 +60,7 @@ class Wanted:
     folders: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     mark: str = ""
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -130,6 +151,7 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
     then is its owner's."""
     what: list[str] = []
     lines = ["umask 077", "failed=0", 'missed() { echo "not put back: $1"; failed=1; }', f'told() {{ echo "{TOLD}$1"; }}']
+    lines += [_KEEPS] if wanted.written else []
 
     def step(sentence: str, command: str) -> None:
         what.append(sentence)
@@ -145,10 +167,12 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
         lines.append(f'others {name} >/dev/null && told "{sentence}"')
     lines += [*wanted.extra, "fi"]
     for path, file in saved.files.items():
-        if file is None:
-            step(f"remove {path}", f"rm -f {shlex.quote(path)}")
-        else:
-            step(f"put {path} back", _written(path, file))
+        whole = path in wanted.written
+        command = f"rm -f {shlex.quote(path)}" if file is None else _put(path, file, target=not whole)
+        if whole:
+            command = f"keeps {_as_saved(path, file)} {' '.join(wanted.written[path])} || {{ {command}; }}"
+            lines.append(f"rm -f {shlex.quote(path + PART)}")
+        step(f"remove {path}" if file is None else f"put {path} back", command)
     for folder in reversed(saved.missing):
         name = shlex.quote(folder)
         if folder in wanted.folders:  # somebody's daemon may have it by now
@@ -170,6 +194,41 @@ def undo(saved: Saved, wanted: Wanted) -> tuple[tuple[str, ...], str]:
             step(*_started_again(name, daemon))
     lines += ["else", *_anew(saved), "fi"]
     return tuple(what), "\n".join([*lines, "exit $failed"]) + "\n"
+
+
+# keeps PATH SAVED WRITTEN…: whether what is there is somebody else's. SAVED is "none" for what was not there, a SHA-256, or "link:"
+# and what the link said. What a start of the device has taken away, nobody has; and a link goes for a moment as it is replaced.
+_KEEPS = """
+keeps() {
+    local path=$1 saved=$2 now; shift
+    [ -z "$forced" ] || return 1
+    if [ ! -e "$path" ] && [ ! -L "$path" ]; then
+        case $saved in none|link:*) return 1;; esac
+        [ "$same" ] || return 1
+    elif [ ! -L "$path" ] || [ "link:$(readlink "$path")" != "$saved" ]; then
+        now=$(sha256sum 2>/dev/null < "$path") || now=
+        for one; do [ "$one" != "${now%% *}" ] || return 1; done
+    else
+        return 1
+    fi
+    echo "THEIRS$path"; failed=1
+}
+""".replace("THEIRS", THEIRS)
+
+
+def digest(content: str) -> str:
+    """As in `Wanted.written`."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _as_saved(path: str, file: File | None) -> str:
+    if file is None:
+        was = "none"
+    elif file.link:
+        was = f"link:{base64.b64decode(file.link).decode(errors='surrogateescape')}"
+    else:
+        was = hashlib.sha256(base64.b64decode(file.content)).hexdigest()
+    return f"{shlex.quote(path)} {shlex.quote(was)}"
 
 
 def _started_again(name: str, daemon: Daemon) -> tuple[str, str]:
@@ -196,23 +255,36 @@ def _anew(saved: Saved) -> list[str]:
 
 async def save(execute: Execute, device: str, wanted: Wanted, connection: Connection | None = None) -> Undo:
     """Reads the device, changes nothing. DeviceError where something cannot be read: then nothing may be changed."""
+    return _undo(await _saved(execute, device, wanted), wanted, device, connection)
+
+
+def _undo(saved: Saved, wanted: Wanted, device: str, connection: Connection | None) -> Undo:
+    what, text = undo(saved, wanted)
+    return Undo(what, "linux", device, None if connection is None else reached(connection), script=text)
+
+
+async def _saved(execute: Execute, device: str, wanted: Wanted) -> Saved:
     result = await execute(script(wanted), SAVE_S)
     if result.status != 0:
         # Of the last section alone: those before it hold files, in a form in which no secret is recognized.
         raise DeviceError(device, "save the configuration", complaint(result).rpartition(SECTION)[2][-500:])
     try:
-        saved = read(result.output, wanted)
+        return read(result.output, wanted)
     except ValueError as error:
         raise DeviceError(device, "save the configuration", f"its answer is not whole: {error}") from error
-    what, text = undo(saved, wanted)
-    return Undo(what, "linux", device, None if connection is None else reached(connection), script=text)
 
 
 async def put_back(execute: Execute, undo: Undo) -> tuple[str, ...]:
-    """Sentences on what was left alone, and why. DeviceError with what was not put back."""
+    """Sentences on what was left alone, and why. DeviceError with what was not put back; KeptTheirs where files of somebody else's
+    are among that."""
     result = await execute(undo.script, SAVE_S)
     if result.status != 0:
-        raise DeviceError(undo.device or "device", "put the configuration back", complaint(result)[-1000:])
+        lines = complaint(result).splitlines()
+        if theirs := [line.removeprefix(THEIRS) for line in lines if line.startswith(THEIRS)]:
+            others = [line for line in lines if not line.startswith((THEIRS, TOLD))]
+            seen = f"somebody else has changed the same meanwhile, which was left as it is: {', '.join(theirs)}"
+            raise KeptTheirs(undo.device or "device", "\n".join([seen, *others])[-1000:], undo.script, not others)
+        raise DeviceError(undo.device or "device", PUT_BACK, "\n".join(lines)[-1000:])
     return tuple(line.removeprefix(TOLD) for line in result.output.splitlines() if line.startswith(TOLD))
 
 
@@ -234,6 +306,7 @@ class Care:
         self._journal = journal
         self._connection = connection
         self._kept: tuple[int, Undo] | None = None
+        self._saved: Saved | None = None
         self._turn = asyncio.Lock()
 
     async def save(self) -> Undo:
@@ -247,9 +320,24 @@ class Care:
                 return False
             if look is not None:
                 await look()
-            found = await self.save()
-            self._kept = self._journal.before(found), found
+            self._saved = await _saved(self._execute, self._device, self._changed())
+            self._write_down(self._saved, self._journal)
             return True
+
+    async def before_more(self) -> None:
+        """To be awaited before anything is written that `before_changes` did not know of: what the run writes is told from what
+        somebody else does. Nothing where nothing was saved yet."""
+        async with self._turn:
+            if self._journal is not None and self._kept is not None and self._saved is not None:
+                self._write_down(self._saved, self._journal)
+
+    def _write_down(self, saved: Saved, journal: Journal) -> None:
+        """In place of what was written down before."""
+        last, found = self._kept, _undo(saved, self._changed(), self._device, self._connection)
+        if last is None or last[1] != found:
+            self._kept = journal.before(found), found
+            if last is not None:
+                journal.done(last[0])
 
     async def restore(self) -> None:
         async with self._turn:
@@ -265,18 +353,18 @@ def _if_there(setting: str, value: str) -> str:
     return f"{{ [ ! -e {path} ] || echo {shlex.quote(value)} > {path}; }}"
 
 
-def _written(path: str, file: File) -> str:
-    """Commands: the link first, where there was one, then what it led to, unless that is as it was."""
+def _put(path: str, file: File, target: bool) -> str:
+    """Commands: the link first, where there was one; then what it led to, unless that is as it was, or no `target` was written."""
     name = shlex.quote(path)
     commands = [f"mkdir -p {shlex.quote(path.rpartition('/')[0] or '/')}"]
     if file.link:
         link = shlex.quote(base64.b64decode(file.link).decode(errors="surrogateescape"))
         commands.append(f'{{ [ "$(readlink {name})" = {link} ] || {{ rm -f {name} && ln -s -- {link} {name}; }}; }}')
-    if file.mode:
+    if file.mode and (target or not file.link):
         kept = f'[ "$(stat -c "%a %u:%g" "$real")" = "{file.mode} {file.owner}" ]'
         same = f'printf %s {file.content} | base64 -d | cmp -s - "$real" && {kept}'
         whole = f'printf %s {file.content} | base64 -d > "$part" && chown {file.owner} "$part" && chmod {file.mode} "$part"'
-        commands.append(f"real=$(readlink -f {name}) && part=$real.natstorm-part")
+        commands.append(f"real=$(readlink -f {name}) && part=$real{PART}")
         commands.append(f'{{ {{ {same}; }} || {{ {whole} && mv -f "$part" "$real"; }}; }}')
     return " && ".join(commands)
 

@@ -8,12 +8,11 @@ import shlex
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
-from harness.devices import journal, linux_state
+from harness.devices import journal, linux_state, ssh_typed
 from harness.devices.journal import Kept, Undo
 from harness.devices.ssh import SshConnection
-from harness.errors import DeviceError, NatstormError
+from harness.errors import DeviceError, NatstormError, typed
 from harness.model.reach import Connection
 from harness.model.secret import Secret
 from harness.model.testbed import Testbed
@@ -33,9 +32,17 @@ def connections_of(testbed: Testbed) -> dict[str, Connection]:
     return {one.device: one for one in found}
 
 
-async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell, secrets: Sequence[Secret] = ()) -> int:
+async def put_back(
+    kept: Kept,
+    connections: Mapping[str, Connection],
+    tell: Tell,
+    secrets: Sequence[Secret] = (),
+    *,
+    keep_theirs: bool = False,
+) -> int:
     """Undoes what is open in one journal, the latest change first; how many changes are left, whose commands are then told. The
-    journal goes when none is. No message shows one of the `secrets`."""
+    journal goes when none is. No message shows one of the `secrets`. `keep_theirs`: where the run and somebody else have changed
+    the same, that is done with, and stays as it is."""
     record = journal.reopen(kept)
     left = 0
     try:
@@ -43,9 +50,17 @@ async def put_back(kept: Kept, connections: Mapping[str, Connection], tell: Tell
             try:
                 notes = await _RUNNERS[undo.through](undo, connections, secrets)
             except (NatstormError, OSError) as error:
+                theirs = getattr(error, "theirs_alone", False)
+                if theirs and keep_theirs:
+                    record.done(number)
+                    tell(f"undone, but for what is theirs: {describe(undo)}\n  {error}")
+                    continue
                 left += 1
-                lines = getattr(error, "by_hand", None)
-                tell(f"NOT undone: {describe(undo)}\n  {error}\n{_indent(by_hand(kept, number, undo, lines))}")
+                told = f"{error}\n{by_hand(kept, number, undo, getattr(error, 'by_hand', None))}"
+                if theirs:
+                    stay = typed(f"restore --testbed {shlex.quote(kept.file)} --keep-theirs")
+                    told += f"\nthat undoes what is theirs as well; where it is to stay: {stay}"
+                tell(f"NOT undone: {describe(undo)}\n{_indent(told)}")
             else:
                 record.done(number)
                 tell("\n".join([f"undone: {describe(undo)}", *(f"  {note}" for note in notes)]))
@@ -72,23 +87,11 @@ def by_hand(kept: Kept, number: int, undo: Undo, found: str | None = None) -> st
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(found or undo.by_hand or undo.script)
     if undo.through == "linux":
-        return f"by hand: {_ssh(undo.at)} < {shlex.quote(str(file))}"
+        there = "on the device: bash" if undo.at is None else ssh_typed.as_root(undo.at, "bash")
+        return f"by hand: {there} < {shlex.quote(str(file))}"
     mode = "privileged" if undo.commands else "configuration"
-    return f"by hand: enter the lines of {file} in {mode} mode of {undo.device}"
-
-
-def _ssh(at: Mapping[str, Any] | None) -> str:
-    if at is None:
-        return "on the device: bash"
-    words = ["ssh", "-p", str(at["port"])]
-    if at.get("key_file"):
-        words += ["-i", str(at["key_file"])]
-    if at.get("known_hosts"):
-        words += ["-o", f"UserKnownHostsFile={at['known_hosts']}"]
-    if at.get("jump"):
-        words += ["-J", f"{at['jump']['username']}@{at['jump']['host']}:{at['jump']['port']}"]
-    shell = "bash" if at["username"] == "root" else "sudo bash"
-    return shlex.join([*words, f"{at['username']}@{at['host']}"]) + f" {shell}"
+    there = "" if undo.at is None else f" ({ssh_typed.terminal(undo.at)})"
+    return f"by hand: enter the lines of {file} in {mode} mode of {undo.device}{there}"
 
 
 async def _local(undo: Undo, _connections: Mapping[str, Connection], _secrets: Sequence[Secret]) -> tuple[str, ...]:

@@ -203,8 +203,9 @@ class SshConnection:
         try:
             return transport.open_session(timeout=self.patience.login)
         except (paramiko.SSHException, EOFError, OSError) as error:
-            seen = "the connection was cut" if not transport.is_active() else f"the device opens no session: {error}"
-            raise self.trouble(command, f"{seen} before it began", Unreachable) from error
+            opens = f"the device opens no session: {str(error).rstrip('.')}"
+            seen = "the connection was cut before it began" if not transport.is_active() else opens
+            raise self.trouble(command, seen, Unreachable) from error
 
     async def _ready(self) -> paramiko.Transport:
         async with self._turn:
@@ -254,8 +255,10 @@ class SshConnection:
             try:
                 transport.start_client(timeout=self.patience.connect + self.patience.banner)
             except (paramiko.SSHException, EOFError, OSError) as error:
-                seen = f"what answers at {self._where} does not speak SSH, or breaks off: {str(error) or 'end of the connection'}"
-                raise Unreachable(self.name, "connect", seen) from error
+                waited = f"within {self.patience.banner:g} s"
+                seen = f"what answers at {self._where} does not speak SSH {waited}, or breaks off: {str(error) or 'its end'}"
+                cure = "is that the port of its SSH server, and is the device up?"
+                raise Unreachable(self.name, "connect", f"{seen}\n  cure: {cure}") from error
             ssh_keys.judge_host_key(self.connection, transport.get_remote_server_key())
             ssh_keys.authenticate(transport, self.connection)
             transport.set_keepalive(round(self.patience.keepalive))

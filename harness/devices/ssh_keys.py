@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.devices import known_hosts
+from harness.devices import known_hosts, ssh_typed
 from harness.devices.known_hosts import Key, Known
 from harness.errors import DeviceError
 from harness.model.reach import Connection
@@ -183,6 +183,6 @@ def _passed_over(known: Known) -> str:
 
 def _keyscan(connection: Connection) -> str:
     scan = f"ssh-keyscan -p {connection.port} {shlex.quote(connection.host)}"
-    if (jump := connection.jump) is not None:
-        scan = f"ssh -p {jump.port} {shlex.quote(f'{jump.username}@{jump.host}')} {scan}"
+    if connection.jump is not None:
+        scan = f"{ssh_typed.to(connection.jump)} {scan}"
     return f"{scan} >> {shlex.quote(str(known_hosts_file(connection)))}"

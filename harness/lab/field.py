@@ -14,13 +14,14 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from harness.devices import clock
+from harness.devices.ios.driver import Ios
 from harness.devices.journal import Journal, Undo, left_changed
 from harness.devices.linux_nat import LinuxNat
 from harness.devices.ssh import Patience, SshConnection
 from harness.errors import LabError, NatstormError
 from harness.lab import enclosure
 from harness.lab.field_gateways import FieldGateway, field_gateway
-from harness.lab.field_locks import DeviceLocks, on_devices
+from harness.lab.field_locks import Device, DeviceLocks
 from harness.lab.namespaces import Netns
 from harness.lab.providers.device_lock import Claim
 from harness.lab.providers.gns3 import Gns3
@@ -81,8 +82,9 @@ class FieldLab:
         """What was lost of the locks on the devices since they were taken: then somebody else may be changing them."""
         return next((one.lost for one in (self._lock, self._locks) if one is not None and one.lost is not None), None)
 
-    async def up(self) -> None:
-        """Everything but the gateway's configuration, which is a scenario's. Raises LabError, DeviceError or UsageError, with all
+    async def up(self, look: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Everything but the gateway's configuration, which is a scenario's. `look` is awaited when all devices are reached and
+        nothing is changed yet: what it raises forbids the rest. Raises LabError, DeviceError or UsageError, with all
         put back that was changed; where that failed too, LabError with the command that does it."""
         try:
             async with self._step("look at the clients' interface"):
@@ -94,6 +96,9 @@ class FieldLab:
             self._undo.append(returning(journal.close))
             await self._take_locks_there(journal)
             await self._compare_clocks()
+            if look is not None:
+                async with self._step("look at the capture sources"):
+                    await look()
             await self._start_nat(journal)
             async with self._step(f"lend {self.testbed.clients.interface.name} to the clients"):
                 self._lend(journal)
@@ -158,7 +163,8 @@ class FieldLab:
         if journal is not None and journal.open:
             left = "; ".join(sentence for _, undo in journal.open for sentence in undo.what)
             failed.append(f"left to do: {left}")
-        trouble = LabError("give the devices back", "; ".join(failed), restore_by(self.testbed.file)) if failed else None
+        seen = "; ".join(dict.fromkeys(failed))
+        trouble = LabError("give the devices back", seen, restore_by(self.testbed.file)) if failed else None
         if broken is not None:
             if trouble is not None:
                 self.tell(str(trouble))
@@ -186,6 +192,20 @@ class FieldLab:
 
     def _session(self, connection: Connection, patience: Patience) -> SshConnection:
         return SshConnection(connection, root=True, secrets=self.testbed.secrets, patience=patience)
+
+    @asynccontextmanager
+    async def _own_session(self, connection: Connection) -> AsyncIterator[Device]:
+        """One of the locks' own. A router that is a node, and was just started, is waited for."""
+        if connection != self.testbed.router:
+            async with self._session(connection, Patience()) as machine:
+                yield machine
+            return
+        router = Ios(connection, secrets=self.testbed.secrets)
+        try:
+            await (router.connect() if self._provider is None else router.reconnect())
+            yield router
+        finally:
+            await router.disconnect()
 
     async def _start_lab(self) -> None:
         """Where the devices are nodes on a server: its project is up then."""
@@ -217,21 +237,27 @@ class FieldLab:
 
     async def _take_locks_there(self, journal: Journal) -> None:
         """On each device, for everybody else."""
-        for connection in on_devices(self.testbed):
+        devices, router = taken_by(self.testbed), self.testbed.router
+        for connection in (one for one in devices if one != router):
             async with self._step(f"log in to {connection.device}"):
                 await self.reach(connection)
         async with self._step("lock the devices on themselves"):
-            locks = self._locks = DeviceLocks(Claim.new(self._purpose), lambda one: self._session(one, Patience()), journal)
+            locks = self._locks = DeviceLocks(Claim.new(self._purpose), self._own_session, journal)
             self._undo.append(lambda: locks.release(self.reach))
-            for connection in on_devices(self.testbed):
-                if (taken_over := await locks.take(await self.reach(connection))) is not None:
+            for connection in devices:
+                if connection != router:
+                    taken_over = await locks.take(await self.reach(connection))
+                else:
+                    async with self._own_session(connection) as device:
+                        taken_over = await locks.take(device)
+                if taken_over is not None:
                     self.tell(taken_over)
             locks.beat()
 
     def _refuse_changed(self) -> None:
         """What is not as its owner left it must not be saved as if it were."""
         for device, left in left_changed(taken_by(self.testbed), self.testbed.file, tell=self.tell):
-            seen = f"{device} was left changed by a run that was killed (process {left.pid}, {left.path})"
+            seen = f"{device} was left changed by a run that is over (process {left.pid}, {left.path})"
             raise LabError("look whether the devices are as they were", seen, restore_by(left.file))
 
     async def _compare_clocks(self) -> None:

@@ -1,24 +1,27 @@
-"""The locks that a run holds on the devices themselves, beside the one that all who use this machine see (providers/static.py)."""
+"""The locks that a run holds on the devices themselves, beside the one that all who use this machine see (providers/static.py): a
+file on a Linux machine (providers/device_lock.py), a line of a router's configuration (providers/router_lock.py)."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager
 
+from harness.devices.ios.driver import Ios
 from harness.devices.journal import Journal, Undo, reached
 from harness.devices.ssh import SshConnection
 from harness.errors import DeviceError, LabError, NatstormError
-from harness.lab.providers import device_lock
+from harness.lab.providers import device_lock, router_lock
 from harness.lab.providers.device_lock import Claim
 from harness.lab.providers.lock import Lock
-from harness.lab.providers.static import device_keys, taken_by
+from harness.lab.providers.static import device_keys
 from harness.model.reach import Connection
 from harness.model.secret import Secret
-from harness.model.testbed import Testbed
 
-Open = Callable[[Connection], SshConnection]
+Device = SshConnection | Ios
+Open = Callable[[Connection], AbstractAsyncContextManager[Device]]
+"""A session with a device: with a router by its command line."""
 MISSED = 3
 """A lock is renewed as many times as often as it would have to be."""
 
@@ -33,16 +36,16 @@ class DeviceLocks:
         self._claim = claim
         self._session = session
         self._journal = journal
-        self._held: list[tuple[Connection, int]] = []
+        self._held: list[tuple[Connection, int, bool]] = []  # the number in the journal; whether it is a router
         self._end = threading.Event()
         self._heart: threading.Thread | None = None
 
-    async def take(self, device: SshConnection) -> str | None:
+    async def take(self, device: Device) -> str | None:
         """A sentence where a lock was taken over because it was over. LabError where somebody holds it."""
         number = 0 if self._journal is None else self._journal.before(_leaving(device, self._claim))
-        self._held.append((device.connection, number))  # it may be taken though the answer is lost
+        self._held.append((device.connection, number, isinstance(device, Ios)))  # it may be taken though the answer is lost
         try:
-            return await device_lock.take(device.execute, device.name, self._claim)
+            return await _taken(device, self._claim)
         except LabError:
             self._held.pop()
             self._done(number)
@@ -54,18 +57,22 @@ class DeviceLocks:
             self._heart = threading.Thread(target=self._beat, name="natstorm-device-locks", daemon=True)
             self._heart.start()
 
-    async def release(self, reach: Callable[[Connection], Awaitable[SshConnection]]) -> None:
-        """What is still ours is free again. Safe twice. All are tried; the first error then: that lock expires by itself."""
+    async def release(self, reach: Callable[[Connection], Awaitable[Device]]) -> None:
+        """What is still ours is free again; `reach` gives the session with a Linux machine. Safe twice. All are tried; the first
+        error then: that lock expires by itself."""
         self._end.set()
         if self._heart is not None:
             await asyncio.to_thread(self._heart.join)
             self._heart = None
         failed: list[NatstormError] = []
         while self._held:
-            connection, number = self._held.pop()
+            connection, number, router = self._held.pop()
             try:
-                device = await reach(connection)
-                await device_lock.leave(device.execute, device.name, self._claim)
+                async with AsyncExitStack() as session:
+                    device: Device = (
+                        await session.enter_async_context(self._session(connection)) if router else await reach(connection)
+                    )
+                    await _left(device, self._claim)
                 self._done(number)
             except NatstormError as error:
                 failed.append(error)
@@ -90,38 +97,57 @@ class DeviceLocks:
             self._journal.done(number)
 
     async def renew(self) -> None:
-        for connection, _ in tuple(self._held):
+        for connection, *_ in tuple(self._held):
             async with self._session(connection) as device:
-                await device_lock.take(device.execute, device.name, self._claim)
+                if isinstance(device, Ios):
+                    await router_lock.renew(device, self._claim)
+                else:
+                    await device_lock.take(device.execute, device.name, self._claim)
 
 
-def _leaving(device: SshConnection, claim: Claim) -> Undo:
+async def _taken(device: Device, claim: Claim) -> str | None:
+    if isinstance(device, Ios):
+        return await router_lock.take(device, claim)
+    return await device_lock.take(device.execute, device.name, claim)
+
+
+async def _left(device: Device, claim: Claim) -> None:
+    if isinstance(device, Ios):
+        await router_lock.leave(device, claim)
+    else:
+        await device_lock.leave(device.execute, device.name, claim)
+
+
+def _leaving(device: Device, claim: Claim) -> Undo:
+    if isinstance(device, Ios):
+        return router_lock.leaving(device, claim)
     what = (f"release the lock of this run, {claim.file}",)
     return Undo(what, "linux", device.name, reached(device.connection), script=device_lock.leaving(claim), harmless=True)
-
-
-def on_devices(testbed: Testbed) -> tuple[Connection, ...]:
-    """Those of the devices that a run has for itself that can keep a lock: all but a router."""
-    return tuple(one for one in taken_by(testbed) if one != testbed.router)
 
 
 @contextmanager
 def held(
     devices: Sequence[Connection],
-    keeping: Iterable[Connection],
+    routers: Container[Connection],
     purpose: str,
     tell: Callable[[str], None],
     *,
     secrets: Sequence[Secret] = (),
     session: Open | None = None,
 ) -> Iterator[None]:
-    """The locks on these devices, and on those of `keeping` on themselves, while inside. LabError where somebody holds one. A
-    device that cannot be reached is told, and left unlocked: nothing can be done to it either. It runs event loops of its own."""
-    make: Open = session or (lambda connection: SshConnection(connection, root=True, secrets=secrets))
+    """The locks on these devices, here and on themselves, while inside; `routers` says which of them are routers. LabError where
+    somebody holds one. A device that cannot be reached is told, and left unlocked: nothing can be done to it either. It runs event
+    loops of its own."""
+
+    def make(connection: Connection) -> AbstractAsyncContextManager[Device]:
+        if connection in routers:
+            return Ios(connection, secrets=secrets)
+        return SshConnection(connection, root=True, secrets=secrets) if session is None else session(connection)
+
     locks = DeviceLocks(Claim.new(purpose), make)
 
     async def take() -> None:
-        for connection in keeping:
+        for connection in devices:
             try:
                 async with make(connection) as device:
                     note = await locks.take(device)

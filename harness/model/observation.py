@@ -115,7 +115,8 @@ class Observation:
 @dataclass(frozen=True, slots=True)
 class CaptureFacts:
     """How far a capture is to be trusted. `dropped` counts what the kernel or the interface lost. `kept` is "everything", or
-    "without-keepalives": not what keeps idle sessions and NAT mappings alive (how it is known: scenario/simulated_captures.py)."""
+    "without-keepalives": not what keeps idle sessions and NAT mappings alive (how it is known: scenario/simulated_captures.py).
+    `why`: what was seen of one that is not complete, where that is known."""
 
     side: Side
     path: str
@@ -124,3 +125,4 @@ class CaptureFacts:
     dropped: int
     complete: bool  # the capturing process ran from before the first packet to the orderly end
     kept: str = "everything"
+    why: str = ""

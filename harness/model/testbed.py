@@ -182,7 +182,7 @@ class Testbed:
 
     @property
     def router(self) -> Connection | None:
-        """The gateway's connection where it is a router that is there already: it has no shell, and nothing is kept on it."""
+        """The gateway's connection where it is a router that is there already: it has no shell."""
         return None if self.gateway.os in ("linux", "natstorm") else self.gateway.connection
 
     @property

@@ -142,12 +142,13 @@ class RemoteCapture:
         if told and self._linux:
             dropped += max(0, _unwritten(counts) - self._before)
         complete = orderly and whole and told and counts["captured"] == frames
-        return CaptureFacts(self.side, str(self.path), self.interface, frames, dropped, complete)
-
-    @property
-    def trouble(self) -> str:
-        """Why the stream broke off, "" where it did not."""
-        return self._broken
+        if complete:
+            why = ""
+        elif early or not told:
+            why = self._broken or ("it ended before it was asked to" if early else "nobody tells what it lost")
+        else:
+            why = self._broken or f"of {counts['captured']} frames {frames} have arrived"
+        return CaptureFacts(self.side, str(self.path), self.interface, frames, dropped, complete, why=why)
 
     async def _look_before(self) -> None:
         """What came between tcpdump's opening of its socket and its filter counts as received, and is never captured. On a busy

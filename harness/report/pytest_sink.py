@@ -26,6 +26,7 @@ from typing import Any
 import allure_commons
 import pytest
 
+from harness.errors import NatstormError
 from harness.model import Evidence, Secret, Verdict
 from harness.model.steps import StepBus, StepChange, StepEvent
 from harness.report import terminal
@@ -35,6 +36,7 @@ from harness.report.digest import broken, tell
 from harness.report.finish import Told, remarks, write_reports
 from harness.report.judge import NOT_OF_THE_DEVICE, SAID_IN_FULL, Said, clean
 from harness.report.junit import plain_errors
+from harness.report.markup import visible
 from harness.report.outcome import enforce
 from harness.report.redact import Redactor
 from harness.report.result import Case, CaseResult
@@ -132,6 +134,7 @@ class Sink:
         self._generated = Generated(None)
         self._current: CaseResult | None = None
         self._why = ""
+        self._left: list[str] = []  # what went wrong after tests, such as a device that was not given back
         self._logging = False
         self._screen = Screen(config)
         self._results = Path(config.option.allure_report_dir).resolve()
@@ -244,6 +247,8 @@ class Sink:
         error = None if call.excinfo is None else call.excinfo.value
         if isinstance(error, SAID_IN_FULL):
             report.longrepr = str(error)
+        if isinstance(error, NatstormError) and call.when == "teardown":
+            self._left.append(f"after the tests: {self.redactor.text(str(error))}")
         clean(report, self.redactor)
         said.hear(report, error, self.redactor)
         if report.when == "teardown":
@@ -320,7 +325,7 @@ class Sink:
                 self.told.stories,
                 self.told.archive.results,
                 report=os.path.relpath(report) if report.is_relative_to(Path.cwd()) else str(report),
-                remarks=remarks(self._generated),
+                remarks=[*map(visible, self._left), *remarks(self._generated)],
                 colour=self._screen.colour,
             )
         )

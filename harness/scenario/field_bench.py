@@ -52,8 +52,7 @@ class FieldBench(WallBench):
             raise UsageError(problem, file=self.testbed.file, cure="play it on testbeds/virtual.yaml")
         if not self._up:
             self._begun = True
-            await self.lab.up()
-            await ready(self.lab, self.testbed)
+            await self.lab.up(lambda: ready(self.lab, self.testbed))
             self._up = True
         await self.lab.fresh_gateway(variant, time_scale=script.time_scale, changes=script.gateway)
         self.tell_scaled(variant, script.time_scale)

@@ -187,7 +187,8 @@ class Pulled(Pieces):
         try:
             await self._stream.wait()
         except DeviceError as error:
-            raise EOFError(str(error)) from error
+            # what it had said is its counters; the name of what it captures on goes before this
+            raise EOFError(f"{error.device}: {error.seen.partition('; it had said: ')[0]}") from error
 
     async def _end(self) -> None:
         with suppress(EOFError):

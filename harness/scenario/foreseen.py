@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.devices import conntrack, linux_config, linux_rules, linux_shared
-from harness.devices.ios import gateway_lines
+from harness.devices.ios import gateway_lines, lock_line
 from harness.errors import UsageError
-from harness.lab.field_locks import on_devices
 from harness.lab.providers import device_lock, of_testbed
 from harness.lab.providers.static import taken_by
 from harness.model.reach import Connection
@@ -77,10 +76,10 @@ def _server(testbed: Testbed) -> Iterable[str]:
 
 def _devices(testbed: Testbed) -> Iterable[str]:
     """What happens to each of those that a run has for itself, whatever it is there for."""
-    taken, keeping = taken_by(testbed), on_devices(testbed)
+    taken = taken_by(testbed)
     for one in taken:
-        itself = f" and in its own {device_lock.FILE}" if one in keeping else ""
-        yield f"{one.device} ({_where(one)}): logged in, and locked while the run lasts, here{itself}"
+        itself = f"running configuration, {lock_line.LINE}…" if one == testbed.router else device_lock.FILE
+        yield f"{one.device} ({_where(one)}): logged in, and locked while the run lasts, here and in its own {itself}"
     for one in dict.fromkeys(jump for device in taken for jump in _way_to(device)):
         if one not in taken:
             yield f"{one.device} ({_where(one)}): logged in on the way to others, and left as it is"

@@ -140,7 +140,8 @@ def _capture(reading: Reading, side: Side) -> Iterator[str]:
     if facts.dropped:
         yield f"the {side.value} capture lost {facts.dropped} frames"
     if not facts.complete:
-        yield f"the {side.value} capture does not cover the run from before its first packet to its orderly end"
+        why = f" ({facts.interface}: {facts.why})" if facts.why else ""
+        yield f"the {side.value} capture does not cover the run from before its first packet to its orderly end{why}"
     if not reading.frames(side):
         yield f"the {side.value} capture is empty"
 

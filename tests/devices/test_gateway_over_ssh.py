@@ -16,6 +16,7 @@ from bench_in_a_box.guest import serve
 from harness.devices.journal import Journal
 from harness.devices.linux_config import GatewaySettings
 from harness.devices.linux_gateway import LinuxGateway
+from harness.devices.linux_state import KeptTheirs
 from harness.devices.ssh import SshConnection
 from harness.errors import DeviceError
 from harness.lab import kernel_modules, packages
@@ -165,6 +166,11 @@ async def play():
             assert len(book.open) == 1
             await device.execute(f"ip xfrm state add {OUR_SA} {KEYS}; ip xfrm policy add {OUR_POLICY}")
             assert PSK.reveal() not in book.path.read_text()
+            await device.execute("echo '# theirs, later' > /etc/strongswan.conf")
+            with pytest.raises(KeptTheirs, match=r"which was left as it is: /etc/strongswan.conf$") as caught:
+                await gateway.restore()
+            assert (await device.execute("cat /etc/strongswan.conf")).output == "# theirs, later\n"
+            assert (await device.execute(caught.value.by_hand)).status == 0
             await gateway.restore()
             left = await device.execute("for pid in $(pidof pppd); do tr '\\0' ' ' < /proc/$pid/cmdline; echo; done")
             assert [line.split()[-1] for line in left.output.splitlines()] == ["/etc/ppp/peers/uplink"]

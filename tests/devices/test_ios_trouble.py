@@ -393,8 +393,15 @@ def test_restore_that_finds_what_both_have_changed_writes_what_to_type(router, t
     assert "NOT undone: edge" in said
     assert "somebody else has put 'speed auto' in its place" in said
     (file,) = (tmp_path / "restore").glob("*.undo-*")
-    assert f"by hand: enter the lines of {file} in configuration mode of edge" in said
+    assert f"by hand: enter the lines of {file} in configuration mode of edge (ssh -p {router.ssh_port} " in said
     assert file.read_text() == "interface FastEthernet0/0\n speed 10\n exit\nend\n"
+    assert "where it is to stay: " in said
+    assert "restore --testbed " in said
+    # As who has changed it wants it.
+    assert asyncio.run(restore.put_back(kept, {"edge": connection(router)}, told.append, keep_theirs=True)) == 0
+    assert told[-1].startswith("undone, but for what is theirs: edge")
+    assert " speed auto" in text(router)
+    assert journal.kept(tmp_path / "restore") == []
 
 
 def test_a_password_that_is_wrong_by_now(router, book, tmp_path):

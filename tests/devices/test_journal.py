@@ -17,6 +17,7 @@ import pytest
 
 from harness.devices import commands, journal
 from harness.devices.journal import Journal, Undo, reached
+from harness.devices.linux_state import KeptTheirs
 from harness.errors import LabError, UsageError
 from harness.lab import enclosure
 from harness.model import Secret
@@ -338,6 +339,34 @@ def test_a_device_that_is_not_reached_leaves_its_commands_and_no_secret_on_the_t
     assert journal.read(book.path).open
 
 
+def test_what_somebody_has_changed_meanwhile_is_kept_and_told_with_both_ways_out(state, capsys, monkeypatch):
+    from harness.devices import restore as restoring
+
+    async def kept_theirs(undo, connections, secrets):
+        raise KeptTheirs("edge", "somebody else has changed the same meanwhile: /etc/x", undo.script, theirs_alone=alone)
+
+    monkeypatch.setitem(restoring._RUNNERS, "linux", kept_theirs)
+    testbed = SimpleNamespace(connections=(), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="x", secrets=())
+    book = Journal.create("lab", "my lab.yaml")
+    book.before(Undo(("put /etc/x back",), "linux", "edge", reached(DEVICE), script="true\n"))
+    book.close()
+    alone = False  # something else has failed as well
+    assert restore("--keep-theirs", testbed=testbed) == 3
+    assert "where it is to stay" not in capsys.readouterr().out
+    alone = True
+    assert restore(testbed=testbed) == 3
+    said = capsys.readouterr().out
+    (file,) = state.glob("*.undo-*")
+    assert "NOT undone: edge: put /etc/x back" in said
+    assert "somebody else has changed the same meanwhile: /etc/x" in said
+    assert f"root@no-such-host.invalid bash < {file}" in said
+    assert file.read_text() == "forced=1\ntrue\n"
+    assert f"restore --testbed '{Path.cwd()}/my lab.yaml' --keep-theirs" in said
+    assert restore("--keep-theirs", testbed=testbed) == 0
+    assert "undone, but for what is theirs: edge: put /etc/x back" in capsys.readouterr().out
+    assert list(state.iterdir()) == []
+
+
 def test_a_journal_lists_what_a_program_wrote_in_it_as_data(state):
     """The format is for other versions, too: field by field."""
     book = Journal.create("lab", "lab.yaml")
@@ -356,8 +385,8 @@ def test_a_journal_lists_what_a_program_wrote_in_it_as_data(state):
 def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(state, capsys, tmp_path):
     asked = []
 
-    def held(devices, keeping, tell):
-        asked.append(([one.device for one in devices], [one.device for one in keeping]))
+    def held(devices, routers, tell):
+        asked.append(([one.device for one in devices], [one.device for one in routers]))
         raise LabError("lock edge", "it is held by somebody", "wait")
 
     edge = replace(DEVICE, host="127.0.0.1", port=9)
@@ -376,7 +405,7 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
     book.before(local(f"touch {proof}"))
     os.close(book._handle)  # its run is gone
     assert restore(testbed=testbed, lock=held) == 3
-    assert asked == [(["edge", "router"], ["edge"])]
+    assert asked == [(["edge", "router"], ["router"])]
     assert "left alone: lab: lock edge: it is held by somebody" in capsys.readouterr().out
     assert not proof.exists()
     assert len(journal.kept()[0].open) == 4
@@ -384,7 +413,7 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
 
 def test_restore_finds_what_another_has_put_back_while_it_waited_for_the_lock(state, tmp_path):
     @contextlib.contextmanager
-    def held(devices, keeping, tell):
+    def held(devices, routers, tell):
         book.path.unlink()
         yield
 

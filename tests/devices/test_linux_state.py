@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from harness.devices import linux_marked, linux_state
-from harness.devices.journal import Undo
+from harness.devices.journal import Journal, Undo
+from harness.devices.linux_gateway import files_script
 from harness.devices.linux_state import Wanted
 from harness.devices.ssh import Result
 from harness.errors import DeviceError
@@ -241,6 +242,130 @@ def test_links_come_back_as_links(tmp_path):
         assert written.stat().st_mode & 0o777 == 0o640
         assert (target.stat().st_ino, target.stat().st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)  # nobody touched it
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted([target.name, "written", "plain", "through", "dangling"])
+
+
+def written_by(texts):
+    """Wanted, of files that a run writes as a whole; with the script by which it does."""
+    known = {str(path): (linux_state.digest("an earlier one"), linux_state.digest(text)) for path, text in texts.items()}
+    script = files_script({str(path): text for path, text in texts.items()})
+    return Wanted(files=tuple(known), written=known), script
+
+
+def test_what_somebody_else_has_made_of_a_file_meanwhile_stays_and_is_told(tmp_path):
+    """Edited, made anew and edited, and taken away; the others are put back. By hand, all are."""
+    names = ["edited", "taken", "back", "earlier", "made_edited", "made"]
+    edited, taken, back, earlier, made_edited, made = (tmp_path / name for name in names)
+    for file in (edited, taken, back, earlier):
+        file.write_text(f"{file.name}: before")
+        file.chmod(0o640)
+    wanted, write = written_by({tmp_path / name: f"the run's {name}\n" for name in names})
+    undo = save(wanted)
+    assert asyncio.run(bash(write, 30)).status == 0
+    edited.write_text("theirs")
+    taken.unlink()
+    back.write_text("back: before")  # put back by its owner, but for its mode
+    earlier.write_text("an earlier one")  # what the run wrote first; it was killed as it wrote the next
+    made_edited.write_text("theirs, too")
+    for _ in range(2):
+        with pytest.raises(linux_state.KeptTheirs) as caught:
+            put_back(undo)
+        seen = f"somebody else has changed the same meanwhile, which was left as it is: {edited}, {taken}, {made_edited}"
+        assert caught.value.seen == seen
+        assert caught.value.theirs_alone
+        assert (edited.read_text(), taken.exists(), made_edited.read_text()) == ("theirs", False, "theirs, too")
+        assert (back.read_text(), earlier.read_text(), made.exists()) == ("back: before", "earlier: before", False)
+        assert back.stat().st_mode & 0o777 == earlier.stat().st_mode & 0o777 == 0o640
+    assert asyncio.run(bash(caught.value.by_hand, 30)).status == 0
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(one.name for one in (edited, taken, back, earlier))
+    assert (edited.read_text(), taken.read_text()) == ("edited: before", "taken: before")
+    assert put_back(undo) == ()
+
+
+def test_what_failed_beside_it_is_told_as_well(tmp_path):
+    edited, torn = tmp_path / "edited", tmp_path / "folder" / "torn"
+    wanted, _ = written_by({edited: "the run's"})
+    torn.parent.mkdir()
+    torn.write_text("before")
+    undo = save(replace(wanted, files=(*wanted.files, str(torn))))
+    edited.write_text("theirs")
+    torn.unlink()
+    torn.parent.rmdir()
+    torn.parent.write_text("a file in the way")
+    with pytest.raises(linux_state.KeptTheirs, match=rf"(?s)left as it is: {edited}\n.*not put back: put {torn} back") as caught:
+        put_back(undo)
+    assert not caught.value.theirs_alone
+
+
+def test_a_link_that_a_run_has_replaced_comes_back_and_what_it_leads_to_is_its_owners(tmp_path):
+    target, link, theirs = tmp_path / "target", tmp_path / "link", tmp_path / "theirs"
+    target.write_text("before")
+    for one in (link, theirs):
+        one.symlink_to(target)
+    wanted, write = written_by({link: "the run's", theirs: "the run's"})
+    undo = save(wanted)
+    assert asyncio.run(bash(write, 30)).status == 0
+    assert (link.is_symlink(), link.read_text(), target.read_text()) == (False, "the run's", "before")
+    target.write_text("changed meanwhile, by its owner")
+    theirs.unlink()
+    theirs.symlink_to("elsewhere")
+    with pytest.raises(linux_state.KeptTheirs, match=f"left as it is: {theirs}$"):
+        put_back(undo)
+    assert (os.readlink(link), os.readlink(theirs)) == (str(target), "elsewhere")
+    assert target.read_text() == "changed meanwhile, by its owner"
+
+
+def test_what_a_start_of_the_device_has_taken_away_nobody_has(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("before")
+    wanted, write = written_by({file: "the run's"})
+    saved = linux_state.read(asyncio.run(bash(linux_state.script(wanted), 30)).output, wanted)
+    _, script = linux_state.undo(replace(saved, boot="an earlier one"), wanted)
+    assert asyncio.run(bash(write, 30)).status == 0
+    file.unlink()
+    put_back(Undo(("x",), "linux", "box", script=script))
+    assert file.read_text() == "before"
+
+
+def test_a_file_that_a_run_was_killed_in_the_middle_of_is_whole_before_and_after(tmp_path):
+    """What is not whole yet has another name, and goes."""
+    file, part = tmp_path / "file", tmp_path / f"file{linux_state.PART}"
+    file.write_text("before")
+    wanted, write = written_by({file: "the run's"})
+    undo = save(wanted)
+    half, _, _ = write.partition("if [ -L ")
+    assert half != write
+    assert asyncio.run(bash(half, 30)).status == 0
+    assert (file.read_text(), part.read_text()) == ("before", "the run's")
+    put_back(undo)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_written_later_is_in_the_journal_before_it_is_written(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("before")
+    known = {}
+    book = Journal.create("lab", "lab.yaml", tmp_path / "restore")
+    care = linux_state.Care(bash, "box", lambda: Wanted(files=(str(file),), written=known), book, None)
+
+    async def main():
+        await care.before_more()  # nothing is saved yet
+        assert book.open == ()
+        known[str(file)] = (linux_state.digest("one"),)
+        assert await care.before_changes()
+        file.write_text("one")
+        known[str(file)] = (*known[str(file)], linux_state.digest("two"))
+        await care.before_more()
+        ((_, undo),) = book.open
+        assert linux_state.digest("two") in undo.script
+        await care.before_more()
+        assert [undo for _, undo in book.open] == [undo]
+        file.write_text("two")
+        await care.restore()
+
+    asyncio.run(main())
+    assert file.read_text() == "before"
+    assert book.open == ()
+    book.close()
 
 
 def test_directories_made_anew_go_again_unless_somebody_uses_them(tmp_path):

@@ -7,7 +7,7 @@
 natstorm restore put the devices back, and with a further word `again` plays to the end. WORK gets the reports; the last line on
 standard output is a JSON object of what was seen. Secrets are planted in the testbed, in the environment and at a prompt of the
 terminal (planted.py, which has the devices tell theirs, too). They are looked for in every command line as long as a run lives, in
-all that it writes, and in what it says at its terminal.
+all that it writes (its restore journal while it lasts), and in what it says at its terminal.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import planted
 
+from harness.devices.ios import lock_line
 from harness.devices.ios.driver import Ios
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
@@ -84,37 +85,13 @@ def state(devices: list[str], router: Connection | None) -> dict[str, object]:
     }
 
 
-def locks(devices: list[str]) -> dict[str, list[str]]:
+def locks(devices: list[str], router: Connection | None) -> dict[str, list[str]]:
     """Those that this machine keeps, by their files, and those on the devices, by the devices."""
     here = Path(os.environ["XDG_STATE_HOME"], "natstorm/locks").glob("*.json")
     there = [device for device in devices if "/run/natstorm.lock\n" in device_state(device)]
+    if router is not None and lock_line.LINE in asyncio.run(router_state(router)):
+        there.append(router.host)
     return {"here": sorted(path.name for path in here), "there": there}
-
-
-class Watch(threading.Thread):
-    """Looks for the planted secrets in the command lines that any process shows."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.seen: set[str] = set()
-        self.looks = 0
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        while not self._over.wait(0.05):
-            self.looks += 1
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    try:
-                        line = (entry / "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    if any(token in line for token in planted.TOKENS):
-                        self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
-
-    def stop(self) -> None:
-        self._over.set()
-        self.join()
 
 
 def natstorm(*words: str) -> list[str]:
@@ -138,14 +115,9 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
     return run.wait(), told, terminal.end()
 
 
-def files_with_secrets(work: Path) -> list[str]:
-    folders = [work / "reports", Path(os.environ["XDG_STATE_HOME"])]
-    return [
-        str(path)
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and any(token in path.read_bytes() for token in planted.TOKENS)
-    ]
+def journals_for_the_owner_alone(state_home: Path) -> list[Path]:
+    kept = (state_home / "natstorm/restore").glob("*.jsonl")
+    return [path for path in kept if path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0]
 
 
 def devices_told(work: Path) -> list[str]:
@@ -171,12 +143,13 @@ def wait_until_back() -> float:
 def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", then: str = "") -> None:
     state_home = work / "state"
     os.environ["XDG_STATE_HOME"] = str(state_home)
-    file = planted.testbed(testbed, work)
+    file = planted.testbed(testbed, work, reached=True)
     os.environ |= planted.ENVIRONMENT
     router = check(testbed).router
     devices = ["10.99.0.2", "10.99.0.3" if router is None else "10.99.0.4"]  # those with a shell
-    found: dict[str, object] = {"before": state(devices, router), "lockable": devices}
-    watch = Watch()
+    lockable = devices if router is None else [*devices, router.host]
+    found: dict[str, object] = {"before": state(devices, router), "lockable": lockable}
+    watch = planted.Watch()
     watch.start()
     status, lines, shown = qualify(file, work, expression, step if what == "kill" else "")
     told = "".join([*lines, shown])
@@ -185,15 +158,19 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["doing"] = lines[-1] if lines else ""
         wait_until_back()
         left = state(devices, router)
-        found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices)}
+        # A router's configuration is in its open journal, which its owner alone can read: it cannot be put back from anything else.
+        spared = [] if router is None else [str(path) for path in journals_for_the_owner_alone(state_home)]
+        killed = planted.files_with_it(work / "reports", state_home)
+        found["in_killed_files"] = [path for path in killed if path not in spared]
+        found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices, router)}
         terminal = planted.Terminal()
         restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)
         said = restored.communicate(timeout=PATIENCE_S)[0] + terminal.end()
         found["restore"] = [restored.returncode, said]
         found["restored"] = state(devices, router)
-        found["restored_locks"] = locks(devices)
+        found["restored_locks"] = locks(devices, router)
         told += said
-        found["in_killed_files"] = files_with_secrets(work)
+        found["in_killed_files"] += planted.files_with_it(work / "reports", state_home)
         if then:
             shutil.rmtree(work / "reports")
             status, lines, shown = qualify(file, work, expression)
@@ -205,8 +182,8 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         "after": state(devices, router),
         "looks": watch.looks,
         "in_process_list": sorted(watch.seen),
-        "in_files": files_with_secrets(work),
-        "in_words": any(token.decode() in told for token in planted.TOKENS),
+        "in_files": planted.files_with_it(work / "reports", state_home),
+        "in_words": planted.is_in(told.encode()),
         "prompted": told.count(planted.PROMPT),
         "devices_told": devices_told(work),
     }

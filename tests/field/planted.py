@@ -4,6 +4,7 @@ router's password is the one that its box has."""
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -52,13 +53,12 @@ exec tcpdump "$@"
 """
 
 
-def testbed(original: Path, work: Path) -> Path:
+def testbed(original: Path, work: Path, *, reached: bool) -> Path:
+    """`reached`: whether somebody logs in there."""
     text = original.read_text(encoding="utf-8")
-    for old, new in (
-        ("psk: sharedsecret", f'psk: "%ENV{{{VARIABLE}}}"'),
-        ('password: "pw{number}"', f'password: "%ASK{{{PROMPT}}}"'),
-        ("username: root\n", f"username: root\n      password: {LOGIN}\n"),
-    ):
+    secrets = [("psk: sharedsecret", f'psk: "%ENV{{{VARIABLE}}}"'), ('password: "pw{number}"', f'password: "%ASK{{{PROMPT}}}"')]
+    login = [("username: root\n", f"username: root\n      password: {LOGIN}\n")] if reached else []
+    for old, new in secrets + login:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     file = work / original.name
@@ -110,3 +110,51 @@ class Terminal:
                 while self._shown.count(f"{PROMPT} (".encode()) > asked:
                     asked += 1
                     os.write(self._ours, PASSWORD.encode() + b"\n")
+
+
+def _spellings(token: bytes) -> set[bytes]:
+    """It as it stands, in hexadecimal, and what base64 makes of it wherever in a text it begins."""
+    encoded = set()
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + token)
+        encoded.add(whole[-(-before * 4 // 3) : (before + len(token)) * 4 // 3])  # what depends on it alone
+    return {token, token.hex().encode(), token.hex().upper().encode(), *encoded}
+
+
+_SPELLINGS = frozenset(spelling for token in TOKENS for spelling in _spellings(token))
+
+
+def is_in(data: bytes) -> bool:
+    return any(spelling in data for spelling in _SPELLINGS)
+
+
+def files_with_it(*folders: Path) -> list[str]:
+    """All files below the folders in which one of them stands."""
+    files = (path for folder in folders for path in folder.rglob("*"))
+    return [str(path) for path in files if path.is_file() and not path.is_symlink() and is_in(path.read_bytes())]
+
+
+class Watch(threading.Thread):
+    """Looks for them in the command lines that any process shows."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[str] = set()
+        self.looks = 0
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(0.05):
+            self.looks += 1
+            for entry in Path("/proc").iterdir():
+                if entry.name.isdigit():
+                    try:
+                        line = (entry / "cmdline").read_bytes()
+                    except OSError:
+                        continue
+                    if is_in(line):
+                        self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()

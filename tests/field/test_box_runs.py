@@ -54,17 +54,6 @@ def test_a_run_that_gave_all_back_is_taken():
     gives_all_back(killed())
 
 
-def test_the_lock_on_a_router_that_was_not_changed_yet_may_stay_until_somebody_wants_it():
-    locks = {"here": ["10.99.0.2-a.json", "10.99.0.3-b.json"], "there": ["10.99.0.2", "10.99.0.4"]}
-    seen = killed(lockable=["10.99.0.2", "10.99.0.4"], after_kill={"nic": "as it was", "journals": ["x.jsonl"], "locks": locks})
-    stayed = {"here": ["10.99.0.3-b.json"], "there": []}
-    gives_all_back(seen | {"restored_locks": stayed})
-    changed = [0, f"{seen['restore'][1]}\n  undone: gateway: bring the running configuration back"]
-    with pytest.raises(AssertionError):
-        gives_all_back(seen | {"restored_locks": stayed, "restore": changed})
-    gives_all_back(seen | {"restore": changed})
-
-
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -20,7 +20,7 @@ pytestmark = [
 
 
 def test_a_run_that_is_killed_gives_all_back_and_the_suites_pass(tmp_path):
-    """The router has no shell and no lock of ours: its running configuration is all that a run changes, and it is as it was."""
+    """Its running configuration is all that a run changes of the router, and its lock stands there as well: it is as it was."""
     seen = played(tmp_path, ROUTER, "kill", "demux-pair-2", "connect:c2", "again")
     configured = seen["before"]["10.99.0.3"]
     assert "hostname IOS" in configured

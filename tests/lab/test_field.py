@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.devices import journal
+from harness.devices.ios.driver import Ios
 from harness.devices.journal import Journal, Undo, reached
 from harness.errors import DeviceError, LabError, UsageError
 from harness.lab import field, field_gateways, remote
@@ -303,7 +304,7 @@ def test_a_device_that_a_killed_run_left_changed_is_not_begun_on(world):
     book = Journal.create("other", "/somewhere/other.yaml")
     number = book.before(Undo(("put the nat back",), "linux", "router", reached(connection), script="true\n"))
     dead(book)
-    told = r"(?s)nat was left changed by a run that was killed.*restore --testbed /somewhere/other\.yaml"
+    told = r"(?s)nat was left changed by a run that is over.*restore --testbed /somewhere/other\.yaml"
     with pytest.raises(LabError, match=told):
         asyncio.run(world.lab().up())
     assert world.is_now == AT_REST
@@ -313,6 +314,21 @@ def test_a_device_that_a_killed_run_left_changed_is_not_begun_on(world):
     again.close()
     asyncio.run(up_and_down(world))
     as_found(world)
+
+
+def test_a_source_that_cannot_capture_forbids_the_run_before_anything_is_changed(world):
+    """And the next scenario finds nothing of it in its way."""
+
+    async def look():
+        assert world.is_now["sessions"] == 3
+        assert (world.is_now["nat"], world.is_now["nic"]) == ("theirs", "home")
+        raise DeviceError("nat", "tcpdump", "it is not there")
+
+    for _ in range(2):
+        with pytest.raises(DeviceError, match="it is not there"):
+            asyncio.run(world.lab().up(look))
+        assert world.saved == []
+        as_found(world)
 
 
 async def up_and_down(world):
@@ -373,6 +389,48 @@ def test_machines_that_share_nothing_exclude_each_other(world, monkeypatch, tmp_
         await lab.down()
 
     asyncio.run(play())
+    as_found(world)
+
+
+def test_a_router_is_locked_in_its_own_configuration(world, monkeypatch, tmp_path):
+    """By another machine's run that shares nothing with this one but the router, and is told of it before anything is changed."""
+    lines = {}
+
+    class Router(Ios):
+        async def connect(self):
+            await world.at("login router")
+
+        async def running_config(self):
+            return "\n".join([*lines.values(), "end\n"])
+
+        async def type(self, typed):
+            for line in typed:
+                name = line.removeprefix("no ").split()[2]
+                lines.pop(name, None) if line.startswith("no ") else lines.update({name: line})
+
+    monkeypatch.setattr(field, "Ios", Router)
+    world.testbed = check(ROOT / "testbeds/bench-in-a-box-ios.yaml")
+
+    async def play():
+        lab = world.lab()
+        await lab.up()
+        assert [line.rpartition(" for ")[2] for line in lines.values()] == ["natstorm qualify"]
+        assert sum(undo.what[0].startswith("release the lock of this run (no alias") for _, undo in lab._journal.open) == 1
+        await lab._locks.renew()
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+        # The other run's Linux machines are others.
+        alone = replace(world.testbed.gateway, end_host_connection=None)
+        world.testbed = replace(world.testbed, nat=replace(world.testbed.nat, connection=None), gateway=alone)
+        with pytest.raises(LabError, match=r"lock gateway on gateway itself: it is held by .* for 'natstorm qualify'"):
+            await world.lab().up()
+        assert world.is_now["nat"] == "natstorm's"  # the first one's, and untouched
+        lines.clear()
+        with pytest.raises(LabError, match="its line is gone"):
+            await lab._locks.renew()
+        await lab.down()
+
+    asyncio.run(play())
+    assert lines == {}
     as_found(world)
 
 
@@ -514,7 +572,7 @@ def test_restore_holds_the_locks_of_what_it_touches(world, capsys):
     told = []
 
     def held(purpose):
-        return field_locks.held([nat], [nat], purpose, told.append, session=lambda connection: Device(world, connection))
+        return field_locks.held([nat], [], purpose, told.append, session=lambda connection: Device(world, connection))
 
     with held("natstorm restore"):
         assert world.files.count("natstorm.lock") == 1

@@ -199,6 +199,27 @@ def test_a_failure_stays_a_failure_when_the_tear_down_breaks_too(play: Play) -> 
     assert session.told.archive.results[0].because == "c1 is dead"
 
 
+@pytest.mark.parametrize("first", ["PASS", "FAIL", "INCONCLUSIVE"])
+def test_what_is_left_changed_when_all_is_over_is_among_the_last_words_whatever_came_before(play: Play, first: str) -> None:
+    """With the command that puts it back, which must not be lost."""
+    session = play(
+        f"""
+    @pytest.fixture(scope="session")
+    def lab():
+        yield
+        raise LabError("give the devices back", "nat: No route to topsecret", "natstorm restore")
+
+    @pytest.mark.behaviour("DMX-01")
+    def test_it(lab, conclude):
+        conclude(Verdict(Outcome.{first}, "said before"))
+    """,
+        "--tb=no", "-rN",
+    )  # fmt: skip
+    last = "\n".join(session.lines[session.lines.index("") :]) if "" in session.lines else ""
+    assert "after the tests: lab: give the devices back: nat: No route to ***" in last
+    assert "cure: natstorm restore" in last.partition("after the tests: ")[2]
+
+
 def test_a_plain_assertion_is_a_failure(play: Play) -> None:
     session = play("""
     @pytest.mark.behaviour("DMX-02")

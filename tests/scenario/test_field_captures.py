@@ -14,7 +14,7 @@ from harness.devices.ssh import Result
 from harness.errors import CaptureError, DeviceError
 from harness.lab import enclosure
 from harness.model import CaptureSource, Connection, Side
-from harness.scenario.field_captures import OverSsh, ready
+from harness.scenario.field_captures import OverSsh, Pulled, ready
 from harness.testbed import check
 
 NAT, TAP = Connection("nat", "10.99.0.2"), Connection("tap", "10.99.0.9")
@@ -135,6 +135,22 @@ def test_a_source_that_cannot_capture_is_told_before_the_run(status, said, cure)
         asyncio.run(ready(lab, bench(inside, outside)))
     assert [name for name, _ in lab.asked] == ["nat", "tap"]
     asyncio.run(ready(lab, bench(inside)))
+
+
+def test_a_stream_that_is_cut_names_its_device_and_not_all_that_it_had_said():
+    class Cut:
+        async def wait(self):
+            seen = "the connection was cut in the middle of it; it had said: tcpdump: 0 packets captured"
+            raise DeviceError("nat", "exec env LC_ALL=C tcpdump", seen)
+
+    async def body():
+        pulled = Pulled("nat")
+        pulled._stream = Cut()
+        pulled.take(b"")
+        await pulled.read()
+
+    with pytest.raises(EOFError, match=r"^nat: the connection was cut in the middle of it$"):
+        asyncio.run(body())
 
 
 def test_a_card_of_this_machine_is_looked_at_too():

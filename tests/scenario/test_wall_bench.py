@@ -87,7 +87,7 @@ class Lab:
         self.lost = None
         self.downs = 0
 
-    async def up(self):
+    async def up(self, look):
         raise KeyboardInterrupt
 
     async def down(self):

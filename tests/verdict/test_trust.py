@@ -65,6 +65,8 @@ DOUBTS: list[tuple[str, Callable[[Evidence], Evidence], set[Need]]] = [
     *((f"the {s.value} capture lost 3 frames", lambda e, s=s: captures(e, s, dropped=3), {Need(s.value)}) for s in SIDES.values()),
     *((f"the {s.value} capture does not cover", lambda e, s=s: captures(e, s, complete=False), {Need(s.value)})
       for s in SIDES.values()),
+    ("orderly end (eth0: the connection broke)", lambda e: captures(e, Side.INSIDE, complete=False, why="the connection broke"),
+     {Need.INSIDE}),
     *((f"no capture of the {s.value}", lambda e, s=s: no_capture(e, s), {Need(s.value)}) for s in SIDES.values()),
     *((f"the {s.value} capture is empty", lambda e, s=s: replace(e, observations={**e.observations, s: ()}), {Need(s.value)})
       for s in (Side.FAR_END, Side.TRANSLATED)),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from harness.devices.ios import lock_line
+
 Section = dict[str, "Section"]
 """A configuration's lines in their order, each with those that stand below it."""
 
 _NOT_CONFIGURATION = re.compile(
-    r"!|show running-config|[\w.-]+(?:\(config[^)]*\))?[#>]|"
+    rf"!|{lock_line.LINE}|show running-config|[\w.-]+(?:\(config[^)]*\))?[#>]|"
     r"end$|Building configuration|Current configuration|Using \d+|ntp clock-period |"
     r"Load for five secs: |Time source is |No time source|\*\*\*|(?:\*?\w{3} +\d+ [\d:.]+\S*: )?%[A-Z\d_]+-\d-[A-Z\d_]+: "
 )
-"""Comments, headings, the one line that a router changes by itself, and what a terminal shows besides: the time, messages, warnings
-of a reload."""
+"""Comments, headings, runs' locks, which come and go meanwhile, the one line that a router changes by itself, and what a terminal
+shows besides: the time, messages, warnings of a reload."""
 
 
 def parse_config(text: str) -> Section:

@@ -94,6 +94,14 @@ class Ios:
             if session is not None:
                 await in_thread(partial(terminal.end, session))
 
+    async def __aenter__(self) -> Ios:
+        await self.connect()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(DeviceError):
+            await self.disconnect()
+
     async def execute(self, command: str, answers: tuple[tuple[str, str], ...] = ()) -> str:
         """A command's output, as the device gave it. `answers`: (pattern, what is typed where a question fits it)."""
         async with self._turn:

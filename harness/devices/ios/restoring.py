@@ -30,14 +30,18 @@ class ChangedMeanwhile(DeviceError):
 
 
 class NotPutBack(DeviceError):
-    """A configuration that is not what was saved. `by_hand`: the lines that would do it, with what is secret in them."""
+    """A configuration that is not what was saved. `by_hand`: the lines that would do it, with what is secret in them;
+    `theirs_alone`: whether they would change nothing but what somebody else has changed meanwhile as well."""
 
-    def __init__(self, device: str, seen: str, lines: Iterable[str], redactor: Redactor) -> None:
+    def __init__(
+        self, device: str, seen: str, lines: Iterable[str], redactor: Redactor, *, theirs_alone: bool = False
+    ) -> None:
         kept = list(lines)
         shown = "; ".join(masked(line.strip()) for line in kept)
         said = f"{seen}; by hand, in configuration mode: {shown}" if kept else seen
         super().__init__(device, PUT_BACK, redactor.text(said))
         self.by_hand = "\n".join([*kept, "end", ""])
+        self.theirs_alone = theirs_alone
 
 
 class Record:
@@ -114,6 +118,7 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
     for command in undo.commands:
         await device.execute(" ".join(command))
     if not undo.script:
+        await _take_away(device, [] if undo.commands else undo.by_hand.splitlines())
         return ()
     saved, now = parse_config(undo.script), parse_config(await device.running_config())
     merged = merging.Merged(saved)
@@ -131,8 +136,16 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
         raise NotPutBack(device.name, "it still differs", lines, device.redactor)
     if merged.conflicts:
         seen = f"somebody else has changed the same meanwhile, which was left as it is: {'; '.join(merged.conflicts)}"
-        raise NotPutBack(device.name, masked(seen), configurations.back_to(saved, now), device.redactor)
+        by_hand = configurations.back_to(saved, now)
+        raise NotPutBack(device.name, masked(seen), by_hand, device.redactor, theirs_alone=True)
     return merged.theirs
+
+
+async def _take_away(device: Ios, lines: list[str]) -> None:
+    """Of the lines that begin with `no`, those of what is there."""
+    there = [line.strip() for line in (await device.running_config()).splitlines()] if lines else []
+    if wanted := [line for line in lines if line.startswith("no ") and any(one.startswith(line[3:]) for one in there)]:
+        await device.type(wanted)
 
 
 async def _booted(device: Ios, within_s: float) -> bool:

@@ -83,7 +83,8 @@ class EveNg:
         self._ledger = Ledger(state, session.server, self._api.lab)
         self._starting = Starting(self._api, self._ledger, spec.start_timeout_s, clock, sleep)
         self._undoing = Undoing(
-            self._api, self._ledger, on_host, stop_timeout_s=spec.stop_timeout_s, verify=spec.verify, clock=clock, sleep=sleep
+            self._api, self._ledger, on_host, stop_timeout_s=spec.stop_timeout_s, verify=spec.verify, host=spec.host,
+            clock=clock, sleep=sleep,
         )  # fmt: skip
         self._on_host = on_host
         self._is_up = False

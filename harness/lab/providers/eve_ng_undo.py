@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.devices import ssh_typed
+from harness.devices.journal import reached
 from harness.errors import DeviceError, LabError
 from harness.lab.providers.eve_ng_api import STOPPED, Edition, EveNgApi, EveNode, attachment
 from harness.lab.providers.eve_ng_http import NATIVE_CONSOLE, Gone, SessionTaken
 from harness.lab.providers.eve_ng_ledger import Cut, Entry, Ledger, Started
+from harness.model.reach import Connection
 
 POLL_S = 2.0
 JAR = "eve-ng.cookie"
@@ -34,7 +37,7 @@ class Undone:
 
 
 class Undoing:
-    """Of one lab. `on_host`: None where the testbed gives no way to EVE-NG's host."""
+    """Of one lab. `on_host` and `host`: None where the testbed gives no way to EVE-NG's host."""
 
     def __init__(
         self,
@@ -44,12 +47,14 @@ class Undoing:
         *,
         stop_timeout_s: float = 120.0,
         verify: bool | str = True,
+        host: Connection | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._api = api
         self._ledger = ledger
         self._on_host = on_host
+        self._host = host
         self._stop_timeout_s = stop_timeout_s
         self._verify = verify
         self._clock = clock
@@ -162,9 +167,10 @@ class Undoing:
             what = f"interface {entry.interface} of node {entry.node} is not back on network {entry.network}"
         seen = why.seen
         result.left.append(f"{what} ({seen})" if seen not in " ".join(result.left) else what)
-        host = self._api.session.host
         if isinstance(entry, Cut) and entry.device:
-            result.by_hand.append(f"ssh root@{host} ip link set dev {entry.device} up")
+            command = ("ip", "link", "set", "dev", entry.device, "up")
+            known = self._host and ssh_typed.as_root(reached(self._host), *command)
+            result.by_hand.append(known or f"ssh root@{self._api.session.host} {' '.join(command)}")
             return
         if not any(line.startswith("read -rsp") for line in result.by_hand):
             result.by_hand[:0] = self._log_in_by_hand()

@@ -377,6 +377,11 @@ def test_a_link_cut_on_the_host_of_a_node_that_is_not_ours_is_told(community: Fa
         provider(community, tmp_path, host=False).down()
     assert "ssh root@127.0.0.1 ip link set dev vunl0_4_0 up" in str(caught.value)
     assert "vunl0_2_1" not in str(caught.value)
+    # A testbed that names the host says which way leads there.
+    there = Connection("eve", "10.0.0.5", 22, "lab", jump=Connection("edge", "192.0.2.9", 2022, "me"))
+    with pytest.raises(LabError) as caught:
+        EveNg(replace(first.spec, host=there), tmp_path).down()
+    assert "ssh -p 22 -J me@192.0.2.9:2022 lab@10.0.0.5 sudo ip link set dev vunl0_4_0 up" in str(caught.value)
     provider(community, tmp_path).down()
     assert not community.taps_down
 

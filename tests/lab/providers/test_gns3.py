@@ -461,6 +461,17 @@ def test_a_wrong_password_is_said_without_it(server, bench, lab_of, capfd):
     assert "hunter22" not in everything
 
 
+def test_nothing_that_is_kept_holds_the_password_or_the_token(server, bench, lab_of, tmp_path, capfd):
+    lab = lab_of()
+    lab.up()
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert ledgers(tmp_path)[0] in kept
+    shown = " ".join([repr(lab.spec), *capfd.readouterr(), *(file.read_text() for file in kept)])
+    for secret in (PASSWORD, *server.tokens):
+        assert secret not in shown
+    lab.down()
+
+
 def test_who_names_nobody_is_asked_for_a_user(server, tmp_path):
     with pytest.raises(LabError, match="wants to know who asks\n  cure: name a user"):
         Server(server.url).connect()
