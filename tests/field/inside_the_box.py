@@ -115,11 +115,6 @@ def qualify(testbed: Path, work: Path, expression: str, step: str = "") -> tuple
     return run.wait(), told, terminal.end()
 
 
-def journals_for_the_owner_alone(state_home: Path) -> list[Path]:
-    kept = (state_home / "natstorm/restore").glob("*.jsonl")
-    return [path for path in kept if path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0]
-
-
 def devices_told(work: Path) -> list[str]:
     """The files in which a device's own configuration stands, with every secret of it taken out."""
     wanted = planted.TELLS.encode(), b"***"
@@ -158,10 +153,7 @@ def main(work: Path, testbed: Path, what: str, expression: str, step: str = "", 
         found["doing"] = lines[-1] if lines else ""
         wait_until_back()
         left = state(devices, router)
-        # A router's configuration is in its open journal, which its owner alone can read: it cannot be put back from anything else.
-        spared = [] if router is None else [str(path) for path in journals_for_the_owner_alone(state_home)]
-        killed = planted.files_with_it(work / "reports", state_home)
-        found["in_killed_files"] = [path for path in killed if path not in spared]
+        found["in_killed_files"] = planted.files_with_it(work / "reports", state_home)
         found["after_kill"] = {"nic": left["nic"], "journals": left["journals"], "locks": locks(devices, router)}
         terminal = planted.Terminal()
         restored = terminal.start(natstorm("restore", "--testbed", str(file)), ROOT)

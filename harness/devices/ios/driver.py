@@ -69,7 +69,7 @@ class Ios:
         self._session: Any = None
         self._way: Way | None = None
         self._release: str | None = None
-        self._record = Record(connection, journal, clock)
+        self._record = Record(connection, journal, clock, self.redactor)
         self._protection = Protection(self, connection.protect_minutes, journal)
         self._turn = asyncio.Lock()
         self._transcript: deque[str] = deque(maxlen=TRANSCRIPT_LINES)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.devices.ios import configurations, management, merging
+from harness.devices.ios import configurations, management, merging, veiling
 from harness.devices.ios.configurations import Section, parse_config
 from harness.devices.ios.parsers.configured import masked
 from harness.devices.ios.parsers.version import up_for
@@ -46,11 +47,15 @@ class NotPutBack(DeviceError):
 
 class Record:
     """`saved` is the configuration before the first change, with what somebody else has changed since; `became` what our latest
-    change has made of it, None while one is being made."""
+    change has made of it, None while one is being made. The journal has both without the `redactor`'s secrets."""
 
-    def __init__(self, connection: Connection, journal: Journal | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, connection: Connection, journal: Journal | None, clock: Callable[[], float], redactor: Redactor
+    ) -> None:
         self.connection = connection
         self.theirs: list[str] = []
+        self._redactor = redactor
+        self._salt = secrets.token_hex(8)
         self._journal = journal
         self._clock = clock
         self._number: int | None = None
@@ -86,7 +91,7 @@ class Record:
     def write_down(self, then: Section) -> None:
         """What undoes it, in place of what was written down before; `then` is what the configuration is, or will be."""
         if self._journal is not None:
-            last, self._number = self._number, self._journal.before(self.undo(then))
+            last, self._number = self._number, self._journal.before(self._veiled(self.undo(then)))
             if last is not None:
                 self._journal.done(last)
 
@@ -96,6 +101,10 @@ class Record:
         now = parse_config(self._became or self._saved) if then is None else then
         found = undo(self.connection, self._saved, configurations.back_to(parse_config(self._saved), now))
         return found if self._became is None else replace(found, became=self._became, became_at=self._became_at)
+
+    def _veiled(self, undo: Undo) -> Undo:
+        script, became = (veiling.veiled(text, self._redactor, self._salt) for text in (undo.script, undo.became))
+        return replace(undo, script=script, became=became, by_hand=self._redactor.text(undo.by_hand))
 
     def done(self) -> None:
         """All is undone."""
@@ -120,25 +129,31 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
     if not undo.script:
         await _take_away(device, [] if undo.commands else undo.by_hand.splitlines())
         return ()
-    saved, now = parse_config(undo.script), parse_config(await device.running_config())
+    there = await device.running_config()
+    saved, now = parse_config(veiling.unveiled(undo.script, there)), parse_config(there)
     merged = merging.Merged(saved)
     # What a router has lost by booting, nobody has taken away.
     if undo.became and not await _booted(device, now_s - undo.became_at):
-        merged = merging.merge(saved, parse_config(undo.became), now)
+        merged = merging.merge(saved, parse_config(veiling.unveiled(undo.became, there)), now)
+    target, lost = veiling.without_lost(merged.target)
     for again in (False, True):  # what a line takes with it, or leaves behind, shows only then
-        if lines := configurations.back_to(merged.target, now, default=again):
+        if lines := configurations.back_to(target, now, default=again):
             for cut in management.cuts(now, lines, await device.way()):
                 if cut.at_once:
                     raise NotPutBack(device.name, f"it would cut off its management: {cut}", lines, device.redactor)
             await device.type(lines)
             now = parse_config(await device.running_config())
-    if lines := configurations.back_to(merged.target, now):
+    if lines := configurations.back_to(target, now):
         raise NotPutBack(device.name, "it still differs", lines, device.redactor)
+    if lost:
+        seen = "lines with secrets that it has no more were not written down with them, and are to be typed by hand"
+        raise NotPutBack(device.name, f"{seen}: {'; '.join(lost)}", (), device.redactor)
     if merged.conflicts:
-        seen = f"somebody else has changed the same meanwhile, which was left as it is: {'; '.join(merged.conflicts)}"
+        both = "; ".join(map(veiling.plain, merged.conflicts))
+        seen = f"somebody else has changed the same meanwhile, which was left as it is: {both}"
         by_hand = configurations.back_to(saved, now)
         raise NotPutBack(device.name, masked(seen), by_hand, device.redactor, theirs_alone=True)
-    return merged.theirs
+    return tuple(map(veiling.plain, merged.theirs))
 
 
 async def _take_away(device: Ios, lines: list[str]) -> None:
