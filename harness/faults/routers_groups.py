@@ -180,7 +180,7 @@ class KnowsNobodyBehind(IosCore):
 def _beside(settings: Settings) -> CountedPool:
     """As many addresses, behind the last one."""
     first, last = IPv4Address(settings.pool_first), IPv4Address(settings.pool_last)
-    return CountedPool(str(last + 1), str(last + 1 + int(last) - int(first)))
+    return CountedPool(str(last + 1), str(last + 1 + (int(last) - int(first))))
 
 
 # Other readings
