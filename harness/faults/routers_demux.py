@@ -79,6 +79,7 @@ FAULTS: tuple[Fault, ...] = (
         with_clients=True,
         meant=set_to(checksum="verify"),
     ),
+    in_router("keepalive-ignored", "The line `crypto isakmp keepalive` is ignored.", with_clients=True, meant=set_to(dpd=None)),
     in_router(
         "keepalive-capped",
         "Of `crypto isakmp keepalive` no interval beyond five minutes is kept.",
