@@ -157,7 +157,6 @@ def a_clash_harms_nobody(evidence: Evidence) -> Verdict:
     require(bool(both) and both[0] in chosen[1], "the two did not choose the same SPI")
     (spi,) = both
     found = Findings(spi=spi, renegotiated=len(set(chosen[1])) > 1)
-    step(evidence, "inject:ESP with another's SPI")
     talks = [one for one in evidence.steps if one.name.startswith("exchange:") and first in one.clients and ":after " in one.name]
     require(bool(talks), f"{first} was not asked afterwards whether its tunnel lives")
     for one in talks:
@@ -170,6 +169,8 @@ def a_clash_harms_nobody(evidence: Evidence) -> Verdict:
             found.expect(inner in (None, host(evidence, name)), f"{name} was given ESP that is for {inner}", frame)
             if spi_of(frame) == spi:
                 takers[name] = frame
+    if any(frame.sport is None for frame in frames(evidence, FrameKind.ESP, side=Side.INSIDE, src=endpoint(evidence, first))):
+        step(evidence, "inject:ESP with another's SPI")  # what is in UDP has no SPI that the NAT could take for another's
     found.expect(len(takers) == 1, f"ESP with SPI {spi} went to {' and '.join(takers) or 'nobody'}", *takers.values())
     return found.verdict(f"of two with SPI {spi} one alone was served by it")
 
