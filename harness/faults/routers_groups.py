@@ -32,9 +32,6 @@ PPP_IP = b"\xff\x03\x00\x21"
 """Address, control, and the protocol number of IPv4 (RFC 1662 §3.1, RFC 1332 §4)."""
 CIPHERS, PROOFS = ("aes-256", "aes-192", "aes-128", "3des", "des"), ("sha256", "sha1", "md5", "none")
 
-DEFAULT_LIFE_S, LONGER_LIFE_S = 3600, 28800
-"""What IOS takes where no line says how long an SA lives, and what this one does."""
-
 # Profiles
 
 
@@ -53,14 +50,6 @@ def _global_lives(vpdn: Vpdn) -> Vpdn:
         return vpdn
     profiles = tuple(replace(one, lifetime_s=None, lifetime_kb=None) for one in crypto.profiles)
     return replace(vpdn, crypto=replace(crypto, profiles=profiles))
-
-
-def _longer_by_default(vpdn: Vpdn) -> Vpdn:
-    """Where no line says how long SAs live, it is eight hours."""
-    crypto = vpdn.crypto
-    if crypto is None or crypto.lifetime_s != DEFAULT_LIFE_S:
-        return vpdn
-    return replace(vpdn, crypto=replace(crypto, lifetime_s=LONGER_LIFE_S))
 
 
 # What is negotiated
@@ -240,7 +229,6 @@ FAULTS: tuple[Fault, ...] = (
               meant=vpdn_as(_anybodys_profile)),
     in_router("profile-life-ignored", "The lifetimes of a crypto profile are ignored.", with_clients=True,
               meant=vpdn_as(_global_lives)),
-    in_router("longer-by-default", "Where no line says how long SAs live, it is eight hours.", meant=vpdn_as(_longer_by_default)),
     in_router("last-set-only", "Who answers has the last of its transform sets alone.", ipsec=LastSetOnly),
     in_router("any-transform-taken", "Who answers takes any transform, configured or not.", with_clients=True,
               ipsec=TakesAnyTransform),

@@ -45,7 +45,6 @@ GLOBAL = "crypto ipsec security-association lifetime seconds 600"
 READINGS: dict[str, tuple[Any, Callable[[Settings], Any], Any, Any]] = {
     "profile-of-anybody": (UNPROTECTED, security, None, "l2tp"),
     "profile-life-ignored": (LIVED, life, 120, 3600),
-    "longer-by-default": (lab_lines(LNS), life, 3600, 28800),
     "path-mtu-always": (lab_lines(LNS), lambda s: accepting(s)[0].pmtu, False, True),
     "global-life-ignored": ((*DEMUXED, GLOBAL, *DYNAMIC), lambda s: s.personality.esp_proposals[0].lifetime_s, 600, 3600),
     "pool-from-excluded": ((*DEMUXED, "ip dhcp excluded-address 172.16.1.3", *DYNAMIC), lambda s: s.pool_first, "172.16.1.10",
