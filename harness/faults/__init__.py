@@ -17,7 +17,10 @@ from harness.faults import (
     routers_demux,
     routers_endpoints,
     routers_esp,
+    routers_groups,
     routers_l2tp,
+    routers_maps,
+    routers_nat_lines,
     routers_profiles,
 )
 from harness.faults.fault import Fault
@@ -27,6 +30,7 @@ FAULTS: Mapping[str, Fault] = {
     for room in (
         *(gateway, gateway_natt, gateway_ports, gateway_calls, nat, nat_links, client),
         *(routers_l2tp, routers_profiles, routers_esp, routers_endpoints, routers_demux),
+        *(routers_groups, routers_maps, routers_nat_lines),
     )
     for fault in room.FAULTS
 }

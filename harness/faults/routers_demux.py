@@ -12,6 +12,7 @@ from harness.virtual.ios.router import RouterParts
 from harness.virtual.settings import Personality, Settings
 
 DEMUX = "set nat demux"
+LONGEST_KEEPALIVE_S = 300.0
 
 
 def _static_only(tree: Entry, base: Personality) -> Meaning:
@@ -44,6 +45,11 @@ def _once(parts: RouterParts) -> None:
     parts.meant = OnceDemuxed()
 
 
+def _capped(settings: Settings) -> Settings:
+    asked = settings.personality.dpd
+    return settings if asked is None else settings.changed(dpd=min(asked, LONGEST_KEEPALIVE_S))
+
+
 def _methods_reversed(settings: Settings) -> Settings:
     changed = settings.changed(authentication=settings.personality.authentication[::-1])
     vpdn = settings.vpdn
@@ -74,6 +80,12 @@ FAULTS: tuple[Fault, ...] = (
         meant=set_to(checksum="verify"),
     ),
     in_router("keepalive-ignored", "The line `crypto isakmp keepalive` is ignored.", with_clients=True, meant=set_to(dpd=None)),
+    in_router(
+        "keepalive-capped",
+        "Of `crypto isakmp keepalive` no interval beyond five minutes is kept.",
+        with_clients=True,
+        meant=read_as(_capped),
+    ),
     in_router(
         "ppp-methods-reversed",
         "The methods of `ppp authentication` are offered from the last to the first.",

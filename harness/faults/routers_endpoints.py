@@ -23,7 +23,7 @@ from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire.config import Child, IkeConfig, Selector
 
 
-def _planned(change: Callable[[EndpointSettings], EndpointSettings]) -> Callable[[Entry, frozenset[str], str], Plan]:
+def planned(change: Callable[[EndpointSettings], EndpointSettings]) -> Callable[[Entry, frozenset[str], str], Plan]:
     """The plan of what is configured, with `change` made to its settings."""
 
     def made(tree: Entry, features: frozenset[str], known: str) -> Plan:
@@ -150,10 +150,10 @@ FAULTS: tuple[Fault, ...] = (
     in_endpoint(
         "udp-regardless",
         "NAT transparency is UDP encapsulation, whatever is configured.",
-        plan=_planned(lambda settings: replace(settings, nat_transparency=NatTransparency())),
+        plan=planned(lambda settings: replace(settings, nat_transparency=NatTransparency())),
     ),
-    in_endpoint("both-methods", "NAT traversal is announced beside SPI matching.", plan=_planned(_both)),
-    in_endpoint("sequence-reversed", "Entries of a crypto map are tried from the last to the first.", plan=_planned(_reversed)),
+    in_endpoint("both-methods", "NAT traversal is announced beside SPI matching.", plan=planned(_both)),
+    in_endpoint("sequence-reversed", "Entries of a crypto map are tried from the last to the first.", plan=planned(_reversed)),
     in_endpoint("dynamic-anybody", "A dynamic entry serves flows that its access list does not permit.", negotiation=RefusesNobody),
     in_endpoint("temporary-left", "The temporary entry of a dynamic one stays when its SA has gone.", negotiation=LeavesEntries),
     in_endpoint("first-peer-only", "Of an entry's peers only the first is ever tried.", negotiation=FirstPeer),

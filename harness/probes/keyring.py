@@ -13,6 +13,8 @@ from harness.errors import CaptureError
 CIPHER_BLOCK = {"aes-128": 16, "aes-192": 16, "aes-256": 16, "3des": 8, "des": 8, "null": 4}
 CIPHER_KEY = {"aes-128": 16, "aes-192": 24, "aes-256": 32, "3des": 24, "des": 8, "null": 0}
 HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
+UNPROVED = "none"
+"""The authentication of ESP that has none: RFC 2406 allows it, and so a device may grant it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _ike(entry: dict[str, Any]) -> IkeKey:
 
 def _esp(entry: dict[str, Any]) -> EspKey:
     cipher = _cipher(entry)
-    if entry["authentication"] not in HASHES:
+    if entry["authentication"] not in (*HASHES, UNPROVED):
         raise ValueError(f"unknown authentication {entry['authentication']!r}")
     if entry["direction"] not in ("in", "out"):
         raise ValueError(f"direction {entry['direction']!r} is neither in nor out")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.errors import CaptureError, MissingTool
 from harness.model import Observation
-from harness.probes.keyring import EspKey, Keyring
+from harness.probes.keyring import UNPROVED, EspKey, Keyring
 from harness.probes.pcap import PcapWriter, read_frames
 
 _ENCRYPTION = {"aes-128": "AES-CBC [RFC3602]", "aes-192": "AES-CBC [RFC3602]", "aes-256": "AES-CBC [RFC3602]"}
@@ -29,6 +29,7 @@ _AUTHENTICATION = {
     "sha256": "HMAC-SHA-256-128 [RFC4868]",
     "sha384": "HMAC-SHA-384-192 [RFC4868]",
     "sha512": "HMAC-SHA-512-256 [RFC4868]",
+    UNPROVED: "NULL",
 }
 # By the gateway's port, whatever port the NAT gave the client: without this, a client at 1812 is read as RADIUS.
 DECODE_AS = ("-d", "udp.port==4500,udpencap", "-d", "udp.port==500,isakmp")

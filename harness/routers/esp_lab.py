@@ -33,6 +33,7 @@ from harness.simulation.network import Switch
 from harness.virtual.ios.endpoint_role import EndpointRole
 from harness.virtual.ios.state import State
 from harness.wire import ip
+from harness.wire.packet import ESP
 
 CONFIGURATION = Path(__file__).parent / "configurations" / "esp-nat.cfg"
 INSIDE_DELAY_S, OUTSIDE_DELAY_S = 0.001, 0.005
@@ -49,6 +50,7 @@ class SimulatedEsp(Consoles):
         self.sites: dict[str, Site] = {}
         self.boxes: dict[str, NatBox] = {}
         self.roles: dict[str, EndpointRole] = {}
+        self.sent_inside: dict[str, bytes] = {}  # the last ESP packet that an endpoint before the NAT sent there
         self._gathered = gathered
         self._makers = makers
         self.natted = bool(script.options.get("nat", True))
@@ -88,7 +90,12 @@ class SimulatedEsp(Consoles):
         role.keys = []
         self._give_first_spi(site.name, role)
         behind = self.natted and site.side == WEST
-        box = NatBox(self.loop, role, lambda packet: self.arrived(site.name, packet), lambda packet: self._sent(behind, packet))
+        box = NatBox(
+            self.loop,
+            role,
+            lambda packet: self.arrived(site.name, packet),
+            lambda packet: self._sent(site.name, behind, packet),
+        )
         role.wake = box.settle
         self.sites[site.name] = site
         place, delay_s = (self.inside, INSIDE_DELAY_S) if behind else (self.switch, OUTSIDE_DELAY_S)
@@ -119,9 +126,11 @@ class SimulatedEsp(Consoles):
         """A host behind that endpoint sends."""
         self.boxes[name].from_inside(packet)
 
-    def _sent(self, behind: bool, packet: bytes) -> None:
+    def _sent(self, name: str, behind: bool, packet: bytes) -> None:
         self._write_keys()
         if behind:
+            if packet[9] == ESP:
+                self.sent_inside[name] = packet
             self.to_nat(packet)
         else:
             self._cross(packet)

@@ -12,9 +12,11 @@ from harness.routers.esp_lab import SimulatedEsp
 from harness.routers.esp_sites import WEST
 from harness.routers.play import Gathered
 from harness.routers.wire_play import WirePlay
+from harness.scenario.injector import digest
 from harness.wire import ip
 from harness.wire.packet import Packet, from_ip, to_ip
 
+IPV4_HEADER = 20  # bytes, without options
 PORTS = 9000, 9001
 """From which and to which UDP port hosts send, unless a script says otherwise."""
 WORD = b"mark "
@@ -127,6 +129,21 @@ class EspPlay(WirePlay):
         """A whole IP packet onto the outside wire, towards its destination. `more` is told with it."""
         async with self.step(f"inject:{what}"):
             self.put_on_wire(packet, what, **more)
+            await self.rest(ANSWER_S)
+
+    async def borrow_spi(self, thief: str, owner: str, what: str) -> None:
+        """ESP onto the inside wire that has endpoint `thief` for its sender, and is else the last packet that `owner` sent there;
+        nobody has sent it. Nothing is done where `owner` sent none, as when its ESP is in UDP."""
+        from harness.routers.forgeries import borrowed
+
+        last = self.lab.sent_inside.get(owner)
+        if last is None:
+            return
+        async with self.step(f"inject:{what}", thief, owner):
+            packet = borrowed(last, self.lab.sites[thief].address)
+            told = {"to": ip.dotted(packet[16:20]), "what": what, "digest": digest(packet[IPV4_HEADER:])}
+            self.tell("injector", "injected", **told)
+            self.lab.to_nat(packet)
             await self.rest(ANSWER_S)
 
     async def come_to_rest(self) -> None:

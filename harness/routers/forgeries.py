@@ -47,6 +47,12 @@ def fragmentation_needed(to: str, quoted: bytes, mtu: int) -> bytes:
     return ip.build_ipv4(ON_THE_WAY, to, ip.ICMP, bare[:2] + ip.checksum(bare).to_bytes(2) + bare[4:])
 
 
+def borrowed(packet: bytes, src: str) -> bytes:
+    """The IP packet as if `src` had sent it."""
+    read = ip.parse_ipv4(packet)
+    return ip.build_ipv4(src, read.destination, read.protocol, read.payload, identification=0x4E53)
+
+
 def flipped(packet: bytes, at: int) -> bytes:
     """The packet with the lowest bit of its byte `at` turned over; a negative one counts from the end."""
     changed = bytearray(packet)

@@ -76,7 +76,7 @@ def test_clear_all_in_a_storm(judge):
 
 
 @pytest.mark.behaviour("ESN-62")
-@pytest.mark.routers("nat-table-overload")
+@pytest.mark.routers("nat-table-overload", "nat-table-gateways")
 def test_clear_by_the_outside(judge):
     judge()
 

@@ -3,6 +3,12 @@
 import pytest
 
 
+@pytest.mark.behaviour("SEC-24")
+@pytest.mark.routers("map-volume")
+def test_volume_ends_the_sas_of_an_entry(judge):
+    judge()
+
+
 @pytest.mark.behaviour("SEC-70")
 @pytest.mark.routers("map-by-number")
 def test_the_lowest_number_wins(judge):

@@ -97,6 +97,7 @@ READINGS: dict[str, tuple[tuple[str, ...] | list[str], Callable[[Settings], Any]
         "verify",
     ),
     "keepalive-ignored": ((*DEMUXED, "crypto isakmp keepalive 30", *DYNAMIC), lambda s: s.personality.dpd, 30, None),
+    "keepalive-capped": ((*DEMUXED, "crypto isakmp keepalive 3600", *DYNAMIC), lambda s: s.personality.dpd, 3600, 300),
     "ppp-methods-reversed": (
         (*DEMUXED, *DYNAMIC),
         lambda s: s.personality.authentication,

@@ -8,16 +8,17 @@ from typing import Any
 
 from harness.errors import ProtocolError
 from harness.probes.dissector import cbc
-from harness.probes.keyring import CIPHER_BLOCK, EspKey, Keyring
+from harness.probes.keyring import CIPHER_BLOCK, UNPROVED, EspKey, Keyring
 
 # Length of the ICV: RFC 2403, RFC 2404, RFC 4868
-_ICV = {"md5": 12, "sha1": 12, "sha256": 16, "sha384": 24, "sha512": 32}
+_ICV = {"md5": 12, "sha1": 12, "sha256": 16, "sha384": 24, "sha512": 32, UNPROVED: 0}
 _PADDING = bytes(range(1, 256))
 
 
 @dataclass(frozen=True, slots=True)
 class EspPacket:
-    """`facts` as Observation.esp wants them. `payload` is the decrypted payload, None where no key is known or the ICV is wrong."""
+    """`facts` as Observation.esp wants them. `payload` is the decrypted payload, None where no key is known or the ICV is wrong.
+    Where there is no ICV nothing is claimed of it (`icv_ok` None)."""
 
     facts: dict[str, Any]
     payload: bytes | None = None
@@ -34,7 +35,7 @@ def read_esp(packet: bytes, keys: Keyring) -> EspPacket:
     if not candidates:
         return EspPacket(facts)
     key = next((k for k in candidates if _authentic(packet, k)), None)
-    facts["icv_ok"] = key is not None
+    facts["icv_ok"] = None if key is not None and key.authentication == UNPROVED else key is not None
     if key is None:
         return EspPacket(facts, problem="esp: the integrity check value does not fit the run's key")
     facts.update(encryption=key.encryption, authentication=key.authentication, direction=key.direction)
@@ -48,6 +49,8 @@ def read_esp(packet: bytes, keys: Keyring) -> EspPacket:
 
 def _authentic(packet: bytes, key: EspKey) -> bool:
     size = _ICV[key.authentication]
+    if not size:
+        return True
     if len(packet) < 8 + size:
         return False
     digest = hmac.digest(key.auth_key, packet[:-size], key.authentication)
@@ -57,7 +60,7 @@ def _authentic(packet: bytes, key: EspKey) -> bool:
 def _open(packet: bytes, key: EspKey) -> tuple[bytes, int]:
     block = CIPHER_BLOCK[key.encryption]
     iv_size = 0 if key.encryption == "null" else block
-    body = packet[8 + iv_size : -_ICV[key.authentication]]
+    body = packet[8 + iv_size : len(packet) - _ICV[key.authentication]]
     if len(body) < 2 or len(body) % block:
         raise ProtocolError("esp", f"{len(body)} encrypted bytes are no whole number of {block}-byte blocks", 8)
     plain = cbc.decrypt(key.encryption, key.key, packet[8 : 8 + iv_size], body)

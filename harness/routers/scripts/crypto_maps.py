@@ -24,6 +24,10 @@ SETS = (
 ON = (f"interface {OUTSIDE}", f" crypto map {MAP}")
 SETTLE_S, SILENT_S, REFUSED_S, FAILOVER_S = 2.0, 10.0, 15.0, 300.0
 """After Deletes; for what is not to come; until who is refused knows it; until a peer that does not answer is given up."""
+VOLUME_KB = 2560
+"""The least life in kilobytes that a line can say."""
+A_SECOND, LARGE = 20, 1400
+"""Packets a second, and bytes of each, of those that use such a life up."""
 
 
 def bare(site: Site) -> tuple[str, ...]:
@@ -173,6 +177,17 @@ NEGOTIATION = {
 }
 
 
+async def volume(play: EspPlay) -> None:
+    """What an SA may carry and half as much again, one way."""
+    await play.bring_up(WEST_1.name, EAST_1.name)
+    async with play.step("volume", WEST_1.name):
+        for _ in range(3 * VOLUME_KB * 1024 // (2 * A_SECOND * LARGE)):
+            for _ in range(A_SECOND):
+                await play.send(WEST_1.name, EAST_1.name, size=LARGE)
+                await play.rest(1 / A_SECOND)
+    await play.exchange(WEST_1.name, EAST_1.name)
+
+
 async def discovery(play: EspPlay) -> None:
     async with play.step("not to discover", WEST_1.name):
         await play.send(WEST_1.name, EAST_1.name)
@@ -257,6 +272,23 @@ MAPS = (
             EAST_1.name: answering(EAST_1),
         },
         needs=("crypto-map-discover",),
+        options={"nat": False},
+    ),
+    RouterScript(
+        "map-volume",
+        f"an entry whose SAs may carry {VOLUME_KB} kB, and half as much again to be carried",
+        ESP,
+        volume,
+        instead={
+            WEST_1.name: (
+                *bare(WEST_1),
+                f"access-list 101 {flow(WEST_1, EAST_1)}",
+                *static(10, 101, (EAST_1,)),
+                f" set security-association lifetime kilobytes {VOLUME_KB}",
+                *ON,
+            ),
+            EAST_1.name: answering(EAST_1),
+        },
         options={"nat": False},
     ),
 )

@@ -18,6 +18,8 @@ OUTSIDE = "171.69.233.209"
 """Hosts and the NAT's address of the document's samples."""
 ONE_UDP = f"{CLEAR} udp inside {OUTSIDE} 1220 {FIRST} 1220 {DNS} 53 {DNS} 53"
 ONE_OUTSIDE = f"{CLEAR} outside {TELNET} {TELNET}"
+EAST_2 = "203.0.113.242"
+ESP_OF_ONE = f"{CLEAR} esp outside {EAST_2} {EAST_2}"
 SHORT_OF_S, BEYOND_S = 280.0, 330.0
 """A little less and a little more than the five minutes that an ESP entry lives."""
 QUIET_S = 2.0
@@ -139,6 +141,22 @@ async def tunnels(play: EspPlay) -> None:
     async with play.step("the concentrator deletes its SAs", EAST):
         await play.execute(EAST, "clear crypto sa")
         await play.rest(QUIET_S)
+
+
+async def two_gateways(play: EspPlay) -> None:
+    """Tunnels with two gateways, and what comes from either once the entries of ESP towards one are cleared."""
+    pairs = (("west-1", EAST), ("west-2", "east-2"))
+    await play.together(*pairs)
+    for here, there in pairs:
+        await play.exchange(here, there, label="up")
+    await play.execute(NAT, f"{SHOW} esp", "up")
+    await play.rest(QUIET_S)
+    await play.execute(NAT, ESP_OF_ONE)
+    await play.execute(NAT, f"{SHOW} esp", "cleared")
+    for here, there in pairs:
+        async with play.step(f"from {there}", there):
+            await play.send(there, here)
+            await play.rest(QUIET_S)
 
 
 async def life(play: EspPlay) -> None:
@@ -267,6 +285,15 @@ TABLES = (
         lines=_matched(2),
         needs=("show-nat-esp", "spi-matching", "nat-service-esp"),
         options={"west": 2},
+    ),
+    RouterScript(
+        "nat-table-gateways",
+        "the entries of tunnels with two gateways, and those of ESP towards one of them cleared",
+        ESP,
+        two_gateways,
+        lines={**_matched(2), "east-2": (SPI_MATCHING,)},
+        needs=("show-nat-esp", "spi-matching", "nat-service-esp"),
+        options={"west": 2, "east": 2},
     ),
     RouterScript(
         "nat-table-life",

@@ -141,13 +141,16 @@ async def rekeys(play: EspPlay) -> None:
 
 
 async def clash(play: EspPlay) -> None:
-    """One insider's tunnel is up when another chooses the same SPI."""
+    """One insider's tunnel is up when another chooses the same SPI. A gateway may not have agreed to that: then ESP of the second
+    with the first one's outbound SPI is forged, so that the NAT meets it, and the gateway is the next to speak."""
     await play.bring_up(*ONE)
     await play.exchange(*ONE, label="before")
     await play.negotiate(TWO)
     for number in range(1, ROUNDS + 1):
         await play.exchange(*ONE, label=f"after {number}")
         await play.exchange(*TWO, label=f"after {number}")
+    await play.borrow_spi(TWO[0], ONE[0], "ESP with another's SPI")
+    await play.exchange(*ONE[::-1], label="after the forged one")
 
 
 async def prerequisites(play: EspPlay) -> None:

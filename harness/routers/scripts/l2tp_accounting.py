@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 USER, OTHER, UNKNOWN = "userSerial10@cisco.com", "someone@cisco.com", "nobody@cisco.com"
 PASSWORD = "cisco"
+ONE_WAY, ONE_WAY_OCTETS = 3, 1200
+"""Packets that a host sends to the first caller and that nobody answers, and the bytes of each: so that what a link takes in and
+what it puts out are not as much."""
 LISTED = "crypto map l2tpsec client-accounting-list FLOWS"
 AAA = (
     f"username {UNKNOWN} password 0 {PASSWORD}",  # whom the router would let in by itself
@@ -36,9 +39,11 @@ async def accounting(play: L2tpPlay) -> None:
     first = await play.dial(USER, PASSWORD)
     for _ in range(4):
         await play.ping(first, size=1000)
+    for number in range(1, ONE_WAY + 1):
+        await play.host_sends(first, f"one way {number}", ONE_WAY_OCTETS, df=False)
     other = await play.dial(OTHER, PASSWORD)
     await play.ping(other, size=400)
-    await play.dial(UNKNOWN, PASSWORD)
+    await play.hang_up(await play.dial(UNKNOWN, PASSWORD))  # in case that it came up
     await play.hang_up(other)
     await play.rest(5.0)
     await play.hang_up(first)

@@ -27,6 +27,8 @@ ROUTES_S = 65.0
 """Two periods of RIP's updates, and a little (RFC 2453 section 3.8)."""
 COUNTED = 50
 """Echoes that a caller's own interface has to count, in and out."""
+ONE_WAY, ONE_WAY_OCTETS = 10, 400
+"""Packets beside them that a host sends to the caller and nobody answers: no interface can have taken them in."""
 SECOND_USER, PASSWORD = "second@cisco.com", "cisco"
 NAMES = {"lac": "COMPULSORY-ACCESS", "lns": "COMPULSORY-SERVER"}
 """Host names too long to be found in ciphertext by chance."""
@@ -91,6 +93,8 @@ async def interfaces(play: L2tpPlay) -> None:
             await play.execute(LNS, f"show interfaces virtual-access {number}", label)
         if label == "before":
             await play.pings(busy, COUNTED)
+            for packet in range(1, ONE_WAY + 1):
+                await play.host_sends(busy, f"one way {packet}", ONE_WAY_OCTETS, df=False)
 
 
 async def neighbours(play: L2tpPlay) -> None:

@@ -24,10 +24,12 @@ from harness.verdict.routers.crypto_map_world import (
     talk,
 )
 from harness.verdict.routers.gate import RouterCheck, check
-from harness.verdict.routers.reading import deletes, frames, rows, step, told
+from harness.verdict.routers.reading import arrived, deletes, frames, rows, step, told
 
 OFFERED = {1: "aes-128", 2: "3des"}
 """Of the two that west-1's entries have, what each one in the east takes."""
+VOLUME_KB, KILOBYTE = 2560, 1024
+"""What an SA of map-volume may carry, and of how many octets each of them is (RFC 2407 §4.5: SA Life Type 2)."""
 REFUSING = (3, 4)
 """Those in the east that take no such transform, and no such flow."""
 
@@ -57,6 +59,35 @@ def either_transform_set_is_agreed_on(evidence: Evidence) -> Verdict:
         used = ciphers(carried(found, evidence, number, span)) | ciphers(in_esp(evidence, host(number), WEST_HOST, span))
         found.expect(used <= {wanted}, f"with east-{number}, which takes {wanted}, it was {sorted(used)}")
     return found.verdict("each of the two transform sets was agreed on, where the peer took that one alone")
+
+
+@check(Side.OUTSIDE, decrypted=True)
+def an_entrys_volume_ends_its_sas(evidence: Evidence) -> Verdict:
+    """SEC-24, of a crypto map's entry: its life in kilobytes is proposed, an SA has a successor before it has carried them, long
+    before its time is up, no SA carries more, and nothing is lost at that."""
+    found, at = Findings(), step(evidence, "volume")
+    span = during(step(evidence, "bring-up:west-1:east-1"), at)
+    offers = [row for one in ike(evidence, span, "QM1", src=WEST) for row in (one.ike or {}).get("proposals") or ()]
+    require(bool(offers), "west-1 asked for no SA")
+    said = {row.get("lifetime_kb") for row in offers}
+    found.expect(said == {VOLUME_KB}, f"west-1 proposed {' and '.join(sorted(map(str, said)))} kB, and not {VOLUME_KB}")
+    carried_by: dict[str, int] = {}
+    began: dict[str, float] = {}
+    for one in frames(evidence, FrameKind.ESP, src=WEST, **span):
+        spi = str((one.esp or {}).get("spi"))
+        carried_by[spi] = carried_by.get(spi, 0) + one.length
+        began.setdefault(spi, one.t)
+    limit = VOLUME_KB * KILOBYTE
+    found.facts["carried"] = carried_by
+    require(sum(carried_by.values()) > limit, f"the SAs carried {sum(carried_by.values())} octets: too little to end one")
+    lives = min(int(row["lifetime_s"]) for row in offers if row.get("lifetime_s"))
+    require(at.ended - min(began.values()) < lives / 2, "it took so long that an SA may have ended for its time")
+    found.expect(len(carried_by) > 1, "one SA carried it all, and no other took its place")
+    for spi, octets in carried_by.items():
+        found.expect(octets <= limit, f"the SA {spi} carried {octets} octets, of {limit}")
+    for sent, got in arrived(evidence, since=at.began, until=at.ended):
+        found.expect(got is not None, f"packet {sent.data['number']} was lost")
+    return found.verdict(f"{VOLUME_KB} kB proposed and kept to; octets of each SA: {carried_by}")
 
 
 def temporary(evidence: Evidence, label: str) -> tuple[Any, ...]:
@@ -150,6 +181,7 @@ def discover_finds_the_peer(evidence: Evidence) -> Verdict:
 
 
 CHECKS: Mapping[str, RouterCheck] = {
+    "SEC-24": an_entrys_volume_ends_its_sas,
     "SEC-78": either_peer_serves,
     "SEC-79": either_transform_set_is_agreed_on,
     "SEC-80": a_dynamic_entry_takes_an_unknown_peer,

@@ -12,6 +12,7 @@ from harness.verdict.routers.esp_reading import (
     crossings,
     endpoint,
     expect_exchanges,
+    expect_let_go,
     expect_own,
     host,
     inbound,
@@ -46,13 +47,15 @@ def entries_are_there_at_once(evidence: Evidence) -> Verdict:
 @check(*SIDES)
 def who_is_not_listed_waits(evidence: Evidence) -> Verdict:
     """ESN-09: endpoints that the access list permits are served at once; the one that it does not has to wait for a reply, and is
-    served then."""
+    served then: what was held itself, and what comes after it."""
     tried = attempt(evidence, "listed")
     unlisted = ("west-2", "east-1")
     require(unlisted in tried.went and len(tried.went) > 1, "there was nobody beside the list, or nobody on it")
     found = Findings(delays=tried.delays)
     _expect_immediate(found, tried, [pair for pair in tried.went if pair != unlisted])
     found.expect(unlisted in tried.held, "ESP of west-2 crossed before any reply, though the access list does not permit it")
+    require(bool(replies(evidence, unlisted[1], since=tried.asked.ended)), f"{unlisted[1]} never replied")
+    expect_let_go(found, tried)
     expect_exchanges(found, evidence, ":listed")
     expect_own(found, evidence)
     return found.verdict("those on the list were served at once, the one beside it after a reply")
@@ -146,14 +149,15 @@ def rekeys_are_followed(evidence: Evidence) -> Verdict:
 @check(*SIDES)
 def a_clash_harms_nobody(evidence: Evidence) -> Verdict:
     """ESN-16: two insiders choose the same SPI towards one gateway. The first one's tunnel lives on, ESP with that SPI goes to one
-    of them alone, and what it holds is for whoever gets it."""
+    of them alone, and what it holds is for whoever gets it. So it is when the second has sent ESP that bears the SPI of the
+    first."""
     first, second = "west-1", "west-2"
     chosen = [_offered(evidence, name) for name in (first, second)]
     both = chosen[0][:1]
     require(bool(both) and both[0] in chosen[1], "the two did not choose the same SPI")
     (spi,) = both
     found = Findings(spi=spi, renegotiated=len(set(chosen[1])) > 1)
-    talks = [one for one in evidence.steps if one.name.startswith(f"exchange:{first}:") and ":after " in one.name]
+    talks = [one for one in evidence.steps if one.name.startswith("exchange:") and first in one.clients and ":after " in one.name]
     require(bool(talks), f"{first} was not asked afterwards whether its tunnel lives")
     for one in talks:
         for sent, got in sent_in(evidence, one):
@@ -165,6 +169,8 @@ def a_clash_harms_nobody(evidence: Evidence) -> Verdict:
             found.expect(inner in (None, host(evidence, name)), f"{name} was given ESP that is for {inner}", frame)
             if spi_of(frame) == spi:
                 takers[name] = frame
+    if any(frame.sport is None for frame in frames(evidence, FrameKind.ESP, side=Side.INSIDE, src=endpoint(evidence, first))):
+        step(evidence, "inject:ESP with another's SPI")  # what is in UDP has no SPI that the NAT could take for another's
     found.expect(len(takers) == 1, f"ESP with SPI {spi} went to {' and '.join(takers) or 'nobody'}", *takers.values())
     return found.verdict(f"of two with SPI {spi} one alone was served by it")
 

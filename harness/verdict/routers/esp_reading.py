@@ -140,6 +140,13 @@ def sent_in(evidence: Evidence, one: Step) -> Iterator[tuple[Told, Told | None]]
     return (pair for pair in arrived(evidence, since=one.began, until=one.ended) if pair[0].t < one.ended)
 
 
+def expect_let_go(found: Findings, tried: Attempt) -> None:
+    """What had to wait crosses at last: it is delayed from being transmitted until a reply is received, and not dropped."""
+    for pair in tried.held:
+        one = tried.went[pair]
+        found.expect(one.outside is not None, f"ESP of {told_pairs((pair,))} was held, and never crossed", one.inside)
+
+
 def told_pairs(pairs: Pairs) -> str:
     return ", ".join(f"{here} to {there}" for here, there in pairs)
 

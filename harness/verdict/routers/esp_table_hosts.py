@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.model import Evidence, FrameKind, Side, Told, Verdict, ios_releases
 from harness.verdict.findings import Findings, require
+from harness.verdict.routers.esp_reading import endpoint
 from harness.verdict.routers.esp_table import CLEAR, NAT, SHOW, SLACK_S, expected_lines, lines
 from harness.verdict.routers.gate import RouterCheck, check
 from harness.verdict.routers.reading import arrived, frames, printed, rows, step, told
@@ -245,8 +246,33 @@ def clear_one_udp_entry(evidence: Evidence) -> Verdict:
 
 @check(*SIDES)
 def clear_by_the_outside(evidence: Evidence) -> Verdict:
-    """ESN-62: `clear ip nat translation outside` takes the entry of the outside host that it names, and no other."""
+    """ESN-62: `clear ip nat translation outside` takes the entry of the outside host that it names, and no other; `… esp outside …`
+    the entries of ESP towards the gateway that it names."""
+    if told(evidence, "placed"):  # there are endpoints
+        return _esp_of_one_gateway(evidence)
     return _takes(evidence, f"{CLEAR} outside {TELNET} {TELNET}", "udp cleared", "outside cleared", f" {TELNET}:", TELNET)
+
+
+def _esp_of_one_gateway(evidence: Evidence) -> Verdict:
+    kept, named = endpoint(evidence, "east-1"), endpoint(evidence, "east-2")
+    command = f"{CLEAR} esp outside {named} {named}"
+    said = printed(evidence, NAT, command)
+    require(not said.refused, f"the NAT refused {command!r}: {said.refused}")
+    old, new = _shown(evidence, "esp"), _shown(evidence, "esp", "cleared")
+    its = {line for line in old if f" {named}:" in line}
+    require(bool(its) and bool(old - its), f"before the clear {len(its)} of {len(old)} entries were of {named}")
+    found = Findings(cleared=sorted(its), left=sorted(new))
+    _expect_same(found, new, old - its, "the table after the clear")
+    for name, address, in_ in (("east-1", kept, True), ("east-2", named, False)):
+        at = step(evidence, f"from {name}")
+        outside, inside = (
+            frames(evidence, FrameKind.ESP, side=side, since=at.began, until=at.ended, src=address)
+            for side in (Side.OUTSIDE, Side.INSIDE)
+        )
+        require(bool(outside), f"{name} sent no ESP after the clear")
+        fault = "does not get in any more" if in_ else "still gets in"
+        found.expect(bool(inside) is in_, f"what {name} sends {fault}", *outside, *inside)
+    return found.verdict(f"the entries of ESP towards {named} were cleared, and no others")
 
 
 @check(*SIDES)

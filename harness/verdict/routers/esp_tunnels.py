@@ -13,6 +13,7 @@ from harness.verdict.routers.esp_reading import (
     crossings,
     exchanges_came,
     expect_exchanges,
+    expect_let_go,
     expect_own,
     replies,
     sent_in,
@@ -129,7 +130,7 @@ def an_older_end_has_no_use_of_it(evidence: Evidence) -> Verdict:
 @check(*SIDES)
 def an_entry_waits_for_the_reply(evidence: Evidence) -> Verdict:
     """ESN-07: without SPI matching somebody's ESP crosses, another's does not before a reply has come from the gateway, and does
-    then. How long it waited is in the facts."""
+    then: what was held itself, and what comes after it. How long it waited is in the facts."""
     tried = attempt(evidence, "default")
     found = Findings(delays=tried.delays)
     found.expect(len(tried.held) < len(tried.went), "no ESP crossed at all, so there never can be a reply")
@@ -141,6 +142,7 @@ def an_entry_waits_for_the_reply(evidence: Evidence) -> Verdict:
         for one in crossings(evidence, here, there, since=tried.asked.began):
             early = one.outside is not None and one.outside.t < answer.t
             found.expect(not early, f"ESP of {here} crossed before {there} had replied", one.outside)
+    expect_let_go(found, tried)
     for row in rows(evidence, "nat", TABLE, "default"):
         known = row.inside_spi is not None
         found.expect(not known, f"the NAT had inbound SPI {row.inside_spi} of {row.inside_local} before any reply")

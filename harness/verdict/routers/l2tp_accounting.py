@@ -14,7 +14,7 @@ USERS, SESSIONS = "radius", "radius-2"
 """The servers with which users are counted, and IPsec sessions."""
 START, STOP = "start", "stop"
 OVERHEAD = 1500
-"""Octets that a record may tell beyond what a caller's echoes came to: what else a link carries, but no other caller's echoes."""
+"""Octets that a record may tell beyond what a caller's own packets came to: what else a link carries, but no other caller's."""
 
 
 def records(evidence: Evidence, server: str, *statuses: str, since: float = 0.0, until: float = float("inf")) -> list[Told]:
@@ -32,8 +32,10 @@ def judged(evidence: Evidence, call: Call) -> list[Told]:
 @check(Side.OUTSIDE)
 def users_are_judged_and_counted_by_radius(evidence: Evidence) -> Verdict:
     """SEC-135: whom the server accepts comes up, whom it rejects does not; of everyone who does there is one start and one stop,
-    with the user's name and address, and what that one's link carried."""
+    with the user's name and address, and what that one's link carried: input octets are what came from the user (RFC 2866 §5.3),
+    output octets what was sent there (§5.4)."""
     found = Findings()
+    one_sided = False
     dialled = calls(evidence, 3)
     sessions: list[str] = []
     rejected = set()
@@ -46,13 +48,15 @@ def users_are_judged_and_counted_by_radius(evidence: Evidence) -> Verdict:
         require(not accepted or call.up is not None, f"{call.name} did not come up, whatever the server said")
         if answers and not accepted:
             rejected.add(call.user)
-        if call.up is not None:
+        if call.up is not None and accepted:
             sessions += counted(found, evidence, call)
+            one_sided |= abs(carried(evidence, call, "out") - carried(evidence, call, "in")) >= OVERHEAD
     found.expect(len(set(sessions)) == len(sessions), f"two calls have a session in common: {sessions}")
     strange = {one.data["user"] for one in records(evidence, USERS)} - {call.user for call in dialled if call.up is not None}
     found.expect(not strange, f"there are records of {sorted(strange)}, who never came up")
     if not found.faults:
         require(bool(rejected), "the server rejected nobody")
+        require(one_sided, "every link carried as much in as out, so that nothing shows which is counted as which")
     return found.verdict("every user was judged by the server, and counted from its beginning to its end")
 
 
@@ -74,13 +78,19 @@ def counted(found: Findings, evidence: Evidence, call: Call) -> list[str]:
         address = one.data["attributes"].get("framed-ip-address")
         said = f"the {one.data['status']} of {call.user} has the address {address}, not {call.up.data['address']}"
         found.expect(address == call.up.data["address"], said)
-    carried = sum(one.data["size"] for one in told(evidence, "pinged", call.name) if one.data["answered"])
-    require(carried > 0, f"{call.name}'s link carried nothing")
-    for name in ("acct-input-octets", "acct-output-octets"):
-        octets = stop.data["attributes"].get(name, 0)
-        fits = carried <= octets < carried + OVERHEAD
-        found.expect(fits, f"the stop of {call.user} tells {name} {octets}, where {call.name} had {carried}")
+    for name, way in (("acct-input-octets", "in"), ("acct-output-octets", "out")):
+        octets, wanted = stop.data["attributes"].get(name, 0), carried(evidence, call, way)
+        require(wanted > 0, f"{call.name}'s link carried nothing")
+        fits = wanted <= octets < wanted + OVERHEAD
+        found.expect(fits, f"the stop of {call.user} tells {name} {octets}, where {call.name} had {wanted}")
     return [session]
+
+
+def carried(evidence: Evidence, call: Call, way: str) -> int:
+    """Octets of IP that came from the caller ("in") or got there ("out"): its echoes each way, and what a host sent it."""
+    echoes = sum(one.data["size"] for one in told(evidence, "pinged", call.name) if one.data["answered"])
+    sent = sum(one.data["size"] for one in told(evidence, "got", call.name))
+    return int(echoes + (sent if way == "out" else 0))
 
 
 @check(Side.OUTSIDE)

@@ -49,10 +49,11 @@ def _first(events: list[Any], kind: str, **wanted: Any) -> int | None:
 
 
 def _handshake(evidence: Evidence) -> tuple[Observation, Observation]:
-    """SCCRQ and the LNS's first answer, inside ESP."""
+    """SCCRQ and the LNS's first answer, inside ESP. An acknowledgement of its own before that answers nothing yet."""
     requests = l2tp(evidence, "SCCRQ", src=LAC_ADDRESS, clear=False)
     require(bool(requests), "no protected SCCRQ crossed the wire")
-    answers = l2tp(evidence, src=evidence.gateway_address, since=requests[0].t)
+    said = l2tp(evidence, src=evidence.gateway_address, since=requests[0].t)
+    answers = [one for one in said if message_of(one) != "ZLB"]
     require(bool(answers), "the LNS did not answer the SCCRQ")
     return requests[0], answers[0]
 

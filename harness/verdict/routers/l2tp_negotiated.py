@@ -74,7 +74,6 @@ def no_common_transform(evidence: Evidence) -> Verdict:
     """SEC-61: without a common transform set the LNS says NO-PROPOSAL-CHOSEN, and there is no tunnel."""
     window = of_call(evidence, 1)
     require({"MM6", "QM1"} <= set(exchanges(evidence, **window)), "quick mode did not begin")
-    afterwards_up(evidence, 2)
     found = Findings()
     notified = [
         one
@@ -85,6 +84,8 @@ def no_common_transform(evidence: Evidence) -> Verdict:
     found.point(*notified)
     found.expect(not quick_mode(evidence, "QM2", window), "the LNS agreed to something")
     no_session(found, evidence, 1, window)
+    if not found.faults:
+        afterwards_up(evidence, 2)
     return found.verdict("the LNS said NO-PROPOSAL-CHOSEN, and there was no tunnel")
 
 
@@ -108,13 +109,14 @@ def mode_of_the_transform_set(evidence: Evidence) -> Verdict:
 @check(Side.OUTSIDE)
 def no_map_no_protection(evidence: Evidence) -> Verdict:
     """SEC-63: where an interface has no crypto map nothing can be protected, and there is no tunnel, in the clear least of all."""
-    afterwards_up(evidence, 3)
     found = Findings()
     for number, device in ((1, LAC), (2, LNS)):
         window = of_call(evidence, number)
         require(bool(told(evidence, "dialled", f"caller {number}")), f"nobody called while {device} had no crypto map")
         found.facts[device] = list(exchanges(evidence, **window))
         no_session(found, evidence, number, window)
+    if not found.faults:
+        afterwards_up(evidence, 3)
     return found.verdict("without the crypto map on the LAC's or the LNS's interface there was no tunnel")
 
 
@@ -135,8 +137,6 @@ def no_key_exchange_without_pfs(evidence: Evidence) -> Verdict:
 def keys_by_address(evidence: Evidence) -> Verdict:
     """SEC-65: the right key for the peer's address leads to a tunnel; with another key main mode fails at its last messages, and a
     key for another address is none."""
-    require(is_up(evidence, 1), "no call came up with the right key")
-    afterwards_up(evidence, 4)
     found = Findings()
     for number, what in ((2, "another key"), (3, "a key for another address")):
         window = of_call(evidence, number)
@@ -147,6 +147,9 @@ def keys_by_address(evidence: Evidence) -> Verdict:
         no_session(found, evidence, number, window)
         reached = number == 3 or "MM5" in seen or bool(found.faults)
         require(reached, f"with {what} main mode did not come to its authentication")
+    if not found.faults:
+        require(is_up(evidence, 1), "no call came up with the right key")
+        afterwards_up(evidence, 4)
     return found.verdict("the right key leads to a tunnel, and main mode fails at its authentication with another")
 
 

@@ -9,7 +9,7 @@ from harness.model import Evidence, FrameKind, Observation, Outcome, Side, Step,
 from harness.verdict.findings import Findings, require
 from harness.verdict.routers.gate import RouterCheck, check
 from harness.verdict.routers.l2tp_world import LAC, LNS, Call, calls, clear
-from harness.verdict.routers.reading import cookies, deletes, exchanges, frames, l2tp, rows, step, steps, told
+from harness.verdict.routers.reading import CLOSE_S, cookies, deletes, exchanges, frames, l2tp, rows, step, steps, told
 
 DEVICES = ("lac", "lns")
 IKE_LIFE_S = 600.0
@@ -39,11 +39,12 @@ def ended(evidence: Evidence) -> Ended:
     first, second = calls(evidence, 2)[:2]
     at = step(evidence, "end:lns")
     require(first.alive, "no tunnel was up that could be ended")
-    require(bool(l2tp(evidence, "StopCCN", since=at.began, until=second.since)), "no StopCCN ended the tunnel")
+    began = at.began - CLOSE_S  # the router says so in the very moment in which it is told to
+    require(bool(l2tp(evidence, "StopCCN", since=began, until=second.since)), "no StopCCN ended the tunnel")
     quick = _messages(evidence, "QM1", since=first.since, until=at.began)
     require(bool(quick), "there was no quick mode for the tunnel")
     spis = {str((frame.esp or {})["spi"]) for frame in frames(evidence, FrameKind.ESP, until=at.began)}
-    gone, gone_isakmp = (deletes(evidence, what, since=at.began, until=second.since) for what in ("esp", "isakmp"))
+    gone, gone_isakmp = (deletes(evidence, what, since=began, until=second.since) for what in ("esp", "isakmp"))
     return Ended(first, second, at, cookies(quick[-1]), frozenset(spis), frozenset(gone), frozenset(gone_isakmp))
 
 

@@ -100,11 +100,15 @@ class Debug:
                 if self.since.pop((tunnel, session), None) is not None:
                     self._say(L2X, f"Tnl/Sn {tunnel}/{session} L2TP:Session state change from established to idle")
 
+    @property
+    def logs_calls(self) -> bool:
+        """`vpdn logging`, which is on unless the configuration says otherwise."""
+        return not self._router.state.configuration.tree.has("no vpdn logging")
+
     def _closed(self, detail: Mapping[str, Any]) -> None:
-        """`vpdn logging`, which is on unless the configuration says otherwise. The message's name is that of IOS; what it says of
-        the cause is in our own words."""
+        """The message's name is that of IOS; what it says of the cause is in our own words."""
         state, tunnel = self._router.state, detail.get("tunnel", 0)
-        if state.configuration.tree.has("no vpdn logging"):
+        if not self.logs_calls:
             return
         role = "LAC" if tunnel in self._router.core.lac.tunnels else "LNS"
         user = f" user {detail['user']}" if detail.get("user") else ""

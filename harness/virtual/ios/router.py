@@ -31,10 +31,11 @@ NOTHING = Settings(virtual.load("plain"))
 @dataclass(slots=True)
 class RouterParts(CoreParts):
     """The mechanisms of a router; a fault puts others in the place of some. `meant` reads the configuration, `core` is the live
-    role itself, for subclasses in which some method is another."""
+    role itself and `debug` what tells of it, for subclasses in which some method is another."""
 
     meant: Callable[[Entry, Personality], Meaning] = meant
     core: Callable[..., IosCore] = IosCore
+    debug: Callable[[IosRouter], debugging.Debug] = debugging.Debug
 
 
 class IosRouter:
@@ -62,7 +63,7 @@ class IosRouter:
         self.changed: Callable[[], None] = lambda: None
         self._parts = parts or RouterParts()
         self.core = self._parts.core(NOTHING, entropy, self._keys, self._parts, witnessed=witnessed)
-        self.debug = debugging.Debug(self)
+        self.debug = self._parts.debug(self)
         self.core.see = self.debug.see
         self.syslog = Syslog(self)
         self.meaning = Meaning(None)

@@ -69,6 +69,12 @@ def test_opens_the_transport_mode_vector(hash_name: str, size: int) -> None:
     assert opened.problem is None
 
 
+def test_what_has_no_icv_is_opened_and_nothing_claimed_of_it() -> None:
+    opened = read_esp(PACKET, ring("none", b""))
+    assert (opened.payload, opened.next_header, opened.problem) == (ECHO, 1, None)
+    assert (opened.facts["authentication"], opened.facts["icv_ok"]) == ("none", None)
+
+
 @pytest.mark.parametrize("at", [0, 7, 12, 40, -1])
 def test_every_changed_byte_fails_the_check(at: int) -> None:
     packet = bytearray(protected(PACKET))

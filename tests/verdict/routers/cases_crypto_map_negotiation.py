@@ -21,7 +21,7 @@ from map_edits import (
 from harness.model import FrameKind
 from harness.verdict.routers.crypto_map_world import EAST, WEST, WEST_HOST, host
 
-PEERS, NEGOTIATION, DISCOVERY = "map-peers", "map-negotiation", "map-discovery"
+PEERS, NEGOTIATION, DISCOVERY, VOLUME = "map-peers", "map-negotiation", "map-discovery", "map-volume"
 SHOW = ("east-1", "show crypto map")
 WIDER = [
     {"type": "ID_IPV4_ADDR_SUBNET", "value": "10.1.0.0/255.255.0.0", "protocol": 0, "port": 0},
@@ -58,6 +58,16 @@ def arrives_behind(number):
         return replace(evidence, told=(*evidence.told, told))
 
     return edit
+
+
+def proposing(**values):
+    """West-1's proposals, otherwise."""
+    other_rows = lambda frame: {**frame.ike, "proposals": [{**row, **values} for row in frame.ike["proposals"]]}  # noqa: E731
+    return changed(is_ike("QM1", src=WEST), ike=other_rows)
+
+
+def one_spi(frame):
+    return {**frame.esp, "spi": "00001234"}
 
 
 CASES = (
@@ -121,4 +131,14 @@ CASES = (
     fails("SEC-83", DISCOVERY, "nothing protected", without(lambda frame: frame.kind is FrameKind.ESP), "no ESP"),
     doubtful("SEC-83", DISCOVERY, "nothing sent", nothing_sent("not to discover"), "sent nothing"),
     doubtful("SEC-83", DISCOVERY, "never with the keyword", not_done("to discover"), "not carried out"),
+    passes("SEC-24", VOLUME),
+    fails("SEC-24", VOLUME, "another limit", proposing(lifetime_kb=4608000), "proposed 4608000"),
+    fails("SEC-24", VOLUME, "no limit", proposing(lifetime_kb=None), "proposed None"),
+    fails("SEC-24", VOLUME, "one SA for all", changed(to_east(1), esp=one_spi), "no other took its place"),
+    fails("SEC-24", VOLUME, "more than it may", changed(to_east(1), esp=one_spi), "SA 00001234 carried"),
+    fails("SEC-24", VOLUME, "a packet that is lost", lost("volume"), "was lost"),
+    doubtful("SEC-24", VOLUME, "too little", changed(to_east(1), length=200), "too little to end one"),
+    doubtful("SEC-24", VOLUME, "a short life", proposing(lifetime_s=120), "for its time"),
+    doubtful("SEC-24", VOLUME, "nothing asked", without(is_ike("QM1")), "asked for no SA"),
+    doubtful("SEC-24", VOLUME, "not carried out", not_done("volume"), "not carried out"),
 )  # fmt: skip

@@ -102,6 +102,13 @@ def nobody_served(evidence):
     return without(which, Side.INSIDE)(evidence)
 
 
+def taken_over(evidence):
+    """What the gateway sends once the SPI was borrowed is given to the second."""
+    at = step(evidence, "exchange:east-1:west-1:after the forged one")
+    which = lambda frame: is_esp(frame) and frame.src.startswith("203.") and at.began <= frame.t <= at.ended  # noqa: E731
+    return changed(which, Side.INSIDE, dst=endpoint(evidence, "west-2"))(evidence)
+
+
 def not_asked_again(evidence):
     return replace(evidence, steps=tuple(one for one in evidence.steps if ":after " not in one.name))
 
@@ -112,10 +119,14 @@ def clash_cases(script):
         fails("ESN-16", script, "the first one dies", gone("exchange:west-1:east-1:after 2", "east-1"), "lost after the clash"),
         fails("ESN-16", script, "both are served", both_served, "west-1 and west-2"),
         fails("ESN-16", script, "what is for another", anothers_content, "west-1 was given ESP that is for 10.1.2.5"),
+        fails("ESN-16", script, "taken over", taken_over, "west-1 and west-2"),
+        fails("ESN-16", script, "lost once it was borrowed",
+              gone("exchange:east-1:west-1:after the forged one", "west-1"), "lost after the clash"),
         fails("ESN-16", script, "nobody is served", nobody_served, "went to nobody"),
         doubtful("ESN-16", script, "no clash", another_choice, "did not choose the same SPI"),
+        doubtful("ESN-16", script, "nothing forged", not_done("inject:ESP with another's SPI"), "not carried out"),
         doubtful("ESN-16", script, "not asked afterwards", not_asked_again, "was not asked afterwards"),
-    )
+    )  # fmt: skip
 
 
 CASES = (
@@ -131,7 +142,9 @@ CASES = (
     fails("ESN-09", LISTED, "the unlisted one at once", let_through("listed", "west-2"), "does not permit it"),
     fails("ESN-09", LISTED, "a listed one that waits", held_back("listed", "west-3"), "west-3 to east-1 did not cross"),
     fails("ESN-09", LISTED, "the unlisted one never", gone("exchange:west-2:east-1:listed", "east-1"), "did not come"),
+    fails("ESN-09", LISTED, "what waits is dropped", never_out("listed", "west-2"), "was held, and never crossed"),
     fails("ESN-09", LISTED, "another's ESP", misgiven("west-3", "west-2", "answers:listed"), "which it has not chosen"),
+    doubtful("ESN-09", LISTED, "no reply ever", without(lambda frame: frame.src == "203.0.113.241"), "never replied"),
     doubtful("ESN-09", LISTED, "its tunnel was not up", no_first("listed", "west-2"), "was not up"),
     doubtful("ESN-09", LISTED, "nobody beside the list", one_alone("listed"), "nobody beside the list"),
     passes("ESN-11", BOTH),

@@ -9,10 +9,12 @@ from harness.model import FrameKind, Side
 from harness.verdict.routers.reading import printed, step
 
 HOSTS, POOL, VRF, FILTERS = "nat-table-overload", "nat-table-pool", "nat-table-vrf", "nat-table-filters"
+GATEWAYS = "nat-table-gateways"
 BEFORE, BETWEEN, AFTER = "nat-table-12.2-8T", "nat-table-12.2-13T", "nat-table-12.2-15T"
 SHOW, CLEAR = "show ip nat translations", "clear ip nat translation"
 ONE_UDP = f"{CLEAR} udp inside 171.69.233.209 1220 192.168.1.95 1220 171.69.2.132 53 171.69.2.132 53"
 ONE_OUTSIDE = f"{CLEAR} outside 171.69.1.220 171.69.1.220"
+ESP_OF_ONE = f"{CLEAR} esp outside 203.0.113.242 203.0.113.242"
 DNS, TELNET, TELNET_2 = "171.69.2.132", "171.69.1.220", "171.69.1.161"
 REFUSED = "% Invalid input detected at '^' marker."
 
@@ -47,6 +49,37 @@ def not_sent(name, src):
         return replace(evidence, told=kept)
 
     return edit
+
+
+def from_east(number):
+    return lambda frame: is_esp(frame) and frame.src == f"203.0.113.24{number}"
+
+
+def got_inside(name):
+    """What the gateway sent in the step comes in."""
+
+    def edit(evidence):
+        at = step(evidence, name)
+        (frame, *_) = [one for one in evidence.observations[Side.OUTSIDE] if from_east(2)(one) and at.began <= one.t <= at.ended]
+        inside = (*evidence.observations[Side.INSIDE], replace(frame, side=Side.INSIDE, dst="10.0.0.12"))
+        return replace(evidence, observations={**evidence.observations, Side.INSIDE: inside})
+
+    return edit
+
+
+def not_inside(name):
+    def edit(evidence):
+        at = step(evidence, name)
+        return without(lambda frame: is_esp(frame) and at.began <= frame.t <= at.ended, Side.INSIDE)(evidence)
+
+    return edit
+
+
+def of_east_1_alone(evidence):
+    """Neither half of the other gateway's entry was shown before the clear."""
+    for _ in range(2):
+        evidence = retabled("esp", "up", drop("203.0.113.242:"))(evidence)
+    return evidence
 
 
 def only_from(host):
@@ -151,6 +184,14 @@ CASES = (
     fails("ESN-62", HOSTS, "still gets in", gets_in("outside cleared", TELNET), "still gets in"),
     fails("ESN-62", HOSTS, "the other does not", is_lost("outside cleared", TELNET_2), "does not get in any more"),
     doubtful("ESN-62", HOSTS, "not in before", is_lost("udp cleared", TELNET), "did not get in before"),
+    passes("ESN-62", GATEWAYS, "towards 203.0.113.242"),
+    fails("ESN-62", GATEWAYS, "still shown", as_before("esp", "up", "cleared"), "the table after the clear has"),
+    fails("ESN-62", GATEWAYS, "all of ESP", retabled("esp", "cleared", drop("203.0.113.241:")), "the table after the clear lacks"),
+    fails("ESN-62", GATEWAYS, "still gets in", got_inside("from east-2"), "what east-2 sends still gets in"),
+    fails("ESN-62", GATEWAYS, "the other does not", not_inside("from east-1"), "what east-1 sends does not get in any more"),
+    doubtful("ESN-62", GATEWAYS, "nothing sent", without(from_east(2)), "east-2 sent no ESP"),
+    doubtful("ESN-62", GATEWAYS, "refused", reprinted("nat", ESP_OF_ONE, text=REFUSED), "refused"),
+    doubtful("ESN-62", GATEWAYS, "one gateway alone", of_east_1_alone, "before the clear 0 of"),
     doubtful("ESN-62", HOSTS, "refused", reprinted("nat", ONE_OUTSIDE, "outside cleared", text=REFUSED), "refused"),
     passes("ESN-64", HOSTS),
     fails("ESN-64", HOSTS, "taken", reprinted("nat", f"{CLEAR} *", "refused", text=""), "took it in user mode"),

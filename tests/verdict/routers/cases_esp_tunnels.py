@@ -145,6 +145,7 @@ CASES = (
     passes("ESN-07", DEFAULT),
     fails("ESN-07", DEFAULT, "nobody waits", let_through("default", "west-2"), "crossed before there was any reply"),
     fails("ESN-07", DEFAULT, "nothing crosses", held_back("default", "west-1"), "no ESP crossed at all"),
+    fails("ESN-07", DEFAULT, "what waits is dropped", never_out("default", "west-2"), "was held, and never crossed"),
     fails("ESN-07", DEFAULT, "another packet crosses", held_packet_crosses_twice, "west-2 crossed before east-1 had replied"),
     fails("ESN-07", DEFAULT, "an SPI too early", reprinted("nat", TABLE, "default", rows=known_already), "0badcafe"),
     fails("ESN-07", DEFAULT, "dead after the reply", gone("exchange:west-2:east-1:default", "east-1"), "did not come"),

@@ -108,6 +108,20 @@ def only_friends(evidence):
     return replace(evidence, told=told)
 
 
+def the_other_way(evidence):
+    """The stop of the first user tells what went in as what went out."""
+    of = record("stop", USER)(evidence).data["attributes"]
+    swapped = {"acct-input-octets": of["acct-output-octets"], "acct-output-octets": of["acct-input-octets"]}
+    return changed(record("stop", USER), attributes=swapped)(evidence)
+
+
+def nothing_one_way(evidence):
+    """No host sent the first caller anything, and its stop says so."""
+    of = record("stop", USER)(evidence).data["attributes"]
+    stopped = changed(record("stop", USER), attributes={"acct-output-octets": of["acct-input-octets"]})(evidence)
+    return untold("got", "caller 1")(stopped)
+
+
 SESSION_START, SESSION_STOP = record("start", who="radius-2"), record("stop", who="radius-2")
 
 CASES = (
@@ -146,6 +160,8 @@ CASES = (
     fails("SEC-135", SCRIPT, "one session for two",
           both(changed(record("start", OTHER), session="00000002"), gone(record("stop", OTHER))), "in common"),
     fails("SEC-135", SCRIPT, "a record of who was rejected", changed(record("start", USER), user=UNKNOWN), UNKNOWN),
+    fails("SEC-135", SCRIPT, "the two ways mixed up", the_other_way, "acct-input-octets"),
+    doubtful("SEC-135", SCRIPT, "as much each way", nothing_one_way, "as much in as out"),
     doubtful("SEC-135", SCRIPT, "accepted and not up", untold("up", "caller 2"), "did not come up"),
     doubtful("SEC-135", SCRIPT, "nobody is rejected", only_friends, "rejected nobody"),
     doubtful("SEC-135", SCRIPT, "nobody dialled", untold("dialled"), "0 calls"),

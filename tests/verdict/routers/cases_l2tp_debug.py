@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from edits import (
+    Case,
     both,
     changed,
     doubtful,
     fails,
     first_row,
     in_trouble,
+    inside,
     logged_last,
     passes,
     relogged,
@@ -17,11 +19,12 @@ from edits import (
     unlogged,
     unprinted,
     untold,
+    with_frame,
     without,
 )
 
 from harness.devices.ios.parsers.ipsec_sa import Selector
-from harness.model import FrameKind
+from harness.model import FrameKind, Outcome, Side
 from harness.verdict.routers.l2tp_counters import ENGINE, SAS
 from harness.verdict.routers.l2tp_debug import L2X, SOCKET, SOCKETS
 from harness.verdict.routers.reading import message_of, printed
@@ -41,6 +44,12 @@ def saying(message, number):
         return replace(frame.inner, l2tp={**header, "message": message, "avps": {**header["avps"], "Message Type": number}})
 
     return {"inner": inner}
+
+
+def acknowledged_first(evidence):
+    """The LNS acknowledges the request before it answers it."""
+    answer = next(frame for frame in evidence.observations[Side.OUTSIDE] if l2tp("SCCRP")(frame))
+    return with_frame(lambda _: answer.t - 1e-3, FrameKind.ESP, LNS, LAC, inner=inside("ZLB"), esp=answer.esp)(evidence)
 
 
 def with_avp(name, value):
@@ -172,6 +181,7 @@ CASES = (
     doubtful("SEC-92", DEBUG, "no call", untold("up"), "nothing to tell"),
     # SEC-93
     passes("SEC-93", DEBUG, "told as SCCRQ"),
+    Case("SEC-93", DEBUG, Outcome.PASS, acknowledged_first, "told as SCCRQ", "an acknowledgement before the answer"),
     fails("SEC-93", DEBUG, "an SCCRQ on the wire", changed(l2tp("SCCRP"), **saying("SCCRQ", 1)), "the LNS sent an SCCRQ"),
     fails("SEC-93", DEBUG, "another answer", changed(l2tp("SCCRP"), **saying("StopCCN", 4)), "answered the SCCRQ by StopCCN"),
     fails("SEC-93", DEBUG, "another type", changed(l2tp("SCCRP"), **with_avp("Message Type", 1)), "type is 1"),

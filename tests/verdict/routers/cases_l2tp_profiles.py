@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from edits import (
+    both,
     changed,
     doubtful,
     fails,
@@ -130,6 +131,8 @@ def no_session(behaviour, script, number):
         fails(behaviour, script, f"ESP in call {number}", esp_of_call(number), "ESP crossed the wire"),
         fails(behaviour, script, f"L2TP in the clear in call {number}", with_frame(during(number), FrameKind.L2TP_CLEAR, LAC, LNS),
               "in the clear"),
+        fails(behaviour, script, f"L2TP in the clear in call {number}, and no call ever",
+              both(with_frame(during(number), FrameKind.L2TP_CLEAR, LAC, LNS), untold("up")), "in the clear"),
     )  # fmt: skip
 
 
