@@ -16,7 +16,8 @@ from harness.devices.linux_host import LinuxHost
 from harness.devices.ssh import SshConnection
 from harness.devices.ssh_stream import SshStream
 from harness.errors import CaptureError, DeviceError, LabError
-from harness.lab.field import FieldLab, to_its_end
+from harness.lab.field import FieldLab
+from harness.lab.reached import to_its_end
 from harness.model import CaptureFacts, Side
 from harness.model.reach import CaptureSource
 from harness.model.testbed import Testbed
