@@ -38,8 +38,8 @@ CLOCKS_APART_S = 0.1
 
 
 class ReachedLab(ABC):
-    """`tell` hears the name of every step as it begins; `purpose` is what the lock tells whoever finds the devices taken. What there is
-    to do subclasses say in `_bring_up`."""
+    """`tell` hears the name of every step as it begins; `purpose` is what the lock tells whoever finds the devices taken. What is
+    to be done subclasses say in `_bring_up`."""
 
     patience = Patience()
 

@@ -32,7 +32,8 @@ class RouterScript:
 
     `release` is the routers', unless a run asks for another; `about_release` says that the script is about this one, whatever a run
     asks for. `needs` are features by their names in model/ios_releases: a release that lacks one is not asked. A script that is not
-    over after `overrun_s` is stuck. `world` options are for the world to read, such as how many clients it has.
+    over after `overrun_s` is stuck. `world` options are for the world to read, such as how many clients it has. `wants` are what it
+    needs of its laboratory, by names of `wants`; `clear`: nothing in it is protected, so that all of it can be read without keys.
     """
 
     name: str
@@ -45,6 +46,8 @@ class RouterScript:
     about_release: bool = False
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    wants: tuple[str, ...] = ()
+    clear: bool = False
     overrun_s: float = 4 * 86400.0
 
 
