@@ -4,18 +4,22 @@ of it; of one whose routers are there `missing` says what it has not, so that th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from harness.model.router_lab import LNS_2, RouterLab
-from harness.routers.script import RouterScript
+
+if TYPE_CHECKING:
+    from harness.routers.script import RouterScript
 
 LOG = "log"
 """The routers' logs are read. Any router keeps one."""
-LOSS, INJECTION, HOST, LATER, SERIAL = "loss", "injection", "host", "later", "serial"
+LOSS, INJECTION, HOST, VOLUNTARY, LATER, SERIAL = "loss", "injection", "host", "voluntary", "later", "serial"
 
 UNABLE: Mapping[str, str] = {
     LOSS: "nothing on a wire that is there loses the packets that a script names",
     INJECTION: "nobody at a wire that is there sends in another's name",
     HOST: "no host behind the LNS sends what a script tells it to",
+    VOLUNTARY: "no client behind a NAT is on the wire, that would tunnel for itself",
     LATER: "it rests for longer than a wall clock is waited for: it is played in virtual time",
     SERIAL: "it configures a serial interface, and which one the router has nobody knows",
 }
