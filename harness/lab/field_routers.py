@@ -13,7 +13,7 @@ from harness.devices.ios.configurations import Section
 from harness.devices.ios.driver import Ios
 from harness.devices.ios.gateway import CLEARED
 from harness.errors import DeviceError, LabError, NatstormError
-from harness.lab.reached import PURPOSE, ReachedLab
+from harness.lab.reached import PURPOSE, Look, ReachedLab
 from harness.lab.segment import Segment, restore_by
 from harness.model.router_lab import RouterLab
 
@@ -46,17 +46,18 @@ class FieldRouters(ReachedLab):
 
     # --- within ---
 
-    async def _bring_up(self) -> None:
+    async def _bring_up(self, look: Look | None) -> None:
         journal = await self._take()
         await self._compare_clocks()
+        await self._look(look)
         for role, spec in self.testbed.by_role.items():
             driver = self.routers[role] = Ios(spec.connection, journal=journal, secrets=self.testbed.secrets)
             self._undo.append(driver.disconnect)
             async with self._step(f"look what is up on {role}"):
-                await self._look(driver)
+                await self._refuse_used(driver)
         await self._lend(journal)
 
-    async def _look(self, driver: Ios) -> None:
+    async def _refuse_used(self, driver: Ios) -> None:
         """DeviceError, before anything is changed, where somebody uses it."""
         await driver.connect()
         texts = {command: await driver.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}

@@ -65,9 +65,9 @@ class ReachedLab(ABC):
         return next((one.lost for one in (self._lock, self._locks) if one is not None and one.lost is not None), None)
 
     async def up(self, look: Look | None = None) -> None:
-        """Everything but what a scenario configures. `look` is awaited when all devices are reached and nothing is changed yet: what
-        it raises forbids the rest. Raises LabError, DeviceError or UsageError, with all put back that was changed; where that failed
-        too, LabError with the command that does it."""
+        """Everything but what a scenario configures. `look` is awaited when all devices are reached and nothing is changed yet:
+        what it raises forbids the rest. Raises LabError, DeviceError or UsageError, with all put back that was changed; where
+        that failed too, LabError with the command that does it."""
         try:
             async with self._step("look at the clients' interface"):
                 self._segment.check()

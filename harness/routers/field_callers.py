@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 
 from harness.lab.ethernet import EthernetCard
 from harness.lab.namespaces import Netns
@@ -11,12 +13,46 @@ from harness.wire.config import Entropy, PppConfig
 from harness.wire.pppoe import packet as pppoe
 
 
+class Pace:
+    """Lets at most so many frames out in any second; the others wait their turn, in order."""
+
+    def __init__(self, send: Callable[[bytes], None], per_s: int) -> None:
+        self._send = send
+        self._per_s = per_s
+        self._loop = asyncio.get_running_loop()
+        self._sent: deque[float] = deque(maxlen=per_s)
+        self._waiting: deque[bytes] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def send(self, frame: bytes) -> None:
+        self._waiting.append(frame)
+        if self._timer is None:
+            self._go_on()
+
+    def close(self) -> None:
+        """What waits is not sent any more."""
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _go_on(self) -> None:
+        self._timer = None
+        while self._waiting:
+            now = self._loop.time()
+            if len(self._sent) == self._per_s and now < self._sent[0] + 1:
+                self._timer = self._loop.call_at(self._sent[0] + 1, self._go_on)
+                return
+            self._sent.append(now)
+            self._send(self._waiting.popleft())
+
+
 class FieldCaller:
     """A caller at the card, with the doors of one on a simulated line (simulation.access_box.CallerBox)."""
 
-    def __init__(self, card: EthernetCard, core: EthernetCaller) -> None:
+    def __init__(self, send: Callable[[bytes], None], core: EthernetCaller) -> None:
         self.core = core
-        self._card = card
+        self._send = send
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -45,7 +81,7 @@ class FieldCaller:
 
     def settle(self) -> None:
         for frame in self.core.take_ethernet():
-            self._card.send(frame)
+            self._send(frame)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -65,14 +101,16 @@ class FieldCaller:
 
 
 class FieldCallers:
-    """All of a script's callers on one card. LabError where there is no such interface."""
+    """All of a script's callers on one card, which send at most `per_s` frames in a second. LabError where there is no such
+    interface."""
 
-    def __init__(self, where: Netns, card: str) -> None:
+    def __init__(self, where: Netns, card: str, per_s: int) -> None:
         self._callers: list[FieldCaller] = []
         self.card = EthernetCard(where, card, (pppoe.DISCOVERY, pppoe.SESSION), self._hear)
+        self._pace = Pace(self.card.send, per_s)
 
     def add(self, config: PppConfig, entropy: Entropy) -> FieldCaller:
-        caller = FieldCaller(self.card, EthernetCaller(config, entropy, self.card.address))
+        caller = FieldCaller(self._pace.send, EthernetCaller(config, entropy, self.card.address))
         self._callers.append(caller)
         return caller
 
@@ -82,6 +120,7 @@ class FieldCallers:
             caller.hang_up()
             caller.end()
         self._callers.clear()
+        self._pace.close()
         self.card.close()
 
     def _hear(self, frame: bytes) -> None:

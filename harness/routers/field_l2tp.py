@@ -86,7 +86,7 @@ class FieldL2tp(FieldConsoles):
         else:
             wire = OverSsh(self._lab, Side.OUTSIDE, source, path, promiscuous=True)
         await wire.start()
-        self._callers = FieldCallers(self._lab.clients, self._testbed.card)
+        self._callers = FieldCallers(self._lab.clients, self._testbed.card, self._testbed.allowance.packets_per_s)
         try:
             yield
         finally:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from harness.devices.ios.access_lines import in_the_way
 from harness.devices.linux_host import LinuxHost
+from harness.errors import ReleaseLacks
 from harness.lab.field_routers import FieldRouters
 from harness.model import CaptureFacts
 from harness.model.redact import Redactor
-from harness.model.router_lab import RouterLab
+from harness.model.router_lab import LAC, RouterLab
 from harness.model.steps import StepBus
 from harness.routers.field_l2tp import FieldL2tp
 from harness.routers.l2tp_play import L2tpPlay
 from harness.routers.play import Gathered
+from harness.routers.releases import features
 from harness.routers.runner import PlayedLab, RunnerBase
-from harness.routers.script import RouterScript
+from harness.routers.script import THERE, RouterScript
 
 
 class FieldRunner(RunnerBase):
@@ -31,6 +33,7 @@ class FieldRunner(RunnerBase):
         self._testbed = testbed
         self._loop = asyncio.Runner()
         self._begun = self._up = False
+        self._release = ""
 
     def close(self) -> None:
         """Gives back what was lent, and leaves the devices as they were. Safe after any failure."""
@@ -42,6 +45,13 @@ class FieldRunner(RunnerBase):
             self._loop.close()
             super().close()
 
+    def variant(self, script: RouterScript) -> str:
+        return THERE
+
+    def release(self, script: RouterScript) -> str:
+        """The LAC's, as its `show version` has it."""
+        return self._release
+
     def _perform(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> PlayedLab:
         return self._loop.run(self._play(script, gathered, captures, folder))
 
@@ -50,9 +60,9 @@ class FieldRunner(RunnerBase):
     ) -> FieldL2tp:
         if not self._up:
             self._begun = True
-            await self.lab.up()
-            await self._ready()
+            await self.lab.up(self._ready)
             self._up = True
+        await self._refuse_old(script)
         lab = FieldL2tp(self.lab, script, gathered)
         with self._bus.step("configure the routers"):
             await lab.begin()
@@ -61,6 +71,14 @@ class FieldRunner(RunnerBase):
             await self._steps(script, play, gathered)
         gathered.trouble += lab.trouble()
         return lab
+
+    async def _refuse_old(self, script: RouterScript) -> None:
+        """ReleaseLacks where a router is known to lack what the script needs."""
+        for role, router in self.lab.routers.items():
+            if role == LAC:
+                self._release = str(await router.release())
+            if lacks := [one for one in await router.missing(features(script)) if one.known]:
+                raise ReleaseLacks(role, str(lacks[0]))
 
     async def _ready(self) -> None:
         """Whether the wire's source can capture, before anything is configured for the sake of it."""

@@ -56,6 +56,14 @@ class RunnerBase(ABC):
     def close(self) -> None:
         self._dissector.close()
 
+    def variant(self, script: RouterScript) -> str:
+        """Under what its evidence stands in the report."""
+        return script.release
+
+    def release(self, script: RouterScript) -> str:
+        """The routers'."""
+        return script.release
+
     @abstractmethod
     def _perform(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> PlayedLab:
         """Plays it, while the captures run. The wire's is the first of them."""
@@ -88,7 +96,7 @@ class RunnerBase(ABC):
         return Evidence(
             scenario=script.name,
             testbed=testbed,
-            variant=script.release,
+            variant=self.variant(script),
             plans=(),
             steps=tuple(gathered.steps),
             records=(),
@@ -103,7 +111,7 @@ class RunnerBase(ABC):
             trouble=tuple(gathered.trouble),
             clear_expected=clear_expected,
             time=self.time,
-            release=script.release,
+            release=self.release(script),
             printed=tuple(gathered.printed),
             logged=tuple(gathered.logged),
             told=tuple(gathered.told),

@@ -13,6 +13,8 @@ L2TP, ESP = WORLDS = ("l2tp", "esp")
 """A LAC with callers and an LNS (harness/routers/l2tp_lab.py); tunnel-mode endpoints about a NAT router (esp_lab.py)."""
 
 RELEASE = "12.4(1)"
+THERE = "routers"
+"""In the place of a release, where the routers are there and have their own."""
 
 
 @dataclass(frozen=True, slots=True)

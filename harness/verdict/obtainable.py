@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from harness.model import Side
 from harness.model.testbed import Testbed
 from harness.verdict.trust import Need
 
@@ -12,6 +13,20 @@ OF_NO_ROUTER: Mapping[Need, str] = {
     Need.GATEWAY_EVENTS: "a router tells no events",
     Need.COOKIES: "IOS shows no cookies of its ISAKMP SAs",
 }
+
+
+THERE: Mapping[Side, str] = {
+    Side.FAR_END: "no router shows what its tunnels carry within it",
+    Side.TRANSLATED: "no router shows what passes between its IPsec and its L2TP",
+}
+"""Why a capture within a laboratory of routers that are there cannot be had."""
+NO_KEYS = "no router gives the keys of its SAs away, and what they protect cannot be read"
+
+
+def wanting_there(sides: Iterable[Side], *, keys: bool) -> str:
+    """The same of a check on routers that are there. `keys`: what is protected on the wire has to be open to it."""
+    missing = next((THERE[side] for side in sides if side in THERE), "")
+    return missing or (NO_KEYS if keys else "")
 
 
 def wanting(testbed: Testbed, needs: Iterable[Need]) -> str:

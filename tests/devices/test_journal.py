@@ -46,7 +46,7 @@ def restore(*words, testbed=None, lock=lambda *_: contextlib.nullcontext()):
     parser = argparse.ArgumentParser()
     commands.add_commands(parser.add_subparsers())
     arguments = parser.parse_args(["restore", *words])
-    arguments.load_testbed = load
+    arguments.load_described = load
     arguments.lock_devices = lock
     return arguments.run(arguments)
 

@@ -18,12 +18,14 @@ from harness.verdict.routers.reading import injections, is_forged
 
 
 class RouterCheck(Protocol):
-    """A check as the suites see it. `needs` are the captures that it rests on, `decrypted` whether they have to be open to it."""
+    """A check as the suites see it. `needs` are the captures that it rests on, `decrypted` whether all of them has to be open to
+    it, `keys` whether some of it has."""
 
     __name__: str
     __doc__: str | None
     needs: tuple[Side, ...]
     decrypted: bool
+    keys: bool
 
     def __call__(self, evidence: Evidence) -> Verdict: ...
 
@@ -31,7 +33,7 @@ class RouterCheck(Protocol):
 Judge = Callable[[Evidence], Verdict]
 
 
-def check(*needs: Side, decrypted: bool = False) -> Callable[[Judge], RouterCheck]:
+def check(*needs: Side, decrypted: bool = False, keys: bool = False) -> Callable[[Judge], RouterCheck]:
     def wrap(judge: Judge) -> RouterCheck:
         @wraps(judge)
         def gated(evidence: Evidence) -> Verdict:
@@ -43,7 +45,7 @@ def check(*needs: Side, decrypted: bool = False) -> Callable[[Judge], RouterChec
             except Inconclusive as doubt:
                 return Verdict(Outcome.INCONCLUSIVE, str(doubt), {"doubts": [str(doubt)]})
 
-        gated.needs, gated.decrypted = needs, decrypted  # type: ignore[attr-defined]
+        gated.needs, gated.decrypted, gated.keys = needs, decrypted, decrypted or keys  # type: ignore[attr-defined]
         return gated  # type: ignore[return-value]
 
     return wrap

@@ -168,7 +168,7 @@ def peer_is_ignored(evidence: Evidence) -> Verdict:
     return found.verdict("the profile's peer counted for nothing")
 
 
-@check(Side.OUTSIDE)
+@check(Side.OUTSIDE, keys=True)
 def address_list_is_ignored(evidence: Evidence) -> Verdict:
     """SEC-57: `match address` in a profile has no effect: what is protected is the tunnel's socket alone, though the list would
     have all UDP. What is in ESP then need not be L2TP, so that quick mode alone has to be open."""
