@@ -185,17 +185,26 @@ class Session:
             for cast in self._showings(name, variant, wanted)
         ]
 
-    def router_casts(self, scripts: Sequence[str]) -> list[Cast]:
+    def router_casts(self, scripts: Sequence[str], behaviour: str) -> list[Cast]:
         """The scripts for routers among a test's: in virtual time where the testbed's gateway is a virtual IOS router, in the
         wall's where the testbed is one of routers."""
         if self.lab is not None:
-            from harness.routers.script import L2TP, THERE
+            from harness.routers.script import L2TP
 
             of_lab = (name for name in scripts if self.router_script(name).world == L2TP)
-            return [Cast(name, THERE, 0, WALL, routers=True) for name in of_lab]
+            return [Cast(name, self._variant_there(self.lab, name, behaviour), 0, WALL, routers=True) for name in of_lab]
         if not self.testbed.simulated:
             return []
         return [Cast(name, self.router_script(name).release, 0, VIRTUAL, routers=True) for name in scripts]
+
+    def _variant_there(self, lab: RouterLab, script: str, behaviour: str) -> str:
+        """How a script is played for it on routers that are there: as it is, unless its tunnels have to be read."""
+        from harness.routers.script import NULL, THERE
+        from harness.verdict.routers.table import CHECKS, NOTED
+
+        check = {**CHECKS, **NOTED}.get(behaviour)
+        reads = check is not None and check.opens == "esp" and not self.router_script(script).clear
+        return NULL if reads and lab.esp_null else THERE
 
     def router_script(self, name: str) -> RouterScript:
         """With the release that the command line asks for."""
@@ -330,12 +339,15 @@ class Session:
         return "" if check is None else wanting(self.testbed, check.needs)
 
     def _wanting_of_routers(self, cast: Cast, behaviour: str) -> str:
+        from harness.routers.script import NULL
         from harness.verdict.obtainable import wanting_there
         from harness.verdict.routers.table import CHECKS, NOTED
 
         check = {**CHECKS, **NOTED}.get(behaviour)
+        if check is None:
+            return ""
         clear = self.router_script(cast.scenario).clear
-        return "" if check is None else wanting_there(check.needs, keys=check.keys and not clear)
+        return wanting_there(check, readable=("esp", "all") if clear else ("esp",) if cast.variant == NULL else ())
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call; a mistake in the
@@ -406,11 +418,12 @@ class Session:
 
     def _play_routers(self, cast: Cast) -> Evidence:
         from harness.routers.outcome import headline
+        from harness.routers.script import NULL
 
         assert self.sink is not None
         name = self.described.name
         with self.sink.playing(cast.label, testbed=name, variant=cast.variant) as playing:
-            chosen = self.router_script(cast.scenario)
+            chosen = replace(self.router_script(cast.scenario), null=cast.variant == NULL)
             clear = cast in self.clear
             evidence = self.router_runner.play(chosen, folder=playing.folder, testbed=name, clear_expected=clear)
             playing.played(replace(evidence, scenario=cast.label), {}, headline(evidence, chosen.summary))
@@ -445,7 +458,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker := metafunc.definition.get_closest_marker("plays"):
         casts += metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
     if marker := metafunc.definition.get_closest_marker("routers"):
-        casts += metafunc.config.stash[SESSION].router_casts(marker.args)
+        behaviour = metafunc.definition.get_closest_marker("behaviour")
+        casts += metafunc.config.stash[SESSION].router_casts(marker.args, "" if behaviour is None else behaviour.args[0])
     metafunc.parametrize("cast", [_unless_lacking(metafunc.config.stash[SESSION], cast) for cast in casts], scope="session")
 
 

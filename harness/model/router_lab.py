@@ -65,7 +65,8 @@ class RouterSpec:
 @dataclass(frozen=True, slots=True)
 class RouterLab:
     """`by_role` has a LAC and an LNS at the least. `card` is the interface of this machine that the callers are on, with its line
-    in the file; `wire` captures what passes between the routers."""
+    in the file; `wire` captures what passes between the routers. `esp_null`: scripts may be played without encryption, since nobody
+    has the keys of these routers."""
 
     name: str
     file: str
@@ -76,6 +77,7 @@ class RouterLab:
     allowance: Allowance
     lab: LabSpec = THERE
     management: tuple[str, ...] = ()
+    esp_null: bool = False
 
     @property
     def routers(self) -> tuple[Connection, ...]:

@@ -27,6 +27,7 @@ LOGGING = (
 CLOCK, LOG = "show clock", "show logging"
 _CLOCK = re.compile(r"^[*.]?(\d\d:\d\d:\d\d\.\d{3}) \S+ \w{3} (\w{3} +\d+ \d{4})\s*$", re.MULTILINE)
 _LINE = re.compile(r"^(?:\d+: )?[*.]?(\w{3} +\d+ \d\d:\d\d:\d\d\.\d{3})(?: \w+)?: (.*)$", re.MULTILINE)
+_CIPHER = re.compile(r"^(\s*crypto ipsec transform-set \S+ )esp-(?:des|3des|aes(?: \d+)?)\b(?!-)")
 EARLY_S = 0.5
 """A line so long before the script began is still its own: two answers are compared, neither of which came at once."""
 
@@ -43,11 +44,13 @@ class RoutersClock:
 
 
 class FieldConsoles:
-    """The part of a `play.Lab` that is about typing. `names`: by router, the testbed's names of interfaces by the documents'."""
+    """The part of a `play.Lab` that is about typing. `names`: by router, the testbed's names of interfaces by the documents'.
+    `null`: transform sets are typed without their ciphers."""
 
-    def __init__(self, routers: Mapping[str, Ios], names: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, routers: Mapping[str, Ios], names: Mapping[str, Mapping[str, str]], *, null: bool = False) -> None:
         self.routers = routers
         self._names = names
+        self._null = null
         self._clocks: dict[str, RoutersClock] = {}
 
     def epoch(self) -> float:
@@ -70,7 +73,8 @@ class FieldConsoles:
 
     def there(self, device: str, line: str) -> str:
         """A line as it is typed at the testbed's router."""
-        return _renamed(line, self._names.get(device, {}))
+        own = _renamed(line, self._names.get(device, {}))
+        return _CIPHER.sub(r"\1esp-null", own) if self._null else own
 
     def _here(self, device: str, text: str) -> str:
         return _renamed(text, {own: ours for ours, own in self._names.get(device, {}).items()})

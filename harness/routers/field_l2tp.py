@@ -41,7 +41,8 @@ class FieldL2tp(FieldConsoles):
 
     def __init__(self, lab: FieldRouters, script: RouterScript, gathered: Gathered) -> None:
         testbed = lab.testbed
-        super().__init__(lab.routers, {role: {ON_THE_WIRE: spec.wire.name} for role, spec in testbed.by_role.items()})
+        names = {role: {ON_THE_WIRE: spec.wire.name} for role, spec in testbed.by_role.items()}
+        super().__init__(lab.routers, names, null=script.null)
         self._lab = lab
         self._testbed = testbed
         self._script = script

@@ -18,7 +18,7 @@ from harness.routers.l2tp_play import L2tpPlay
 from harness.routers.play import Gathered
 from harness.routers.releases import features
 from harness.routers.runner import PlayedLab, RunnerBase
-from harness.routers.script import THERE, RouterScript
+from harness.routers.script import NULL, THERE, RouterScript
 
 
 class FieldRunner(RunnerBase):
@@ -46,7 +46,7 @@ class FieldRunner(RunnerBase):
             super().close()
 
     def variant(self, script: RouterScript) -> str:
-        return THERE
+        return NULL if script.null else THERE
 
     def release(self, script: RouterScript) -> str:
         """The LAC's, as its `show version` has it."""

@@ -83,6 +83,7 @@ class RunnerBase(ABC):
                     addresses=lab.addresses,
                     decrypted=folder / "decrypted.pcap",
                     decrypted_side=captures[0].side,
+                    null_esp=script.null,
                 )
                 wires: dict[str, Path | str] = {captures[0].side.value: captures[0].path, "decrypted": folder / "decrypted.pcap"}
                 gathered.told += searched(script, lab.epoch(), wires)

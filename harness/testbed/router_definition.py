@@ -12,6 +12,8 @@ ROLES = (LAC, LNS, LNS_2)
 """The routers, by their names; the last one need not be there."""
 REACHED_BY = "How it is reached: a router of such a testbed is there already."
 
+ESP_NULL = "Whether scripts may be played with `esp-null`, so that what is in their tunnels can be read (false)."
+
 
 def _router(role: str, custom: Section) -> Section:
     return Section({
@@ -52,7 +54,10 @@ FILE = Section({
             "alias": Field(TEXT, "Another name, for other readers of the file."),
             "credentials": Field(CREDENTIALS, "Who logs in, for every device that does not say it itself."),
             "custom": Field(
-                Section({name: one for name, one in definition.TESTBED_CUSTOM.fields.items() if name != "lab"}),
+                Section({
+                    **{name: one for name, one in definition.TESTBED_CUSTOM.fields.items() if name != "lab"},
+                    "esp_null": Field(definition.FLAG, ESP_NULL),
+                }),
                 "What is natstorm's own.",
             ),
         }),

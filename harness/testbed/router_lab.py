@@ -60,6 +60,7 @@ def build(reading: Reading, name: str) -> RouterLab | None:
         wire,
         allowance,
         management=management,
+        esp_null=bool(reading.value("testbed", "custom", "esp_null")),
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from harness.model import Side
 from harness.model.testbed import Testbed
+from harness.verdict.routers.gate import RouterCheck
 from harness.verdict.trust import Need
 
 OF_NO_ROUTER: Mapping[Need, str] = {
@@ -23,10 +24,10 @@ THERE: Mapping[Side, str] = {
 NO_KEYS = "no router gives the keys of its SAs away, and what they protect cannot be read"
 
 
-def wanting_there(sides: Iterable[Side], *, keys: bool) -> str:
-    """The same of a check on routers that are there. `keys`: what is protected on the wire has to be open to it."""
-    missing = next((THERE[side] for side in sides if side in THERE), "")
-    return missing or (NO_KEYS if keys else "")
+def wanting_there(check: RouterCheck, *, readable: Collection[str]) -> str:
+    """The same of a check on routers that are there. `readable` is what needs no keys to be read: of "esp" and "all"."""
+    missing = next((THERE[side] for side in check.needs if side in THERE), check.not_there)
+    return missing or (NO_KEYS if check.opens and check.opens not in readable else "")
 
 
 def wanting(testbed: Testbed, needs: Iterable[Need]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from harness.devices.ios.access_lines import in_the_way, pppoe_lines
 from harness.devices.ios.configurations import parse_config
 from harness.errors import DeviceError, LabError
-from harness.model import Side, ios_releases
+from harness.model import ios_releases
 from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.router_lab import LAC, LNS, LNS_2, WIRE, RouterLab, RouterSpec
 from harness.model.testbed import Interface
@@ -21,7 +21,7 @@ from harness.routers.field_callers import Pace
 from harness.routers.field_consoles import FieldConsoles, RoutersClock, clock_of, logged_since
 from harness.routers.scripts import SCRIPTS
 from harness.verdict.obtainable import wanting_there
-from harness.verdict.routers.table import CHECKS
+from harness.verdict.routers.table import CHECKS, NOTED
 from harness.virtual.ios.configuration import Configuration
 from harness.virtual.ios.configure import load
 from harness.virtual.ios.meaning_pppoe import accesses
@@ -212,7 +212,37 @@ def test_what_scripts_do_to_the_wire_they_have_declared():
 
 
 def test_a_check_that_rests_on_keys_is_not_put():
-    assert "keys" in wanting_there((Side.OUTSIDE,), keys=True)
-    assert wanting_there((Side.OUTSIDE,), keys=False) == ""
-    assert "within it" in wanting_there((Side.OUTSIDE, Side.FAR_END), keys=False)
-    assert [name for name in ("SEC-01", "SEC-57", "SEC-02") if CHECKS[name].keys] == ["SEC-01", "SEC-57"]
+    def said(name, *readable):
+        return wanting_there(CHECKS[name], readable=readable)
+
+    assert [CHECKS[name].opens for name in ("SEC-01", "SEC-57", "SEC-51", "SEC-02")] == ["esp", "all", "all", ""]
+    assert "keys" in said("SEC-01")
+    assert "keys" in said("SEC-57", "esp")
+    assert said("SEC-01", "esp") == said("SEC-57", "esp", "all") == said("SEC-02") == ""
+    assert "within it" in said("SEC-32", "esp", "all")
+    assert "12.2" in said("SEC-96")
+
+
+def test_a_check_that_reads_isakmp_says_so():
+    """By its source, and that of what it calls in its module: none that opens ESP alone looks at what IKE protects."""
+    import inspect
+
+    for name, check in {**CHECKS, **NOTED}.items():
+        if check.opens == "esp":
+            text = inspect.getsource(inspect.unwrap(check))
+            for word in ("deletes(", "exchanges(", "quick_mode(", "first(evidence", "cookies(", ".ike "):
+                assert word not in text, (name, word)
+
+
+def test_transform_sets_are_typed_without_their_ciphers_where_the_tunnels_are_read():
+    consoles = FieldConsoles({}, {}, null=True)
+    assert [
+        consoles.there("lac", line)
+        for line in (
+            "crypto ipsec transform-set one esp-aes 256 esp-sha-hmac", "crypto ipsec transform-set x esp-des esp-md5-hmac",
+            " set transform-set esp-des-sha-transport", "no crypto ipsec transform-set one esp-3des esp-sha-hmac",
+        )
+    ] == [
+        "crypto ipsec transform-set one esp-null esp-sha-hmac", "crypto ipsec transform-set x esp-null esp-md5-hmac",
+        " set transform-set esp-des-sha-transport", "no crypto ipsec transform-set one esp-3des esp-sha-hmac",
+    ]  # fmt: skip

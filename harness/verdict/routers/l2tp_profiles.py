@@ -117,7 +117,7 @@ def clone_per_tunnel(evidence: Evidence) -> Verdict:
     return found.verdict(f"each tunnel has its clone; the step between them is {found.facts['step']}")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def clone_is_removed(evidence: Evidence) -> Verdict:
     """SEC-54: the entry goes with its tunnel."""
     require(bool(l2tp(evidence, "StopCCN", **of_call(evidence, 1))), "the tunnel was not ended")

@@ -88,7 +88,7 @@ def _profile(tree: Entry, entry: Entry) -> CryptoProfile:
 
 
 def _sets(tree: Entry, entry: Entry) -> Iterator[TransformSet]:
-    """Those that the entry names, that exist and that encrypt."""
+    """Those that the entry names, that exist and that are of ESP."""
     for name in (entry.value("set transform-set") or "").split():
         made = tree.first(f"crypto ipsec transform-set {name}")
         if made is None:
@@ -103,7 +103,7 @@ def _sets(tree: Entry, entry: Entry) -> Iterator[TransformSet]:
 
 def transforms(encryption: str, authentication: str | None) -> str:
     """As a transform set names them: "esp-3des esp-sha-hmac"."""
-    ciphers = {name: word for word, name in CIPHERS.items()} | {"null": "esp-null"}
+    ciphers = {name: word for word, name in CIPHERS.items()}
     proofs = {name: word for word, name in HMACS.items()}
     bits = encryption.removeprefix("aes-")
     cipher = ciphers.get(encryption) or ("esp-aes" if bits == "128" else f"esp-{bits}-aes")
