@@ -12,11 +12,13 @@ from harness.devices.ios import configurations, gateway_view
 from harness.devices.ios.configurations import Section
 from harness.devices.ios.driver import Ios
 from harness.devices.ios.gateway import CLEARED
+from harness.devices.journal import Undo, reached
 from harness.errors import DeviceError, LabError, NatstormError
 from harness.lab.reached import PURPOSE, Look, ReachedLab
 from harness.lab.segment import Segment, restore_by
 from harness.model.router_lab import RouterLab
 
+UNDEBUG = "undebug all"
 Refuse = Callable[[Section], tuple[str, ...]]
 
 
@@ -30,6 +32,7 @@ class FieldRouters(ReachedLab):
         self.routers: dict[str, Ios] = {}
         self._in_the_way = in_the_way
         self._begun: set[str] = set()  # those on which something was changed, or cleared
+        self._debugging: dict[str, int] = {}  # by role, where the journal has it
         self._spoiled = ""
 
     async def fresh(self, lines: Mapping[str, Sequence[str]]) -> None:
@@ -43,6 +46,14 @@ class FieldRouters(ReachedLab):
                 self._begun.add(role)
                 await self.routers[role].configure(wanted)
                 await self._clear(role)
+
+    def debugs(self, role: str) -> None:
+        """To be called before debugging is switched on at a router: it is switched off when that is put back."""
+        if role not in self._debugging:
+            assert self._journal is not None
+            connection = self.testbed.by_role[role].connection
+            undo = Undo((f"type {UNDEBUG}",), "ios", connection.device, reached(connection), commands=(tuple(UNDEBUG.split()),))
+            self._debugging[role] = self._journal.before(undo)
 
     # --- within ---
 
@@ -88,6 +99,11 @@ class FieldRouters(ReachedLab):
             raise LabError("put the routers back", self._spoiled, restore_by(self.testbed.file))
 
     async def _clear(self, role: str) -> None:
+        if (number := self._debugging.get(role)) is not None:
+            await self.routers[role].execute(UNDEBUG)
+            assert self._journal is not None
+            self._journal.done(number)
+            del self._debugging[role]
         for command in CLEARED:
             await self.routers[role].execute(command)
 
@@ -98,3 +114,4 @@ class FieldRouters(ReachedLab):
     def _forget(self) -> None:
         self.routers.clear()
         self._begun.clear()
+        self._debugging.clear()

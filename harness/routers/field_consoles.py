@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ class RoutersClock:
         return self.t + (stamp - self.shown).total_seconds()
 
 
-class FieldConsoles:
+class FieldConsoles(ABC):
     """The part of a `play.Lab` that is about typing. `names`: by router, the testbed's names of interfaces by the documents'.
     `null`: transform sets are typed without their ciphers."""
 
@@ -62,8 +63,15 @@ class FieldConsoles:
         if configure:
             said = [text for _, text in await driver.offer(wanted)]
         else:
+            if any(line.startswith("debug ") for line in wanted):
+                self.debugs(device)
             said = [await driver.ask(line) for line in wanted]
-        return [(line, self._here(device, text).replace("\r\n", "\n")) for line, text in zip(lines, said, strict=True)]
+        shown = (driver.redactor.text(self._here(device, text)).replace("\r\n", "\n") for text in said)
+        return list(zip(lines, shown, strict=True))
+
+    @abstractmethod
+    def debugs(self, device: str) -> None:
+        """Before debugging is switched on there."""
 
     async def walk(self, device: str, *lines: str) -> list[tuple[str, str]]:
         raise LabError(f"walk on the console of {device}", "a session of ours is in the privileged mode from its beginning")

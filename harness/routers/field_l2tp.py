@@ -71,6 +71,9 @@ class FieldL2tp(FieldConsoles):
     def entropy(self, whose: str) -> Entropy:
         return os.urandom
 
+    def debugs(self, device: str) -> None:
+        self._lab.debugs(device)
+
     # Witnesses
 
     @property

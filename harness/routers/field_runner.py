@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from harness.devices import clock
 from harness.devices.ios.access_lines import in_the_way
 from harness.devices.linux_host import LinuxHost
-from harness.errors import ReleaseLacks
+from harness.devices.ssh import SshConnection
+from harness.errors import DeviceError, ReleaseLacks
 from harness.lab.field_routers import FieldRouters
+from harness.lab.reached import CLOCKS_APART_S
 from harness.model import CaptureFacts
 from harness.model.redact import Redactor
 from harness.model.router_lab import LAC, RouterLab
@@ -33,7 +36,7 @@ class FieldRunner(RunnerBase):
         self._testbed = testbed
         self._loop = asyncio.Runner()
         self._begun = self._up = False
-        self._release = ""
+        self._release = self._apart = ""
 
     def close(self) -> None:
         """Gives back what was lent, and leaves the devices as they were. Safe after any failure."""
@@ -69,7 +72,7 @@ class FieldRunner(RunnerBase):
         play = L2tpPlay(lab, self._bus, gathered, script.options)
         async with lab.captured(folder, captures):
             await self._steps(script, play, gathered)
-        gathered.trouble += lab.trouble()
+        gathered.trouble += [*lab.trouble(), *([self._apart] if self._apart else [])]
         return lab
 
     async def _refuse_old(self, script: RouterScript) -> None:
@@ -86,3 +89,14 @@ class FieldRunner(RunnerBase):
         if source.connection is not None:
             device = await self.lab.reach(source.connection)
             await LinuxHost(device.execute, name=device.name).ready_to_capture(source.interface)
+            self._apart = await apart(device)
+
+
+async def apart(device: SshConnection) -> str:
+    """Why what a machine captures cannot be laid beside what is done here, since its clock is another; "" where it can."""
+    try:
+        found = await clock.measure(device)
+    except DeviceError as error:
+        return f"the clock of {device.name}, which captures, is not known: {' '.join(error.seen.split())}"
+    fits = abs(found.seconds) - found.bound <= CLOCKS_APART_S
+    return "" if fits else f"the clock of {device.name}, which captures, is {found}: let NTP set both"

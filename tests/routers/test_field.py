@@ -6,19 +6,23 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from harness.devices import clock
 from harness.devices.ios.access_lines import in_the_way, pppoe_lines
 from harness.devices.ios.configurations import parse_config
 from harness.errors import DeviceError, LabError
-from harness.model import ios_releases
+from harness.model import Secret, ios_releases
 from harness.model.reach import Allowance, CaptureSource, Connection
+from harness.model.redact import Redactor
 from harness.model.router_lab import LAC, LNS, LNS_2, WIRE, RouterLab, RouterSpec
 from harness.model.testbed import Interface
 from harness.routers import wants
 from harness.routers.field_callers import Pace
 from harness.routers.field_consoles import FieldConsoles, RoutersClock, clock_of, logged_since
+from harness.routers.field_runner import apart
 from harness.routers.scripts import SCRIPTS
 from harness.verdict.obtainable import wanting_there
 from harness.verdict.routers.table import CHECKS, NOTED
@@ -81,6 +85,26 @@ def test_the_clock_that_a_router_shows(said, wanted):
     assert clock_of(said) == wanted
 
 
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        (clock.Offset(0.12, 0.05), ""),
+        (clock.Offset(-3.0, 0.05), "is -3000.0 ms off this machine's"),
+        (DeviceError("wire", "date", "no such program"), "is not known: no such program"),
+    ],
+)
+def test_a_capture_by_another_clock_is_no_evidence(measured, said, monkeypatch):
+    async def measure(device):
+        if isinstance(measured, Exception):
+            raise measured
+        return measured
+
+    monkeypatch.setattr(clock, "measure", measure)
+    found = asyncio.run(apart(SimpleNamespace(name="wire")))
+    assert said in found
+    assert bool(found) is bool(said)
+
+
 # --- typing ---
 
 
@@ -89,6 +113,7 @@ class Router:
 
     def __init__(self):
         self.typed = []
+        self.redactor = Redactor([Secret("hunter2")])
 
     async def offer(self, lines):
         self.typed += lines
@@ -96,12 +121,21 @@ class Router:
 
     async def ask(self, command):
         self.typed.append(command)
-        return f"GigabitEthernet0/1 is up\r\n{command}"
+        return f"GigabitEthernet0/1 is up, hunter2\r\n{command}"
+
+
+class Consoles(FieldConsoles):
+    def __init__(self, *given, **more):
+        super().__init__(*given, **more)
+        self.debugged = []
+
+    def debugs(self, device):
+        self.debugged.append(device)
 
 
 def test_a_script_s_interface_is_the_one_on_the_wire_whatever_its_name():
     router = Router()
-    consoles = FieldConsoles({"lac": router}, {"lac": {"FastEthernet0/0": "GigabitEthernet0/1"}})
+    consoles = Consoles({"lac": router}, {"lac": {"FastEthernet0/0": "GigabitEthernet0/1"}})
 
     async def typed():
         return [
@@ -112,12 +146,15 @@ def test_a_script_s_interface_is_the_one_on_the_wire_whatever_its_name():
     assert asyncio.run(typed()) == [
         ("interface FastEthernet0/0", "heard interface FastEthernet0/0"),
         ("ip address 10.0.0.12 255.255.255.0", "heard ip address 10.0.0.12 255.255.255.0"),
-        ("show interfaces FastEthernet0/0", "FastEthernet0/0 is up\nshow interfaces FastEthernet0/0"),
+        ("show interfaces FastEthernet0/0", "FastEthernet0/0 is up, ***\nshow interfaces FastEthernet0/0"),
     ]
     assert router.typed == [
         "interface GigabitEthernet0/1", "ip address 10.0.0.12 255.255.255.0", "show interfaces GigabitEthernet0/1",
     ]  # fmt: skip
     assert consoles.there("lac", "FastEthernet0/0.5 and FastEthernet0/00") == "FastEthernet0/0.5 and FastEthernet0/00"
+    assert not consoles.debugged
+    asyncio.run(consoles.type("lac", "debug crypto socket"))
+    assert consoles.debugged == ["lac"]
     with pytest.raises(DeviceError, match="none in that role"):
         asyncio.run(consoles.type("lns-2", "show version"))
     with pytest.raises(LabError, match="does not reload"):
@@ -235,7 +272,7 @@ def test_a_check_that_reads_isakmp_says_so():
 
 
 def test_transform_sets_are_typed_without_their_ciphers_where_the_tunnels_are_read():
-    consoles = FieldConsoles({}, {}, null=True)
+    consoles = Consoles({}, {}, null=True)
     assert [
         consoles.there("lac", line)
         for line in (
