@@ -121,7 +121,7 @@ CALLERS = (
 @pytest.mark.lab
 @enclosed
 def test_somebody_elses_host_finds_the_concentrator():
-    """`pppoe-discovery`, of Debian's ppp, is the judge of what it offers; no kernel here has PPP, which a session would need."""
+    """`pppoe-discovery`, of Debian's ppp, is the judge of what it offers; of its sessions pppd is, in test_pppoe_by_pppd."""
     from harness.lab import namespaces, packages
 
     rack, customer = Netns.create("rack"), Netns.create("customer")

@@ -20,7 +20,8 @@ MOST, PER_HOST = 65534, 100
 
 @dataclass(frozen=True, slots=True)
 class PppoeAccess:
-    """`name` is the concentrator's. `authentication` is what callers are asked, as in a personality, `lists` those of AAA."""
+    """`name` is the concentrator's. `authentication` is what callers are asked, as in a personality, `lists` those of AAA. `pool`,
+    by its ends, is for callers who are not tunnelled (None: they get no address)."""
 
     interface: str
     name: str
@@ -28,6 +29,7 @@ class PppoeAccess:
     lists: Lists = DEFAULT_LISTS
     most: int = MOST
     per_host: int = PER_HOST
+    pool: tuple[str, str] | None = None
 
 
 def accesses(tree: Entry, lacks: list[str]) -> tuple[PppoeAccess, ...]:
@@ -58,7 +60,14 @@ def _accesses(tree: Entry, lacks: list[str]) -> Iterator[PppoeAccess]:
                 meaning_aaa.ppp_lists(template),
                 int(most or MOST),
                 int(per_host or PER_HOST),
+                _pool(tree, template),
             )
+
+
+def _pool(tree: Entry, template: Entry) -> tuple[str, str] | None:
+    named = template.value("peer default ip address pool")
+    ends = (tree.value(f"ip local pool {named}") or "").split() if named else []
+    return (ends[0], ends[-1]) if ends else None
 
 
 def _old_group(tree: Entry) -> Entry | None:

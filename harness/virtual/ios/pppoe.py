@@ -70,7 +70,8 @@ class PppoeLines:
             match event:
                 case Opened():
                     access = self._accesses[interface]
-                    terms = Terms(access.authentication, lists=access.lists, ethernet=True)
+                    pool = None if access.pool is None else self._core().pool_between(*access.pool)
+                    terms = Terms(access.authentication, pool=pool, lists=access.lists, ethernet=True)
                     self._lines[self._core().dial_in(now, terms)] = interface, event.session
                 case Arrived():
                     if (line := self._line(interface, event.session)) is not None:
