@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile
-from harness.model import CaptureFacts, Side
+from harness.model import CaptureFacts, Side, router_lab
 from harness.probes.dissect import Addresses
 from harness.routers.consoles import Consoles
 from harness.routers.makers import Makers
@@ -35,8 +35,8 @@ from harness.wire import events
 from harness.wire.config import PppConfig
 from harness.wire.ip import packed
 
-LAC, LNS, LNS_2 = "lac", "lns", "lns-2"
-ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
+LAC, LNS, LNS_2 = router_lab.LAC, router_lab.LNS, router_lab.LNS_2
+ADDRESSES = router_lab.WIRE
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 STARTS_WITH = {LAC: "l2tp-lac.cfg", LNS: "l2tp-lns.cfg", LNS_2: "l2tp-lns.cfg"}
 WIRE_DELAY_S = 0.004

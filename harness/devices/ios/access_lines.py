@@ -1,7 +1,8 @@
-"""The lines by which a Cisco router takes calls by PPPoE, on an interface of its own, and what must not be on it before. Pure."""
+"""What makes a Cisco router take a testbed's calls by PPPoE (roles/access.yaml), and what must not be on it before. Pure."""
 
 from __future__ import annotations
 
+from harness.devices.ios import roles
 from harness.devices.ios.configurations import Section
 from harness.errors import UsageError
 from harness.model import ios_releases
@@ -16,21 +17,22 @@ OWN = ("vpdn-group ", "bba-group ", "crypto map ", "crypto isakmp ", "crypto key
 
 
 def pppoe_lines(callers: str, wire: str, release: Release) -> tuple[str, ...]:
-    """Calls are taken on the interface `callers`; the links borrow the address of `wire`. By a profile where the release has them
-    ("PPPoE Profiles", 12.2(15)T), before that by a vpdn-group, as the Wide-Area Networking Configuration Guide of 12.2 has it
-    ("Configuring Broadband Access"). Lines of a section are indented."""
-    template = (f"interface Virtual-Template{TEMPLATE}", f" ip unnumbered {wire}", f" mtu {MTU}", " ppp authentication chap")
+    """Calls are taken on the interface `callers`, by a profile where the release is known to have them, else by a vpdn-group; the
+    links borrow the address of `wire`. Lines of a section are indented."""
     try:
         profiles = ios_releases.has("pppoe-profiles", release)
     except UsageError:  # a train beside those that documents name: as routers had it from the beginning
         profiles = False
-    if profiles:
-        group: tuple[str, ...] = (f"bba-group pppoe {NAME}", f" virtual-template {TEMPLATE}")
-        enabled = f" pppoe enable group {NAME}"
-    else:
-        group = (f"vpdn-group {NAME}", " accept-dialin", "  protocol pppoe", f"  virtual-template {TEMPLATE}")
-        enabled = " pppoe enable"
-    return (*template, *group, f"interface {callers}", " no shutdown", enabled)
+    settings = {
+        "callers": callers,
+        "lender": wire,
+        "by": "profile" if profiles else "vpdn-group",
+        "group": NAME,
+        "template": TEMPLATE,
+        "mtu": MTU,
+        "authentication": "chap",
+    }
+    return roles.access(settings).lines
 
 
 def in_the_way(there: Section) -> tuple[str, ...]:
