@@ -13,7 +13,7 @@ import pytest
 from harness.devices import clock
 from harness.devices.ios.access_lines import in_the_way, pppoe_lines
 from harness.devices.ios.configurations import parse_config
-from harness.errors import DeviceError, LabError
+from harness.errors import DeviceError, LabError, ReleaseLacks
 from harness.model import Secret, ios_releases
 from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.redact import Redactor
@@ -22,7 +22,7 @@ from harness.model.testbed import Interface
 from harness.routers import wants
 from harness.routers.field_callers import Pace
 from harness.routers.field_consoles import FieldConsoles, RoutersClock, clock_of, logged_since
-from harness.routers.field_runner import apart
+from harness.routers.field_runner import FieldRunner, apart
 from harness.routers.scripts import SCRIPTS
 from harness.verdict.obtainable import wanting_there
 from harness.verdict.routers.table import CHECKS, NOTED
@@ -283,3 +283,25 @@ def test_transform_sets_are_typed_without_their_ciphers_where_the_tunnels_are_re
         "crypto ipsec transform-set one esp-null esp-sha-hmac", "crypto ipsec transform-set x esp-null esp-md5-hmac",
         " set transform-set esp-des-sha-transport", "no crypto ipsec transform-set one esp-3des esp-sha-hmac",
     ]  # fmt: skip
+
+
+def test_a_router_of_a_release_that_lacks_what_a_script_needs_is_not_asked():
+    class Old:
+        def __init__(self, release):
+            self.known = ios_releases.parse(release)
+
+        async def release(self):
+            return self.known
+
+        async def missing(self, features):
+            return ios_releases.missing(features, self.known)
+
+    def asked(lac, lns):
+        runner = SimpleNamespace(lab=SimpleNamespace(routers={LAC: Old(lac), LNS: Old(lns)}), _release="")
+        asyncio.run(FieldRunner._refuse_old(runner, SCRIPTS["l2tp-call"]))
+        return runner._release
+
+    assert asked("12.4(1)", "12.2(4)T") == "12.4(1)"
+    assert asked("12.4(1)", "12.2(33)SRE") == "12.4(1)"  # a train of which no document tells: it is asked, and may refuse
+    with pytest.raises(ReleaseLacks, match=r"^lns: IOS 12.2\(2\)T lacks .l2tp security crypto-profile., which came with"):
+        asked("12.4(1)", "12.2(2)T")
