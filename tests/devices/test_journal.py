@@ -393,7 +393,7 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
     router = replace(edge, device="router", port=10)
     testbed = SimpleNamespace(
         connections=(edge, router),
-        nat=SimpleNamespace(inside_capture=None, outside_capture=None),
+        captures=(),
         file="lab.yaml",
         secrets=(),
     )
@@ -417,8 +417,7 @@ def test_restore_finds_what_another_has_put_back_while_it_waited_for_the_lock(st
         book.path.unlink()
         yield
 
-    nat = SimpleNamespace(inside_capture=None, outside_capture=None)
-    testbed = SimpleNamespace(connections=(DEVICE,), nat=nat, file="x", secrets=())
+    testbed = SimpleNamespace(connections=(DEVICE,), captures=(), file="x", secrets=())
     book = Journal.create("a lab", "lab.yaml")
     book.before(Undo(("a file",), "linux", "edge", reached(DEVICE), script="true\n"))
     os.close(book._handle)  # its run is gone
