@@ -19,6 +19,8 @@ MANAGEMENT = {LAC: "10.99.0.12", LNS: "10.99.0.13", LNS_2: "10.99.0.14", WIRE: "
 """Device → the address of its SSH server."""
 PORTS = {LAC: "lac0", LNS: "lns0", LNS_2: "lns1"}
 """Of the wire's machine."""
+DOCUMENTS, OTHER_NAMES = ("FastEthernet0/0", "FastEthernet1/0"), ("GigabitEthernet0/1", "GigabitEthernet1/0")
+"""What routers call their interfaces on the wire and for management; the LNS otherwise than scripts do, as hardware may."""
 CALLERS = "dsl0", "FastEthernet0/1"
 """Where callers come in at the LAC: as its machine has it, and as it calls it itself."""
 
@@ -43,9 +45,12 @@ class AccessBench(Bench):
     async def _server(self, device: str, address: str) -> str:
         if device == WIRE:
             return await super()._server(device, address)
-        interfaces, words = {"FastEthernet0/0": ADDRESSES[device]}, ["--wire", ADDRESSES[device]]
+        ports = OTHER_NAMES if device == LNS else DOCUMENTS
+        interfaces, words = {ports[0]: ADDRESSES[device]}, ["--wire", ADDRESSES[device]]
         if device == LAC:
             interfaces[CALLERS[1]] = ""
             words += ["--callers", *CALLERS]
-        name = device.upper()
-        return await self._router(RouterBox(self._folder / device, self._nodes[device], address, interfaces, words, name))
+        box = RouterBox(
+            self._folder / device, self._nodes[device], address, interfaces, words, name=device.upper(), management=ports[1]
+        )
+        return await self._router(box)

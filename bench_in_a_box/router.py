@@ -17,8 +17,6 @@ hostname {{name}}
 enable secret {ENABLE}
 username {USER} password 0 {PASSWORD}
 {{interfaces}}
-interface FastEthernet1/0
- ip address {{management}} 255.255.255.0
 line con 0
 line vty 0 4
  login local
@@ -29,26 +27,34 @@ GATEWAY_WORDS = ("--wire", "203.0.113.231", "--lan", "lan0", "198.51.100.1", "19
 """Of the router that stands for a gateway: its interfaces and their addresses, and what its process is told."""
 
 
-def startup(name: str, interfaces: Mapping[str, str], management: str) -> str:
+def startup(name: str, interfaces: Mapping[str, str]) -> str:
     """Addresses by interface, all in networks of 256; "" for one without."""
     lines = [
         line
         for interface, address in interfaces.items()
         for line in (f"interface {interface}", f" ip address {address} 255.255.255.0" if address else " no ip address")
     ]
-    return STARTUP.format(name=name, interfaces="\n".join(lines), management=management)
+    return STARTUP.format(name=name, interfaces="\n".join(lines))
 
 
 class RouterBox:
-    """`start` returns the line of a known_hosts file, `stop` ends it. `words` are for natstorm-ios."""
+    """`start` returns the line of a known_hosts file, `stop` ends it. `address` is that of its interface `management`; `words` are
+    for natstorm-ios."""
 
     def __init__(
-        self, folder: Path, node: Netns, address: str, interfaces: Mapping[str, str], words: Sequence[str], name: str = "IOS"
+        self,
+        folder: Path,
+        node: Netns,
+        address: str,
+        interfaces: Mapping[str, str],
+        words: Sequence[str],
+        name: str = "IOS",
+        management: str = "FastEthernet1/0",
     ) -> None:
         self._folder = folder
         self._node = node
         self._address = address
-        self._startup = startup(name, interfaces, address)
+        self._startup = startup(name, {**interfaces, management: address})
         self._words = words
         self._process: subprocess.Popen[str] | None = None
 

@@ -112,11 +112,27 @@ class FieldConsoles(ABC):
         return sorted(found, key=lambda one: one.t)
 
 
+def names_of(own: str, documents: str) -> dict[str, str]:
+    """A router's name of an interface by the documents' one, in full and as tables shorten both ("Gi0/1" by "Fa0/0")."""
+    return {documents: own, _short(documents): _short(own)}
+
+
+def _short(name: str) -> str:
+    return re.sub(r"^([A-Za-z]{2})[A-Za-z-]*", r"\1", name)
+
+
 def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """Where several spaces follow a name, as in a table, what comes behind them stays in its column."""
     for one, other in names.items():
         if one != other:
-            text = re.sub(rf"(?<![\w/.]){re.escape(one)}(?![\w/.])", other, text)
+            found = re.compile(rf"(?<![\w/.]){re.escape(one)}(?![\w/.])( *)")
+            text = found.sub(lambda match, one=one, other=other: _as_wide(one, other, match[1]), text)  # type: ignore[misc]
     return text
+
+
+def _as_wide(one: str, other: str, spaces: str) -> str:
+    room = len(one) + len(spaces) - len(other)
+    return other + (" " * max(1, room) if len(spaces) > 1 else spaces)
 
 
 def clock_of(said: str) -> datetime | None:

@@ -24,7 +24,7 @@ from harness.probes.capture import Capture
 from harness.probes.dissect import Addresses
 from harness.routers import wants
 from harness.routers.field_callers import FieldCaller, FieldCallers
-from harness.routers.field_consoles import LOGGING, FieldConsoles
+from harness.routers.field_consoles import LOGGING, FieldConsoles, names_of
 from harness.routers.l2tp_lab import CONFIGURATIONS, STARTS_WITH
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
@@ -41,7 +41,7 @@ class FieldL2tp(FieldConsoles):
 
     def __init__(self, lab: FieldRouters, script: RouterScript, gathered: Gathered) -> None:
         testbed = lab.testbed
-        names = {role: {ON_THE_WIRE: spec.wire.name} for role, spec in testbed.by_role.items()}
+        names = {role: names_of(spec.wire.name, ON_THE_WIRE) for role, spec in testbed.by_role.items()}
         super().__init__(lab.routers, names, null=script.null)
         self._lab = lab
         self._testbed = testbed

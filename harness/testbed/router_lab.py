@@ -4,6 +4,7 @@ scripts name."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from string import ascii_letters
 
 from harness.model.reach import Connection
 from harness.model.router_lab import LAC, LNS_2, WIRE, RouterLab, RouterSpec
@@ -14,6 +15,7 @@ from harness.testbed.router_definition import CALLERS, ROLES
 
 _LNS_PPP = "172.16.1.1/32"
 """Where callers send to within their tunnels: what the scripts configure at the LNS."""
+SHORTEST = len("ATM")
 _CAPTURE = ("devices", LAC, "custom", "capture")
 
 
@@ -33,6 +35,8 @@ def build(reading: Reading, name: str) -> RouterLab | None:
     elif LNS_2 in roles and not reading.has("topology", LNS_2) and reading.keys("topology"):
         reading.wrong(f"{LNS_2!r} is missing in topology", ("topology",), f"add `{LNS_2}:` there")
     callers = None if card is None else reading.value("topology", CALLERS, "interfaces", card, "link")
+    for role in roles:
+        _in_full(reading, role, reading.keys("topology", role, "interfaces"))
     wires = {role: _wire(reading, role, callers) for role in roles}
     _one_wire(reading, wires)
     at_lac = _callers_port(reading, callers)
@@ -111,6 +115,14 @@ def _callers_port(reading: Reading, link: str | None) -> str | None:
         problem = f"{len(found) or 'no'} interface{'s' if found else ''} of the LAC {'are' if found else 'is'} on the callers' link"
         reading.wrong(f"{problem} {link!r}", path, f"`link: {link}` at the one where they come in")
     return None
+
+
+def _in_full(reading: Reading, device: str, names: tuple[str, ...]) -> None:
+    """As the router itself calls them: what it prints is compared with that."""
+    for name in names:
+        if len(name) - len(name.lstrip(ascii_letters)) < SHORTEST:
+            problem = f"{name}: an interface of a router is named in full here, as `show running-config` does"
+            reading.wrong(problem, ("topology", device, "interfaces", name), "as in FastEthernet0/0")
 
 
 def _wire(reading: Reading, role: str, callers: str | None) -> Interface | None:

@@ -21,7 +21,7 @@ from harness.model.router_lab import LAC, LNS, LNS_2, WIRE, RouterLab, RouterSpe
 from harness.model.testbed import Interface
 from harness.routers import wants
 from harness.routers.field_callers import Pace
-from harness.routers.field_consoles import FieldConsoles, RoutersClock, clock_of, logged_since
+from harness.routers.field_consoles import FieldConsoles, RoutersClock, clock_of, logged_since, names_of
 from harness.routers.field_runner import FieldRunner, apart
 from harness.routers.scripts import SCRIPTS
 from harness.verdict.obtainable import wanting_there
@@ -159,6 +159,17 @@ def test_a_script_s_interface_is_the_one_on_the_wire_whatever_its_name():
         asyncio.run(consoles.type("lns-2", "show version"))
     with pytest.raises(LabError, match="does not reload"):
         asyncio.run(consoles.reboot("lac"))
+
+
+def test_a_table_keeps_its_columns_whatever_an_interface_is_called():
+    consoles = Consoles({}, {"lac": names_of("GigabitEthernet0/1", "FastEthernet0/0")})
+    shown = "ID Interface           State\n1  GigabitEthernet0/1  set\n2  Gi0/1               set\nGigabitEthernet0/1 is up\n"
+    assert consoles._here("lac", shown) == (
+        "ID Interface           State\n1  FastEthernet0/0     set\n2  Fa0/0               set\nFastEthernet0/0 is up\n"
+    )
+    shorter = Consoles({}, {"lac": names_of("Ethernet0", "FastEthernet0/0")})
+    assert shorter._here("lac", "Ethernet0         up\nEthernet0  up\n") == "FastEthernet0/0   up\nFastEthernet0/0 up\n"
+    assert shorter.there("lac", "interface FastEthernet0/0") == "interface Ethernet0"
 
 
 @pytest.mark.parametrize(("release", "group"), [("12.4(1)", True), ("12.2(4)T", False), ("12.2(27)SBA", False)])

@@ -40,6 +40,7 @@ def test_a_lab_may_do_without_a_second_lns(bench):
 
 
 WIRE_PORT = "FastEthernet0/0: {type: ethernet, link: wire, ipv4: 10.0.0.12/24}"
+LNS_PORT = "GigabitEthernet0/1: {type: ethernet, link: wire, ipv4: 10.0.0.13/24}"
 CAPTURE = "capture: {source: tcpdump, device: wire, interface: lac0}"
 
 
@@ -59,6 +60,8 @@ CAPTURE = "capture: {source: tcpdump, device: wire, interface: lac0}"
          "callers come by PPPoE, and their card has no address", "remove it"),
         ("nic0: {type: ethernet, link: access}", "a-name-that-no-card-has: {type: ethernet, link: access}",
          "a-name-that-no-card-has: ", ""),
+        (LNS_PORT, LNS_PORT.replace("GigabitEthernet", "Gi"), "Gi0/1: an interface of a router is named in full here",
+         "as in FastEthernet0/0"),
         (CAPTURE, "capture: {source: tcpdump, interface: lac0}", "which device captures is not said", "add `device:` there"),
         (CAPTURE, "capture: {source: tcpdump, device: wire}", "which interface of wire captures is not said", "add `interface:`"),
         (CAPTURE, "capture: {source: tcpdump, device: tap, interface: lac0}", "tap is no device that is reached", ""),
