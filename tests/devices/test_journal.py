@@ -346,7 +346,7 @@ def test_what_somebody_has_changed_meanwhile_is_kept_and_told_with_both_ways_out
         raise KeptTheirs("edge", "somebody else has changed the same meanwhile: /etc/x", undo.script, theirs_alone=alone)
 
     monkeypatch.setitem(restoring._RUNNERS, "linux", kept_theirs)
-    testbed = SimpleNamespace(connections=(), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="x", secrets=())
+    testbed = SimpleNamespace(connections=(), captures=(), file="x", secrets=())
     book = Journal.create("lab", "my lab.yaml")
     book.before(Undo(("put /etc/x back",), "linux", "edge", reached(DEVICE), script="true\n"))
     book.close()

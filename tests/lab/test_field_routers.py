@@ -10,7 +10,7 @@ import pytest
 from harness.devices import journal
 from harness.devices.ios.access_lines import in_the_way
 from harness.errors import DeviceError, LabError
-from harness.lab import field_routers
+from harness.lab import field_routers, reached
 from harness.lab.field_routers import UNDEBUG, FieldRouters
 from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.router_lab import LAC, LNS, WIRE, RouterLab, RouterSpec
@@ -80,10 +80,30 @@ class Lent:
         self.world.lent = False
 
 
+class Locks:
+    """Of which nothing more is asked here than that they are taken, and given back."""
+
+    lost = None
+
+    def __init__(self, world):
+        self.world = world
+
+    async def take(self, router):
+        self.world.locked.add(router.name)
+
+    def beat(self):
+        pass
+
+    async def release(self, reach):
+        self.world.locked.clear()
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    one = SimpleNamespace(done={}, drivers={}, shows={}, configs={}, stuck="", lent=False)
+    one = SimpleNamespace(done={}, drivers={}, shows={}, configs={}, stuck="", lent=False, locked=set())
+    monkeypatch.setattr(reached, "Ios", lambda connection, **_: Driver(one, connection, None, ()))
+    monkeypatch.setattr(reached, "DeviceLocks", lambda *_: Locks(one))
     monkeypatch.setattr(field_routers, "Ios", lambda connection, **given: Driver(one, connection, **given))
     monkeypatch.setattr(field_routers, "Segment", lambda *_: Lent(one))
     routers = {
@@ -104,6 +124,7 @@ def test_each_script_finds_routers_as_they_were_found_and_so_does_who_comes_afte
         lab = world.lab()
         await lab.up()
         assert world.lent
+        assert world.locked == {LAC, LNS}
         await lab.fresh({LAC: ["one"], LNS: ["two"]})
         await lab.fresh({LNS: ["three"]})
         await lab.down()
@@ -113,6 +134,7 @@ def test_each_script_finds_routers_as_they_were_found_and_so_does_who_comes_afte
     assert changes(world, LAC) == [("configure", "one"), "restore"]
     assert changes(world, LNS) == [("configure", "two"), "restore", ("configure", "three"), "restore"]
     assert not world.lent
+    assert not world.locked
     assert not journal.kept()
 
 
