@@ -34,13 +34,15 @@ prove: setup     ## break every mechanism in turn, and 120 by chance: which test
 		$(MAKE) --no-print-directory box ARGS= || status=$$?; \
 		exit $$status)
 
-box: setup       ## the suites on the bench in a box: our own gateway, a real one and a router, reached by SSH and one network card alone
+box: setup       ## the suites on the bench in a box: our own gateway, a real one, a router, LAC and LNS, reached by SSH and one network card alone
 	@status=0; \
 		$(BIN)/python -m bench_in_a_box -- $(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box.yaml $(ARGS) || status=$$?; \
 		$(BIN)/python -m bench_in_a_box --gateway linux -- \
 			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-linux.yaml $(ARGS) || status=$$?; \
 		$(BIN)/python -m bench_in_a_box --gateway ios -- \
 			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-ios.yaml $(ARGS) || status=$$?; \
+		$(BIN)/python -m bench_in_a_box --routers lac-lns -- \
+			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-lac-lns.yaml $(ARGS) || status=$$?; \
 		exit $$status
 
 kills: setup     ## runs on the bench in a box, killed at 20 random moments: is all given back? (ARGS="40 2": moments, seed)

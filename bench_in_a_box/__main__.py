@@ -9,14 +9,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench_in_a_box.box import GATEWAYS, Box
+from bench_in_a_box.access import AccessBench
+from bench_in_a_box.box import GATEWAYS, Bench, Box
 from harness.errors import NatstormError
 from harness.lab import enclosure, launcher, packages
+
+ROUTERS = ("lac-lns",)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench_in_a_box", description=__doc__)
     parser.add_argument("--gateway", choices=GATEWAYS, default=GATEWAYS[0], help="which gateway stands in the box (natstorm)")
+    parser.add_argument("--routers", choices=ROUTERS, help="no gateway: routers of that world (lac-lns: a LAC, and two LNSes)")
     parser.add_argument("--path", type=Path, metavar="DIR", help="programs that the devices have before all others")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --: what to run on the box's host")
     given = parser.parse_args()
@@ -25,14 +29,16 @@ def main() -> int:
             packages.require(guest=True)
         enclosure.ensure()
         with tempfile.TemporaryDirectory(prefix="box-") as folder:
-            return asyncio.run(_run(Path(folder), given.gateway, given.path, given.command))
+            place = Path(folder)
+            bench = AccessBench(place, given.path) if given.routers else Box(place, given.gateway, given.path)
+            return asyncio.run(_run(bench, given.command))
     except NatstormError as error:
         print(f"bench in a box: {error}", file=sys.stderr)
         return 3
 
 
-async def _run(folder: Path, gateway: str, first: Path | None, command: list[str]) -> int:
-    async with Box(folder, gateway, first) as box:
+async def _run(bench: Bench, command: list[str]) -> int:
+    async with bench as box:
         # The command is to find a machine with devices beside it, and no enclosure.
         environment = {name: value for name, value in os.environ.items() if name not in (launcher.MARK, launcher.LAUNCHER)}
         process = await asyncio.create_subprocess_exec(*command, env=environment | box.environment)

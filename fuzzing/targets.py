@@ -11,6 +11,7 @@ from fuzzing.l2tp import L2tpLife
 from fuzzing.life import Life
 from fuzzing.nat import NatLife
 from fuzzing.ppp import PppLife
+from fuzzing.pppoe import PppoeLife
 from fuzzing.radius import RadiusLife
 from fuzzing.reassembly import ReassemblyLife
 from fuzzing.stack import StackLife
@@ -32,6 +33,7 @@ TARGETS: dict[str, Target] = {
     "esp": Target(EspLife, 6),
     "l2tp": Target(L2tpLife, 16),
     "ppp": Target(PppLife, 16),
+    "pppoe": Target(PppoeLife, 4),
     "radius": Target(RadiusLife, 6),
     "stack": Target(StackLife, 12),
     "gateway": Target(GatewayLife, 18),

@@ -15,11 +15,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from harness.errors import MissingTool, NatstormError, UsageError
 from harness.model.reach import Connection
+from harness.model.router_lab import Described
 from harness.model.testbed import Testbed
 from harness.programme import DEFAULT_TESTBED
+
+D = TypeVar("D", bound=Described)
 
 GROUPS = (
     "harness.qualify", "harness.prove.commands", "harness.lab.machine", "harness.lab.commands", "harness.report.commands",
@@ -33,7 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="natstorm", description="Interop tests for L2TP/IPsec gateways behind one NAT.")
     parser.add_argument("--version", action="version", version=f"natstorm {version('natstorm')}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    parser.set_defaults(load_testbed=_load_testbed, lock_devices=_lock_devices, default_testbed=DEFAULT_TESTBED)
+    parser.set_defaults(
+        load_testbed=_load_testbed,
+        load_described=_load_described,
+        lock_devices=_lock_devices,
+        default_testbed=DEFAULT_TESTBED,
+    )
     for group in GROUPS:
         importlib.import_module(group).add_commands(commands)
     arguments = parser.parse_args(argv)
@@ -63,7 +72,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load_testbed(file: Path) -> Testbed:
     from harness.testbed import load
 
-    testbed = load(file)
+    return _with_telnet(load(file))
+
+
+def _load_described(file: Path) -> Described:
+    from harness.testbed import load_any
+
+    return _with_telnet(load_any(file))
+
+
+def _with_telnet(testbed: D) -> D:
+    """Where a device is reached by it, the one that `natstorm setup` has unpacked is offered."""
     if any(one.protocol == "telnet" for one in testbed.connections):
         from harness.lab import unpacked
 

@@ -7,6 +7,7 @@
     │   └── MissingTool    a program, package or right that this machine lacks
     ├── DeviceError        a device that answered, but not as it should (device, command, what was seen)
     ├── CaptureError       a capture that could not be taken or read
+    ├── ReleaseLacks       a router that is there, and has not what a script needs: it is not asked
     └── Inconclusive       evidence not to be trusted: neither a pass nor a failure of the device
 
 Every message is a sentence for the person at the terminal; the parts stay readable as attributes.
@@ -76,6 +77,13 @@ class DeviceError(NatstormError):
 
 class CaptureError(NatstormError):
     """A capture that could not be started, stopped or read."""
+
+
+class ReleaseLacks(NatstormError):
+    """A router's release has not what a script needs: the script is skipped, and this says with what it came."""
+
+    def __init__(self, device: str, lack: str) -> None:
+        super().__init__(f"{device}: {lack}")
 
 
 class Inconclusive(NatstormError):

@@ -31,9 +31,10 @@ from harness.programme import DEFAULT_TESTBED, QUALIFIED, ROUTER, TIMES, VIRTUAL
 if TYPE_CHECKING:
     from harness.model import Evidence
     from harness.model.behaviour import Behaviour
+    from harness.model.router_lab import RouterLab
     from harness.model.testbed import Testbed
     from harness.report.pytest_sink import Sink
-    from harness.routers.runner import RouterRunner
+    from harness.routers.runner import RunnerBase
     from harness.routers.script import RouterScript
     from harness.scenario.runner import Runner
 
@@ -100,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
             from harness.lab import enclosure, place
 
             enclose = partial(enclosure.ensure_for_pytest, config)
-            place.settle(session.testbed, guests=config.option.guests, enclose=enclose)
+            place.settle(session.described, guests=config.option.guests, enclose=enclose)
         session.begin()
     except NatstormError as error:
         refuse(error)
@@ -128,20 +129,34 @@ class Session:
 
     def __init__(self, config: pytest.Config) -> None:
         from harness.catalogue import load_catalogue
-        from harness.testbed.load import check
+        from harness.model.router_lab import RouterLab
+        from harness.testbed.load import check_any
 
         self.config = config
         self.behaviours: dict[str, Behaviour] = load_catalogue(SUITES / "behaviours")
-        self.testbed: Testbed = check(config.option.testbed)
-        self.variants = self._chosen_variants()
+        self.described: Testbed | RouterLab = check_any(config.option.testbed)
+        self.lab: RouterLab | None = self.described if isinstance(self.described, RouterLab) else None
         self._check_behaviours()
-        self._check_clients()
-        self._check_time()
+        if self.lab is None:
+            self.variants = self._chosen_variants()
+            self._check_clients()
+            self._check_time()
+        else:
+            self.variants = ()
+            self._check_for_routers(self.lab)
         self.foretold: tuple[str, ...] = ()  # with --dry-run: what would happen to which device
         self.clear: set[Cast] = set()  # those that a behaviour declares to carry L2TP in clear
         self.sink: Sink | None = None
         self._played: dict[Cast, Evidence | BaseException] = {}
         self._held = ExitStack()
+
+    @property
+    def testbed(self) -> Testbed:
+        """Where it has a gateway that is judged."""
+        from harness.model.router_lab import RouterLab
+
+        assert not isinstance(self.described, RouterLab)
+        return self.described
 
     def begin(self) -> None:
         """The run's folder is made, and everything from now on is kept in it. SIGTERM and SIGHUP end the run as Ctrl-C does."""
@@ -152,10 +167,10 @@ class Session:
         self.sink = install(
             self.config,
             root=self.config.option.reports,
-            testbeds=[self.testbed.name],
+            testbeds=[self.described.name],
             environment={"fault": self.config.option.fault} if self.config.option.fault else {},
             allure_html=not self.config.option.no_html,
-            secrets=self.testbed.secrets,
+            secrets=self.described.secrets,
         )
 
     def casts(self, scenarios: Sequence[str], on: Sequence[str] | None, *, in_any_time: bool = False) -> list[Cast]:
@@ -170,11 +185,26 @@ class Session:
             for cast in self._showings(name, variant, wanted)
         ]
 
-    def router_casts(self, scripts: Sequence[str]) -> list[Cast]:
-        """The scripts for routers among a test's, where the testbed's gateway is a virtual IOS router, in virtual time."""
+    def router_casts(self, scripts: Sequence[str], behaviour: str) -> list[Cast]:
+        """The scripts for routers among a test's: in virtual time where the testbed's gateway is a virtual IOS router, in the
+        wall's where the testbed is one of routers."""
+        if self.lab is not None:
+            from harness.routers.script import L2TP
+
+            of_lab = (name for name in scripts if self.router_script(name).world == L2TP)
+            return [Cast(name, self._variant_there(self.lab, name, behaviour), 0, WALL, routers=True) for name in of_lab]
         if not self.testbed.simulated:
             return []
         return [Cast(name, self.router_script(name).release, 0, VIRTUAL, routers=True) for name in scripts]
+
+    def _variant_there(self, lab: RouterLab, script: str, behaviour: str) -> str:
+        """How a script is played for it on routers that are there: as it is, unless its tunnels have to be read."""
+        from harness.routers.script import NULL, THERE
+        from harness.verdict.routers.table import CHECKS, NOTED
+
+        check = {**CHECKS, **NOTED}.get(behaviour)
+        reads = check is not None and check.opens == "esp" and not self.router_script(script).clear
+        return NULL if reads and lab.esp_null else THERE
 
     def router_script(self, name: str) -> RouterScript:
         """With the release that the command line asks for."""
@@ -184,16 +214,25 @@ class Session:
         return chosen if release is None or chosen.about_release else replace(chosen, release=release)
 
     def lacking(self, cast: Cast) -> str:
-        """Why the routers of this cast cannot be asked its script, "" where they can."""
+        """Why the routers of this cast cannot be asked its script, "" where they can. What the release of a router lacks that is
+        there shows when it is reached."""
+        from harness.routers import wants
         from harness.routers.releases import lacking
 
-        return lacking(self.router_script(cast.scenario)) if cast.routers else ""
+        if not cast.routers:
+            return ""
+        script = self.router_script(cast.scenario)
+        return lacking(script) if self.lab is None else wants.missing(script, self.lab)
 
     def foresee(self, casts: Sequence[Cast]) -> None:
         """Judges, before anything is reached or sent, what these would send to devices that are there already."""
         from harness.scenario import foreseen
         from harness.scenario.scripts import script
 
+        if self.lab is not None:
+            if self.config.option.dry_run:
+                self.foretold = foreseen.told_of_routers(self.lab)
+            return
         burdens = []
         for cast in (one for one in casts if not one.routers):
             chosen = script(cast.scenario)
@@ -276,16 +315,39 @@ class Session:
             if option.time != VIRTUAL:
                 raise UsageError("mechanisms are broken in virtual time only", cure=f"--fault {option.fault} --time virtual")
 
+    def _check_for_routers(self, lab: RouterLab) -> None:
+        """What of the command line is for a gateway, or for virtual time."""
+        option = self.config.option
+        for name in ("clients", "variant", "release", "fault"):
+            if getattr(option, name):
+                raise UsageError(f"--{name} says nothing of the routers of {lab.file}, which are as they are", cure="leave it out")
+        if option.time == VIRTUAL:
+            cure = "testbeds/virtual-ios.yaml has routers that live in virtual time"
+            raise UsageError(f"the routers of {lab.file} have clocks of their own", cure=cure)
+
     def wanting(self, item: pytest.Item) -> str:
         """Why this testbed cannot give what the item's check rests on; "" where it can."""
         from harness.verdict.checks import CHECKS, NOTED
         from harness.verdict.obtainable import wanting
 
         cast, marker = _cast(item), item.get_closest_marker("behaviour")
+        if self.lab is not None and cast is not None and marker is not None:
+            return self._wanting_of_routers(cast, marker.args[0])
         if cast is None or cast.routers or marker is None or self.testbed.router is None:
             return ""
         check = CHECKS.get(marker.args[0]) or NOTED.get(marker.args[0])
         return "" if check is None else wanting(self.testbed, check.needs)
+
+    def _wanting_of_routers(self, cast: Cast, behaviour: str) -> str:
+        from harness.routers.script import NULL
+        from harness.verdict.obtainable import wanting_there
+        from harness.verdict.routers.table import CHECKS, NOTED
+
+        check = {**CHECKS, **NOTED}.get(behaviour)
+        if check is None:
+            return ""
+        clear = self.router_script(cast.scenario).clear
+        return wanting_there(check, readable=("esp", "all") if clear else ("esp",) if cast.variant == NULL else ())
 
     def evidence(self, cast: Cast) -> Evidence:
         """Played at the first call. A scenario that could not be played raises the same error at every call; a mistake in the
@@ -327,7 +389,9 @@ class Session:
         return self._held.enter_context(Runner(testbed, scratch, self.sink.bus, seed=option.seed, fault=option.fault))
 
     @cached_property
-    def router_runner(self) -> RouterRunner:
+    def router_runner(self) -> RunnerBase:
+        if self.lab is not None:
+            return self._field_runner()
         from harness import faults
         from harness.model.redact import Redactor
         from harness.routers.breaking import makers
@@ -341,14 +405,27 @@ class Session:
             RouterRunner(self.sink.bus, Redactor(self.testbed.secrets), seed=option.seed, makers=made)
         )
 
-    def _play_routers(self, cast: Cast) -> Evidence:
-        from harness.routers.outcome import headline
+    def _field_runner(self) -> RunnerBase:
+        from harness.model.router_lab import RouterLab
+        from harness.routers.field_runner import FieldRunner
+        from harness.testbed.load import load_any
 
         assert self.sink is not None
-        with self.sink.playing(cast.label, testbed=self.testbed.name, variant=cast.variant) as playing:
-            chosen = self.router_script(cast.scenario)
+        with self.sink.bus.step("load the testbed"):
+            lab = load_any(self.config.option.testbed)
+        assert isinstance(lab, RouterLab)
+        return self._held.enter_context(FieldRunner(lab, self.sink.bus))
+
+    def _play_routers(self, cast: Cast) -> Evidence:
+        from harness.routers.outcome import headline
+        from harness.routers.script import NULL
+
+        assert self.sink is not None
+        name = self.described.name
+        with self.sink.playing(cast.label, testbed=name, variant=cast.variant) as playing:
+            chosen = replace(self.router_script(cast.scenario), null=cast.variant == NULL)
             clear = cast in self.clear
-            evidence = self.router_runner.play(chosen, folder=playing.folder, testbed=self.testbed.name, clear_expected=clear)
+            evidence = self.router_runner.play(chosen, folder=playing.folder, testbed=name, clear_expected=clear)
             playing.played(replace(evidence, scenario=cast.label), {}, headline(evidence, chosen.summary))
             return evidence
 
@@ -381,7 +458,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker := metafunc.definition.get_closest_marker("plays"):
         casts += metafunc.config.stash[SESSION].casts(marker.args, marker.kwargs.get("on"))
     if marker := metafunc.definition.get_closest_marker("routers"):
-        casts += metafunc.config.stash[SESSION].router_casts(marker.args)
+        behaviour = metafunc.definition.get_closest_marker("behaviour")
+        casts += metafunc.config.stash[SESSION].router_casts(marker.args, "" if behaviour is None else behaviour.args[0])
     metafunc.parametrize("cast", [_unless_lacking(metafunc.config.stash[SESSION], cast) for cast in casts], scope="session")
 
 
@@ -460,7 +538,7 @@ def describe(session: Session, item: pytest.Item) -> None:
         title=row.title,
         source=row.source,
         kind="/".join(row.kinds),
-        testbed=session.testbed.name,
+        testbed=session.described.name,
         variant="" if cast is None else cast.variant,
         scenario="" if cast is None else cast.label,
         time_base=row.time if cast is None else cast.time,
@@ -476,8 +554,14 @@ def natstorm(request: pytest.FixtureRequest) -> Iterator[Session]:
 
 @pytest.fixture
 def evidence(natstorm: Session, cast: Cast) -> Evidence:
-    """What the scenario of this case left behind; played now, if it was not before."""
-    return natstorm.evidence(cast)
+    """What the scenario of this case left behind; played now, if it was not before. A router that is there is not asked what its
+    release has not."""
+    from harness.errors import ReleaseLacks
+
+    try:
+        return natstorm.evidence(cast)
+    except ReleaseLacks as lacks:
+        pytest.skip(str(lacks))
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def add_commands(commands: Any) -> None:
 
 def qualify(arguments: argparse.Namespace) -> int:
     from harness.lab import place
-    from harness.testbed import check
+    from harness.testbed import check_any
 
     if arguments.coverage:
         return tell_coverage(as_json=arguments.json)
@@ -57,7 +57,7 @@ def qualify(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _dry_run(words)
     if arguments.time != "virtual":
-        place.settle(check(arguments.testbed or DEFAULT_TESTBED), guests=arguments.guests)
+        place.settle(check_any(arguments.testbed or DEFAULT_TESTBED), guests=arguments.guests)
     import pytest
 
     from harness.report.outlet import Outlet, drain
@@ -161,7 +161,7 @@ class _Grab:
         nothing can be said."""
         told = []
         excluded = {name: row.excluded for name, row in self.session.behaviours.items()} if self.session is not None else {}
-        routers = self.session is not None and self.session.testbed.simulated
+        routers = self.session is not None and (self.session.lab is not None or self.session.testbed.simulated)
         for row in dict.fromkeys(behaviours):
             asking = [item for item in self.collected if (of := item.get_closest_marker("behaviour")) and of.args[0] == row]
             times = {cast.time for item in asking for cast in self._casts(item)}

@@ -130,6 +130,21 @@ def test_cases_are_collected_for_a_router_that_is_there() -> None:
     assert in_wall == cases
 
 
+@pytest.mark.usefixtures("hardware_s_variables")
+def test_scripts_are_collected_for_routers_that_are_there_and_nothing_that_needs_a_gateway() -> None:
+    file = ("--testbed", "testbeds/hardware-lac-lns.yaml")
+    cases, said = collect(*file)
+    assert "Traceback" not in said
+    assert casts(cases)
+    assert all(one.startswith("routers-l2tp-") for one in casts(cases))
+    virtual, _ = collect("--testbed", "testbeds/virtual-ios.yaml", "-k", "l2tp_security and l2tp-")
+    assert {one.partition("[")[0] for one in cases} == {one.partition("[")[0] for one in virtual}
+    for words in (["--time", "virtual"], ["--release", "12.4(1)"], ["--variant", "demux"], ["--clients", "3"]):
+        _, said = collect(*file, *words, status=pytest.ExitCode.USAGE_ERROR)
+        assert "cure" in said
+        assert "Traceback" not in said
+
+
 def test_every_test_of_the_suites_names_a_row_that_has_a_check() -> None:
     """A suite's test without a check, or a check that no test uses, would be an untested promise."""
     from harness.catalogue import SUITES, load_catalogue

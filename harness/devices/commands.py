@@ -17,7 +17,7 @@ from harness.model.secret import Secret
 
 
 def add_commands(commands: Any) -> None:
-    """`restore` finds two functions in the arguments: `load_testbed`, which reads a testbed file, and `lock_devices`: from devices,
+    """`restore` finds two functions in the arguments: `load_described`, which reads a testbed file, and `lock_devices`: of devices,
     those of them that are routers, and `tell` it makes the context in which all are locked."""
     restore = commands.add_parser(
         "restore",
@@ -72,7 +72,7 @@ def _put_back(one: Kept, arguments: argparse.Namespace) -> int:
     secrets: tuple[Secret, ...] = ()
     if any(undo.through != "local" for _, undo in one.open):
         try:
-            testbed = arguments.load_testbed(Path(arguments.testbed or one.file))
+            testbed = arguments.load_described(Path(arguments.testbed or one.file))
             connections, secrets = restore.connections_of(testbed), testbed.secrets
         except (NatstormError, OSError) as error:
             print(f"  its testbed cannot be used: {error}")

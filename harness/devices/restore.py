@@ -14,8 +14,8 @@ from harness.devices.journal import Kept, Undo
 from harness.devices.ssh import SshConnection
 from harness.errors import DeviceError, NatstormError, typed
 from harness.model.reach import Connection
+from harness.model.router_lab import Described
 from harness.model.secret import Secret
-from harness.model.testbed import Testbed
 
 LOCAL_S = 60.0
 """For one local command: ip and nft take milliseconds."""
@@ -25,10 +25,9 @@ SAME = ("host", "port", "protocol")
 Tell = Callable[[str], None]
 
 
-def connections_of(testbed: Testbed) -> dict[str, Connection]:
-    """By device: those of NAT and gateway, and of whatever captures."""
-    captures = (testbed.nat.inside_capture, testbed.nat.outside_capture)
-    found = [*(one.connection for one in captures if one is not None and one.connection is not None), *testbed.connections]
+def connections_of(testbed: Described) -> dict[str, Connection]:
+    """By device: those that are configured, and whatever captures."""
+    found = [*(one.connection for one in testbed.captures if one.connection is not None), *testbed.connections]
     return {one.device: one for one in found}
 
 

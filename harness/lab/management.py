@@ -18,7 +18,7 @@ from harness.errors import LabError
 from harness.lab import tools
 from harness.lab.nic import Nic
 from harness.model.reach import Connection
-from harness.model.testbed import Testbed
+from harness.model.router_lab import Described
 
 Links = Mapping[str, frozenset[str]]
 """Interface → those that it stands on itself: a bridge or bond on its ports, a VLAN on the card that carries it."""
@@ -26,7 +26,7 @@ Links = Mapping[str, frozenset[str]]
 _ESTABLISHED = "01"
 
 
-def reasons(nic: Nic, testbed: Testbed) -> Iterator[str]:
+def reasons(nic: Nic, testbed: Described) -> Iterator[str]:
     """Why it is one; nothing where it is none. LabError where that cannot be found out."""
     links = below(_json(["ip", "-j", "-d", "link", "show"]))
     own = set(nic.hosts)
@@ -77,11 +77,10 @@ def beneath(name: str, links: Links) -> frozenset[str]:
     return frozenset(found)
 
 
-def reached(testbed: Testbed) -> Iterator[tuple[str, str]]:
+def reached(testbed: Described) -> Iterator[tuple[str, str]]:
     """(who, address) of all that this machine speaks with beside the clients' traffic; of what is reached through a jump host the
     first of them."""
-    sources = (testbed.nat.inside_capture, testbed.nat.outside_capture)
-    capturing = (one.connection for one in sources if one is not None)
+    capturing = (one.connection for one in testbed.captures)
     for connection in dict.fromkeys((*testbed.connections, *capturing, testbed.lab.host)):
         if connection is not None:
             first = entrance(connection)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.lab import enclosure, packages
+from harness.model.router_lab import RouterLab
 from harness.model.testbed import Testbed
 
 
-def settle(testbed: Testbed, *, guests: bool = False, enclose: Callable[[], None] = enclosure.ensure) -> None:
+def settle(testbed: Testbed | RouterLab, *, guests: bool = False, enclose: Callable[[], None] = enclosure.ensure) -> None:
     """Returns in the right place, or never: `enclose` starts the command again inside an enclosure. `guests`: clients that are
     machines of their own are wanted. What is simulated as a whole is played anywhere. MissingTool where this machine lacks
     something for it."""
-    if testbed.simulated:
+    if not isinstance(testbed, RouterLab) and testbed.simulated:
         return
-    if testbed.field:
+    if isinstance(testbed, RouterLab) or testbed.field:
         packages.require(guest=False)
         return
     if not enclosure.inside():

@@ -1,7 +1,7 @@
 """The clients' segment of a lab with real devices: one interface of this machine moves into a namespace of its own, and comes back.
 
-    host ── nic0 ──▶ namespace `natstorm-clients`: nic0 with the testbed's address, the client prefix local, one next hop
-                     the host keeps all else of its network
+    host ── nic0 ──▶ namespace `natstorm-clients`: nic0 with the testbed's address, the client prefix local, one next hop,
+                     or none of these, where callers come by PPPoE; the host keeps all else of its network
 
 A device belongs to one namespace at a time, so while the clients have it nobody else does. Before it moves, what it was is written
 down (`Nic`), and a keeper (harness/lab/segment_keeper.py) is started that puts it back when the run is gone, even by SIGKILL.
@@ -13,11 +13,13 @@ import os
 import shlex
 import socket
 import subprocess
+from collections.abc import Callable
 
 from harness.errors import LabError, UsageError, typed
 from harness.lab import enclosure, management, tools, traffic
 from harness.lab.namespaces import OFFLOADS, Netns
 from harness.lab.nic import Nic, as_it_was, look
+from harness.model.router_lab import Described
 from harness.model.testbed import Testbed
 
 CLIENTS = "natstorm-clients"
@@ -38,16 +40,21 @@ _FEATURES = {
 class Segment:
     """`up` moves the interface, `down` brings it back; both leave nothing half done. `clients` is the namespace."""
 
-    def __init__(self, testbed: Testbed) -> None:
+    def __init__(
+        self, testbed: Described, card: str, line: int | None = None, furnish: Callable[[Netns], None] = lambda clients: None
+    ) -> None:
+        """`card` is the interface, as the testbed names it in its `line`; `furnish` gives it its addresses and routes there."""
         self.clients = Netns(CLIENTS)
         self._testbed = testbed
+        self._card, self._line = card, line
+        self._give = furnish
         self._nic: Nic | None = None
         self._keeper: subprocess.Popen[str] | None = None
 
     def check(self) -> Nic:
         """What the interface is now. UsageError where the testbed names one that must not be taken, or is not there; LabError where
         it cannot be had; nothing is changed."""
-        name = self._testbed.clients.interface.name
+        name = self._card
         if os.geteuid() != 0:
             raise LabError(f"take interface {name}", "moving an interface needs root", "run as root")
         if self.clients.exists():
@@ -94,20 +101,29 @@ class Segment:
                 _end_keeper(keeper, let_go=back)
 
     def _furnish(self, nic: Nic) -> None:
-        clients, inside = self._testbed.clients, self._testbed.nat.inside
         if offloads := _offloads(nic):
             self.clients.run(
                 ["ethtool", "-K", nic.name, *(word for one in offloads for word in (one, "off"))],
                 step=f"switch off the offloads of {nic.name}",
             )
         self.clients.ip("link", "set", nic.name, "up")
-        self.clients.ip("address", "add", clients.interface.address, "dev", nic.name)
-        self.clients.ip("route", "add", "local", clients.prefix, "dev", "lo")
-        self.clients.ip("route", "add", "default", "via", inside.host)
+        self._give(self.clients)
 
     def _refused(self, problem: str, cure: str = "") -> UsageError:
         usual = "name the interface that carries the clients' segment below topology.clients"
-        return UsageError(problem, file=self._testbed.file, line=self._testbed.clients.interface.line, cure=cure or usual)
+        return UsageError(problem, file=self._testbed.file, line=self._line, cure=cure or usual)
+
+
+def of_clients(testbed: Testbed) -> Segment:
+    """That of a testbed with a gateway."""
+    card, inside = testbed.clients.interface, testbed.nat.inside
+
+    def furnish(clients: Netns) -> None:
+        clients.ip("address", "add", card.address, "dev", card.name)
+        clients.ip("route", "add", "local", testbed.clients.prefix, "dev", "lo")
+        clients.ip("route", "add", "default", "via", inside.host)
+
+    return Segment(testbed, card.name, card.line, furnish)
 
 
 def restore_by(file: str) -> str:

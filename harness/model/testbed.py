@@ -186,6 +186,14 @@ class Testbed:
         return None if self.gateway.os in ("linux", "natstorm") else self.gateway.connection
 
     @property
+    def routers(self) -> tuple[Connection, ...]:
+        return () if self.router is None else (self.router,)
+
+    @property
+    def captures(self) -> tuple[CaptureSource, ...]:
+        return tuple(one for one in (self.nat.inside_capture, self.nat.outside_capture) if one is not None)
+
+    @property
     def connections(self) -> tuple[Connection, ...]:
         """Of the devices that are there already."""
         there = (self.nat.connection, self.gateway.connection, self.gateway.end_host_connection)

@@ -67,12 +67,14 @@ class Dissector:
         decrypted: Path | str | None = None,
         decrypted_side: Side = Side.INSIDE,
         clock: ClockOffset | None = None,
+        null_esp: bool = False,
         timeout: float = 600.0,
     ) -> Dissection:
         """Every frame of every capture, by side and in file order.
 
         `keys` is the run's keys.jsonl. `decrypted` is where the copy of `decrypted_side` that needs no keys is written.
-        `clock`: how much later the outside's clock is; both sides are then read in the order in which things happened.
+        `clock`: how much later the outside's clock is; both sides are then read in the order in which things happened. `null_esp`:
+        ESP for which there is no key is read as one of null encryption (RFC 2410), where it makes sense as such.
         CaptureError where a file cannot be read, the dissector dies (with its last words), or `timeout` seconds pass.
         """
         request: dict[str, Any] = {
@@ -80,6 +82,7 @@ class Dissector:
             "keys": None if keys is None else str(Path(keys).absolute()),
             "decrypted": None if decrypted is None else str(Path(decrypted).absolute()),
             "decrypted_side": decrypted_side.value,
+            "null_esp": null_esp,
         }
         if clock is not None and clock.corrected:
             shift = [round(clock.offset_s * 1e9), round(clock.drift_ppm * 1000), round(clock.at * 1e9)]

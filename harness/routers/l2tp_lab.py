@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.clients.journal import KEYS_MODE, LineFile
-from harness.model import CaptureFacts, Side
+from harness.model import CaptureFacts, Side, router_lab
 from harness.probes.dissect import Addresses
 from harness.routers.consoles import Consoles
 from harness.routers.makers import Makers
@@ -26,15 +26,17 @@ from harness.routers.script import RouterScript
 from harness.routers.terminal import Log, Terminal
 from harness.routers.voluntary import NAT_OUTSIDE, NattedClients, VoluntaryClient
 from harness.scenario.simulated_captures import GatewayCaptures, SimulatedCapture
-from harness.simulation.access_box import AccessBox
+from harness.simulation.access_box import AccessBox, CallerBox
 from harness.simulation.loop import SimulatedLoop
 from harness.virtual.ios.router import IosRouter
 from harness.virtual.ios.state import Hardware
+from harness.virtual.vpdn.caller import Caller
 from harness.wire import events
+from harness.wire.config import PppConfig
 from harness.wire.ip import packed
 
-LAC, LNS, LNS_2 = "lac", "lns", "lns-2"
-ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
+LAC, LNS, LNS_2 = router_lab.LAC, router_lab.LNS, router_lab.LNS_2
+ADDRESSES = router_lab.WIRE
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 STARTS_WITH = {LAC: "l2tp-lac.cfg", LNS: "l2tp-lns.cfg", LNS_2: "l2tp-lns.cfg"}
 WIRE_DELAY_S = 0.004
@@ -107,6 +109,14 @@ class SimulatedL2tp(Consoles):
             self._natted = NattedClients(self.loop, self.entropy("NAT"), self._send, self._write_clients_key)
             self.switch.attach(packed(NAT_OUTSIDE), WIRE_DELAY_S, self._natted.box.from_outside)
         return self._natted.add(name, ADDRESSES[LNS], user, password, self.entropy(name))
+
+    def caller(self, name: str, config: PppConfig) -> CallerBox:
+        """Somebody on a line of the LAC's, who has not dialled yet."""
+        return CallerBox(self.loop, Caller(config, self.entropy(name)), self.boxes[LAC])
+
+    def from_host(self, packet: bytes) -> None:
+        """An IP packet that the host on the LNS's LAN sends."""
+        self.boxes[LNS].from_host(packet)
 
     # A Lab for scripts
 

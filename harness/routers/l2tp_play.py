@@ -6,15 +6,14 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, Protocol
 
 from harness.errors import LabError
 from harness.model.steps import StepBus
-from harness.routers.l2tp_lab import ADDRESSES, HOST, LAC, LNS, SimulatedL2tp
+from harness.routers.l2tp_lab import ADDRESSES, HOST, LAC, LNS
 from harness.routers.play import Gathered
 from harness.routers.voluntary import VoluntaryClient
-from harness.routers.wire_play import WirePlay
-from harness.simulation.access_box import CallerBox
+from harness.routers.wire_play import Wire, WirePlay
 from harness.virtual.vpdn.caller import Caller
 from harness.wire import ip, rip
 from harness.wire.config import PppConfig
@@ -35,12 +34,50 @@ DISCARD = 9
 FRAGMENTATION_NEEDED = b"\x03\x04"  # ICMP type and code, RFC 792 and RFC 1191
 
 
-class L2tpPlay(WirePlay):
-    lab: SimulatedL2tp
+class CallersLine(Protocol):
+    """Somebody who calls the LAC, by whatever way: simulation.access_box.CallerBox, field_callers.FieldCaller."""
 
-    def __init__(self, lab: SimulatedL2tp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
+    @property
+    def core(self) -> Caller: ...
+
+    def dial(self) -> None: ...
+
+    def hang_up(self) -> None:
+        """Without a word."""
+
+    def close(self) -> None:
+        """The orderly end."""
+
+    def send(self, frame: bytes | None) -> None:
+        """A PPP frame that the caller has made."""
+
+
+class L2tpLab(Wire, Protocol):
+    """A LAC, its callers and an LNS. `crossed` are the last IP packets on the wire, `host_heard` what came to the host on the LNS's
+    LAN. LabError where a laboratory has no such thing."""
+
+    @property
+    def crossed(self) -> Sequence[bytes]: ...
+
+    @property
+    def host_heard(self) -> list[bytes]: ...
+
+    def caller(self, name: str, config: PppConfig) -> CallersLine:
+        """Who has not dialled yet."""
+
+    def voluntary(self, name: str, user: str, password: str) -> VoluntaryClient:
+        """A client behind a NAT, that is to tunnel to the LNS."""
+
+    def from_host(self, packet: bytes) -> None:
+        """An IP packet that the host on the LNS's LAN sends."""
+
+
+class L2tpPlay(WirePlay):
+    lab: L2tpLab
+
+    def __init__(self, lab: L2tpLab, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
         super().__init__(lab, bus, gathered, options)
-        self._callers: dict[str, CallerBox] = {}
+        self._callers: dict[str, CallersLine] = {}
         self._voluntary: dict[str, VoluntaryClient] = {}
         self._read: Counter[str] = Counter()
         self._sent = 0  # by the host behind the LNS
@@ -52,9 +89,8 @@ class L2tpPlay(WirePlay):
         `ppp` are fields of PppConfig in which it differs from one that takes CHAP and sends no echoes."""
         name = f"caller {len(self._callers) + 1}"
         config = PppConfig(user, password, **{"accept": ("chap-md5",), "echo_s": None, **ppp})
-        caller = Caller(config, self.lab.entropy(name))
-        box = self._callers[name] = CallerBox(self.lab.loop, caller, self.lab.boxes[LAC])
-        await self._come_up(name, caller, box.dial, user, wait_s, over="the line has gone")
+        box = self._callers[name] = self.lab.caller(name, config)
+        await self._come_up(name, box.core, box.dial, user, wait_s, over="the line has gone")
         return name
 
     async def dial_voluntary(self, user: str = USER, password: str = PASSWORD, *, wait_s: float = CALL_S) -> str:
@@ -192,7 +228,7 @@ class L2tpPlay(WirePlay):
         heard, came = len(self.lab.host_heard), len(end.packets)
         async with self.step(f"host-sends:{label}", name, size=size, df=df):
             self.tell("host", "sent", **told)
-            self.lab.boxes[LNS].from_host(ip.build_ipv4(HOST, address, ip.UDP, datagram, identification=self._sent, df=df))
+            self.lab.from_host(ip.build_ipv4(HOST, address, ip.UDP, datagram, identification=self._sent, df=df))
             await self.rest(ANSWER_S)
             if any(packet[9] == ip.UDP and payload in packet for packet in end.packets[came:]):
                 self.tell(name, "got", **told)

@@ -12,9 +12,13 @@ def lacking(script: RouterScript) -> str:
     """Why the script's release, on its platform, is not asked it, with the release that brought what it lacks; "" where it is. What
     the script's own lines need is read off them."""
     platform = script.options.get("platform")
+    return next((why for feature in features(script) if (why := _lacks(script.release, feature, platform))), "")
+
+
+def features(script: RouterScript) -> tuple[str, ...]:
+    """Those that the script says it needs, and those that its lines do, by their names in model/ios_releases."""
     lines = (line for typed in (script.lines, script.instead) for of in typed.values() for line in of)
-    features = dict.fromkeys((*script.needs, *gates.needed(lines)))
-    return next((why for feature in features if (why := _lacks(script.release, feature, platform))), "")
+    return tuple(dict.fromkeys((*script.needs, *gates.needed(lines))))
 
 
 def _lacks(release: str, name: str, platform: str | None) -> str:

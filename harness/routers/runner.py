@@ -1,25 +1,27 @@
-"""Plays scripts for routers, one after another, in virtual time, and keeps the evidence of each."""
+"""Plays scripts for routers, one after another, and keeps the evidence of each: here in virtual time, in `field_runner` in the
+wall's."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar, Protocol, Self
 
 from harness.errors import CaptureError, DeviceError, LabError
 from harness.model import CaptureFacts, Evidence, Told
 from harness.model.redact import Redactor
 from harness.model.steps import StepBus
-from harness.probes.dissect import Dissection, Dissector
+from harness.probes.dissect import Addresses, Dissection, Dissector
 from harness.probes.words import frames_with
 from harness.routers.esp_lab import SimulatedEsp
 from harness.routers.esp_play import EspPlay
 from harness.routers.l2tp_lab import SimulatedL2tp
 from harness.routers.l2tp_play import L2tpPlay
 from harness.routers.makers import Makers
-from harness.routers.play import Gathered
+from harness.routers.play import Gathered, Lab
 from harness.routers.script import ESP, L2TP, RouterScript
 from harness.simulation.loop import SimulatedLoop
 
@@ -28,41 +30,60 @@ LABS: Mapping[str, tuple[Any, Any]] = {L2TP: (SimulatedL2tp, L2tpPlay), ESP: (Si
 NOTHING_ELSE = Makers()
 
 
-class RouterRunner:
-    """`seed` decides what chance does; `redactor` takes the testbed's secrets out of what devices say.
+class PlayedLab(Lab, Protocol):
+    """A laboratory once a script was played in it."""
 
-    with RouterRunner(bus, Redactor(testbed.secrets)) as runner:
-        evidence = runner.play(script, folder=folder, testbed="virtual-ios")
-    """
+    @property
+    def addresses(self) -> Addresses: ...
 
-    def __init__(self, bus: StepBus, redactor: Redactor, *, seed: int = 1, makers: Makers = NOTHING_ELSE) -> None:
+
+class RunnerBase(ABC):
+    """`redactor` takes the testbed's secrets out of what devices say. A context manager."""
+
+    time: ClassVar[str]
+
+    def __init__(self, bus: StepBus, redactor: Redactor) -> None:
         self._bus = bus
         self._redactor = redactor
-        self._seed = seed
-        self._makers = makers
         self._dissector = Dissector()
 
-    def __enter__(self) -> RouterRunner:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._dissector.close()
+
+    def variant(self, script: RouterScript) -> str:
+        """Under what its evidence stands in the report."""
+        return script.release
+
+    def release(self, script: RouterScript) -> str:
+        """The routers'."""
+        return script.release
+
+    @abstractmethod
+    def _perform(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> PlayedLab:
+        """Plays it, while the captures run. The wire's is the first of them."""
 
     def play(self, script: RouterScript, *, folder: Path, testbed: str, clear_expected: bool = False) -> Evidence:
         """Plays it in a fresh laboratory; its files are in `folder`. What goes wrong while it is played is in the evidence's
         `trouble`. DeviceError where a router does not take the configuration that the script begins with."""
         gathered, captures = Gathered(), list[CaptureFacts]()
-        with SimulatedLoop.runner() as runner:
-            lab = runner.run(self._perform(script, gathered, captures, folder))
+        lab = self._perform(script, gathered, captures, folder)
+        keys = folder / "keys.jsonl"
         seen = Dissection()
         with self._bus.step("dissect the captures"):
             try:
                 seen = self._dissector.dissect(
                     {facts.side: facts.path for facts in captures},
-                    keys=folder / "keys.jsonl",
+                    keys=keys if keys.exists() else None,
                     addresses=lab.addresses,
                     decrypted=folder / "decrypted.pcap",
                     decrypted_side=captures[0].side,
+                    null_esp=script.null,
                 )
                 wires: dict[str, Path | str] = {captures[0].side.value: captures[0].path, "decrypted": folder / "decrypted.pcap"}
                 gathered.told += searched(script, lab.epoch(), wires)
@@ -76,7 +97,7 @@ class RouterRunner:
         return Evidence(
             scenario=script.name,
             testbed=testbed,
-            variant=script.release,
+            variant=self.variant(script),
             plans=(),
             steps=tuple(gathered.steps),
             records=(),
@@ -90,14 +111,45 @@ class RouterRunner:
             attachments={facts.path.rpartition("/")[2]: facts.path for facts in captures},
             trouble=tuple(gathered.trouble),
             clear_expected=clear_expected,
-            time="virtual",
-            release=script.release,
+            time=self.time,
+            release=self.release(script),
             printed=tuple(gathered.printed),
             logged=tuple(gathered.logged),
             told=tuple(gathered.told),
         )
 
-    async def _perform(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> Any:
+    async def _steps(self, script: RouterScript, play: Any, gathered: Gathered) -> None:
+        """What the script does, to its end or to where it cannot go on."""
+        try:
+            async with asyncio.timeout(script.overrun_s):
+                await script.run(play)
+        except TimeoutError:
+            gathered.trouble.append(f"the scenario was not over after {script.overrun_s:g} s")
+        except (DeviceError, LabError) as error:
+            gathered.trouble.append(str(error))
+        await play.come_to_rest()
+
+
+class RouterRunner(RunnerBase):
+    """`seed` decides what chance does.
+
+    with RouterRunner(bus, Redactor(testbed.secrets)) as runner:
+        evidence = runner.play(script, folder=folder, testbed="virtual-ios")
+    """
+
+    time = "virtual"
+
+    def __init__(self, bus: StepBus, redactor: Redactor, *, seed: int = 1, makers: Makers = NOTHING_ELSE) -> None:
+        super().__init__(bus, redactor)
+        self._seed = seed
+        self._makers = makers
+
+    def _perform(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> PlayedLab:
+        with SimulatedLoop.runner() as runner:
+            lab: PlayedLab = runner.run(self._simulate(script, gathered, captures, folder))
+        return lab
+
+    async def _simulate(self, script: RouterScript, gathered: Gathered, captures: list[CaptureFacts], folder: Path) -> Any:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimulatedLoop)
         make, steps = LABS[script.world]
@@ -105,14 +157,7 @@ class RouterRunner:
             lab = make(loop, script, gathered, self._seed, self._makers)
         play = steps(lab, self._bus, gathered, script.options)
         with lab.captured(folder, captures):
-            try:
-                async with asyncio.timeout(script.overrun_s):
-                    await script.run(play)
-            except TimeoutError:
-                gathered.trouble.append(f"the scenario was not over after {script.overrun_s:g} s")
-            except (DeviceError, LabError) as error:
-                gathered.trouble.append(str(error))
-            await play.come_to_rest()
+            await self._steps(script, play, gathered)
         return lab
 
 

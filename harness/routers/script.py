@@ -13,6 +13,8 @@ L2TP, ESP = WORLDS = ("l2tp", "esp")
 """A LAC with callers and an LNS (harness/routers/l2tp_lab.py); tunnel-mode endpoints about a NAT router (esp_lab.py)."""
 
 RELEASE = "12.4(1)"
+THERE, NULL = "routers", "routers-null"
+"""In the place of a release, where the routers are there and have their own; the latter where `esp-null` is played with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class RouterScript:
 
     `release` is the routers', unless a run asks for another; `about_release` says that the script is about this one, whatever a run
     asks for. `needs` are features by their names in model/ios_releases: a release that lacks one is not asked. A script that is not
-    over after `overrun_s` is stuck. `world` options are for the world to read, such as how many clients it has.
+    over after `overrun_s` is stuck. `world` options are for the world to read, such as how many clients it has. `wants` are what it
+    needs of its laboratory, by names of `wants`; `clear`: nothing in it is protected, so that all of it can be read without keys.
+    `null`: it is played with `esp-null` in the place of its ciphers, so that ESP can.
     """
 
     name: str
@@ -45,6 +49,9 @@ class RouterScript:
     about_release: bool = False
     needs: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    wants: tuple[str, ...] = ()
+    clear: bool = False
+    null: bool = False
     overrun_s: float = 4 * 86400.0
 
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from harness.routers.consoles import Consoles
-from harness.routers.play import Play
+from harness.routers.play import Lab, Play
 from harness.scenario.injector import digest
 from harness.wire import ip
 from harness.wire.packet import Packet
 
 
+class Wire(Lab, Protocol):
+    """A laboratory whose wire can be meddled with. `lose` decides which packets it loses. LabError where it cannot be."""
+
+    @property
+    def lose(self) -> Callable[[Packet], bool]: ...
+
+    @lose.setter
+    def lose(self, which: Callable[[Packet], bool]) -> None: ...
+
+    def inject(self, data: bytes) -> None:
+        """One IP packet, put on the wire by nobody that is at it."""
+
+
 class WirePlay(Play):
-    lab: Consoles
+    lab: Wire
 
     @contextmanager
     def losing(self, which: Callable[[Packet], bool]) -> Iterator[None]:

@@ -17,7 +17,7 @@ from harness.model.steps import StepBus
 from harness.model.testbed import Testbed
 from harness.probes.capture import Capture
 from harness.scenario.bench import SETTLE_S
-from harness.scenario.field_captures import OverGns3, OverSsh, ready
+from harness.scenario.field_captures import OverGns3, OverSsh, mirrored, ready
 from harness.scenario.script import Script
 from harness.scenario.wall_bench import Capturing, WallBench
 
@@ -87,5 +87,6 @@ class FieldBench(WallBench):
             raise UsageError(f"nothing captures the NAT's {side.value}", file=self.testbed.file, cure=cure)
         if source.kind == "nic":
             return Capture(side, None, source.interface, path, promiscuous=True)  # a mirror's frames are addressed to others
-        over = OverGns3 if source.kind == "gns3" else OverSsh
-        return over(self.lab, side, source, path)
+        if source.kind == "gns3":
+            return OverGns3(self.lab, side, source, path)
+        return OverSsh(self.lab, side, source, path, promiscuous=mirrored(self.testbed, source))

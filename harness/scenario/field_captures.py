@@ -7,18 +7,20 @@ import os
 import subprocess
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from harness.devices.linux_host import LinuxHost
 from harness.devices.ssh import SshConnection
 from harness.devices.ssh_stream import SshStream
 from harness.errors import CaptureError, DeviceError, LabError
-from harness.lab.field import FieldLab, to_its_end
+from harness.lab.field import FieldLab
+from harness.lab.reached import to_its_end
 from harness.model import CaptureFacts, Side
-from harness.model.reach import CaptureSource
+from harness.model.reach import CaptureSource, Connection
 from harness.model.testbed import Testbed
 from harness.probes.remote_capture import ByteStream, RemoteCapture, older, tcpdump_command
 
@@ -56,11 +58,25 @@ async def _here(script: str, timeout: float) -> _Done:
     return await asyncio.to_thread(run)
 
 
+def mirrored(testbed: Testbed, source: CaptureSource) -> bool:
+    """Whether it shows what others send each other: on the NAT itself all that counts is addressed to it, or sent by it."""
+    nat = testbed.nat.connection
+    return source.connection is None or nat is None or source.connection.device != nat.device
+
+
+class Reaching(Protocol):
+    """A lab as a capture over SSH needs it."""
+
+    @property
+    def tell(self) -> Callable[[str], None]: ...
+
+    async def reach(self, connection: Connection) -> SshConnection: ...
+
+
 class Elsewhere(ABC):
     """A capture whose stream a subclass opens."""
 
-    def __init__(self, lab: FieldLab, side: Side, source: CaptureSource, path: Path) -> None:
-        self.lab = lab
+    def __init__(self, side: Side, source: CaptureSource, path: Path) -> None:
         self.source = source
         self._side = side
         self._path = path
@@ -74,7 +90,7 @@ class Elsewhere(ABC):
         try:
             place, stream = await self.open()
         except (DeviceError, LabError) as error:
-            raise CaptureError(f"no capture of the NAT's {self._side.value}, {self.source.interface}: {error}") from error
+            raise CaptureError(f"no capture of the {self._side.value}, {self.source.interface}: {error}") from error
         self._capture = RemoteCapture(self._side, place, stream, self._path)
         await self._capture.start()
 
@@ -86,18 +102,14 @@ class Elsewhere(ABC):
 
 class OverSsh(Elsewhere):
     """tcpdump on a device, its capture coming over the connection as it grows. One that does not know the newer options is asked
-    again without them."""
+    again without them. `promiscuous`: it captures what others send each other."""
 
-    def __init__(self, lab: FieldLab, side: Side, source: CaptureSource, path: Path) -> None:
-        super().__init__(lab, side, source, path)
+    def __init__(self, lab: Reaching, side: Side, source: CaptureSource, path: Path, *, promiscuous: bool) -> None:
+        super().__init__(side, source, path)
+        self.lab = lab
+        self.promiscuous = promiscuous
         self._nice = True
         self._stream: Pulled | None = None
-
-    @property
-    def promiscuous(self) -> bool:
-        """Whether it captures what others send each other: on the NAT itself all that counts is addressed to it, or sent by it."""
-        nat = self.lab.testbed.nat.connection
-        return self.source.connection is None or nat is None or self.source.connection.device != nat.device
 
     def command(self, *, nice: bool = True) -> str:
         assert self.source.connection is not None
@@ -123,6 +135,10 @@ class OverSsh(Elsewhere):
 
 class OverGns3(Elsewhere):
     """The capture that a GNS3 server makes of a link. It never says what was lost: nobody can call such a capture complete."""
+
+    def __init__(self, lab: FieldLab, side: Side, source: CaptureSource, path: Path) -> None:
+        super().__init__(side, source, path)
+        self.lab = lab
 
     async def open(self) -> tuple[str, ByteStream]:
         link = await self.lab.link_at(self.source)

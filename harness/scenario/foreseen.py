@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from harness.devices import conntrack, linux_config, linux_rules, linux_shared
 from harness.devices.ios import gateway_lines, lock_line
+from harness.devices.ios.gateway import CLEARED
 from harness.errors import UsageError
 from harness.lab.providers import device_lock, of_testbed
 from harness.lab.providers.static import taken_by
 from harness.model.reach import Connection
+from harness.model.router_lab import Described, RouterLab
 from harness.model.testbed import Testbed
 
 SET_UP_PACKETS = 40
@@ -74,11 +76,29 @@ def _server(testbed: Testbed) -> Iterable[str]:
         yield from of_testbed.foreseen(testbed.lab)
 
 
-def _devices(testbed: Testbed) -> Iterable[str]:
+def told_of_routers(lab: RouterLab) -> tuple[str, ...]:
+    """The same of a testbed of routers."""
+    source = lab.wire
+    at = "this machine" if source.connection is None else source.connection.device
+    return (
+        f"this machine: {lab.card} moves into the namespace natstorm-clients, without an address, and comes back as it was",
+        *_devices(lab),
+        *(
+            f"{spec.connection.device}: looked whether it is free; for each script its lines are configured, and what they make is "
+            f"cleared ({', '.join(CLEARED)}); brought back to what it was at the end"
+            for spec in lab.by_role.values()
+        ),
+        f"{at}: {source.kind} captures the wire between the routers on {source.interface}",
+        f"callers send PPPoE on {lab.card}, at most {lab.allowance.packets_per_s} frames a second, to "
+        f"{', '.join(lab.allowance.networks)} within it",
+    )
+
+
+def _devices(testbed: Described) -> Iterable[str]:
     """What happens to each of those that a run has for itself, whatever it is there for."""
     taken = taken_by(testbed)
     for one in taken:
-        itself = f"running configuration, {lock_line.LINE}…" if one == testbed.router else device_lock.FILE
+        itself = f"running configuration, {lock_line.LINE}…" if one in testbed.routers else device_lock.FILE
         yield f"{one.device} ({_where(one)}): logged in, and locked while the run lasts, here and in its own {itself}"
     for one in dict.fromkeys(jump for device in taken for jump in _way_to(device)):
         if one not in taken:

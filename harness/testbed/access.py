@@ -6,16 +6,19 @@ import difflib
 from collections.abc import Mapping
 
 from harness.model.reach import Connection
+from harness.model.router_lab import LAC, LNS, LNS_2
 from harness.testbed.definition import END_HOST, JUMP, PORT_OF, PROTOCOLS_OF, REACHED, ROUTERS, STARTED
 from harness.testbed.reading import Reading
 
 ROLES = ("nat", "gateway", END_HOST)
 """The devices that the harness starts, or finds."""
+FOUND = (*ROLES, LAC, LNS, LNS_2)
+"""With those that it only finds."""
 
 
 def reached(reading: Reading) -> tuple[str, ...]:
     """The names of those that are there already, jump hosts left out."""
-    return tuple(device for device in ROLES if reading.has("devices", device, "connections", "cli"))
+    return tuple(device for device in FOUND if reading.has("devices", device, "connections", "cli"))
 
 
 def check_systems(reading: Reading) -> None:
@@ -27,12 +30,13 @@ def check_systems(reading: Reading) -> None:
         if system is None:
             continue
         own = reading.value("devices", device, "type") == JUMP
-        known = REACHED[JUMP if own else device] if own or device in there else STARTED[device]
+        found = own or device in there or device not in STARTED
+        known = REACHED[JUMP if own else device] if found else STARTED[device]
         if system in known:
             continue
         listed = " or ".join((", ".join(known[:-1]), known[-1])) if len(known) > 1 else known[0]
         cure = f"`os: {listed}`"
-        if own or device in there:
+        if found:
             reading.wrong(f"there is no driver for a {device} that is a {system!r}", path, f"those that there are: {cure}")
         else:
             reading.wrong(f"{device} is a {system!r}", path, f"this lab is made of {cure}")

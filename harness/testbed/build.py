@@ -26,7 +26,7 @@ def build(reading: Reading, name: str) -> Testbed | None:
     connections = access.read_connections(reading)
     _way_to_devices_stays(reading, connections)
     inside_capture, outside_capture = field.read_captures(reading, wiring, connections)
-    allowance = field.read_allowance(reading, wiring)
+    allowance = field.read_allowance(reading, field.destinations(reading, wiring))
     lab = field.read_lab(reading, connections)
     if reading.mistakes:
         return None

@@ -67,6 +67,7 @@ def _differences(given: Mapping[str, Any], loaded: Any) -> list[tuple[tuple[str,
             (("topology", name, "interfaces", port, key), str(row[key]), shown)
             for port, row in ports.items()
             for key, shown in _interface(theirs.interfaces.get(port)).items()
+            if key in row
         ]
     return [(path, ours, theirs) for path, ours, theirs in pairs if ours != theirs]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from harness.model.router_lab import RouterLab
     from harness.model.testbed import Testbed
     from harness.testbed.load import Examined
 
@@ -66,7 +67,8 @@ def as_text(examined: Examined) -> str:
     return "\n".join((*lines, f"{examined.file}: {count} mistake{'' if count == 1 else 's'}", ""))
 
 
-def _summary(testbed: Testbed) -> str:
+def _summary(testbed: Testbed | RouterLab) -> str:
+    from harness.model.router_lab import RouterLab
     from harness.testbed.markup import Asked
 
     there = testbed.connections
@@ -75,7 +77,11 @@ def _summary(testbed: Testbed) -> str:
         devices = f"{len(there)} device{'' if len(there) == 1 else 's'} reached ({places})"
     else:
         devices = "no device reached, all of it the harness's own"
-    secrets = (testbed.clients.psk, testbed.clients.password, *testbed.access_secrets)
+    if isinstance(testbed, RouterLab):
+        secrets, most = testbed.secrets, f"callers by PPPoE at {testbed.card}"
+    else:
+        secrets = (testbed.clients.psk, testbed.clients.password, *testbed.access_secrets)
+        most = f"{testbed.most_clients} clients at most"
     asked = {secret.prompt for secret in secrets if isinstance(secret, Asked)}
     prompts = f", {len(asked)} secret{'' if len(asked) == 1 else 's'} asked for at the start" if asked else ""
-    return f"{devices}, {testbed.most_clients} clients at most{prompts}"
+    return f"{devices}, {most}{prompts}"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.model.reach import CAPTURE_KINDS, CLOUD_PORTS, PROTOCOLS, PROVIDERS
+from harness.model.router_lab import LAC, LNS, LNS_2
 from harness.model.testbed import TRANSPORTS, VARIANTS_OF
 from harness.testbed import values
 from harness.testbed.shape import By, Field, Free, ListOf, MapOf, Others, Section, Value
@@ -20,11 +21,19 @@ END_HOST = "host"
 JUMP = "jump"
 """A device of this type is only on the way to others, or captures for them. Its name is free."""
 
-STARTED = {"clients": ("linux",), "nat": ("linux",), "gateway": ("linux", "natstorm", "ios"), END_HOST: ("linux",)}
+STARTED = {
+    "clients": ("linux",),
+    "callers": ("linux",),
+    "nat": ("linux",),
+    "gateway": ("linux", "natstorm", "ios"),
+    END_HOST: ("linux",),
+}
 """Per device, what its `os` may be where the harness starts it."""
 ROUTERS = ("ios", "iosxe")
 """Of Cisco, and one driver for both; they name their interfaces in their own way."""
-REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)}
+REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)} | dict.fromkeys(
+    (LAC, LNS, LNS_2), ROUTERS
+)
 """The same where it is there already: those for which there is a driver."""
 PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",)} | dict.fromkeys(ROUTERS, PROTOCOLS)
 """By `os`, how its driver can reach it."""
@@ -195,7 +204,7 @@ def _gateway_custom() -> By:
     return By("os", {system: having(one_of(names)) for system, names in VARIANTS_OF.items()}, having(TEXT))
 
 
-def _device(role: str, about: str) -> Section:
+def device(role: str, about: str) -> Section:
     """`about` tells of the connection."""
     custom: By | Section = _gateway_custom() if role == "gateway" else CUSTOM_OF[role]
     systems = tuple(dict.fromkeys((*STARTED.get(role, ()), *REACHED.get(role, ()))))
@@ -228,19 +237,19 @@ FILE = Section({
     "devices": Field(
         Section(
             {
-                "clients": Field(_device("clients", "`{}`: the clients run on this machine."), "All clients.", required=True),
-                "nat": Field(_device("nat", REACHED_BY), "The NAT that all of them are behind.", required=True),
-                "gateway": Field(_device("gateway", REACHED_BY), "The gateway that is judged.", required=True),
-                END_HOST: Field(_device(END_HOST, REACHED_BY), "The machine behind a virtual gateway."),
+                "clients": Field(device("clients", "`{}`: the clients run on this machine."), "All clients.", required=True),
+                "nat": Field(device("nat", REACHED_BY), "The NAT that all of them are behind.", required=True),
+                "gateway": Field(device("gateway", REACHED_BY), "The gateway that is judged.", required=True),
+                END_HOST: Field(device(END_HOST, REACHED_BY), "The machine behind a virtual gateway."),
             },
-            Others("type", JUMP, _device(JUMP, "How it is reached.")),
+            Others("type", JUMP, device(JUMP, "How it is reached.")),
         ),
         "Who takes part.",
         required=True,
     ),
     "topology": Field(
         Section({
-            **{device: Field(INTERFACES, f"Where {device} is attached.", required=True) for device in DEVICES},
+            **{one: Field(INTERFACES, f"Where {one} is attached.", required=True) for one in DEVICES},
             END_HOST: Field(INTERFACES, "Where the end host is attached."),
             "links": Field(Free(), "pyATS's own section; not looked at."),
         }),

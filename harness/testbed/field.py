@@ -57,12 +57,19 @@ def read_captures(
 def _capture(
     reading: Reading, side: str, wiring: Wiring | None, connections: Mapping[str, Connection]
 ) -> CaptureSource | None:
-    path = ("devices", "nat", "custom", "capture", side)
     port = None if wiring is None else getattr(wiring, side).name
     if not reading.has("devices", "nat", "custom", "capture"):
         # every NAT that is reached is a Linux over ssh (definition.REACHED): it has tcpdump, or says that it has not
         connection = connections.get("nat")
         return CaptureSource("tcpdump", port, connection) if port is not None and connection is not None else None
+    return read_capture(reading, ("devices", "nat", "custom", "capture", side), connections, "nat", port)
+
+
+def read_capture(
+    reading: Reading, path: tuple[str, ...], connections: Mapping[str, Connection], usual: str = "", port: str | None = None
+) -> CaptureSource | None:
+    """The source at `path`. `usual` is the device that captures where none is named ("": one has to be), at its `port`. None where
+    something is wrong with it."""
     kind = reading.value(*path, "source")
     if kind is None:
         return None
@@ -79,23 +86,25 @@ def _capture(
         return None
     if reading.unknown(*path, "device") or reading.unknown(*path, "interface"):
         return None
-    device = device or "nat"
+    device = device or usual
+    if not device:
+        reading.wrong("which device captures is not said", path, "add `device:` there")
+        return None
     if not reading.has("devices", device, "connections", "cli"):
         if not reading.unknown("devices", device, "connections"):
             reading.wrong(f"{device} is no device that is reached", (*path, "device"), "the name of one with a connection `cli`")
         return None
-    if interface is None and device != "nat":
+    if interface is None and device != usual:
         reading.wrong(f"which interface of {device} captures is not said", path, "add `interface:` there")
         return None
     interface, connection = interface or port, connections.get(device)
     return CaptureSource(kind, interface, connection) if interface is not None and connection is not None else None
 
 
-def read_allowance(reading: Reading, wiring: Wiring | None) -> Allowance | None:
-    """None where nothing is said, or something is wrong with it."""
+def read_allowance(reading: Reading, needed: Mapping[str, str]) -> Allowance | None:
+    """`needed` are the prefixes where packets go, and whose they are. None where nothing is said, or something is wrong with it."""
     path = (*_CUSTOM, "allow")
     there = reached(reading)
-    needed = _destinations(reading, wiring) if there else {}
     if not reading.has(*path):
         if there and not reading.unknown(*_CUSTOM) and not reading.unknown("testbed"):
             networks = ", ".join(needed) or "203.0.113.0/24"
@@ -119,9 +128,11 @@ def _within(network: ipaddress.IPv4Network, allowed: list[ipaddress.IPv4Network]
     return any(network.subnet_of(one) for one in ipaddress.collapse_addresses(allowed))
 
 
-def _destinations(reading: Reading, wiring: Wiring | None) -> dict[str, str]:
-    """Where packets go in such a lab, as prefixes, and whose they are."""
+def destinations(reading: Reading, wiring: Wiring | None) -> dict[str, str]:
+    """Where packets go in a lab of devices that are reached, as prefixes, and whose they are."""
     found: dict[str, str] = {}
+    if not reached(reading):
+        return found
     if (prefix := reading.value("devices", "clients", "custom", "prefix")) is not None:
         found[prefix] = "the clients"
     if wiring is not None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import UsageError
+from harness.model.router_lab import RouterLab
 from harness.model.testbed import Testbed
-from harness.testbed import marks
+from harness.testbed import marks, router_definition, router_lab
 from harness.testbed.build import build
 from harness.testbed.by_pyats import agree
 from harness.testbed.definition import FILE
@@ -25,7 +27,7 @@ class Examined:
     """What a file gives: its testbed, or its mistakes by line."""
 
     file: str
-    testbed: Testbed | None
+    testbed: Testbed | RouterLab | None
     mistakes: tuple[Mistake, ...]
 
 
@@ -41,7 +43,12 @@ def examine(path: Path | str) -> Examined:
 
 def check(path: Path | str) -> Testbed:
     """The testbed, without pyATS: strict, and quick. Raises UsageError with file, line and cure for the first mistake, and says how
-    many more there are."""
+    many more there are; also where it has no gateway."""
+    return _with_gateway(check_any(path), path)
+
+
+def check_any(path: Path | str) -> Testbed | RouterLab:
+    """The same of a testbed of either kind."""
     mistakes = Mistakes(str(path))
     testbed, _ = _read(Path(path), mistakes)
     if testbed is None:
@@ -54,21 +61,36 @@ def load(path: Path | str) -> Testbed:
 
     pyATS costs 0.7 s and 70 MiB to import: this is called when a test first needs a testbed, and not before.
     """
+    return _with_gateway(load_any(path), path)
+
+
+def load_any(path: Path | str) -> Testbed | RouterLab:
+    """The same of a testbed of either kind."""
     mistakes = Mistakes(str(path))
     testbed, trees = _read(Path(path), mistakes)
     if testbed is None or trees is None:
         raise mistakes.error()
     agree(*trees, file=mistakes.file, shown=mistakes.without_variables)
-    loaded = build(Reading(settled(trees[1]), mistakes), testbed.name)
+    reading = Reading(settled(trees[1]), mistakes)
+    loaded = router_lab.build(reading, testbed.name) if isinstance(testbed, RouterLab) else build(reading, testbed.name)
     assert loaded is not None
     return loaded
 
 
-def _read(path: Path, mistakes: Mistakes) -> tuple[Testbed | None, tuple[Marked, Marked] | None]:
+def _with_gateway(testbed: Testbed | RouterLab, path: Path | str) -> Testbed:
+    if isinstance(testbed, RouterLab):
+        cure = "natstorm qualify plays it; name a testbed with clients, a NAT and a gateway"
+        raise UsageError("it is a testbed of routers, without a gateway that is judged", file=str(path), cure=cure)
+    return testbed
+
+
+def _read(path: Path, mistakes: Mistakes) -> tuple[Testbed | RouterLab | None, tuple[Marked, Marked] | None]:
     """The testbed, and the file's tree as it was read and as it was judged."""
     root = marks.read(path, mistakes)
     if root is None:
         return None, None
-    tree = judged(root, FILE, mistakes)
+    of_routers = router_lab.is_of_routers(Reading(root, mistakes).keys("devices"))
+    tree = judged(root, router_definition.FILE if of_routers else FILE, mistakes)
     reading = Reading(tree, mistakes)
-    return build(reading, reading.value("testbed", "name") or path.stem), (root, tree)
+    name = reading.value("testbed", "name") or path.stem
+    return (router_lab.build(reading, name) if of_routers else build(reading, name)), (root, tree)

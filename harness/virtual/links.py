@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a link is offered that has terms of its own: `authentication` as in a personality, `renegotiation` of an LCP that a LAC
-    has negotiated, `pool` for its address (None: the gateway's), `proxy` what the LAC hands over, `lists` those of AAA."""
+    has negotiated, `pool` for its address (None: the gateway's), `proxy` what the LAC hands over, `lists` those of AAA. `ethernet`:
+    it is one of PPPoE."""
 
     authentication: tuple[str, ...]
     renegotiation: Literal["never", "on-mismatch", "always"] = "always"
     pool: AddressPool | None = None
     proxy: Proxy | None = None
     lists: Lists = DEFAULT_LISTS
+    ethernet: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -174,6 +176,7 @@ class Links:
             local_address=self.settings.ppp_address,
             assign=lambda user: self._assign(link),
             lcp_renegotiation=terms.renegotiation,
+            ethernet=terms.ethernet,
             schedule=look.ppp_schedule,
         )
         core = self._parts.ppp_core(config, self._entropy)

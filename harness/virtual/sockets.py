@@ -1,4 +1,5 @@
-"""The sockets of a gateway's process: UDP 500, 4500 and 1701, IP protocol 50, and packets of the LAN without the kernel's help."""
+"""The sockets of a gateway's process: UDP 500, 4500 and 1701, IP protocol 50, and packets of the LAN without the kernel's help;
+frames of an Ethernet that has other protocols than IP."""
 
 from __future__ import annotations
 
@@ -95,7 +96,11 @@ class Wire:
                 self._overflow[port] = count
 
     def send(self, packet: Packet) -> None:
-        one = self._sockets[packet.sport if packet.protocol == ip.UDP else 0]
+        one = self._sockets.get(packet.sport if packet.protocol == ip.UDP else 0)
+        if one is None:
+            self.counters["unsent"] += 1
+            self.counters[f"unsent: from port {packet.sport}"] += 1
+            return
         try:
             one.sendto(packet.payload, (packet.dst, packet.dport))
         except OSError as error:
@@ -191,3 +196,50 @@ class Lan:
     def close(self) -> None:
         self.incoming.close()
         self.arp.close()
+
+
+class Ethernet:
+    """Whole frames of these ethertypes on an interface, byte for byte: those for its own hardware `address` or for everybody. It
+    answers nothing by itself. LabError where there is no such interface, or no right to it."""
+
+    def __init__(self, interface: str, kinds: tuple[int, ...]) -> None:
+        self.counters: Counter[str] = Counter()
+        self._sockets: list[socket.socket] = []
+        try:
+            for kind in kinds:
+                self._sockets.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0))
+                grow(self._sockets[-1])
+                self._sockets[-1].bind((interface, kind))
+        except OSError as error:
+            self.close()
+            raise LabError(f"open interface {interface}", error.strerror or str(error)) from error
+        self.address: bytes = self._sockets[0].getsockname()[4]
+
+    def filenos(self) -> tuple[int, ...]:
+        return tuple(one.fileno() for one in self._sockets)
+
+    def read(self) -> Iterator[bytes]:
+        for one in self._sockets:
+            for _ in range(DRAIN):
+                try:
+                    frame, (_, _, kind, _, _) = one.recvfrom(0xFFFF)
+                except BlockingIOError:
+                    break
+                except OSError:  # the link went down: told once
+                    self.counters["errors"] += 1
+                    break
+                if kind in (socket.PACKET_HOST, socket.PACKET_BROADCAST):
+                    self.counters["received"] += 1
+                    yield frame
+
+    def send(self, frame: bytes) -> None:
+        try:
+            self._sockets[0].send(frame)
+        except OSError:
+            self.counters["unsent"] += 1
+        else:
+            self.counters["sent"] += 1
+
+    def close(self) -> None:
+        for one in self._sockets:
+            one.close()

@@ -199,7 +199,7 @@ class PppConfig:
     name in the challenge, `retries` how many more attempts MS-CHAP gives after a wrong password. `local_address` is one's own
     address (0.0.0.0: the peer assigns it); `assign` the address that the peer gets, or a function from the user's name to one,
     None where none is left; `assign_dns` and `assign_nbns` its name servers. `lcp_renegotiation` is what to do with an LCP that a
-    LAC has negotiated already (RFC 2661 §4.4.5)."""
+    LAC has negotiated already (RFC 2661 §4.4.5). `ethernet`: the link is PPPoE's, on which RFC 2516 §7 leaves out some options."""
 
     user: str
     password: str = field(repr=False)
@@ -222,6 +222,7 @@ class PppConfig:
     assign_dns: tuple[str, ...] = ()
     assign_nbns: tuple[str, ...] = ()
     lcp_renegotiation: Literal["never", "on-mismatch", "always"] = "always"
+    ethernet: bool = False
     schedule: Schedule = field(default=Schedule((3.0,) * 10))
 
     @property

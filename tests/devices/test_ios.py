@@ -310,3 +310,34 @@ def test_what_is_no_configuration_is_not_compared():
     told += ["%LINK-3-UPDOWN: Interface FastEthernet0/0, changed state to up", "Load for five secs: 1%/0%; one minute: 1%"]
     assert parse_config(noisy.replace("!\n", "\n".join([*told, "!\n"]))) == parse_config(CONFIG)
     assert not configurations.whole(noisy[: noisy.index("line con")])
+
+
+def test_lines_that_are_offered_may_be_refused_and_say_so(router, tmp_path):
+    """What is typed after a refusal is typed too; names of the router change under way; all of it goes back."""
+    before = router.config
+    book = journal.Journal.create("bench", "bench.yaml", tmp_path)
+    lines = ["hostname Other", "vpdn-group 1", "accept-dialin", "protocol l2tp", "exit", "frobnicate", "interface FastEthernet0/0",
+             "speed 100", "crypto map none 10 ipsec-isakmp"]  # fmt: skip
+
+    async def body(device):
+        found = await device.offer(lines)
+        shown = await device.ask("show runing-config")
+        assert "hostname Other" in router.config
+        await device.restore()
+        return found, shown
+
+    found, shown = play(body, Ios(connection(router), journal=book))
+    assert [line for line, _ in found] == lines
+    assert [bool(said) for _, said in found] == [False, False, False, False, False, True, False, False, True]
+    assert "% Invalid input detected" in found[5][1]
+    assert "remain disabled" in found[8][1]
+    assert "% Invalid input detected" in shown
+    assert router.config == before
+    assert not book.open
+
+
+def test_an_offer_that_would_cut_off_the_management_is_not_typed(router):
+    before = router.config
+    with pytest.raises(DeviceError, match="would"):
+        play(lambda device: device.offer(["line vty 0 4", "transport input none"]), Ios(connection(router)))
+    assert router.config == before

@@ -281,7 +281,7 @@ def without(settings, name):
         ("gateway", {**STATIC, "dynamic_map": "D"}, "types nothing of 'dynamic_map'"),
         ("gateway", without(DEMUX, "dynamic_map"), "lacks a value for 'dynamic_map'"),
         ("gateway", {**DEMUX, "interface": "fa0/0"}, "takes for 'interface' an interface's full name"),
-        ("toaster", {}, "there is no role 'toaster'\n  cure: one of endpoint, gateway, lac, lns, nat"),
+        ("toaster", {}, "there is no role 'toaster'\n  cure: one of access, endpoint, gateway, lac, lns, nat"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_name_and_the_role(role, settings, told):
@@ -317,10 +317,23 @@ def test_a_template_that_is_wrong_in_itself(tmp_path):
 
 
 def test_every_template_is_whole():
-    assert filler.names() == ("endpoint", "gateway", "lac", "lns", "nat")
+    assert filler.names() == ("access", "endpoint", "gateway", "lac", "lns", "nat")
     for name in filler.names():
         found = filler.template(name)
         raw = yaml.safe_load((filler.HERE / f"{name}.yaml").read_text())
         text = "\n".join(raw["lines"])
         for value in (*found.one, *found.many):
             assert value in text, (name, value)  # no value that no line knows
+
+
+@pytest.mark.parametrize("by", ["profile", "vpdn-group"])
+def test_a_router_that_takes_calls_by_pppoe(by):
+    settings = {
+        "callers": "FastEthernet0/1", "lender": "FastEthernet0/0", "by": by, "group": "DSL", "template": 5, "mtu": 1492,
+        "authentication": "chap",
+    }  # fmt: skip
+    role = roles.access(settings)
+    assert role.features == (("pppoe-profiles",) if by == "profile" else ())
+    assert role.undo[-1] == "no interface Virtual-Template5"
+    taken = "no bba-group pppoe DSL" if by == "profile" else "no vpdn-group DSL"
+    assert taken in role.undo

@@ -46,7 +46,7 @@ def restore(*words, testbed=None, lock=lambda *_: contextlib.nullcontext()):
     parser = argparse.ArgumentParser()
     commands.add_commands(parser.add_subparsers())
     arguments = parser.parse_args(["restore", *words])
-    arguments.load_testbed = load
+    arguments.load_described = load
     arguments.lock_devices = lock
     return arguments.run(arguments)
 
@@ -346,7 +346,7 @@ def test_what_somebody_has_changed_meanwhile_is_kept_and_told_with_both_ways_out
         raise KeptTheirs("edge", "somebody else has changed the same meanwhile: /etc/x", undo.script, theirs_alone=alone)
 
     monkeypatch.setitem(restoring._RUNNERS, "linux", kept_theirs)
-    testbed = SimpleNamespace(connections=(), nat=SimpleNamespace(inside_capture=None, outside_capture=None), file="x", secrets=())
+    testbed = SimpleNamespace(connections=(), captures=(), file="x", secrets=())
     book = Journal.create("lab", "my lab.yaml")
     book.before(Undo(("put /etc/x back",), "linux", "edge", reached(DEVICE), script="true\n"))
     book.close()
@@ -393,7 +393,7 @@ def test_restore_locks_what_it_touches_and_leaves_alone_what_somebody_holds(stat
     router = replace(edge, device="router", port=10)
     testbed = SimpleNamespace(
         connections=(edge, router),
-        nat=SimpleNamespace(inside_capture=None, outside_capture=None),
+        captures=(),
         file="lab.yaml",
         secrets=(),
     )
@@ -417,8 +417,7 @@ def test_restore_finds_what_another_has_put_back_while_it_waited_for_the_lock(st
         book.path.unlink()
         yield
 
-    nat = SimpleNamespace(inside_capture=None, outside_capture=None)
-    testbed = SimpleNamespace(connections=(DEVICE,), nat=nat, file="x", secrets=())
+    testbed = SimpleNamespace(connections=(DEVICE,), captures=(), file="x", secrets=())
     book = Journal.create("a lab", "lab.yaml")
     book.before(Undo(("a file",), "linux", "edge", reached(DEVICE), script="true\n"))
     os.close(book._handle)  # its run is gone

@@ -187,7 +187,7 @@ def restore(testbed):
     parser = argparse.ArgumentParser()
     commands.add_commands(parser.add_subparsers())
     arguments = parser.parse_args(["restore"])
-    arguments.load_testbed = lambda file: testbed
+    arguments.load_described = lambda file: testbed
     arguments.lock_devices = lambda *_: contextlib.nullcontext()
     return arguments.run(arguments)
 

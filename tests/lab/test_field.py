@@ -18,6 +18,7 @@ from harness.devices.ios.driver import Ios
 from harness.devices.journal import Journal, Undo, reached
 from harness.errors import DeviceError, LabError, UsageError
 from harness.lab import field, field_gateways, remote
+from harness.lab import reached as base
 from harness.lab.field import FieldLab
 from harness.lab.field_locks import DeviceLocks
 from harness.lab.providers import device_lock
@@ -171,11 +172,11 @@ def world(tmp_path, monkeypatch):
     def gateway(testbed, variant, device, book, **_):
         return Changed(one, "gateway", book, device.connection)
 
-    monkeypatch.setattr(field, "SshConnection", lambda connection, **_: Device(one, connection))
-    monkeypatch.setattr(field, "Segment", lambda testbed: Lent(one))
+    monkeypatch.setattr(base, "SshConnection", lambda connection, **_: Device(one, connection))
+    monkeypatch.setattr(field, "of_clients", lambda testbed: Lent(one))
     monkeypatch.setattr(field, "LinuxNat", nat)
     monkeypatch.setattr(field, "field_gateway", gateway)
-    monkeypatch.setattr(field.clock, "told", clock_told)
+    monkeypatch.setattr(base.clock, "told", clock_told)
     return one
 
 
@@ -408,7 +409,7 @@ def test_a_router_is_locked_in_its_own_configuration(world, monkeypatch, tmp_pat
                 name = line.removeprefix("no ").split()[2]
                 lines.pop(name, None) if line.startswith("no ") else lines.update({name: line})
 
-    monkeypatch.setattr(field, "Ios", Router)
+    monkeypatch.setattr(base, "Ios", Router)
     world.testbed = check(ROOT / "testbeds/bench-in-a-box-ios.yaml")
 
     async def play():

@@ -109,3 +109,37 @@ def test_what_it_cannot_is_told(tmp_path, more, status, said):
     assert "natstorm-ios: " in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+CALLERS = (
+    "vpdn enable\nbba-group pppoe global\n virtual-template 1\ninterface Virtual-Template1\n ppp authentication chap\n"
+    "vpdn-group 1\n accept-dialin\n  protocol l2tp\n  virtual-template 1\n terminate-from hostname LAC\n"
+    "interface FastEthernet1/0\n pppoe enable group global\n"
+)
+
+
+@pytest.mark.lab
+@enclosed
+def test_somebody_elses_host_finds_the_concentrator():
+    """`pppoe-discovery`, of Debian's ppp, is the judge of what it offers; of its sessions pppd is, in test_pppoe_by_pppd."""
+    from harness.lab import namespaces, packages
+
+    rack, customer = Netns.create("rack"), Netns.create("customer")
+    namespaces.link(rack, "dsl0", customer, "modem0")
+    with tempfile.TemporaryDirectory() as folder:
+        with rack.entered():
+            startup = STARTUP + CALLERS + VTY
+            words = command(folder, "--callers", "dsl0", "FastEthernet1/0", "--telnet", "127.0.0.1", "2323", startup=startup)
+            router = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert router.stdout.readline() == "ready\n"
+            with customer.entered():
+                program = packages.guest_directory() / "usr/sbin/pppoe-discovery"
+                found = subprocess.run([program, "-I", "modem0"], capture_output=True, text=True, check=False)
+            assert found.returncode == 0, found.stderr
+            assert "Access-Concentrator: Rack7" in found.stdout
+            assert "Got a cookie" in found.stdout
+        finally:
+            router.terminate()
+            router.wait(PATIENCE_S)
+        assert router.stderr.read() == ""

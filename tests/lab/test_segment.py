@@ -18,7 +18,7 @@ from harness.errors import LabError, UsageError
 from harness.lab import enclosure, management, namespaces, segment, tools
 from harness.lab.namespaces import Netns
 from harness.lab.nic import Nic, features, look
-from harness.lab.segment import CLIENTS, Segment
+from harness.lab.segment import CLIENTS, of_clients
 from harness.model import CaptureSource, Connection
 from harness.testbed import check
 
@@ -121,7 +121,7 @@ def test_it_moves_serves_and_comes_back_as_it_was():
     before = everything()
     assert {"2001:db8::5", "198.18.5.5"} < set(look(NIC).hosts)
     assert SETTINGS.items() <= look(NIC).settings.items()
-    lent = Segment(bench())
+    lent = of_clients(bench())
     lent.up()
     assert NIC not in [name for _, name in socket.if_nameindex()]
     assert "mgmt0" in [name for _, name in socket.if_nameindex()]
@@ -159,7 +159,7 @@ def test_what_cannot_be_given_back_is_told_and_the_rest_is_there():
     machine()
     before = everything()
     was = look(NIC)
-    lent = Segment(bench())
+    lent = of_clients(bench())
     lent.up()
     extra = (("-4", "198.18.61.0/24", "via", "198.18.60.1", "dev", NIC),)
     worse = replace(was, addresses=(("198.18.5.5/99",), *was.addresses), routes=(*extra, *was.routes))
@@ -175,7 +175,7 @@ def test_what_cannot_be_given_back_is_told_and_the_rest_is_there():
 def test_where_it_did_not_come_back_another_attempt_brings_it():
     machine()
     before = everything()
-    lent = Segment(bench())
+    lent = of_clients(bench())
     lent.up()
     lent._keeper.kill()  # nobody else brings it
     lent._keeper.wait()
@@ -215,7 +215,7 @@ HOLD = """
 import sys
 sys.path[:0] = sys.argv[1:]
 import test_segment
-lent = test_segment.Segment(test_segment.bench())
+lent = test_segment.of_clients(test_segment.bench())
 lent.up()
 print("lent", flush=True)
 sys.stdin.read()
@@ -238,7 +238,7 @@ def test_where_the_keeper_dies_too_what_was_noted_brings_it_back():
     machine()
     before = everything()
     noted = look(NIC).to_json()
-    lent = Segment(bench())
+    lent = of_clients(bench())
     lent.up()
     lent._keeper.kill()
     segment.put_back(Nic.from_json(noted))
@@ -253,18 +253,18 @@ def test_the_management_interface_is_refused():
     machine()
     before = everything()
     with pytest.raises(UsageError, match=r":\d+: nic0 is the management interface: nat \(198.18.5.9\) is reached through it"):
-        Segment(bench("198.18.5.9")).up()
+        of_clients(bench("198.18.5.9")).up()
     os.environ["SSH_CONNECTION"] = "198.18.6.1 50000 198.18.6.5 22"
     with pytest.raises(UsageError, match=r"the session from 198.18.6.1 comes in through it"):
-        Segment(bench()).up()
+        of_clients(bench()).up()
     del os.environ["SSH_CONNECTION"]
     tools.run(["ip", "route", "add", "default", "via", "198.18.5.1"], step="prepare")
     with pytest.raises(UsageError, match="default route leaves by it"):
-        Segment(bench()).up()
+        of_clients(bench()).up()
     tools.run(["ip", "route", "del", "default"], step="prepare")
     for told in (NIC, "198.18.6.5", "2001:DB8:0::5"):
         with pytest.raises(UsageError, match=rf"nic0 is the management interface: testbed\.custom\.management names {told}"):
-            Segment(replace(bench(), management=("eth7", "198.18.6.50", told))).up()
+            of_clients(replace(bench(), management=("eth7", "198.18.6.50", told))).up()
     same(before)
 
 
@@ -277,12 +277,12 @@ def test_a_card_below_a_bridge_is_refused_and_left_where_it_is():
         tools.run(line.split(), step="prepare")
     tools.run(["ip", "address", "add", "198.18.5.5/24", "dev", "br0"], step="prepare")
     with pytest.raises(UsageError, match=r"nat \(198\.18\.5\.9\) is reached through it, by br0"):
-        Segment(bench("198.18.5.9")).up()
+        of_clients(bench("198.18.5.9")).up()
     with pytest.raises(UsageError, match=r"nic0 has br0 on it"):
-        Segment(bench()).up()
+        of_clients(bench()).up()
     tools.run(["ip", "route", "add", "default", "via", "198.18.5.1"], step="prepare")
     with pytest.raises(UsageError, match=r"default route leaves by it, by br0"):
-        Segment(bench()).up()
+        of_clients(bench()).up()
     assert "master br0" in told(["link", "show", NIC])
     assert not Netns(CLIENTS).exists()
 
@@ -310,7 +310,7 @@ def test_what_of_traffic_control_cannot_be_put_back_is_refused_and_left_as_it_is
             tools.run(["tc", *line.split()], step="prepare", accept=(0, 2) if " root" in line else (0,))
         before = everything()
         with pytest.raises(UsageError) as caught:
-            Segment(bench()).up()
+            of_clients(bench()).up()
         assert f"nic0 has {named}, which moving it would destroy" in str(caught.value)
         assert "tc qdisc del dev nic0" in str(caught.value)
         assert not Netns(CLIENTS).exists()
@@ -337,15 +337,15 @@ def test_what_stands_on_a_card_is_known_whatever_it_is():
 def test_all_that_is_reached_is_looked_for_by_its_address():
     machine()
     with pytest.raises(UsageError, match=r"nat \(2001:db8::9\) is reached through it"):
-        Segment(bench("2001:db8::9")).up()
+        of_clients(bench("2001:db8::9")).up()
     jump = Connection("jump", "198.18.5.8")
     with pytest.raises(UsageError, match=r"jump \(198\.18\.5\.8\) is reached through it"):
-        Segment(replace(bench(), nat=replace(bench().nat, connection=Connection("nat", "10.99.0.2", jump=jump)))).up()
+        of_clients(replace(bench(), nat=replace(bench().nat, connection=Connection("nat", "10.99.0.2", jump=jump)))).up()
     tap = CaptureSource("tcpdump", "eth0", Connection("tap", "198.18.5.7"))
     with pytest.raises(UsageError, match=r"tap \(198\.18\.5\.7\) is reached through it"):
-        Segment(replace(bench(), nat=replace(bench().nat, outside_capture=tap))).up()
+        of_clients(replace(bench(), nat=replace(bench().nat, outside_capture=tap))).up()
     with pytest.raises(UsageError, match=r"the server http://198\.18\.5\.6:3080 \(198\.18\.5\.6\) is reached through it"):
-        Segment(replace(bench(), lab=replace(bench().lab, provider="gns3", url="http://198.18.5.6:3080"))).up()
+        of_clients(replace(bench(), lab=replace(bench().lab, provider="gns3", url="http://198.18.5.6:3080"))).up()
 
 
 @lab
@@ -363,12 +363,12 @@ def test_a_session_that_sudo_hides_is_found():
         client.connect(("198.18.5.5", 2222))
         accepted, _ = server.accept()
         with pytest.raises(UsageError, match=rf"the session from {far} comes in through it"):
-            Segment(bench()).up()
+            of_clients(bench()).up()
         client.close()
         assert accepted.recv(1) == b""
         accepted.close()
         server.close()
-    Segment(bench()).check()
+    of_clients(bench()).check()
 
 
 def test_connections_are_read_as_the_kernel_writes_them():
@@ -388,17 +388,17 @@ def test_what_cannot_be_had_is_told_and_nothing_changed():
     strange = bench()
     strange = replace(strange, clients=replace(strange.clients, interface=replace(strange.clients.interface, name="nic7")))
     with pytest.raises(UsageError, match=r"linux\.yaml:\d+: this machine has no interface nic7: it has .*nic0") as caught:
-        Segment(strange).up()
+        of_clients(strange).up()
     assert caught.value.line == strange.clients.interface.line
-    first = Segment(bench())
+    first = of_clients(bench())
     first.up()
     with pytest.raises(LabError, match="another run has it"):
-        Segment(bench()).up()
+        of_clients(bench()).up()
     first.down()
     before = everything()
     bad = bench()
     bad = replace(bad, nat=replace(bad.nat, inside=replace(bad.nat.inside, address="198.51.100.1/24")))  # a next hop out of reach
     with pytest.raises(LabError, match=r"via 198\.51\.100\.1"):
-        Segment(bad).up()
+        of_clients(bad).up()
     same(before)
     assert not Netns(CLIENTS).exists()

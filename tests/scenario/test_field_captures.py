@@ -14,7 +14,7 @@ from harness.devices.ssh import Result
 from harness.errors import CaptureError, DeviceError
 from harness.lab import enclosure
 from harness.model import CaptureSource, Connection, Side
-from harness.scenario.field_captures import OverSsh, Pulled, ready
+from harness.scenario.field_captures import OverSsh, Pulled, mirrored, ready
 from harness.testbed import check
 
 NAT, TAP = Connection("nat", "10.99.0.2"), Connection("tap", "10.99.0.9")
@@ -77,7 +77,8 @@ def bench(inside=None, outside=None):
 
 @pytest.mark.parametrize(("connection", "promiscuous"), [(NAT, False), (TAP, True)])
 def test_a_machine_that_is_not_the_nat_sees_frames_of_others(connection, promiscuous):
-    capture = OverSsh(Lab(bench()), Side.INSIDE, CaptureSource("tcpdump", "eth1", connection), Path("a.pcap"))
+    source = CaptureSource("tcpdump", "eth1", connection)
+    capture = OverSsh(Lab(bench()), Side.INSIDE, source, Path("a.pcap"), promiscuous=mirrored(bench(), source))
     words = shlex.split(capture.command())
     assert ("-p" not in words) is promiscuous
     assert words[-1].endswith(f"not (host {connection.host} and tcp port 22)")
@@ -96,7 +97,7 @@ def test_an_old_tcpdump_is_asked_again_without_what_it_does_not_know(tmp_path):
     lab = Lab(bench(), an_old_one)
 
     async def body():
-        capture = OverSsh(lab, Side.INSIDE, CaptureSource("tcpdump", "eth1", NAT), tmp_path / "a.pcap")
+        capture = OverSsh(lab, Side.INSIDE, CaptureSource("tcpdump", "eth1", NAT), tmp_path / "a.pcap", promiscuous=False)
         await capture.start()
         return await capture.stop()
 
@@ -114,7 +115,8 @@ def test_another_trouble_is_no_reason_to_ask_again(tmp_path):
         return "tcpdump: eth1: No such device exists\n", b""
 
     async def body():
-        await OverSsh(Lab(bench(), refuse), Side.INSIDE, CaptureSource("tcpdump", "eth1", NAT), tmp_path / "a.pcap").start()
+        source = CaptureSource("tcpdump", "eth1", NAT)
+        await OverSsh(Lab(bench(), refuse), Side.INSIDE, source, tmp_path / "a.pcap", promiscuous=False).start()
 
     with pytest.raises(CaptureError, match="No such device"):
         asyncio.run(body())

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from testbed_text import TESTBEDS
 
 from harness import cli
-from harness.testbed import definition, examine, schema
+from harness.testbed import definition, examine, router_definition, schema
 from harness.testbed.shape import By, ListOf, MapOf, Section, Value
 
 DOCS = TESTBEDS.parent / "docs" / "testbeds.md"
@@ -160,5 +160,6 @@ def choices(kind: object) -> set[str]:
 
 def test_the_documentation_tells_of_every_key_and_word():
     told = set(re.findall(r"`([^`\s]+?):?`", DOCS.read_text()))
-    assert keys(definition.FILE) - told == set()
-    assert choices(definition.FILE) - told == set()
+    for file in (definition.FILE, router_definition.FILE):
+        assert keys(file) - told == set()
+        assert choices(file) - told == set()

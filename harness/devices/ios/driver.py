@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -112,6 +112,12 @@ class Ios:
             except DeviceError as error:
                 raise await self._gated(command, error) from None
 
+    async def ask(self, command: str) -> str:
+        """What a command prints, whatever that is: where it is refused, the refusal."""
+        async with self._turn:
+            session = self._connected(command)
+            return await self._bounded(command, partial(terminal.said, session, command, self.timeout), self.timeout * 2)
+
     async def parse(self, command: str) -> Rows[Any]:
         """A show command's output, read (docs/parsers.md). UsageError, before anything is sent, where no parser knows the
         command."""
@@ -163,6 +169,23 @@ class Ios:
         change is made and somebody can still log in.
         """
         wanted = list(lines)
+        await self._change(wanted, lambda: self.type(wanted))
+
+    async def offer(self, lines: Iterable[str]) -> list[tuple[str, str]]:
+        """The same for lines that the device may refuse: each, and what was printed of it."""
+        wanted, found = list(lines), list[tuple[str, str]]()
+
+        async def typing() -> None:
+            async with self._turn:
+                session = self._connected("configure")
+                call = partial(terminal.typed, session, wanted, self.timeout)
+                found.extend(await self._bounded("configure", call, self.timeout * (2 + len(wanted))))
+
+        await self._change(wanted, typing)
+        return found
+
+    async def _change(self, wanted: list[str], typing: Callable[[], Awaitable[None]]) -> None:
+        """`typing`, guarded and written down."""
         text = await self.running_config()
         before, way = parse_config(text), await self.way()
         for cut in management.cuts(before, wanted, way):
@@ -175,7 +198,7 @@ class Ios:
         async with self._protection.around():
             self._record.write_down(configurations.after(before, wanted))
             try:
-                await self.type(wanted)
+                await typing()
             except DeviceError:
                 if self.connected:
                     with suppress(DeviceError):  # what was refused is what is told

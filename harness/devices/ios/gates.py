@@ -22,6 +22,7 @@ _GATES = tuple(
         ("nat-service-esp", r"ip nat service list \S+ (?:ESP spi-match|IKE preserve-port)"),
         ("show-nat-esp", r"show ip nat translations esp\b.*"),
         ("show-nat-vrf", r"show ip nat translations\b.* vrf\b.*"),
+        ("pppoe-profiles", r"bba-group pppoe \S+"),
     )
 )
 """By feature, the lines that need it, as they are written in full."""

@@ -86,6 +86,30 @@ def configure(session: Any, lines: list[str], timeout: float) -> None:
     session.configure(lines, timeout=timeout, error_pattern=ERRORS, reply=_dialog(QUESTIONS))
 
 
+def said(session: Any, command: str, timeout: float) -> str:
+    """What a command prints, whatever that is: a refusal too."""
+    text: str = session.execute(command, timeout=timeout, error_pattern=[])
+    return text
+
+
+def typed(session: Any, lines: Iterable[str], timeout: float) -> list[tuple[str, str]]:
+    """Each line in configuration mode, one after another, and what was printed of it: a refusal too."""
+    dialogs = importlib.import_module("unicon.eal.dialogs")
+    machine, spawn, found = session.state_machine, session.spawn, []
+    machine.go_to("config", spawn, timeout=timeout)
+    try:
+        for line in lines:
+            spawn.sendline(line.strip())
+            dialog = _dialog(QUESTIONS) + dialogs.Dialog([dialogs.Statement(CONFIGURING)])
+            answer = dialog.process(spawn, timeout=timeout).last_match
+            session.configure.update_hostname_if_needed([line])
+            heard = answer.string[: answer.start()].replace("\r\n", "\n")
+            found.append((line, heard.partition("\n")[2].strip("\n")))  # without its echo
+    finally:
+        machine.go_to("enable", spawn, timeout=timeout)
+    return found
+
+
 def leave(session: Any, timeout: float) -> None:
     """From wherever an error has left it to the privileged mode."""
     session.enable(timeout=timeout)
@@ -101,6 +125,8 @@ QUESTIONS = (
     (r"Do you want to continue\? ?\[confirm\] ?$", ""),
 )
 """What configuration mode asks on some releases: when a rule of NAT goes that is in use, and when a user goes."""
+CONFIGURING = r"(?:^|\n)[\w.-]+\([\w-]+\)#\s?$"
+"""The prompt of configuration mode, in whatever section."""
 ERRORS = [r"^\s*% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Bad|Access denied|Authorization failed)\b.*"]
 KNOWN: tuple[tuple[str, str, type[DeviceError]], ...] = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key has CHANGED", ssh_keys.ChangedHostKey),

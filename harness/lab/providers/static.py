@@ -10,7 +10,7 @@ from harness.errors import LabError
 from harness.lab.providers.lock import Lock
 from harness.lab.providers.provider import UNKNOWN, Console, LabStatus, Node, find_node, unable
 from harness.model.reach import Connection
-from harness.model.testbed import Testbed
+from harness.model.router_lab import Described
 
 USUAL_PORTS = (22, 23)
 
@@ -27,7 +27,7 @@ class Static:
         self._notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, testbed: Testbed, purpose: str, directory: Path | None = None, make: Callable[..., Lock] = Lock) -> Static:
+    def of(cls, testbed: Described, purpose: str, directory: Path | None = None, make: Callable[..., Lock] = Lock) -> Static:
         """The lab of a testbed's devices. LabError where it has none."""
         if not testbed.connections:
             raise LabError("lock the devices", f"{testbed.file} names no device that is there already", "use another provider")
@@ -64,11 +64,10 @@ class Static:
         self.lock.release()
 
 
-def taken_by(testbed: Testbed) -> tuple[Connection, ...]:
+def taken_by(testbed: Described) -> tuple[Connection, ...]:
     """The devices that a run has for itself: those that it configures, and those that capture for it. What is only gone through on
     the way to them serves others meanwhile; nothing of it is changed."""
-    sources = (testbed.nat.inside_capture, testbed.nat.outside_capture)
-    capturing = (one.connection for one in sources if one is not None and one.kind == "tcpdump")
+    capturing = (one.connection for one in testbed.captures if one.kind == "tcpdump")
     return tuple(dict.fromkeys((*testbed.connections, *(one for one in capturing if one is not None))))
 
 

@@ -1,7 +1,8 @@
 """Serves requests over stdin and stdout, one JSON object a line, until stdin ends.
 
 Request:  {"captures": {side: path}, "keys": path or null, "addresses": {"gateway", "nat_outside", "clients": {name: address}},
-           "decrypted": path or null, "decrypted_side": side, "shifts": {side: [nanoseconds, parts a billion, since]}}
+           "decrypted": path or null, "decrypted_side": side, "shifts": {side: [nanoseconds, parts a billion, since]},
+           "null_esp": true where ESP without a key may be of null encryption}
 Answer:   one line an observation (harness.model.Observation's fields; absent ones have their default), in the order of time within
           each side; then {"done": {side: frames}, "damaged": {side: why the file ends early}} or {"error": text}.
 `shifts` says how much later a side's clock is, at `since` (nanoseconds) and how fast that grows: the sides are read in the order of
@@ -43,7 +44,7 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 def _dissect(request: dict[str, Any], answers: TextIO) -> dict[str, Any]:
     keys = read_keys(request["keys"]) if request.get("keys") else EMPTY
     interfaces = {side: interface_names(path) for side, path in request["captures"].items()}
-    dissector = FrameDissector(keys, Addresses(**request.get("addresses", {})), interfaces)
+    dissector = FrameDissector(keys, Addresses(**request.get("addresses", {})), interfaces, null_esp=bool(request.get("null_esp")))
     copy = DecryptedCopy(request["decrypted"]) if request.get("decrypted") else None
     counts, damaged = dict.fromkeys(request["captures"], 0), {}
     shifts: dict[str, list[int]] = request.get("shifts") or {}

@@ -13,6 +13,7 @@ from harness.probes.keyring import CIPHER_BLOCK, UNPROVED, EspKey, Keyring
 # Length of the ICV: RFC 2403, RFC 2404, RFC 4868
 _ICV = {"md5": 12, "sha1": 12, "sha256": 16, "sha384": 24, "sha512": 32, UNPROVED: 0}
 _PADDING = bytes(range(1, 256))
+_KNOWN = (4, 17)  # IP in IP and UDP: what L2TP is carried by in ESP
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,15 @@ class EspPacket:
     problem: str | None = None
 
 
-def read_esp(packet: bytes, keys: Keyring) -> EspPacket:
-    """ProtocolError (layer "esp") where the bytes are too few for SPI and sequence number."""
+def read_esp(packet: bytes, keys: Keyring, *, null: bool = False) -> EspPacket:
+    """`null`: one for which there is no key may be of null encryption. ProtocolError (layer "esp") where the bytes are too few for
+    SPI and sequence number."""
     if len(packet) < 8:
         raise ProtocolError("esp", f"{len(packet)} bytes, SPI and sequence number take 8")
     facts: dict[str, Any] = {"spi": packet[:4].hex(), "sequence": int.from_bytes(packet[4:8]), "icv_ok": None}
     candidates = keys.esp.get(facts["spi"], ())
     if not candidates:
-        return EspPacket(facts)
+        return _unencrypted(packet, facts) if null else EspPacket(facts)
     key = next((k for k in candidates if _authentic(packet, k)), None)
     facts["icv_ok"] = None if key is not None and key.authentication == UNPROVED else key is not None
     if key is None:
@@ -45,6 +47,18 @@ def read_esp(packet: bytes, keys: Keyring) -> EspPacket:
         return EspPacket(facts, problem=str(error))
     facts["next_header"] = next_header
     return EspPacket(facts, payload, next_header)
+
+
+def _unencrypted(packet: bytes, facts: dict[str, Any]) -> EspPacket:
+    """Read as of null encryption with an ICV of 96 bits, which nobody here can check; closed where it makes no sense so. Padding
+    that counts up and a known next header are told from ciphertext by chance in one of 2**16 at least (RFC 5879 section 8)."""
+    try:
+        payload, next_header = _open(packet, EspKey("", facts["spi"], "in", "null", "sha1", b"", b""))
+    except ProtocolError:
+        return EspPacket(facts)
+    if next_header not in _KNOWN:
+        return EspPacket(facts)
+    return EspPacket(facts | {"encryption": "null", "next_header": next_header, "direction": ""}, payload, next_header)
 
 
 def _authentic(packet: bytes, key: EspKey) -> bool:

@@ -49,9 +49,18 @@ class _Opened:
 class FrameDissector:
     """Feed it the frames of all sides in the order of their time stamps."""
 
-    def __init__(self, keys: Keyring, addresses: Addresses, interfaces: Mapping[str, Mapping[int, str]] | None = None) -> None:
-        """`interfaces` has, for a side whose capture names only the numbers of its interfaces, their names."""
+    def __init__(
+        self,
+        keys: Keyring,
+        addresses: Addresses,
+        interfaces: Mapping[str, Mapping[int, str]] | None = None,
+        *,
+        null_esp: bool = False,
+    ) -> None:
+        """`interfaces` has, for a side whose capture names only the numbers of its interfaces, their names. `null_esp`: what is in
+        ESP without a key may not be encrypted."""
         self._keys = keys
+        self._null_esp = null_esp
         self._interfaces = interfaces or {}
         self._addresses = addresses
         self._ike = IkeReader(keys)
@@ -202,7 +211,7 @@ class FrameDissector:
         digest = _digest(packet)
         known = self._opened.get(digest)
         if known is None:
-            known = self._opened[digest] = _opened(read_esp(packet, self._keys))
+            known = self._opened[digest] = _opened(read_esp(packet, self._keys, null=self._null_esp))
             if len(self._opened) > _REMEMBERED:
                 self._opened.popitem(last=False)
         return known

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.routers.script import L2TP, RouterScript
+from harness.routers.wants import HOST, INJECTION, LATER, LOSS
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -141,14 +142,23 @@ BENEFITS = (
             }
         },
     ),
-    RouterScript("l2tp-altered-esp", "an ESP packet that is lost, copies with a bit turned over, and itself", L2TP, altered),
-    RouterScript("l2tp-repeated-esp", "a hundred old ESP packets in each direction once more", L2TP, repeated),
+    RouterScript(
+        "l2tp-altered-esp",
+        "an ESP packet that is lost, copies with a bit turned over, and itself",
+        L2TP,
+        altered,
+        wants=(LOSS, INJECTION),
+    ),
+    RouterScript(
+        "l2tp-repeated-esp", "a hundred old ESP packets in each direction once more", L2TP, repeated, wants=(INJECTION,)
+    ),
     RouterScript(
         "l2tp-cut-path",
         "a quiet call whose path is cut, and a new one when it is whole again",
         L2TP,
         cut,
         lines={"lns": NO_LCP_ECHOES},
+        wants=(LOSS, LATER),
     ),
     RouterScript(
         "l2tp-neighbours",
@@ -161,6 +171,7 @@ BENEFITS = (
                 "router rip", "version 2", "network 172.16.0.0", "network 192.0.2.0", "no auto-summary",
             )
         },
+        wants=(HOST,),
     ),
     RouterScript(
         "l2tp-interfaces",

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.routers.script import L2TP, RouterScript
+from harness.routers.wants import LOG, SERIAL
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -160,7 +161,12 @@ CALLS = (
         needs=NEEDS,
     ),
     RouterScript(
-        "l2tp-logging", "a call from its beginning to its end with VPDN events logged, and one without", L2TP, logging, needs=NEEDS
+        "l2tp-logging",
+        "a call from its beginning to its end with VPDN events logged, and one without",
+        L2TP,
+        logging,
+        needs=NEEDS,
+        wants=(LOG,),
     ),
     RouterScript(
         "l2tp-client-example",
@@ -168,5 +174,6 @@ CALLS = (
         L2TP,
         client,
         instead={LAC: ("hostname Client",), LNS: ("hostname LNS",)},
+        wants=(SERIAL,),
     ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from harness.routers.script import L2TP, RouterScript
+from harness.routers.wants import LOG, LOSS
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -70,7 +71,9 @@ async def counted(play: L2tpPlay) -> None:
 
 
 DEBUG = (
-    RouterScript("l2tp-debug", "a tunnel comes up, and the LNS tells of it", L2TP, debugged),
-    RouterScript("l2tp-unacknowledged", "the LNS's answer is not acknowledged for a while", L2TP, not_acknowledged),
+    RouterScript("l2tp-debug", "a tunnel comes up, and the LNS tells of it", L2TP, debugged, wants=(LOG,)),
+    RouterScript(
+        "l2tp-unacknowledged", "the LNS's answer is not acknowledged for a while", L2TP, not_acknowledged, wants=(LOSS, LOG)
+    ),
     RouterScript("l2tp-engine", "echoes, and what the crypto engine counts", L2TP, counted, release="12.2(11)T"),
 )

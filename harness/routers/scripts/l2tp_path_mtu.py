@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.routers.script import L2TP, RouterScript
+from harness.routers.wants import HOST, INJECTION, VOLUNTARY
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -135,9 +136,16 @@ PATH_MTUS = (
         "calls without ip pmtu, with it and without it again, large packets, and an ICMP message that fragmentation is needed",
         L2TP,
         on_and_off,
+        wants=(INJECTION, HOST),
     ),
-    RouterScript("l2tp-df-bit", "calls before ip dfbit set, with it and after it", L2TP, df_bit_set),
-    RouterScript("l2tp-forged-icmp", "ICMP messages that quote what the LNS never sent, and one that does", L2TP, forged),
+    RouterScript("l2tp-df-bit", "calls before ip dfbit set, with it and after it", L2TP, df_bit_set, wants=(HOST,)),
+    RouterScript(
+        "l2tp-forged-icmp",
+        "ICMP messages that quote what the LNS never sent, and one that does",
+        L2TP,
+        forged,
+        wants=(INJECTION, HOST),
+    ),
     RouterScript(
         "l2tp-path-mtu-scope",
         "two groups whose tunnels run between the same two addresses, one of them with ip pmtu",
@@ -155,6 +163,7 @@ PATH_MTUS = (
                 "l2tp security crypto-profile l2tp", "l2tp tunnel password cisco",
             ),
         },
+        wants=(INJECTION, HOST),
     ),
     RouterScript(
         "l2tp-path-mtu-behind-nat",
@@ -169,6 +178,7 @@ PATH_MTUS = (
                 "crypto isakmp key cisco address 10.0.0.20",
             )
         },
+        wants=(VOLUNTARY, HOST),
     ),
     RouterScript("l2tp-pseudowire-class", "a pseudowire class with ip pmtu and without it", L2TP, pseudowire_class),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.routers.script import L2TP, RouterScript
 from harness.routers.scripts.l2tp_calls import FORGOTTEN_S, GROUP, LAC, LNS, NEEDS
 from harness.routers.scripts.starting import without
+from harness.routers.wants import INJECTION, LOSS
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -103,6 +104,7 @@ PROTECTION = (
         L2TP,
         clear_request,
         needs=NEEDS,
+        wants=(INJECTION,),
     ),
     RouterScript(
         "l2tp-clear-spoofs",
@@ -110,6 +112,7 @@ PROTECTION = (
         L2TP,
         clear_spoofs,
         needs=NEEDS,
+        wants=(INJECTION,),
     ),
     RouterScript(
         "l2tp-unprotected",
@@ -118,9 +121,15 @@ PROTECTION = (
         unprotected,
         instead={LAC: without("l2tp-lac.cfg", "l2tp security"), LNS: without("l2tp-lns.cfg", "l2tp security")},
         needs=("crypto-map-profile",),
+        clear=True,
     ),
     RouterScript(
-        "l2tp-before-the-sas", "a call while the LNS cannot be heard, and one when it can", L2TP, before_the_sas, needs=NEEDS
+        "l2tp-before-the-sas",
+        "a call while the LNS cannot be heard, and one when it can",
+        L2TP,
+        before_the_sas,
+        needs=NEEDS,
+        wants=(LOSS,),
     ),
     RouterScript(
         "l2tp-unknown-profiles",

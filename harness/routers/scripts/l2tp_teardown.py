@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.routers.script import L2TP, RouterScript
 from harness.routers.scripts.l2tp_calls import GROUP, LAC, LNS, NEEDS
 from harness.routers.scripts.l2tp_protection import PROTECTED
+from harness.routers.wants import LATER
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -118,5 +119,6 @@ TEARDOWN = (
         life,
         lines={device: (*lines, "crypto isakmp policy 1", f"lifetime {IKE_LIFE_S}") for device, lines in BOTH_KEEP.items()},
         needs=NEEDS,
+        wants=(LATER,),
     ),
 )

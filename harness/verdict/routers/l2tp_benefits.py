@@ -108,7 +108,7 @@ def what_is_old_is_dropped(evidence: Evidence) -> Verdict:
     return found.verdict(f"none of {repeated} old packets was taken, and both ends counted them")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def control_and_data_are_protected(evidence: Evidence) -> Verdict:
     """SEC-133: Hellos, acknowledgements and other control messages as well as PPP's own and the caller's data are in ESP alone."""
     carried = frames(evidence, FrameKind.ESP)

@@ -61,7 +61,7 @@ def _looks(evidence: Evidence) -> Iterator[tuple[str, str, list[Counted], list[A
             yield device, label, *_look(evidence, device, label)
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, not_there="the table that it reads is that of 12.2, whichever release a router has")
 def engine_shows_each_connection(evidence: Evidence) -> Verdict:
     """SEC-96: the engine shows the ISAKMP SA, which counts nothing, and each direction of IPsec, with as many packets as crossed
     the wire on its SPI."""
@@ -86,7 +86,7 @@ def engine_shows_each_connection(evidence: Evidence) -> Verdict:
     return found.verdict("the engine shows IKE and both directions, and counts what crossed the wire")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE)
 def counters_move_with_traffic(evidence: Evidence) -> Verdict:
     """SEC-97: between two looks each direction's counter moves by what crossed the wire meanwhile, the echoes among it."""
     found = Findings()
@@ -111,7 +111,7 @@ def counters_move_with_traffic(evidence: Evidence) -> Verdict:
     return found.verdict("each counter moved by as many packets as crossed the wire")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE)
 def one_direction_a_row(evidence: Evidence) -> Verdict:
     """SEC-98: no row counts packets of both directions, though both went over the wire."""
     found = Findings()
@@ -128,7 +128,7 @@ def one_direction_a_row(evidence: Evidence) -> Verdict:
     return found.verdict("every row counts one direction alone")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def rows_scale(evidence: Evidence) -> Verdict:
     """SEC-99: with each tunnel there are two rows more for IPsec, and one for its ISAKMP SA."""
     found = Findings()

@@ -61,7 +61,7 @@ def _handshake(evidence: Evidence) -> tuple[Observation, Observation]:
 # Debug
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def socket_is_opened_then_bound(evidence: Evidence) -> Verdict:
     """SEC-90: the socket is opened passively, and bound afterwards; it is the one of the messages on the wire."""
     events = _events(evidence, SOCKET)
@@ -88,7 +88,7 @@ def socket_is_opened_then_bound(evidence: Evidence) -> Verdict:
     return found.verdict("the socket was opened, then bound, and is the one of the wire")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def events_in_order(evidence: Evidence) -> Verdict:
     """SEC-91: the lines of a tunnel that comes up are those of the document's sample, in its order, and their names, addresses and
     numbers are those of the wire."""
@@ -122,7 +122,7 @@ def events_in_order(evidence: Evidence) -> Verdict:
     return found.verdict("the lines came in the document's order, with the names and numbers of the wire")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def socket_becomes_active(evidence: Evidence) -> Verdict:
     """SEC-92: the socket that was created is open, and its client active, while ESP carries its messages both ways; before the
     tunnel there was none."""
@@ -148,7 +148,7 @@ def socket_becomes_active(evidence: Evidence) -> Verdict:
     return found.verdict("the socket is open and its client active at either end")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def answer_is_an_sccrp(evidence: Evidence) -> Verdict:
     """SEC-93: what the LNS calls an SCCRQ that it sends is an SCCRP on the wire, of message type 2."""
     events = _events(evidence, L2X)
@@ -164,7 +164,7 @@ def answer_is_an_sccrp(evidence: Evidence) -> Verdict:
     return found.verdict(f"the answer, told as {found.facts['told']}, is an SCCRP of type 2")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def set_up_time(evidence: Evidence) -> Verdict:
     """SEC-95: how long it took from the socket's opening to its binding, as told, and on the wire; the document's sample has
     340 ms. Noted."""
@@ -193,7 +193,7 @@ def set_up_time(evidence: Evidence) -> Verdict:
 # Repetition
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def repeated_after_a_second(evidence: Evidence) -> Verdict:
     """SEC-94: an answer that is not acknowledged is sent again after 1 s, then at growing intervals; once it is acknowledged the
     call comes up."""

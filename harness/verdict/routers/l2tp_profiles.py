@@ -117,7 +117,7 @@ def clone_per_tunnel(evidence: Evidence) -> Verdict:
     return found.verdict(f"each tunnel has its clone; the step between them is {found.facts['step']}")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def clone_is_removed(evidence: Evidence) -> Verdict:
     """SEC-54: the entry goes with its tunnel."""
     require(bool(l2tp(evidence, "StopCCN", **of_call(evidence, 1))), "the tunnel was not ended")
@@ -168,7 +168,7 @@ def peer_is_ignored(evidence: Evidence) -> Verdict:
     return found.verdict("the profile's peer counted for nothing")
 
 
-@check(Side.OUTSIDE)
+@check(Side.OUTSIDE, keys=True)
 def address_list_is_ignored(evidence: Evidence) -> Verdict:
     """SEC-57: `match address` in a profile has no effect: what is protected is the tunnel's socket alone, though the list would
     have all UDP. What is in ESP then need not be L2TP, so that quick mode alone has to be open."""

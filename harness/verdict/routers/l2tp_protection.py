@@ -152,7 +152,7 @@ def nothing_leaves_before_the_sas(evidence: Evidence) -> Verdict:
     return found.verdict("nothing but IKE left the LAC before there were SAs, and its SCCRQ after them in ESP")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def unknown_profile(evidence: Evidence) -> Verdict:
     """SEC-35: a group whose crypto profile has not been configured has no tunnel, and nothing goes in the clear; once the profile
     is there it has one. Whether the line is taken is noted; where it is not, the group is what it was before."""
@@ -172,7 +172,7 @@ def unknown_profile(evidence: Evidence) -> Verdict:
     return found.verdict(f"a crypto profile that is not there: the line was {'refused' if said else 'taken'}, and nothing leaked")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def profile_of_another_name(evidence: Evidence) -> Verdict:
     """SEC-36: an LNS whose group names a profile that no crypto map has accepts no tunnel; with the map's own name it does."""
     said = printed(evidence, "lns", "l2tp security crypto-profile typo", "typo").refused

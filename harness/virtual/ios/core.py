@@ -164,6 +164,10 @@ class IosCore(VpdnRouter):
         made.keys_of, made.desk = self._keys_of, self.aaa
         return made
 
+    def pool_between(self, first: str, last: str) -> CountedPool:
+        """That of these ends, which whoever names it shares."""
+        return self._pool(replace(self._settings, pool_first=first, pool_last=last))
+
     def _pool(self, settings: Settings) -> CountedPool:
         ends = settings.pool_first, settings.pool_last
         if ends not in self.pools:

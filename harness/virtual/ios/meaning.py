@@ -19,7 +19,7 @@ from harness.wire.config import EspProposal, IkeProposal
 
 GROUPS = {"1": "modp768", "2": "modp1024", "5": "modp1536", "14": "modp2048", "19": "ecp256", "20": "ecp384"}
 HASHES = {"md5": "md5", "sha": "sha1", "sha256": "sha256"}
-CIPHERS = {"esp-des": "des", "esp-3des": "3des"}
+CIPHERS = {"esp-des": "des", "esp-3des": "3des", "esp-null": "null"}
 HMACS = {"esp-md5-hmac": "md5", "esp-sha-hmac": "sha1", "esp-sha256-hmac": "sha256"}
 LIFETIME = "security-association lifetime"
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.virtual.aaa.settings import DEFAULT_LISTS
-from harness.virtual.ios import meaning, meaning_aaa, meaning_rip, meaning_vpdn
+from harness.virtual.ios import meaning, meaning_aaa, meaning_pppoe, meaning_rip, meaning_vpdn
 from harness.virtual.ios.configuration import Entry
+from harness.virtual.ios.meaning_pppoe import PppoeAccess
 from harness.virtual.rip import RipConfig
 from harness.virtual.settings import FIXED, Personality, Settings
 from harness.virtual.vpdn.crypto import Crypto
@@ -24,12 +25,13 @@ NO_ADDRESS = "0.0.0.0"
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """`settings` None: nothing is served. `keys` answers for whom there is which key. `lacks` says in sentences what does not
-    work. `rip`: what is told of routes on the callers' links, None: nothing."""
+    work. `rip`: what is told of routes on the callers' links, None: nothing. `pppoe`: where callers come in by Ethernet."""
 
     settings: Settings | None
     keys: Crypto = field(default_factory=Crypto)
     lacks: tuple[str, ...] = ()
     rip: RipConfig | None = None
+    pppoe: tuple[PppoeAccess, ...] = ()
 
 
 def meant(tree: Entry, base: Personality) -> Meaning:
@@ -38,7 +40,8 @@ def meant(tree: Entry, base: Personality) -> Meaning:
     try:
         found, lacks = _meant(tree, base, keys), list[str]()
         routes = None if found.settings is None else meaning_rip.rip(tree, lacks)
-        return replace(found, rip=routes, lacks=(*found.lacks, *lacks))
+        pppoe = meaning_pppoe.accesses(tree, lacks)
+        return replace(found, rip=routes, pppoe=pppoe, lacks=(*found.lacks, *lacks))
     except UsageError as error:  # a router takes lines that fit nothing, a pool that ends before it begins
         return Meaning(None, keys, (str(error),))
 

@@ -37,7 +37,7 @@ def vpdn(tree: Entry, lacks: list[str]) -> Vpdn | None:
         lacks.append("no `vpdn enable`")
         return None
     accept, request = list(_accepting(tree, lacks)), list(_requesting(tree, lacks))
-    if not accept and not request:
+    if not accept and not request and not _pppoe_alone(tree):
         lacks.append("no vpdn-group that accepts or requests L2TP tunnels")
     secured = [group.security.profile for group in (*accept, *request) if group.security is not None]
     found = crypto(tree, lacks)
@@ -88,7 +88,7 @@ def _profile(tree: Entry, entry: Entry) -> CryptoProfile:
 
 
 def _sets(tree: Entry, entry: Entry) -> Iterator[TransformSet]:
-    """Those that the entry names, that exist and that encrypt."""
+    """Those that the entry names, that exist and that are of ESP."""
     for name in (entry.value("set transform-set") or "").split():
         made = tree.first(f"crypto ipsec transform-set {name}")
         if made is None:
@@ -103,7 +103,7 @@ def _sets(tree: Entry, entry: Entry) -> Iterator[TransformSet]:
 
 def transforms(encryption: str, authentication: str | None) -> str:
     """As a transform set names them: "esp-3des esp-sha-hmac"."""
-    ciphers = {name: word for word, name in CIPHERS.items()} | {"null": "esp-null"}
+    ciphers = {name: word for word, name in CIPHERS.items()}
     proofs = {name: word for word, name in HMACS.items()}
     bits = encryption.removeprefix("aes-")
     cipher = ciphers.get(encryption) or ("esp-aes" if bits == "128" else f"esp-{bits}-aes")
@@ -111,6 +111,12 @@ def transforms(encryption: str, authentication: str | None) -> str:
 
 
 # --- groups ---
+
+
+def _pppoe_alone(tree: Entry) -> bool:
+    """Whether there are groups, and all of them are for callers that come by Ethernet."""
+    dialins = [group.first("accept-dialin") for group in tree.find("vpdn-group")]
+    return bool(dialins) and all(one is not None and one.value("protocol") == "pppoe" for one in dialins)
 
 
 def _security(group: Entry) -> Security | None:
@@ -134,6 +140,8 @@ def _accepting(tree: Entry, lacks: list[str]) -> Iterator[AcceptGroup]:
         if dialin is None:
             continue
         protocol, number = dialin.value("protocol"), dialin.value("virtual-template")
+        if protocol == "pppoe":
+            continue  # its callers come by Ethernet (meaning_pppoe)
         template = tree.first(f"interface Virtual-Template{number}") if number else None
         source = group.value("terminate-from hostname")
         pool = _pool(tree, template) if template else None

@@ -1,10 +1,12 @@
 """A virtual IOS router as a process that stands in a network of its own, as a real one stands in a rack: nobody's child but its
 command line's, which is reached by SSH and telnet.
 
-    natstorm-ios --startup FILE --wire ADDRESS [--lan INTERFACE ADDRESS HOST] --ssh ADDRESS [PORT] [--telnet ADDRESS [PORT]]
+    natstorm-ios --startup FILE --wire ADDRESS [--lan INTERFACE ADDRESS HOST] [--callers INTERFACE NAME]
+                 --ssh ADDRESS [PORT] [--telnet ADDRESS [PORT]]
 
 FILE is its startup configuration; `copy running-config startup-config` does not write it. ADDRESS of --wire has to be the kernel's
-on the interface towards the peers, and the configuration's. INTERFACE is one without an address, towards the one HOST on its LAN.
+on the interface towards the peers, and the configuration's. INTERFACE is one without an address, towards the one HOST on its LAN;
+that of --callers is where callers come in by PPPoE, and NAME is what the router calls it (FastEthernet0/1).
 It says "ready", and its SSH host key behind it, once it can be reached, and ends with SIGTERM or its parent.
 """
 
@@ -16,28 +18,36 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.errors import NatstormError
 from harness.virtual.aaa import desk as aaa
 from harness.virtual.ios.router import IosRouter
 from harness.virtual.ios.server import Server
 from harness.virtual.ios.state import State
-from harness.virtual.sockets import UDP_PORTS, Lan, Wire
+from harness.virtual.ios.syslog import SOURCE_PORT
+from harness.virtual.sockets import UDP_PORTS, Ethernet, Lan, Wire
+from harness.wire.pppoe import packet as pppoe
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 SSH_PORT, TELNET_PORT = 22, 23
 Address = tuple[str, int]
+NOBODY: Mapping[str, Ethernet] = MappingProxyType({})
 
 
 class RouterProcess:
     """Sockets and a clock around a router, inside a running event loop. The server's clock is the router's."""
 
-    def __init__(self, router: IosRouter, server: Server, wire: Wire, lan: Lan | None) -> None:
+    def __init__(
+        self, router: IosRouter, server: Server, wire: Wire, lan: Lan | None, callers: Mapping[str, Ethernet] = NOBODY
+    ) -> None:
         self.router = router
         self._server = server
         self._wire = wire
         self._lan = lan
+        self._callers = callers
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         router.changed = self._flush
@@ -46,6 +56,10 @@ class RouterProcess:
         if lan is not None:
             self._loop.add_reader(lan.incoming, self._from_lan, lan)
             self._loop.add_reader(lan.arp, lan.read_arp)
+        for name, ethernet in callers.items():
+            router.pppoe.attach(name, ethernet.address)
+            for descriptor in ethernet.filenos():
+                self._loop.add_reader(descriptor, self._called, name)
         self._flush()
 
     def _arrived(self, port: int) -> None:
@@ -56,6 +70,11 @@ class RouterProcess:
     def _from_lan(self, lan: Lan) -> None:
         for packet in lan.read():
             self.router.receive_lan(self._server.now, packet)
+        self._flush()
+
+    def _called(self, name: str) -> None:
+        for frame in self._callers[name].read():
+            self.router.receive_ethernet(self._server.now, name, frame)
         self._flush()
 
     def _due(self) -> None:
@@ -70,6 +89,9 @@ class RouterProcess:
         for data in router.take_lan():
             if self._lan is not None:
                 self._lan.send(data)
+        for name, frame in router.take_ethernet():
+            self._callers[name].send(frame)
+        router.take_frames()  # it has no other lines
         router.take_taps()
         router.take_events()
         if self._timer is not None:
@@ -79,24 +101,35 @@ class RouterProcess:
             self._timer = self._loop.call_later(max(0.0, due - self._server.now), self._due)
 
 
-async def serve(startup: str, release: str, wire: str, lan: list[str] | None, ssh: Address | None, telnet: Address | None) -> None:
+async def serve(
+    startup: str,
+    release: str,
+    wire: str,
+    lan: list[str] | None,
+    ssh: Address | None,
+    telnet: Address | None,
+    callers: list[str] | None = None,
+) -> None:
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     state = State(release=release, startup=startup)
     for trouble in state.troubles:
         print(f"natstorm-ios: the startup configuration has a line that is not taken: {trouble.line}", file=sys.stderr)
     router = IosRouter(state, os.urandom, witnessed=False)
-    outside = Wire(wire, (*UDP_PORTS, *aaa.PORTS))
+    outside = Wire(wire, (*UDP_PORTS, *aaa.PORTS, SOURCE_PORT))
     inside = Lan(*lan) if lan else None
+    segments = {callers[1]: Ethernet(callers[0], (pppoe.DISCOVERY, pppoe.SESSION))} if callers else {}
     try:
         async with Server(state, ssh=ssh, telnet=telnet) as server:
-            RouterProcess(router, server, outside, inside)
+            RouterProcess(router, server, outside, inside, segments)
             print(f"ready {server.host_key if ssh else ''}".rstrip(), flush=True)
             await over.wait()
     finally:
         outside.close()
         if inside is not None:
             inside.close()
+        for one in segments.values():
+            one.close()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -105,16 +138,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--release", default="12.4(1)", help="the IOS release that it is (12.4(1))")
     parser.add_argument("--wire", required=True, metavar="ADDRESS", help="its address towards the peers")
     parser.add_argument("--lan", nargs=3, metavar=("INTERFACE", "ADDRESS", "HOST"), help="the way to the one host behind it")
+    parser.add_argument("--callers", nargs=2, metavar=("INTERFACE", "NAME"), help="where callers come in by PPPoE")
     for protocol, port in (("ssh", SSH_PORT), ("telnet", TELNET_PORT)):
         parser.add_argument(f"--{protocol}", nargs="+", metavar=("ADDRESS", "PORT"), help=f"where it answers {protocol} ({port})")
     given = parser.parse_args(arguments)
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGTERM))
     prctl(_PR_SET_NAME, ctypes.c_char_p(b"natstorm-ios"))
-    places = [_place(parser, given.ssh, SSH_PORT), _place(parser, given.telnet, TELNET_PORT)]
+    ssh, telnet = _place(parser, given.ssh, SSH_PORT), _place(parser, given.telnet, TELNET_PORT)
     try:
         startup = given.startup.read_text(encoding="utf-8")
-        asyncio.run(serve(startup, given.release, given.wire, given.lan, *places))
+        asyncio.run(serve(startup, given.release, given.wire, given.lan, ssh, telnet, given.callers))
     except (NatstormError, OSError, ValueError) as error:
         print(f"natstorm-ios: {error}", file=sys.stderr)
         return 3

@@ -15,6 +15,7 @@ from harness.virtual.ios import debugging, orders
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.ios.core import CoreParts, IosCore
 from harness.virtual.ios.meaning_router import Meaning, differences, meant, needs_rebuild
+from harness.virtual.ios.pppoe import Frames, PppoeLines
 from harness.virtual.ios.shows import live
 from harness.virtual.ios.state import State
 from harness.virtual.ios.syslog import Syslog
@@ -67,6 +68,8 @@ class IosRouter:
         self.core.see = self.debug.see
         self.syslog = Syslog(self)
         self.meaning = Meaning(None)
+        self.pppoe = PppoeLines(lambda: self.core, entropy)
+        self._serial: Frames = []
         self._booting = False
         self._events: list[GatewayEvent] = []
         self._live = False
@@ -91,6 +94,8 @@ class IosRouter:
     def _apply(self, now: float) -> None:
         before, self.meaning = self.meaning, self._parts.meant(self.state.configuration.tree, self.base)
         self.core.rip.configure(now, self.meaning.rip)
+        self._carry()
+        self.pppoe.configure(now, self.meaning.pppoe)
         settings = self.meaning.settings
         if settings is None:
             if self._live:
@@ -114,6 +119,8 @@ class IosRouter:
         self._booting, self._live = True, False
         self.syslog.forget()
         self.core.restart(now)
+        self._carry()
+        self.pppoe.forget()
         self.debug.off()
         self.settle()
 
@@ -204,5 +211,25 @@ class IosRouter:
             self.core.receive_line(now, line, frame)
             self._hear()
 
-    def take_frames(self) -> list[tuple[int, bytes | None]]:
-        return self.core.take_frames()
+    def take_frames(self) -> Frames:
+        self._carry()
+        taken, self._serial = self._serial, []
+        return taken
+
+    # Callers that come by Ethernet
+
+    def receive_ethernet(self, now: float, interface: str, frame: bytes) -> None:
+        """A whole frame of PPPoE's on an interface that was attached."""
+        self.state.now = max(self.state.now, now)
+        if self.up:
+            self._carry()
+            self.pppoe.receive(now, interface, frame)
+            self._hear()
+
+    def take_ethernet(self) -> list[tuple[str, bytes]]:
+        """Frames to send, by interface."""
+        self._carry()
+        return self.pppoe.take_frames()
+
+    def _carry(self) -> None:
+        self._serial += self.pppoe.carry(self.core.take_frames())

@@ -75,10 +75,10 @@ class Lac:
 
     # Lines
 
-    def dial_in(self, now: float) -> int:
-        """A caller is there; returns its line's number."""
+    def dial_in(self, now: float, terms: Terms | None = None) -> int:
+        """A caller is there; returns its line's number. `terms`: those of a way in that is no line of the router's own."""
         self.count += 1
-        terms = Terms(self._vpdn.caller_authentication, lists=self._vpdn.caller_lists)
+        terms = terms or Terms(self._vpdn.caller_authentication, lists=self._vpdn.caller_lists)
         line = Line(self.count, self._links.begin(now, 0, self.count, 0, ("line", self.count), terms))
         self.lines[line.number] = line
         self._pump_line(now, line)

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.errors import DeviceError, ProtocolError
 from harness.virtual.gateway import VirtualGateway
-from harness.virtual.links import Link
+from harness.virtual.links import Link, Terms
 from harness.virtual.lns import Tunnel
 from harness.virtual.peers import Client
 from harness.virtual.router import destination
@@ -72,9 +72,9 @@ class VpdnRouter(VirtualGateway):
         taken, self.lac.frames = self.lac.frames, []
         return taken
 
-    def dial_in(self, now: float) -> int:
-        """A caller has come in on a line; returns the line's number."""
-        return self.lac.dial_in(now)
+    def dial_in(self, now: float, terms: Terms | None = None) -> int:
+        """A caller has come in on a line; returns the line's number. `terms`: of callers who come in otherwise."""
+        return self.lac.dial_in(now, terms)
 
     def lose_carrier(self, now: float, line: int) -> None:
         self.lac.lose_carrier(now, line)

@@ -13,6 +13,7 @@ from harness.wire.ppp.packet import Code, Option
 DEFAULT_MRU = 1500
 SMALLEST_MRU = 128
 LARGEST_MRU = 1500  # what this side is ready to receive
+ETHERNET_MRU = 1492  # "MUST NOT be negotiated to a larger size" (RFC 2516 §7)
 LOOPS = 5  # own magic numbers seen in the peer's packets before the link counts as looped back; chance gives one in 2**32
 
 
@@ -33,6 +34,9 @@ AUTHENTICATIONS: Mapping[str, bytes] = {
     "pap": b"\xc0\x23",
 }
 """Value of the authentication option for each method there is code for."""
+
+NOT_ON_ETHERNET = (Kind.ACCM, Kind.ACFC)
+"""Asked for by nobody, and rejected (RFC 2516 §7); so is what is not known here, as FCS Alternatives. PFC is not asked for."""
 
 SIZES: Mapping[int, int] = {Kind.MRU: 2, Kind.ACCM: 4, Kind.MAGIC: 4, Kind.PFC: 0, Kind.ACFC: 0}
 
@@ -61,9 +65,10 @@ class LcpOptions:
         self._offers = list(config.demands)  # the first is on offer
         if self._offers:
             self._ours[Kind.AUTHENTICATION] = AUTHENTICATIONS[self._offers[0]]
-        self._ours[Kind.MRU] = config.mru.to_bytes(2)
+        self._largest = ETHERNET_MRU if config.ethernet else LARGEST_MRU
+        self._ours[Kind.MRU] = (min(config.mru, ETHERNET_MRU) if config.ethernet else config.mru).to_bytes(2)
         self._ours[Kind.MAGIC] = entropy(4)
-        if config.compression:
+        if config.compression and not config.ethernet:
             self._ours |= {Kind.PFC: b"", Kind.ACFC: b""}
         self.loops = 0
         self._suggested = b""  # the magic number in our last Configure-Nak
@@ -97,6 +102,10 @@ class LcpOptions:
         for option in options:
             if option.type != Kind.AUTHENTICATION and (SIZES.get(option.type) != len(option.value)):
                 rejected.append(option)  # unknown, or of a size that its row does not give
+            elif self._config.ethernet and option.type in NOT_ON_ETHERNET:
+                rejected.append(option)
+            elif self._config.ethernet and option.type == Kind.MRU and int.from_bytes(option.value) > ETHERNET_MRU:
+                better.append(Option(Kind.MRU, ETHERNET_MRU.to_bytes(2)))
             elif option.type == Kind.AUTHENTICATION:
                 self._judge_authentication(option, rejected, better)
             elif option.type == Kind.MRU and int.from_bytes(option.value) < SMALLEST_MRU:
@@ -124,7 +133,7 @@ class LcpOptions:
         for option in options:
             if option.type == Kind.MRU and len(option.value) == 2:
                 wanted = int.from_bytes(option.value)
-                self._ours[Kind.MRU] = min(max(wanted, SMALLEST_MRU), LARGEST_MRU).to_bytes(2)
+                self._ours[Kind.MRU] = min(max(wanted, SMALLEST_MRU), self._largest).to_bytes(2)
             elif option.type == Kind.MAGIC and Kind.MAGIC in self._ours:
                 self.loops += option.value == self._suggested  # §6.4: our own Nak has come back
                 self._ours[Kind.MAGIC] = self._entropy(4)

@@ -13,7 +13,8 @@ from gns3_fake import PCAP_HEADER, fake
 from harness.devices.ssh import Patience
 from harness.errors import CaptureError, DeviceError
 from harness.lab import field
-from harness.lab.field import FieldLab, to_its_end
+from harness.lab.field import FieldLab
+from harness.lab.reached import to_its_end
 from harness.lab.segment import Segment
 from harness.model import Side
 from harness.model.reach import CaptureSource

@@ -106,3 +106,30 @@ def test_authentic_but_no_whole_block_is_a_problem() -> None:
 def test_too_short_for_a_header() -> None:
     with pytest.raises(ProtocolError, match="take 8"):
         read_esp(bytes(7), EMPTY)
+
+
+def bare(payload: bytes, next_header: int = 17, spi: str = "00000777") -> bytes:
+    """As RFC 2410 has it: the payload, padding to four bytes, its length and what comes next; an ICV that nobody here knows."""
+    padding = -(len(payload) + 2) % 4
+    trailer = bytes(range(1, padding + 1)) + bytes((padding, next_header))
+    return bytes.fromhex(spi) + (9).to_bytes(4) + payload + trailer + bytes(range(100, 112))
+
+
+@pytest.mark.parametrize("size", range(8, 16))
+def test_null_encryption_is_read_without_a_key_where_it_is_asked_for(size: int) -> None:
+    payload = bytes(range(size))
+    seen = read_esp(bare(payload), EMPTY, null=True)
+    assert (seen.payload, seen.next_header, seen.problem) == (payload, 17, None)
+    assert (seen.facts["encryption"], seen.facts["icv_ok"], seen.facts["sequence"]) == ("null", None, 9)
+    assert read_esp(bare(payload), EMPTY).payload is None
+
+
+@pytest.mark.parametrize("packet", [protected(PACKET), bare(bytes(12), 6), bare(bytes(11))[:-13] + b"\x07" + bytes(12)])
+def test_what_makes_no_sense_as_null_encryption_stays_closed(packet: bytes) -> None:
+    seen = read_esp(packet, EMPTY, null=True)
+    assert (seen.payload, seen.problem, seen.facts.get("encryption")) == (None, None, None)
+
+
+def test_a_key_goes_before_null_encryption() -> None:
+    seen = read_esp(protected(PACKET), ring(), null=True)
+    assert (seen.facts["encryption"], seen.facts["icv_ok"]) == ("aes-128", True)

@@ -378,3 +378,16 @@ def test_a_changed_line_leaves_other_tunnels_alone(routers):
     caller = at.call()
     at.terminals[LNS].configure(GROUP, "l2tp security crypto-profile l2tp", "lcp renegotiation always", "username new password 0 x")
     assert at.ping(caller)
+
+
+def test_a_transform_set_of_null_encryption_protects_without_hiding(routers):
+    """RFC 2410: authenticated, and to be read by whoever is on the wire."""
+    line = "crypto ipsec transform-set esp-des-sha-transport esp-null esp-sha-hmac"
+    at = routers(lns=(line, "mode transport"), lac=(line, "mode transport"))
+    caller = at.call()
+    assert at.ping(caller)
+    assert at.clear() == []
+    (request, *_) = at.esp()
+    assert b"LAC" in request.payload
+    (flow,) = at.terminals[LAC].shown("show crypto ipsec sa", parse_ipsec_sa)
+    assert flow.sas[0].transform == "esp-null esp-sha-hmac"

@@ -60,6 +60,11 @@ def endpoint(settings: Mapping[str, Any]) -> Role:
     return fill("endpoint", settings)
 
 
+def access(settings: Mapping[str, Any]) -> Role:
+    """Who takes callers by PPPoE. UsageError."""
+    return fill("access", settings)
+
+
 def fill(role: str, settings: Mapping[str, Any]) -> Role:
     template = filler.template(role)
     lines = template.fill(settings)
@@ -69,7 +74,8 @@ def fill(role: str, settings: Mapping[str, Any]) -> Role:
 # --- taking away ---
 
 _OWNED = re.compile(
-    r"vpdn-group \S+|crypto keyring \S+|crypto isakmp policy \d+|crypto dynamic-map \S+ \d+|crypto map \S+ \d+(?= ipsec)|"
+    r"vpdn-group \S+|bba-group pppoe \S+|crypto keyring \S+|crypto isakmp policy \d+|crypto dynamic-map \S+ \d+|"
+    r"crypto map \S+ \d+(?= ipsec)|"
     r"crypto ipsec transform-set \S+|interface (?:Loopback|Virtual-Template|Tunnel|Dialer)\d+|"
     r"ip access-list \S+ \S+|access-list \d+|username \S+|ip local pool \S+|ip nat pool \S+"
 )

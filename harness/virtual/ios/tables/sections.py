@@ -57,6 +57,7 @@ MODES: Mapping[str, Mode] = {
         Row("clock rate <300-8064000>:bits"),
         Row("clockrate <300-8064000>:bits"),
         Row("dialer pool-member <1-255>:pool"),
+        Row("pppoe enable [group WORD:group]"),
         Row("peer default ip address pool WORD:pool"),
         Row("peer default ip address A.B.C.D:address"),
         Row("cdp enable", kind="switch"),
@@ -139,8 +140,14 @@ MODES: Mapping[str, Mode] = {
         Row("ip pmtu", gate="ip-pmtu"),
     )),
     "accept-dialin": Mode("(config-vpdn-acc-in)", (
-        Row("protocol {any | l2f | l2tp | pptp}"),
+        Row("protocol {any | l2f | l2tp | pppoe | pptp}"),
         Row("virtual-template <1-200>:template"),
+    )),
+    "bba-group": Mode("(config-bba-group)", (
+        Row("description LINE"),
+        Row("virtual-template <1-200>:template"),
+        Row("sessions max limit <1-65534>:sessions"),
+        Row("sessions per-mac limit <1-65534>:sessions"),
     )),
     "request-dialin": Mode("(config-vpdn-req-in)", (
         Row("protocol {any | l2f | l2tp | pptp}"),

@@ -89,6 +89,8 @@ ROWS: tuple[Row | None, ...] = (
     None,
     Row("vpdn-group WORD:name", key="{name}", enters="vpdn-group"),
     None,
+    Row("bba-group pppoe WORD:name", key="pppoe {name}", enters="bba-group", gate="pppoe-profiles"),
+    None,
     Row("username WORD:name [privilege <0-15>:privilege] [password LINE:password | secret LINE:secret | nopassword]", key="{name}",
         rule="username"),
     None,

@@ -1,0 +1,56 @@
+"""The box with a LAC and LNSes in it, and no gateway: virtual IOS routers, and the machine that joins them and can capture.
+
+    host: nic0 ── dsl0 [lac] wan0 ── lac0 [wire] lns0 ── wan0 [lns]
+                                          [wire] lns1 ── wan0 [lns-2]
+          mgmt0 ── management switch ── mgmt0 of all four, each with an SSH server
+
+The wire is a Linux machine that bridges; whoever comes by SSH configures the routers.
+"""
+
+from __future__ import annotations
+
+from bench_in_a_box.box import Bench, Port
+from bench_in_a_box.router import RouterBox
+from harness.lab import namespaces
+
+LAC, LNS, LNS_2, WIRE = "lac", "lns", "lns-2", "wire"
+ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
+MANAGEMENT = {LAC: "10.99.0.12", LNS: "10.99.0.13", LNS_2: "10.99.0.14", WIRE: "10.99.0.5"}
+"""Device → the address of its SSH server."""
+PORTS = {LAC: "lac0", LNS: "lns0", LNS_2: "lns1"}
+"""Of the wire's machine."""
+DOCUMENTS, OTHER_NAMES = ("FastEthernet0/0", "FastEthernet1/0"), ("GigabitEthernet0/1", "GigabitEthernet1/0")
+"""What routers call their interfaces on the wire and for management; the LNS otherwise than scripts do, as hardware may."""
+CALLERS = "dsl0", "FastEthernet0/1"
+"""Where callers come in at the LAC: as its machine has it, and as it calls it itself."""
+
+
+class AccessBench(Bench):
+    """As `Box`."""
+
+    management = MANAGEMENT
+
+    def _devices(self) -> None:
+        for device, address in self.management.items():
+            self._plug(Port(device, "mgmt0", f"{address}/24", "management"))
+        wire = self._nodes[WIRE]
+        wire.ip("link", "add", "bridge0", "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+        wire.ip("link", "set", "bridge0", "up")
+        for device, port in PORTS.items():
+            namespaces.link(self._nodes[device], "wan0", wire, port)
+            wire.ip("link", "set", port, "master", "bridge0")
+            self._nodes[device].ip("address", "add", f"{ADDRESSES[device]}/24", "dev", "wan0")
+        self._hosts_card(self._nodes[LAC], CALLERS[0])
+
+    async def _server(self, device: str, address: str) -> str:
+        if device == WIRE:
+            return await super()._server(device, address)
+        ports = OTHER_NAMES if device == LNS else DOCUMENTS
+        interfaces, words = {ports[0]: ADDRESSES[device]}, ["--wire", ADDRESSES[device]]
+        if device == LAC:
+            interfaces[CALLERS[1]] = ""
+            words += ["--callers", *CALLERS]
+        box = RouterBox(
+            self._folder / device, self._nodes[device], address, interfaces, words, name=device.upper(), management=ports[1]
+        )
+        return await self._router(box)

@@ -1,0 +1,42 @@
+"""What scripts for routers need of their laboratory beside routers, callers and a capture of the wire. One in virtual time has all
+of it; of one whose routers are there `missing` says what it has not, so that the script is skipped, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from harness.model.router_lab import LNS_2, RouterLab
+
+if TYPE_CHECKING:
+    from harness.routers.script import RouterScript
+
+LOG = "log"
+"""The routers' logs are read. Any router keeps one."""
+LOSS, INJECTION, HOST, VOLUNTARY, LATER, SERIAL = "loss", "injection", "host", "voluntary", "later", "serial"
+
+UNABLE: Mapping[str, str] = {
+    LOSS: "nothing on a wire that is there loses the packets that a script names",
+    INJECTION: "nobody at a wire that is there sends in another's name",
+    HOST: "no host behind the LNS sends what a script tells it to",
+    VOLUNTARY: "no client behind a NAT is on the wire, that would tunnel for itself",
+    LATER: "it rests for longer than a wall clock is waited for: it is played in virtual time",
+    SERIAL: "it configures a serial interface, and which one the router has nobody knows",
+}
+"""Why what is needed is not to be had where the routers are there."""
+BY_OPTION: Mapping[str, str] = {
+    "lac_moves_to": "the LAC keeps the address that it has on its wire",
+    "radius": "no RADIUS server of the script's stands on the wire",
+    "platform": "a router that is there has the platform that it has",
+}
+"""The same of what a script's options ask for."""
+
+
+def missing(script: RouterScript, lab: RouterLab) -> str:
+    """Why that laboratory cannot give the script what it needs; "" where it can."""
+    if script.about_release:
+        return f"it is about IOS {script.release}, and the routers have the releases that they have"
+    if script.options.get("second_lns") and LNS_2 not in lab.by_role:
+        return f"the testbed has no second LNS ({LNS_2})"
+    found = (*(why for option, why in BY_OPTION.items() if option in script.options), *map(UNABLE.get, script.wants))
+    return next((why for why in found if why is not None), "")

@@ -1,0 +1,88 @@
+"""Runs on the host of the box with a LAC and LNSes: kills a run of the suites, has natstorm restore put the routers back, plays the
+suites to their end, and looks at what is left each time.
+
+    python -m bench_in_a_box --routers lac-lns -- python tests/field/inside_the_routers.py WORK TESTBED EXPRESSION STEP
+
+The run is killed when it tells of STEP. The last line on standard output is a JSON object of what was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from inside_the_box import NIC, ROOT, device_state, natstorm, router_state, wait_until_back
+
+from harness.lab.nic import look
+from harness.lab.segment import CLIENTS
+from harness.model.router_lab import LAC, LNS, RouterLab
+from harness.testbed import check_any
+
+PATIENCE_S = 300.0
+
+
+def state(lab: RouterLab) -> dict[str, object]:
+    """Of everything that a run may touch: the card, the callers' namespace, the routers, what captures, journals."""
+    home = Path(os.environ["XDG_STATE_HOME"])
+    assert lab.wire.connection is not None
+
+    async def routers() -> dict[str, str]:
+        played = [lab.by_role[role] for role in (LAC, LNS)]
+        return dict(zip((LAC, LNS), await asyncio.gather(*(router_state(one.connection) for one in played)), strict=True))
+
+    return {
+        "nic": look(NIC).to_json(),
+        "namespace": Path("/run/netns", CLIENTS).exists(),
+        "journals": sorted(path.name for path in home.rglob("*.jsonl")),
+        "wire": device_state(lab.wire.connection.host),
+        **asyncio.run(routers()),
+    }
+
+
+def killed(words: list[str], step: str) -> list[str]:
+    """What the run told until it told of the step, and was killed."""
+    told = []
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            told.append(line)
+            if step in line:
+                run.kill()
+                break
+    return told
+
+
+def main(work: Path, testbed: Path, expression: str, step: str) -> None:
+    os.environ["XDG_STATE_HOME"] = str(work / "state")
+    reports = work / "reports"
+    reports.mkdir(parents=True)
+    lab = check_any(testbed)
+    assert isinstance(lab, RouterLab)
+    words = natstorm("qualify", "--testbed", str(testbed), "--reports", str(reports), "-k", expression)
+    found: dict[str, object] = {"before": state(lab), "told": killed(words, step)}
+    wait_until_back()
+    found["after_kill"] = state(lab)
+    restored = subprocess.run(
+        natstorm("restore", "--testbed", str(testbed)), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
+    found["restored"] = state(lab)
+    played = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    summaries = sorted(reports.glob("*/summary.json"))
+    found |= {
+        "status": played.returncode,
+        "said": played.stdout + played.stderr,
+        "after": state(lab),
+        "summary": json.loads(summaries[-1].read_text()) if summaries else None,
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

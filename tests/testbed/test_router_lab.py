@@ -1,0 +1,106 @@
+"""Testbeds of routers, without a gateway that is judged: what they mean, and every mistake with its line and cure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_schema import accepted
+from testbed_text import TESTBEDS, line_of
+
+from harness.errors import UsageError
+from harness.model.router_lab import LAC, LNS, LNS_2, WIRE
+from harness.testbed import check, check_any, examine
+
+FILE = "bench-in-a-box-lac-lns.yaml"
+
+
+def test_what_the_bench_s_own_means(bench, box):
+    lab = check_any(bench(of=FILE))
+    assert list(lab.by_role) == [LAC, LNS, LNS_2]
+    lac = lab.by_role[LAC]
+    assert (lac.wire.name, lac.wire.host, lac.callers) == ("FastEthernet0/0", WIRE[LAC], "FastEthernet0/1")
+    assert {role: spec.wire.host for role, spec in lab.by_role.items()} == WIRE
+    assert (lab.card, lab.wire.kind, lab.wire.interface, lab.wire.connection.device) == ("nic0", "tcpdump", "lac0", "wire")
+    assert [one.host for one in lab.connections] == ["10.99.0.12", "10.99.0.13", "10.99.0.14"]
+    assert {secret.reveal() for secret in lab.secrets} == {"natstorm-box"}
+    assert lab.allowance.covers("172.16.1.1")
+    assert lac.connection.enable is not None
+
+
+def test_a_lab_may_do_without_a_second_lns(bench):
+    whole = (TESTBEDS / FILE).read_text()
+    device = whole[whole.index("  lns-2:   ") : whole.index("  wire:\n")]
+    port = whole[whole.index("  lns-2:\n") :]
+    assert list(check_any(bench((device, ""), (port, ""), of=FILE)).by_role) == [LAC, LNS]
+
+
+WIRE_PORT = "FastEthernet0/0: {type: ethernet, link: wire, ipv4: 10.0.0.12/24}"
+LNS_PORT = "GigabitEthernet0/1: {type: ethernet, link: wire, ipv4: 10.0.0.13/24}"
+CAPTURE = "capture: {source: tcpdump, device: wire, interface: lac0}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem", "cure"),
+    [
+        ("ipv4: 10.0.0.13/24", "ipv4: 10.0.0.9/24", "lns is 10.0.0.9/24 there, and the documents", "`ipv4: 10.0.0.13/24`"),
+        ("ipv4: 10.0.0.13/24", "ipv4: 10.0.0.13/16", "lns is 10.0.0.13/16 there", "`ipv4: 10.0.0.13/24`"),
+        (WIRE_PORT, "FastEthernet0/0: {type: ethernet, link: wire}", "lac has no address on 'wire'", "`ipv4: 10.0.0.12/24`"),
+        ("link: wire, ipv4: 10.0.0.13/24", "link: other, ipv4: 10.0.0.13/24", "lns is on link 'other', where the LAC is not",
+         "`link: wire`"),
+        ("FastEthernet0/1: {type: ethernet, link: access}", "FastEthernet0/1: {type: ethernet, link: elsewhere, ipv4: 10.1.0.1/24}",
+         "no interface of the LAC is on the callers' link 'access'", "`link: access`"),
+        ("FastEthernet0/1: {type: ethernet, link: access}", "FastEthernet0/1: {type: ethernet, link: access, ipv4: 10.1.0.1/24}",
+         "callers come in there by PPPoE, and it needs no address", "remove it"),
+        ("nic0: {type: ethernet, link: access}", "nic0: {type: ethernet, link: access, ipv4: 10.1.0.2/24}",
+         "callers come by PPPoE, and their card has no address", "remove it"),
+        ("nic0: {type: ethernet, link: access}", "a-name-that-no-card-has: {type: ethernet, link: access}",
+         "a-name-that-no-card-has: ", ""),
+        (LNS_PORT, LNS_PORT.replace("GigabitEthernet", "Gi"), "Gi0/1: an interface of a router is named in full here",
+         "as in FastEthernet0/0"),
+        (CAPTURE, "capture: {source: tcpdump, interface: lac0}", "which device captures is not said", "add `device:` there"),
+        (CAPTURE, "capture: {source: tcpdump, device: wire}", "which interface of wire captures is not said", "add `interface:`"),
+        (CAPTURE, "capture: {source: tcpdump, device: tap, interface: lac0}", "tap is no device that is reached", ""),
+        (CAPTURE, "capture: {source: nic, interface: nic0}", "nic0 is lent to the callers", "another interface"),
+        (CAPTURE, "capture: {source: gns3, device: wire, interface: lac0}", "there is no GNS3 project", ""),
+        (f"    custom:\n      {CAPTURE}\n", "", "'custom' is missing", ""),
+        ("- 172.16.1.1/32 ", "- 172.16.2.0/24 ", "172.16.1.1/32 (the LNS in its tunnels): nothing may be sent there", ""),
+        ("    allow:  ", "    management: [nic0]\n    allow:  ", "nic0 is the management interface", "name another interface"),
+        ("    type: lns\n    os: ios", "    type: lns\n    os: linux", "there is no driver for a lns that is a 'linux'", "ios"),
+        ("cli: {protocol: ssh, ip: 10.99.0.13}", "{}", "", ""),
+        ("ip: 10.99.0.13}", "ip: 10.99.0.12}", "lns is reached where lac is", "each is a device of its own"),
+        ("    allow:  ", "    lab: {provider: static}\n    allow:  ", "'lab' is not known", ""),
+    ],
+)  # fmt: skip
+def test_a_mistake_has_its_line_and_its_cure(bench, old, new, problem, cure):
+    file = bench((old, new), of=FILE)
+    (one, *more) = examine(file).mistakes
+    assert problem in one.problem
+    assert cure in one.cure
+    assert not more
+    if old.startswith(("ipv4: ", "capture: ", "link: ", "nic0: ")):
+        assert one.line == line_of(file, new)
+
+
+def test_a_device_of_the_other_kind_is_a_mistake_and_one_is_named_where_it_is_meant(bench):
+    file = bench(("  callers:\n    type: callers\n", "  clients:\n    type: clients\n"), of=FILE)
+    assert not accepted(file)
+    assert any("clients" in one.problem for one in examine(file).mistakes)
+
+
+def test_who_needs_a_gateway_says_so(bench):
+    file = bench(of=FILE)
+    with pytest.raises(UsageError, match="a testbed of routers, without a gateway that is judged"):
+        check(file)
+    assert accepted(file)
+
+
+def test_the_schema_has_both_kinds():
+    kept = json.loads((TESTBEDS / "schema.json").read_text())
+    assert [sorted(one["properties"]["devices"]["required"]) for one in kept["anyOf"]] == [
+        ["clients", "gateway", "nat"], ["callers", "lac", "lns"],
+    ]  # fmt: skip
