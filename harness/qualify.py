@@ -18,7 +18,8 @@ from harness.programme import DEFAULT_TESTBED, TIMES, VIRTUAL
 if TYPE_CHECKING:
     import pytest
 
-    from harness.plugin import Cast, Session
+    from harness.session.cast import Cast
+    from harness.session.session import Session
 
 DESCRIPTION = """\
 Plays the scenarios of the suites on the testbed, judges every behaviour from what crossed the wire, and writes a report.
@@ -161,7 +162,7 @@ class _Grab:
         nothing can be said."""
         told = []
         excluded = {name: row.excluded for name, row in self.session.behaviours.items()} if self.session is not None else {}
-        routers = self.session is not None and (self.session.lab is not None or self.session.testbed.simulated)
+        routers = self.session is not None and self.session.routers is not None
         for row in dict.fromkeys(behaviours):
             asking = [item for item in self.collected if (of := item.get_closest_marker("behaviour")) and of.args[0] == row]
             times = {cast.time for item in asking for cast in self._casts(item)}
@@ -177,9 +178,9 @@ class _Grab:
 
     def _casts(self, item: pytest.Item) -> list[Cast]:
         plays = item.get_closest_marker("plays")
-        if self.session is None or plays is None:
+        if self.session is None or self.session.clients is None or plays is None:
             return []
-        return self.session.casts(plays.args, plays.kwargs.get("on"), in_any_time=True)
+        return self.session.clients.casts(plays.args, plays.kwargs.get("on"), in_any_time=True)
 
     def nobody_reads(self) -> None:
         """`natstorm qualify | head`: what there is by now is reported, and no more is played."""

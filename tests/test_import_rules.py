@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scenario": ALL,
     "routers": ALL,
     "plugin": ALL,
+    "session": ALL,
     "cli": ALL,
     "programme": set(),
     "faults": BASE | {"wire", "nat", "virtual", "clients"},

@@ -76,8 +76,8 @@ def test_below_nohup_it_goes_on(command, tmp_path):
 
 
 def test_a_run_of_the_suites_listens(monkeypatch):
-    from harness.plugin import Session
     from harness.report import pytest_sink
+    from harness.session.session import Session
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setattr(pytest_sink, "install", lambda *_, **__: None)
