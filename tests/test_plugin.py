@@ -136,7 +136,7 @@ def test_scripts_are_collected_for_routers_that_are_there_and_nothing_that_needs
     cases, said = collect(*file)
     assert "Traceback" not in said
     assert casts(cases)
-    assert all(one.startswith("routers-l2tp-") for one in casts(cases))
+    assert all(one.startswith(("routers-l2tp-", "routers-null-l2tp-")) for one in casts(cases))
     virtual, _ = collect("--testbed", "testbeds/virtual-ios.yaml", "-k", "l2tp_security and l2tp-")
     assert {one.partition("[")[0] for one in cases} == {one.partition("[")[0] for one in virtual}
     for words in (["--time", "virtual"], ["--release", "12.4(1)"], ["--variant", "demux"], ["--clients", "3"]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.routers.radius_sites import KEY, SERVERS
 from harness.routers.script import L2TP, RouterScript
 from harness.routers.scripts.l2tp_calls import FORGOTTEN_S, LNS, NEEDS
+from harness.routers.wants import HOST
 
 if TYPE_CHECKING:
     from harness.routers.l2tp_play import L2tpPlay
@@ -65,5 +66,6 @@ ACCOUNTING = (
         lines={LNS: AAA},
         needs=(*NEEDS, "crypto-map-accounting"),
         options={"radius": {USER: PASSWORD, OTHER: PASSWORD}},
+        wants=(HOST,),
     ),
 )

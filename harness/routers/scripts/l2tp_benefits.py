@@ -179,5 +179,6 @@ BENEFITS = (
         L2TP,
         interfaces,
         lines={"lns": (f"username {SECOND_USER} password 0 {PASSWORD}", *NO_LCP_ECHOES)},
+        wants=(HOST,),
     ),
 )  # fmt: skip
