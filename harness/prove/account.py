@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from harness.prove import matrix
 from harness.prove.ledger import GATEWAY, Ledger, Played
 from harness.prove.matrix import DOUBTFUL, GREEN, RED, Misprediction, Prediction
-from harness.prove.worlds import ROUTERS, world_of, worlds_of
+from harness.prove.worlds import ROUTERS, Broken, world_of, worlds_of
 
 VERSION = 1
 CLEAN_RUNS = 20
@@ -21,19 +21,6 @@ MUTANTS_LEFT = 0.15
 LEAST_FAULTS = {GATEWAY: 60, ROUTERS: 40}
 LEAST_MUTANTS = 100
 """Fewer prove too little; faults by worlds."""
-
-
-class Broken(Protocol):
-    """What the account says of a fault; `harness.faults.fault.Fault` is the real one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def box(self) -> str: ...
-
-    @property
-    def breaks(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,13 +26,17 @@ SCRIPTS_ONLY = ("-m", "routers")
 
 
 class Broken(Protocol):
-    """What of a fault decides where it is played; `harness.faults.fault.Fault` is the real one."""
+    """What a proof knows of a fault; `harness.faults.fault.Fault` is the real one. Its box, and `with_clients`, decide where it is
+    played."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def box(self) -> str: ...
+
+    @property
+    def breaks(self) -> str: ...
 
     @property
     def with_clients(self) -> bool: ...
