@@ -468,6 +468,7 @@ MISTAKES = {
     "tenant": (of_eve_ng("tenant: -1"), "lab:", "tenant: -1 is not a whole number from 0", "as in 0"),
     "verify": (of_eve_ng("verify: maybe"), "lab:", "verify: 'maybe' is neither true nor false", "true or false"),
     "not completed": ([("ip: 10.99.0.2", "ip: TO COMPLETE")], "TO COMPLETE", "still to be completed", "in the place of TO COMPL"),
+    "name not completed": ([(NIC, "      TO COMPLETE: {type")], "TO COMPLETE", "still to be completed", "write the name in the"),
     "secret not completed": (
         [("psk: sharedsecret", "psk: it is TO COMPLETE, planted")], "TO COMPLETE", "still to be completed", "in the place of",
     ),
