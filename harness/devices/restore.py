@@ -141,7 +141,8 @@ async def _ios(undo: Undo, connections: Mapping[str, Connection], secrets: Seque
 def _connection(undo: Undo, connections: Mapping[str, Connection]) -> Connection:
     device = undo.device or "?"
     if (found := connections.get(device)) is None:
-        raise DeviceError(device, "connect", "the testbed, from which its password or key would come, has no such device")
+        why = "has no such device" if connections else "cannot be used"
+        raise DeviceError(device, "connect", f"the testbed, from which its password or key would come, {why}")
     at = undo.at or {}
     if other := [f"{name} {getattr(found, name)!r}, then {at[name]!r}" for name in SAME if at and at[name] != getattr(found, name)]:
         raise DeviceError(device, "connect", f"the testbed leads to another device now: {', '.join(other)}")

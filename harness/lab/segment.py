@@ -5,15 +5,20 @@
 
 A device belongs to one namespace at a time, so while the clients have it nobody else does. Before it moves, what it was is written
 down (`Nic`), and a keeper (harness/lab/segment_keeper.py) is started that puts it back when the run is gone, even by SIGKILL.
+Run and keeper hold a lock together, so that a `natstorm restore` after another run does not take the namespace from under this one.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import socket
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from harness.errors import LabError, UsageError, typed
 from harness.lab import enclosure, management, tools, traffic
@@ -25,6 +30,8 @@ from harness.model.testbed import Testbed
 CLIENTS = "natstorm-clients"
 KEEPER_S = 30.0
 """How long a keeper may take to begin, and to end."""
+HELD = Path("/run/natstorm-clients.lock")
+"""Locked (flock) for as long as a run or its keeper has the clients' namespace. It stays there, empty."""
 
 _FEATURES = {
     "tx": ("tx-checksum-",),
@@ -50,6 +57,7 @@ class Segment:
         self._give = furnish
         self._nic: Nic | None = None
         self._keeper: subprocess.Popen[str] | None = None
+        self._held: int | None = None
 
     def check(self) -> Nic:
         """What the interface is now. UsageError where the testbed names one that must not be taken, or is not there; LabError where
@@ -74,9 +82,10 @@ class Segment:
 
     def up(self) -> None:
         nic = self.check()
+        self._held = _hold(nic)
         self._nic = nic
-        self._keeper = _start_keeper(nic)
         try:
+            self._keeper = _start_keeper(nic, self._held)
             Netns.create(CLIENTS, on_host=True)
             tools.run(["ip", "link", "set", nic.name, "netns", CLIENTS], step=f"move {nic.name} to the clients")
             self._furnish(nic)
@@ -92,6 +101,8 @@ class Segment:
         try:
             if self._nic is not None:
                 put_back(self._nic)
+                if not _here(self._nic.name):
+                    raise LabError(f"bring {self._nic.name} back", "this machine has it no more, here or in the clients' namespace")
                 self._nic = None
             back = True
         except LabError as error:
@@ -99,6 +110,9 @@ class Segment:
         finally:
             if keeper is not None:
                 _end_keeper(keeper, let_go=back)
+            held, self._held = self._held, None
+            if held is not None:
+                os.close(held)
 
     def _furnish(self, nic: Nic) -> None:
         if offloads := _offloads(nic):
@@ -131,17 +145,47 @@ def restore_by(file: str) -> str:
     return typed(f"restore --testbed {shlex.quote(file)}")
 
 
+@contextmanager
+def nobody_else(nic: Nic) -> Iterator[None]:
+    """No run has the clients' namespace within; LabError where one has."""
+    held = _hold(nic)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def _hold(nic: Nic) -> int:
+    """The lock, as a descriptor. A keeper that is about to end is waited for."""
+    held = os.open(HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + KEEPER_S
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                os.close(held)
+                seen = f"a run has namespace {CLIENTS}, and would lose it ({HELD} is locked)"
+                raise LabError(f"take or give back {nic.name}", seen, "wait for that run, or end it, and try again") from error
+        time.sleep(0.1)
+
+
+def _here(name: str) -> bool:
+    return name in (one for _, one in socket.if_nameindex())
+
+
 def put_back(nic: Nic) -> None:
     """The interface as it was, in this process's namespace, and the clients' namespace gone. What is done already is not done
     again, so that whoever was killed half-way can be followed by another."""
     clients = Netns(CLIENTS)
     if clients.exists():
         with clients.entered():
-            there = any(name == nic.name for _, name in socket.if_nameindex())
+            there = _here(nic.name)
         if there:
             clients.ip("link", "set", nic.name, "netns", str(os.getpid()))
     try:
-        if nic.name in (name for _, name in socket.if_nameindex()):
+        if _here(nic.name):
             as_it_was(nic)
     finally:  # what it lacks can be given to it without the namespace, which nothing is left in
         if clients.exists():
@@ -154,10 +198,13 @@ def _offloads(nic: Nic) -> tuple[str, ...]:
     return tuple(one for one in OFFLOADS if any(feature.startswith(_FEATURES[one]) for feature in on))
 
 
-def _start_keeper(nic: Nic) -> subprocess.Popen[str]:
-    """A process in a session of its own, which no signal for the run reaches. Returns once it watches."""
+def _start_keeper(nic: Nic, held: int) -> subprocess.Popen[str]:
+    """A process in a session of its own, which no signal for the run reaches, and which has the lock too. Returns once it
+    watches."""
     command = enclosure.python("harness.lab.segment_keeper", nic.to_json())
-    keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    keeper = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, pass_fds=(held,)
+    )
     assert keeper.stdout is not None
     if keeper.stdout.readline() != "watching\n":
         keeper.kill()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from harness.errors import NatstormError, typed
 from harness.lab import libc
 from harness.lab.nic import Nic
-from harness.lab.segment import put_back
+from harness.lab.segment import nobody_else, put_back
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     restore`)."""
     nic = Nic.from_json(arguments[0])
     if arguments[1:] == ["now"]:
-        _put_back(nic)
+        _put_back(nic, now=True)
         return
     libc.process_name("natstorm-keeper")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -32,9 +33,11 @@ def main(arguments: Sequence[str]) -> None:
     _put_back(nic)
 
 
-def _put_back(nic: Nic) -> None:
+def _put_back(nic: Nic, *, now: bool = False) -> None:
+    """`now`: on behalf of a run that is gone, so that another may have the namespace. A keeper has the lock itself."""
     try:
-        put_back(nic)
+        with nobody_else(nic) if now else nullcontext():
+            put_back(nic)
     except (NatstormError, OSError) as error:
         print(f"natstorm: {nic.name} was not put back: {error}\n  cure: {typed('restore')}", file=sys.stderr, flush=True)
         raise SystemExit(3) from error

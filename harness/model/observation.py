@@ -71,7 +71,8 @@ class Observation:
     """One captured frame.
 
     `frame` counts from 1 in its capture file, as Wireshark counts. `t` is seconds since the epoch. `payload_digest` is of the
-    UDP payload (or of the IP payload where there is no UDP), so that both sides of the NAT can be paired.
+    UDP payload (or of the IP payload where there is no UDP), so that both sides of the NAT can be paired. `length` is in bytes, of
+    the IPv4 packet by its own header: what the link adds (padding, tags) is not in it; of anything else it is the frame's.
     `ike` holds: icookie, rcookie, exchange ("main mode", "quick mode", "informational", …), message_id, encrypted,
     decrypted (bool), payloads (list of names, decrypted where keys allow), vendor_ids, nat_d, nat_oa, proposals, ids,
     notifies, deletes, message ("MM1"…"MM6", "QM1"…"QM3", "INFO"), retransmission (bool), marker (bool: four zero bytes before it).

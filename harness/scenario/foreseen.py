@@ -149,6 +149,8 @@ def _gateway(testbed: Testbed) -> Iterable[str]:
     else:
         lns = f"of an LNS (what it names is called {gateway_lines.GROUP})"
         yield f"{name}: its running configuration gets the lines {lns}, is brought back at the end, and is not written to NVRAM"
+        if (minutes := gateway.connection.protect_minutes) is not None:
+            yield f"{name}: told `reload in {minutes}` before each change, and `reload cancel` once somebody can still log in"
         yield f"{name}: a router on which somebody's L2TP tunnels or IPsec SAs are up is refused before anything is changed"
         yield f"{name}: all L2TP tunnels, IPsec SAs and ISAKMP SAs are cleared before and after each scenario"
         if gateway.end_host is not None and gateway.end_host_connection is not None:

@@ -104,7 +104,7 @@ class _Access:
                 problem = f"the way to a router leads through one jump host at most, and {jump.device} needs another"
                 reading.wrong(problem, (*path, "proxy"), cure)
         for key in ("own_address", "protect_minutes"):
-            if system not in ROUTERS and reading.has(*path, key):
+            if system in PROTOCOLS_OF and system not in ROUTERS and reading.has(*path, key):
                 reading.wrong(f"a {system} device has no {key}", (*path, key), "remove it: it is a router's")
         enable = self._credential(device, "enable")
         if not fits or host is None:

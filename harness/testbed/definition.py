@@ -63,6 +63,7 @@ ADDRESSES = Value(values.addresses, {"type": "string", "pattern": rf"^{QUAD} *- 
 PORTS = Value(values.ports, {"type": "string", "pattern": r"^\d{1,5}-\d{1,5}$"})
 PORT = Value(values.port, {"type": "integer", "minimum": 1, "maximum": 65535})
 MACHINE = Value(values.machine_address, {"type": "string", "pattern": rf"^({QUAD}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$"})
+MACHINES_OWN = Value(values.machines_own, {"type": "string", "minLength": 1})
 PORT_NAME = Value(values.port_name, {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9./:_-]{0,63}$"})
 URL = Value(values.url, {"type": "string", "pattern": "^https?://[^@]+$"})
 
@@ -147,7 +148,7 @@ TESTBED_CUSTOM = Section({
     "known_hosts": Field(TEXT, "The file in which the devices' host keys stand; relative to the testbed file (the user's own)."),
     "key_file": KEY_FILE,
     "allow": Field(ALLOW, "What may be sent, and where. Required where a device is reached."),
-    "management": Field(ListOf(TEXT), "Interfaces of this machine, or their addresses, that must never be moved."),
+    "management": Field(ListOf(MACHINES_OWN), "Interfaces of this machine, or their addresses, that must never be moved."),
     "lab": Field(LAB, "Who brings the lab up. Left out: the harness itself, or nobody where the devices are there already."),
 })  # fmt: skip
 TESTBED = Section({

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.model.reach import Allowance, CaptureSource, Connection, LabSpec
 from harness.testbed.access import reached
-from harness.testbed.definition import JUMP
+from harness.testbed.definition import JUMP, ROUTERS
 from harness.testbed.reading import Reading
 from harness.testbed.wiring import Wiring
 
@@ -47,11 +47,25 @@ def read_captures(
         path = ("devices", "nat", "custom", "capture", side)
         if found.get(SIDES[0]) == one:
             reading.wrong("both sides of the NAT are captured at one interface", path, "an interface of its own for each side")
+        if one.kind != "gns3" and one.interface == "any":
+            problem = "all interfaces together are no side of the NAT"
+            reading.wrong(problem, (*path, "interface"), "the one interface on this side")
+        elif _of_the_other_side(one, side, wiring, connections):
+            problem = f"{one.interface} is the NAT's interface on the other side"
+            reading.wrong(problem, (*path, "interface"), f"its interface on the {side}")
         if one.kind == "nic" and wiring is not None and one.interface == wiring.clients.name:
             problem = f"{one.interface} is moved to the clients, and cannot capture here"
             reading.wrong(problem, (*path, "interface"), "an interface of its own, or a capture on the NAT")
         found[side] = one
     return found.get(SIDES[0]), found.get(SIDES[1])
+
+
+def _of_the_other_side(
+    source: CaptureSource, side: str, wiring: Wiring | None, connections: Mapping[str, Connection]
+) -> bool:
+    other = SIDES[1 - SIDES.index(side)]
+    on_nat = source.kind == "tcpdump" and source.connection == connections.get("nat")
+    return on_nat and wiring is not None and source.interface == getattr(wiring, other).name
 
 
 def _capture(
@@ -93,6 +107,9 @@ def read_capture(
     if not reading.has("devices", device, "connections", "cli"):
         if not reading.unknown("devices", device, "connections"):
             reading.wrong(f"{device} is no device that is reached", (*path, "device"), "the name of one with a connection `cli`")
+        return None
+    if kind == "tcpdump" and reading.value("devices", device, "os") in ROUTERS:
+        reading.wrong(f"{device} is a router, and has no tcpdump", (*path, "device"), "a Linux device, or `source: nic`")
         return None
     if interface is None and device != usual:
         reading.wrong(f"which interface of {device} captures is not said", path, "add `interface:` there")

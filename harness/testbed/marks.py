@@ -124,6 +124,8 @@ class _Reader:
             elif key in children:
                 self.mistakes.add(f"{key!r} stands here twice (first on line {children[key].line})", at, "remove one")
             else:
+                if TO_COMPLETE in key:
+                    self.mistakes.add("this is still to be completed", at, f"write the name in the place of {TO_COMPLETE}")
                 children[key] = self.marked(value_node, at, within)
         return children
 

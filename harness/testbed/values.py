@@ -161,7 +161,11 @@ def machine_address(value: Any) -> str:
         raise BadValue(f"{value!r} is not an IP address", "the address itself, as in 10.99.0.2, and no name") from error
     if parsed.is_unspecified or parsed.is_multicast:
         raise BadValue(f"{parsed} is no device's address", "the one at which it is reached, as in 10.99.0.2")
-    return str(parsed) if parsed.version == 6 or parsed.is_loopback else _somebodys(parsed)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(parsed)
+        parsed = parsed.ipv4_mapped  # the same machine, so that it is not taken for another
+    return str(parsed) if parsed.is_loopback else _somebodys(parsed)
 
 
 def secret(value: Any) -> Secret:
@@ -200,6 +204,19 @@ def interface_name(value: Any) -> str:
     if not isinstance(value, str) or not _INTERFACE.fullmatch(value):
         raise BadValue(f"{value!r} cannot be an interface's name", "1 to 15 letters, digits, dots, dashes or underscores")
     return value
+
+
+def machines_own(value: Any) -> str:
+    """An interface of this machine, or an address of it. What is meant for an address and is none is not taken for a name: it would
+    protect nothing."""
+    told = text(value)
+    try:
+        return str(ipaddress.ip_address(told))
+    except ValueError as error:
+        if _INTERFACE.fullmatch(told) and not re.fullmatch(r"[0-9.]+", told):
+            return told
+        cure = "as in eth0 or 10.99.0.1"
+        raise BadValue(f"{told!r} is neither an interface of this machine nor an IP address", cure) from error
 
 
 def port_name(value: Any) -> str:

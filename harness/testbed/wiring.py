@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.model.testbed import Interface
+from harness.model.testbed import TO_COMPLETE, Interface
 from harness.testbed import values
-from harness.testbed.definition import END_HOST, ROUTERS
+from harness.testbed.definition import END_HOST, PROTOCOLS_OF, ROUTERS
 from harness.testbed.reading import Reading
 
 WITH_HOST = {"natstorm": True, "linux": False}
@@ -128,7 +128,10 @@ class _Wirer:
 
     def _named(self, device: str, name: str) -> bool:
         """Whether the name can be an interface's on that device; at the clients it is one of this machine."""
-        system, unknown = self.reading.value("devices", device, "os"), self.reading.unknown("devices", device, "os")
+        if TO_COMPLETE in name:
+            return False  # told where the file is read
+        system = self.reading.value("devices", device, "os")
+        unknown = system not in PROTOCOLS_OF  # absent, or another than there are: a mistake of its own
         try:
             (values.port_name if unknown or system in ROUTERS else values.interface_name)(name)
         except values.BadValue as bad:

@@ -21,6 +21,8 @@ CLOCK_GRAIN_S = 0.001
 
 CHECKSUMS = {"ip_checksum", "udp_checksum"}
 """Header fields that follow from others, so that the NAT has to change them."""
+CAPTURERS = {"interface", "interface_index", "packet_type"}
+"""What a Linux cooked header tells of the machine that captured, and not of the packet."""
 
 _WAYS = (("up", Side.INSIDE, Side.OUTSIDE), ("down", Side.OUTSIDE, Side.INSIDE))
 _JUDGED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR)
@@ -107,7 +109,7 @@ def unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
     yield "what it was", before.kind.value, behind.kind.value
     yield "the length", before.length, behind.length
     yield "the payload", before.payload_digest, behind.payload_digest
-    for name in sorted((set(before.headers) | set(behind.headers)) - CHECKSUMS):
+    for name in sorted((set(before.headers) | set(behind.headers)) - CHECKSUMS - CAPTURERS):
         yield name, before.headers.get(name), behind.headers.get(name)
 
 

@@ -329,6 +329,7 @@ def test_a_device_that_is_not_reached_leaves_its_commands_and_no_secret_on_the_t
     assert restore(testbed=UsageError("the password is not set", file="lab.yaml", line=3)) == 3
     said = capsys.readouterr().out
     assert "its testbed cannot be used: lab.yaml:3: the password is not set" in said
+    assert "edge: 'connect': the testbed, from which its password or key would come, cannot be used" in said
     assert (tmp_path / "local").exists()
     (file,) = state.glob("*.undo-*")
     assert f"ssh -p 2222 -J me@192.0.2.9:22 root@no-such-host.invalid bash < {file}" in said

@@ -15,7 +15,7 @@ import pytest
 from enclosed import enclosed
 
 from harness.errors import LabError, UsageError
-from harness.lab import enclosure, management, namespaces, segment, tools
+from harness.lab import enclosure, management, namespaces, segment, segment_keeper, tools
 from harness.lab.namespaces import Netns
 from harness.lab.nic import Nic, features, look
 from harness.lab.segment import CLIENTS, of_clients
@@ -245,6 +245,37 @@ def test_where_the_keeper_dies_too_what_was_noted_brings_it_back():
     same(before)
     segment.put_back(Nic.from_json(noted))  # whoever comes second finds it done
     same(before)
+
+
+@lab
+@enclosed
+def test_what_another_run_has_is_not_taken_from_it_by_a_restore_after_one_that_is_gone():
+    machine()
+    before = everything()
+    noted = look(NIC).to_json()
+    lent = of_clients(bench())
+    lent.up()
+    segment.KEEPER_S = 0.2
+    for theirs in (noted, replace(Nic.from_json(noted), name="nic9").to_json()):
+        with pytest.raises(SystemExit):
+            segment_keeper.main([theirs, "now"])
+        assert Netns(CLIENTS).exists()
+        assert NIC not in [name for _, name in socket.if_nameindex()]
+    segment.KEEPER_S = 30.0
+    lent.down()
+    segment_keeper.main([noted, "now"])  # nobody has it any more
+    same(before)
+
+
+@lab
+@enclosed
+def test_one_that_is_nowhere_any_more_is_told():
+    machine()
+    lent = of_clients(bench())
+    lent.up()
+    lent.clients.ip("link", "del", NIC)
+    with pytest.raises(LabError, match=r"(?s)bring nic0 back.*this machine has it no more.*cure: .*natstorm restore"):
+        lent.down()
 
 
 @lab

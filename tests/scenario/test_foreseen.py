@@ -142,6 +142,9 @@ def test_it_tells_what_happens_to_a_router(tmp_path, monkeypatch):
         assert line in lines
     (configured,) = [line for line in lines if line.startswith("gateway: its running configuration")]
     assert "NATSTORM" in configured
+    assert not any("reload" in line for line in lines)
+    protected = replace(known.gateway, connection=replace(known.gateway.connection, protect_minutes=7))
+    assert any("`reload in 7` before each change" in line for line in told(replace(known, gateway=protected), [PAIR]))
     alone = replace(known, gateway=replace(known.gateway, end_host=None, end_host_connection=None))
     assert any(line.startswith("host") for line in lines)
     assert not any(line.startswith("host") for line in told(alone, [PAIR]))

@@ -228,6 +228,14 @@ MISTAKES = {
         "proxy: far", "through one jump host at most, and far needs another", "as near is",
     ),
     "no driver": ([("    os: natstorm", "    os: junose")], "junose", "no driver for a gateway that is a 'junose'", "ios or iosxe"),
+    "a router that there is not": (
+        [
+            ("    os: natstorm", "    os: IOS"), ("        - default\n        - clear\n", ""),
+            ("      wan0:", "      GigabitEthernet0/0:"),
+            (GATEWAY, GATEWAY.replace("22}", "22, protect_minutes: 10}")),
+        ],
+        "os: IOS", "no driver for a gateway that is a 'IOS'", "ios or iosxe",
+    ),
     "no driver for the NAT": ([("type: nat\n    os: linux", "type: nat\n    os: ios")], "os: ios", "nat that is a 'ios'", "linux"),
     "unknown role": ([("type: nat\n", "type: router\n")], "router", "type: 'router' is not known", "one of nat"),
     "unknown device": (
@@ -239,6 +247,28 @@ MISTAKES = {
         None, "'nat' stands here twice", "remove one",
     ),
     "one device for two": ([("ip: 10.99.0.3", "ip: 10.99.0.2")], "gateway@ip", "gateway is reached where nat is", "of its own"),
+    "one device for two, spelt as IPv6": (
+        [("ip: 10.99.0.3", "ip: '::ffff:10.99.0.2'")], "gateway@ip", "gateway is reached where nat is: 10.99.0.2", "of its own",
+    ),
+    "an impossible address that must not be moved": (
+        [(CUSTOM, CUSTOM + "    management: [eth0, 209.265.200.231]\n")],
+        "    management:", "'209.265.200.231' is neither an interface", "as in eth0",
+    ),
+    "a capture on a router": (
+        [
+            ("    os: natstorm", "    os: ios"), ("        - default\n        - clear\n", ""),
+            (NAT_CUSTOM, captures("source: tcpdump", "source: tcpdump, device: gateway, interface: wan0") + NAT_CUSTOM),
+        ],
+        "device: gateway", "gateway is a router, and has no tcpdump", "a Linux device",
+    ),
+    "a capture of the other side": (
+        [(NAT_CUSTOM, captures("source: tcpdump, interface: outside0", "source: nic, interface: span0") + NAT_CUSTOM)],
+        "inside: {source", "outside0 is the NAT's interface on the other side", "its interface on the inside",
+    ),
+    "a capture of all": (
+        [(NAT_CUSTOM, captures("source: tcpdump, interface: any", "source: tcpdump") + NAT_CUSTOM)],
+        "interface: any", "all interfaces together are no side", "the one interface",
+    ),
     "clients elsewhere": (
         [("    connections: {}\n", "    connections: {cli: {protocol: ssh, ip: 10.99.0.9}}\n")],
         "10.99.0.9", "'cli' is not known in devices.clients.connections", "remove it",
@@ -438,6 +468,7 @@ MISTAKES = {
     "tenant": (of_eve_ng("tenant: -1"), "lab:", "tenant: -1 is not a whole number from 0", "as in 0"),
     "verify": (of_eve_ng("verify: maybe"), "lab:", "verify: 'maybe' is neither true nor false", "true or false"),
     "not completed": ([("ip: 10.99.0.2", "ip: TO COMPLETE")], "TO COMPLETE", "still to be completed", "in the place of TO COMPL"),
+    "name not completed": ([(NIC, "      TO COMPLETE: {type")], "TO COMPLETE", "still to be completed", "write the name in the"),
     "secret not completed": (
         [("psk: sharedsecret", "psk: it is TO COMPLETE, planted")], "TO COMPLETE", "still to be completed", "in the place of",
     ),

@@ -126,6 +126,13 @@ def test_a_packet_that_its_sender_sends_again_is_no_copy() -> None:
     assert copied(Reading(world.evidence())) == ()
 
 
+def test_what_a_capture_on_all_interfaces_says_of_its_machine_is_no_change() -> None:
+    (crossing, *_) = Reading(b.clean().evidence()).crossings()
+    cooked = {"interface": "eth1", "interface_index": 3, "packet_type": 4}
+    there = replace(crossing, behind=replace(crossing.behind, headers={**crossing.behind.headers, **cooked}))
+    assert [name for name, was, now in module.unchanging(there) if was != now] == []
+
+
 def test_a_packet_lost_in_the_nat_is_neither_changed_nor_copied() -> None:
     world = b.clean()
     for p in world.find("mark", "c1")[3:6]:

@@ -1,6 +1,6 @@
 """A testbed file from what a provider tells of a lab: devices, consoles and links; what it cannot know is marked TO COMPLETE.
 
-The marks are values, each of which `natstorm check` refuses with its line.
+The marks are values, and one key; `natstorm check` refuses each with its line.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ def _segments(nodes: Sequence[Node], links: Sequence[Link]) -> list[Link]:
 def _device(node: Node, role: str) -> list[str]:
     lines = [f"  {role}:", f"    type: {role}"]
     system = _OS_OF_KIND.get(node.kind)
-    lines.append(f"    os: {system}" if system else f"    os: {TO_COMPLETE}     # ios, linux, … ({_comment(node.kind)} in the lab)")
+    drivers = "linux" if role in BY_SSH else "ios, linux, …"
+    lines.append(f"    os: {system}" if system else f"    os: {TO_COMPLETE}     # {drivers} ({_comment(node.kind)} in the lab)")
     lines += _connections(node.console, by_ssh=role in BY_SSH)
     if role in _CUSTOM:
         lines += ["    custom:", *(f"      {line}" for line in _CUSTOM[role])]
@@ -262,7 +263,7 @@ def _clients_interfaces() -> list[str]:
     return [
         "  clients:",
         "    interfaces:",
-        "      eth1:   # this machine's interface towards the lab, as `ip -br link` names it",
+        f"      {TO_COMPLETE}:   # this machine's interface towards the lab, as `ip -br link` names it",
         "        type: ethernet",
         f"        link: {TO_COMPLETE}   # the link on the inside of the NAT",
         f"        ipv4: {TO_COMPLETE}   # with prefix length, as in 192.0.2.2/30",

@@ -111,7 +111,8 @@ class FrameDissector:
     def _ip(self, side: str, seen: dict[str, Any], link: bytes, data: bytes) -> bytes | None:
         ip = headers.ip_packet(data)
         facts = seen["headers"] = ip.facts()
-        seen.update(src=ip.src, dst=ip.dst, ttl=ip.ttl, payload_digest=_digest(ip.payload).hex())
+        # The link is not the packet: Ethernet pads what is short, and a tag of a VLAN may be on one side of a NAT alone.
+        seen.update(src=ip.src, dst=ip.dst, ttl=ip.ttl, length=facts["ip_length"], payload_digest=_digest(ip.payload).hex())
         payload = ip.payload
         if ip.is_fragment:
             whole = self._reassemblers.setdefault(side, Reassembler()).add(ip)

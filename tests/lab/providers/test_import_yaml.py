@@ -54,6 +54,7 @@ def test_what_cannot_be_known_is_marked():
     text, found = read()
     assert found["topology"]["nat"]["interfaces"]["eth0"]["ipv4"] == TO_COMPLETE
     assert found["devices"]["nat"]["connections"]["cli"]["ip"] == TO_COMPLETE
+    assert list(found["topology"]["clients"]["interfaces"]) == [TO_COMPLETE]  # no guess: what it names is moved
     assert "its console is vnc, no command line" in text
     assert found["devices"]["gateway"]["custom"]["variants"] == [TO_COMPLETE]
     assert found["testbed"]["custom"]["allow"]["networks"] == [TO_COMPLETE]

@@ -117,6 +117,17 @@ def test_the_same_payload_has_the_same_digest_on_both_sides(craft: Any) -> None:
     assert inside["payload_digest"] == outside["payload_digest"] != other["payload_digest"]
 
 
+def test_what_the_link_adds_is_no_part_of_the_packet(craft: Any) -> None:
+    """A NIC pads what is short as it receives, not as it sends; a SPAN port may leave tags of VLANs on."""
+    packet = craft.ip("10.0.0.2", GATEWAY, 17, craft.udp("10.0.0.2", GATEWAY, 4500, 4500, b"\xff"))
+    sent = craft.ether(packet)
+    padded = sent + bytes(60 - len(sent))
+    tagged = sent[:12] + b"\x81\x00\x00\x64" + sent[12:] + bytes(14)
+    seen = look(sent)
+    assert seen["length"] == seen["headers"]["ip_length"] == 29
+    assert look(padded) == look(tagged) == look(packet, RAW_IP) == seen
+
+
 def test_fragments_are_judged_whole_at_the_last_one(craft: Any) -> None:
     segment = craft.udp("10.0.0.2", GATEWAY, 4500, 4500, b"\1\2\3\4\0\0\0\7" + bytes(96))
     first = craft.ip("10.0.0.2", GATEWAY, 17, segment[:56], 64, 9, 0x2000)
