@@ -34,6 +34,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     up = verbs.add_parser("up", help="bring the testbed's lab up and leave it up")
     up.add_argument("--testbed", default=None, metavar="FILE", help="testbed file (default: testbeds/virtual.yaml)")
     up.add_argument("--variant", default=None, metavar="NAME", help="gateway variant (default: the testbed's first)")
+    up.add_argument("--dry-run", action="store_true", help="say what would be started, and do nothing")
     up.set_defaults(run=lab_up)
     status = verbs.add_parser("status", help="nodes and links; of a lab of software addresses, variant, the NAT's mappings")
     _of_testbed(status)
@@ -62,7 +63,10 @@ def lab_up(arguments: argparse.Namespace) -> int:
     """Returns once the lab is up. LabError where it does not come up, with nothing left."""
     testbed: Testbed = arguments.load_testbed(Path(arguments.testbed or arguments.default_testbed))
     if testbed.field:
-        return server_commands.up(testbed, arguments.variant)
+        return server_commands.up(testbed, arguments.variant, dry_run=arguments.dry_run)
+    if arguments.dry_run:
+        print(f"would build the lab of {testbed.file} in namespaces of its own, and change nothing else on this machine")
+        return 0
     began = time.monotonic()
 
     def tell(step: str) -> None:

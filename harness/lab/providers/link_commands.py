@@ -39,6 +39,7 @@ def add_commands(verbs: Any) -> None:
         one.add_argument("file", metavar="FILE", help="the testbed")
         one.add_argument("name", metavar="NAME", help="the link, by the nodes that it joins, as `natstorm lab status` shows it")
         one.add_argument(UNDER_A_RUN, action="store_true", help="also while a run has the lab")
+        one.add_argument("--dry-run", action="store_true", help="say which link it is, and do nothing")
         one.set_defaults(run=run)
 
 
@@ -46,6 +47,8 @@ def link_down(arguments: argparse.Namespace) -> int:
     testbed: Testbed = arguments.load_testbed(Path(arguments.file))
     provider, name = _provider(testbed, arguments), arguments.name
     mend = typed(f"lab link up {shlex.quote(arguments.file)} {shlex.quote(name)}")
+    if arguments.dry_run:
+        return _would("cut", testbed, provider, name)
     with _alone(testbed, provider, arguments):
         if not _link(provider, name).up:
             print(f"link {name} is down already")
@@ -75,6 +78,8 @@ def link_down(arguments: argparse.Namespace) -> int:
 def link_up(arguments: argparse.Namespace) -> int:
     testbed: Testbed = arguments.load_testbed(Path(arguments.file))
     provider, name = _provider(testbed, arguments), arguments.name
+    if arguments.dry_run:
+        return _would("mend", testbed, provider, name)
     with _alone(testbed, provider, arguments):
         _link(provider, name)
         provider.link_up(name)
@@ -83,6 +88,12 @@ def link_up(arguments: argparse.Namespace) -> int:
     if testbed.field:
         _mended(testbed, name)
     print(f"link {name} is up")
+    return 0
+
+
+def _would(do: str, testbed: Testbed, provider: Provider, name: str) -> int:
+    link = find_link(provider.status().links, name)
+    print(f"would {do} link {link} of {testbed.lab.project or testbed.name}, which is {'up' if link.up else 'down'}")
     return 0
 
 

@@ -11,18 +11,21 @@ from dataclasses import asdict
 
 from harness.errors import LabError, MissingTool, UsageError, typed
 from harness.lab.providers.of_testbed import provider_of
-from harness.lab.providers.provider import LabStatus, OnServer, unable
+from harness.lab.providers.provider import STARTED, LabStatus, OnServer, unable
 from harness.model.testbed import Testbed
 
 PURPOSE = "natstorm lab"
 
 
-def up(testbed: Testbed, variant: str | None) -> int:
+def up(testbed: Testbed, variant: str | None, *, dry_run: bool = False) -> int:
     """Returns once the nodes are started; they stay so, and `down`, or the next run on the testbed, undoes it. LabError where
-    nobody starts them."""
+    nobody starts them. `dry_run`: says which would be, and starts none."""
     if variant is not None:
         raise UsageError("a lab on a server has no gateway variant: a run configures the gateway", cure="leave --variant out")
     provider = _on_server(testbed, "bring the lab up")
+    if dry_run:
+        print("\n".join(would_start(provider.status())))
+        return 0
     status = provider.up()
     provider.leave()
     print("\n".join(lines(status)))
@@ -59,6 +62,14 @@ def down(testbed: Testbed) -> int:
         print(sentence)
     print("the lab is down")
     return 0
+
+
+def would_start(found: LabStatus) -> Iterator[str]:
+    """What `up` would do, for a person."""
+    off = [node for node in found.nodes if node.state != STARTED and not node.passive]
+    yield from (f"would start {node.name} ({node.kind}, {node.state}) of {found.lab} on {found.provider}" for node in off)
+    if not off:
+        yield f"would start nothing: all nodes of {found.lab} on {found.provider} are started"
 
 
 def lines(found: LabStatus) -> Iterator[str]:

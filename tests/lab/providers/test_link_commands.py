@@ -67,6 +67,19 @@ def test_a_link_is_cut_and_mended_and_nothing_is_left_of_it(server, file, tmp_pa
     assert server.did("DELETE") == []
 
 
+def test_a_dry_run_names_the_link_and_leaves_it(server, file, tmp_path, capsys):
+    assert link("down", file, "--dry-run") == 0
+    assert capsys.readouterr().out.startswith(f"would cut link {LINK} (")
+    assert cut(server) == []
+    assert list((tmp_path / "state").rglob("*.jsonl")) == []
+    assert link("down", file) == 0
+    capsys.readouterr()
+    assert link("up", file, "--dry-run") == 0
+    assert capsys.readouterr().out.rstrip().endswith("of natstorm, which is down")
+    assert cut(server) != []
+    assert link("up", file) == 0
+
+
 def test_restore_mends_it_and_until_then_no_run_begins(server, file, capsys):
     assert link("down", file) == 0
     testbed = check(file)

@@ -80,6 +80,20 @@ def test_what_up_started_stays_until_down_in_another_process(server, file, capsy
     assert server.did("DELETE") == []
 
 
+def test_a_dry_run_names_what_up_would_start_and_starts_nothing(server, file, capsys):
+    assert main(["lab", "up", "--dry-run", "--testbed", file]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "would start R1 (dynamips, stopped) of natstorm on gns3",
+        "would start nat-box (qemu, stopped) of natstorm on gns3",
+    ]
+    assert states(server) == {"R1": "stopped", "nat-box": "stopped", "screen": "started"}
+    assert main(["lab", "up", "--testbed", file]) == 0
+    capsys.readouterr()
+    assert main(["lab", "up", "--dry-run", "--testbed", file]) == 0
+    assert "would start nothing" in capsys.readouterr().out
+    assert main(["lab", "down", "--testbed", file]) == 0
+
+
 def test_a_lab_that_a_run_has_is_left_to_it(server, file, capsys):
     run = provider_of(check(file), "nightly")
     run.lock.acquire()
