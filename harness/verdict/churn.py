@@ -147,7 +147,7 @@ def _expect_lives(f: Findings, reading: Reading, lives: Sequence[Life], loss_bud
     up, failed = _set_ups(f, lives)
     for life in failed:
         tried = min(life.until, reading.end_of_capture(Side.INSIDE)) - life.began
-        stopped = f"{life.client} never came up: {life.end.stage} incomplete ({life.end.reason})"
+        stopped = f"{life.client} never came up: {life.end.incomplete}"
         f.expect(tried < SET_UP_S, stopped, life.end.frame)
     both_sides = bool(reading.frames(Side.OUTSIDE))
     for life in up:

@@ -63,6 +63,11 @@ class End:
     stage: Stage | None = None  # where set-up stopped, for NEVER_UP
     reason: str | None = None  # why, in the client's words
 
+    @property
+    def incomplete(self) -> str:
+        """Where set-up stopped, and why where the client has said so."""
+        return f"{self.stage} incomplete" + ("" if self.reason is None else f" ({self.reason})")
+
 
 @dataclass(frozen=True, slots=True)
 class Life:

@@ -182,7 +182,7 @@ def expect_alive(f: Findings, reading: Reading, *, at_least: int, loss_budget: f
     for client, life in found.items():
         if life.left_by_itself:
             continue
-        if not f.expect(life.up is not None, f"{client} never came up: {life.end.stage} incomplete ({life.end.reason})"):
+        if not f.expect(life.up is not None, f"{client} never came up: {life.end.incomplete}"):
             continue
         death = next((d for d in killed if d.victim == client), None)
         if death is not None:
