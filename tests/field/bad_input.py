@@ -27,7 +27,7 @@ from harness.errors import NatstormError
 from harness.lab.field import FieldLab
 from harness.model import Side
 from harness.model.testbed import Testbed
-from harness.scenario.field_captures import OverSsh, ready
+from harness.scenario.field_captures import OverSsh, mirrored, ready
 from harness.testbed import check
 
 DEVICES = ["10.99.0.2", "10.99.0.3", "10.99.0.4"]
@@ -88,7 +88,8 @@ async def play(testbed: Testbed, work: Path, told: list[str], cut: bool) -> None
     try:
         source = testbed.nat.inside_capture
         if cut and source is not None:
-            capture = OverSsh(lab, Side.INSIDE, source, work / "inside.pcap")
+            shown = mirrored(testbed, source)
+            capture = OverSsh(lab, Side.INSIDE, source, work / "inside.pcap", promiscuous=shown)
             await capture.start()
             cut_off()
             told.append((await capture.stop()).why)

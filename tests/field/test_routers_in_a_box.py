@@ -22,7 +22,7 @@ pytestmark = [
 
 def test_a_run_that_is_killed_gives_all_back_and_the_suites_pass(tmp_path):
     inside = [str(ROOT / "tests/field/inside_the_routers.py"), str(tmp_path), str(ROOT / "testbeds/bench-in-a-box-lac-lns.yaml")]
-    wanted = ["l2tp-interfaces or altered or clone_on_demand", "pings:caller 1"]
+    wanted = ["l2tp-pool or altered or clone_on_demand", "ping:caller 1"]
     command = [sys.executable, "-m", "bench_in_a_box", "--routers", "lac-lns", "--", sys.executable, *inside, *wanted]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
@@ -31,7 +31,7 @@ def test_a_run_that_is_killed_gives_all_back_and_the_suites_pass(tmp_path):
     before = seen["before"]
     assert "hostname LAC" in before["lac"]
     assert "vpdn" not in before["lac"].partition("show vpdn")[0]
-    assert "pings:caller 1" in seen["told"][-1], seen["told"]
+    assert "ping:caller 1" in seen["told"][-1], seen["told"]
     left = seen["after_kill"]
     assert left["nic"] == before["nic"]  # the keeper has brought it back, at once
     assert left["journals"]
