@@ -16,6 +16,7 @@ LONG = (
     "devices/test_gateway_over_ssh.py",
     "test_leaves_nothing.py",
     "field/test_router_in_a_box.py",
+    "field/test_routers_in_a_box.py",
     "faults/test_faults.py",
     "clients/test_real_gateway.py",
     "scenario/test_hardships.py",
@@ -30,6 +31,10 @@ LONG = (
     "lab/test_cannot_come_up.py",
     "scenario/test_a_real_client.py",
     "lab/providers/test_eve_ng.py",
+    "field/test_planted_in_software.py",
+    "field/test_bad_input_in_a_box.py",
+    "devices/test_ios_lock.py",
+    "lab/test_pppoe_by_pppd.py",
     "scenario/test_storm_ends.py",
 )
 """Files that take half a minute and more, the longest first: a worker that gets one of them last is waited for by all."""
