@@ -44,6 +44,14 @@ def reasons(nic: Nic, testbed: Described) -> Iterator[str]:
             yield "this machine's default route leaves by it" + ("" if way == nic.name else f", by {way}")
 
 
+def unknown(testbed: Described) -> tuple[str, ...]:
+    """What the testbed names as management and this machine has not, neither as an interface nor as an address: a file may serve
+    several machines, or be mistyped."""
+    rows = _json(["ip", "-j", "address", "show"])
+    here = {row["ifname"] for row in rows} | {one_way(one["local"]) for row in rows for one in row.get("addr_info", ())}
+    return tuple(told for told in testbed.management if one_way(told) not in here)
+
+
 def stacked(name: str) -> tuple[str, ...]:
     """The interfaces that stand on this one: its bridge or bond, VLANs and the like, tunnels that are bound to it. They would lose
     it when it moves, and not get it back. LabError where that cannot be found out."""

@@ -71,6 +71,8 @@ class ReachedLab(ABC):
         try:
             async with self._step("look at the clients' interface"):
                 self._segment.check()
+            for told in self._segment.not_here():
+                self.tell(f"this machine has no {told}, which testbed.custom.management names: nothing is protected by that")
             await self._bring_up(look)
         except BaseException as error:
             try:

@@ -80,6 +80,10 @@ class Segment:
             raise self._refused(problem, traffic.cure(name))
         return nic
 
+    def not_here(self) -> tuple[str, ...]:
+        """What the testbed protects, and this machine has not."""
+        return management.unknown(self._testbed)
+
     def up(self) -> None:
         nic = self.check()
         self._held = _hold(nic)

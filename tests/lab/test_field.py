@@ -50,6 +50,7 @@ class World:
         self.is_now = dict(AT_REST)
         self.breaks = {}
         self.told = []
+        self.strange = ()  # what the testbed protects, and this machine has not
         self.saved = []
 
     async def at(self, moment):
@@ -144,6 +145,9 @@ class Lent:
     def check(self):
         self.world.now("segment.check")
         return SimpleNamespace(name="nic0", to_json=lambda: "{}")
+
+    def not_here(self):
+        return self.world.strange
 
     def up(self):
         self.world.is_now["nic"] = "lent"
@@ -590,3 +594,15 @@ def test_restore_holds_the_locks_of_what_it_touches(world, capsys):
     with held("natstorm restore"):
         assert "nat is not locked: it: 'do': it did not" in told
     as_found(world)
+
+
+def test_what_is_protected_and_not_there_is_told(world):
+    world.strange = ("en01",)
+
+    async def play():
+        lab = world.lab()
+        await lab.up()
+        await lab.down()
+
+    asyncio.run(play())
+    assert "this machine has no en01, which testbed.custom.management names: nothing is protected by that" in world.told

@@ -73,6 +73,9 @@ class Lent:
     def check(self):
         return SimpleNamespace(name="nic0", to_json=lambda: "{}")
 
+    def not_here(self):
+        return ()
+
     def up(self):
         self.world.lent = True
 

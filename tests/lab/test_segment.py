@@ -296,6 +296,7 @@ def test_the_management_interface_is_refused():
     for told in (NIC, "198.18.6.5", "2001:DB8:0::5"):
         with pytest.raises(UsageError, match=rf"nic0 is the management interface: testbed\.custom\.management names {told}"):
             of_clients(replace(bench(), management=("eth7", "198.18.6.50", told))).up()
+        assert management.unknown(replace(bench(), management=("eth7", told, "198.18.6.50"))) == ("eth7", "198.18.6.50")
     same(before)
 
 
