@@ -38,7 +38,7 @@ class Runner:
 
     def __init__(self, testbed: Testbed, scratch: Path, bus: StepBus, *, seed: int = 1, fault: str | None = None) -> None:
         self.testbed = testbed
-        self._fault = fault
+        self._makers = None if fault is None else broken(fault)
         self._seed = seed
         self._bus = bus
         self._scratch = scratch
@@ -119,7 +119,7 @@ class Runner:
             from harness.scenario.simulated_bench import SimulatedBench
             from harness.scenario.simulated_network import Makers
 
-            return SimulatedBench(self.testbed, self._bus, self._seed, Makers() if self._fault is None else broken(self._fault))
+            return SimulatedBench(self.testbed, self._bus, self._seed, self._makers or Makers())
         if self.testbed.field:
             from harness.scenario.field_bench import FieldBench
 

@@ -95,19 +95,20 @@ def port_4500_is_translated(reading: Reading) -> Verdict:
 
 @check(*WIRE, Need.PAIRED)
 def mappings_differ(reading: Reading) -> Verdict:
-    """No two clients share a port at the NAT, for 500 or for 4500."""
+    """No two clients share a port at the NAT towards the same port of the gateway. Towards another they may: the NAT tells the
+    answers apart by where they come from."""
     require(len(reading.clients) >= 2, "one client alone has nobody to differ from")
     f = Findings()
-    users: dict[int | None, set[str]] = {}
+    users: dict[tuple[int | None, int | None], set[str]] = {}
     for c in _crossings(reading):
         client = reading.at_address(c.inside.src)
         if c.direction == "up" and client is not None:
-            users.setdefault(c.outside.sport, set()).add(client)
+            users.setdefault((c.outside.sport, c.outside.dport), set()).add(client)
     senders = set().union(*users.values()) if users else set()
     require(senders == set(reading.clients), f"nothing of {', '.join(sorted(set(reading.clients) - senders))} crossed the NAT")
-    for port, clients in users.items():
+    for (port, _), clients in users.items():
         f.expect(len(clients) == 1, f"{' and '.join(sorted(clients))} share port {port} at the NAT")
-    f.facts["ports"] = {c: sorted(p for p, u in users.items() if c in u and p is not None) for c in sorted(senders)}
+    f.facts["ports"] = {c: sorted({p for (p, _), u in users.items() if c in u and p is not None}) for c in sorted(senders)}
     return f.verdict(f"each client has ports of its own at the NAT: {f.facts['ports']}")
 
 

@@ -75,15 +75,15 @@ def address_let_through(reading: Reading) -> Iterator[Proof]:
 
 
 def mappings_collide(reading: Reading) -> Iterator[Proof]:
-    """One outside port for two clients while both were using it, each in one of its lives."""
+    """One outside port towards one of the gateway's for two clients while both were using it, each in one of its lives."""
     lives = {client: dials(reading, client) for client in reading.clients}
-    spans: dict[int, dict[tuple[str, int], list[Crossing]]] = {}
+    spans: dict[tuple[int, int | None], dict[tuple[str, int], list[Crossing]]] = {}
     for c in reading.crossings():
         client = reading.at_address(c.inside.src)
         if c.direction == "up" and client is not None and c.outside.sport is not None and c.outside.src != c.inside.src:
             life = next((d.number for d in reversed(lives[client]) if d.began <= c.inside.t), 1)
-            spans.setdefault(c.outside.sport, {}).setdefault((client, life), []).append(c)
-    for port, users in spans.items():
+            spans.setdefault((c.outside.sport, c.outside.dport), {}).setdefault((client, life), []).append(c)
+    for (port, _), users in spans.items():
         names = sorted(users)
         for i, one in enumerate(names):
             for other in names[i + 1 :]:
@@ -94,24 +94,25 @@ def mappings_collide(reading: Reading) -> Iterator[Proof]:
 
 
 def port_shared(reading: Reading) -> Iterator[Proof]:
-    """One outside port for two clients shortly after one another, while the mapping of the first was still in use (`IN_USE_S`).
+    """One outside port towards one of the gateway's for two clients shortly after one another, while the mapping of the first was
+    still in use (`IN_USE_S`).
     A NAT that tells IKE apart by its cookies does that on purpose."""
     if reading.evidence.nat == COOKIE_HELPER:
         return
-    last: dict[tuple[str, int], Crossing] = {}
+    last: dict[tuple[str, int, int | None], Crossing] = {}
     told: set[tuple[str, str]] = set()
     for c in reading.crossings():
         client, port = reading.at_address(c.inside.src), c.outside.sport
         if c.direction != "up" or client is None or port is None or c.outside.src == c.inside.src:
             continue
-        before = last.get((c.outside.src, port))
+        before = last.get((c.outside.src, port, c.outside.dport))
         other = None if before is None else reading.at_address(before.inside.src)
         if before is not None and other not in (None, client) and c.outside.t - before.outside.t < IN_USE_S:
             key = str(other), client
             if key not in told and not _ordered(reading, before.outside.t, c.outside.t):
                 told.add(key)
                 yield Proof(client, (before.outside, c.outside, before.inside, c.inside), {"other": other, "port": port})
-        last[c.outside.src, port] = c
+        last[c.outside.src, port, c.outside.dport] = c
 
 
 def misdelivered(reading: Reading) -> Iterator[Proof]:

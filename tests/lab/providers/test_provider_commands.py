@@ -62,7 +62,7 @@ def test_completed_it_is_in_order(server, file):
     written = iter((
         "admin", "10.0.0.0/8, 192.0.2.0/24, 203.0.113.0/24, 172.16.0.1/32", "10.0.0.0/24", "10.0.0.2", "linux", "192.0.2.9",
         "demux", "172.16.0.1", "172.16.0.10-172.16.0.99",
-        "in-nat", "192.0.2.2/30", "203.0.113.232/24", "192.0.2.1/30", "203.0.113.231/24",
+        "eth9", "in-nat", "192.0.2.2/30", "203.0.113.232/24", "192.0.2.1/30", "203.0.113.231/24",
     ))  # fmt: skip
     file.write_text(re.sub("(?<!marked )TO COMPLETE(?!' FILE)", lambda _: next(written), file.read_text()))
     testbed = check(file)
