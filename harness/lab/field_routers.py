@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.devices.ios import configurations, gateway_view
+from harness.devices.ios import configurations, gateway
 from harness.devices.ios.configurations import Section
 from harness.devices.ios.driver import Ios
-from harness.devices.ios.gateway import CLEARED
 from harness.devices.journal import Undo, reached
 from harness.errors import DeviceError, LabError, NatstormError
 from harness.lab.reached import PURPOSE, Look, ReachedLab
@@ -71,9 +70,7 @@ class FieldRouters(ReachedLab):
     async def _refuse_used(self, driver: Ios) -> None:
         """DeviceError, before anything is changed, where somebody uses it."""
         await driver.connect()
-        texts = {command: await driver.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
-        if up := gateway_view.somebodys(texts, driver.name):
-            raise DeviceError(driver.name, "look what is up", f"it has {up}, which a run would end: clear it first")
+        await gateway.refuse_used(driver)
         there = configurations.parse_config(await driver.running_config())
         if lines := self._in_the_way(there):
             seen = f"it has {', '.join(dict.fromkeys(lines))}, beside which no script can be played: take it out for the run"
@@ -104,8 +101,7 @@ class FieldRouters(ReachedLab):
             assert self._journal is not None
             self._journal.done(number)
             del self._debugging[role]
-        for command in CLEARED:
-            await self.routers[role].execute(command)
+        await gateway.clear(self.routers[role])
 
     async def _leave(self) -> None:
         self._spoiled = ""

@@ -20,6 +20,18 @@ CLEARED = ("clear vpdn tunnel l2tp all", "clear crypto sa", "clear crypto isakmp
 """What ends all that may be up of another run."""
 
 
+async def refuse_used(ios: Ios) -> None:
+    """DeviceError, before anything is changed, where somebody's tunnels are up on the router."""
+    texts = {command: await ios.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
+    if up := gateway_view.somebodys(texts, ios.name):
+        raise DeviceError(ios.name, "look what is up", f"it has {up}, which a run would end: clear it first")
+
+
+async def clear(ios: Ios) -> None:
+    for command in CLEARED:
+        await ios.execute(command)
+
+
 class IosGateway:
     """`devices.roles.Gateway` over a router that `ios` reaches. Every method raises DeviceError."""
 
@@ -35,17 +47,14 @@ class IosGateway:
         before ours; UsageError where a secret cannot be typed there."""
         wanted = gateway_lines(self._lns)
         await self._ios.connect()
-        texts = {command: await self._ios.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
-        if up := gateway_view.somebodys(texts, self.name):
-            raise DeviceError(self.name, "look what is up", f"it has {up}, which a run would end: clear it first")
+        await refuse_used(self._ios)
         there = configurations.parse_config(await self._ios.running_config())
         if lines := in_the_way(there, self._lns):
             seen = f"it has {', '.join(lines)}, which would answer the clients in our place: take it out for the run"
             raise DeviceError(self.name, "configure", seen)
         self._begun = True
         await self._ios.configure(wanted)
-        for command in CLEARED:
-            await self._ios.execute(command)
+        await clear(self._ios)
 
     async def save(self) -> Undo:
         return await self._ios.save()
@@ -55,8 +64,7 @@ class IosGateway:
         it failed."""
         if self._begun:
             await self._ios.connect()
-            for command in CLEARED:
-                await self._ios.execute(command)
+            await clear(self._ios)
             await self._ios.restore()
             self._begun = False
         await self._ios.disconnect()
