@@ -108,11 +108,7 @@ def udp_encapsulation_is_the_default(evidence: Evidence) -> Verdict:
 @check(*SIDES)
 def spi_matching_takes_the_place(evidence: Evidence) -> Verdict:
     """ESN-31: with `spi-matching` on both ends ESP is protocol 50, where it was in UDP before, and the configuration shows it."""
-    before, at = state(evidence, "default"), state(evidence, "spi-matching")
-    require({carried_in(frame) for frame in esp(evidence, before)} == {IN_UDP}, "ESP was not in UDP before")
-    found = Findings()
-    expect_carried(found, evidence, "spi-matching", at, BARE)
-    expect_traffic(found, evidence, "spi-matching", at)
+    found = _carried_otherwise(evidence, "default", IN_UDP, "spi-matching", BARE)
     for device in ENDS:
         said = shown(evidence, device, "spi-matching")
         found.expect(turned_on(said) == (SPI_LINE,), f"{device} shows {list(said)}, not `{SPI_LINE}`")
@@ -122,14 +118,20 @@ def spi_matching_takes_the_place(evidence: Evidence) -> Verdict:
 @check(*SIDES)
 def udp_encaps_takes_the_place_back(evidence: Evidence) -> Verdict:
     """ESN-32: after `udp-encaps` ESP is in UDP 4500 again, and SPI matching is in the configuration no more."""
-    before, at = state(evidence, "spi-matching"), state(evidence, "udp-encaps")
-    require({carried_in(frame) for frame in esp(evidence, before)} == {BARE}, "ESP was not protocol 50 before")
-    found = Findings()
-    expect_carried(found, evidence, "udp-encaps", at, IN_UDP)
-    expect_traffic(found, evidence, "udp-encaps", at)
+    found = _carried_otherwise(evidence, "spi-matching", BARE, "udp-encaps", IN_UDP)
     for device in ENDS:
         found.expect(SPI_LINE not in shown(evidence, device, "udp-encaps"), f"{device} still shows `{SPI_LINE}`")
     return found.verdict("UDP encapsulation took the place of SPI matching")
+
+
+def _carried_otherwise(evidence: Evidence, before: str, was: str, after: str, carried: str) -> Findings:
+    """ESP that was carried one way while `before` was configured is carried the other way `after` it, and reaches its end."""
+    told = {IN_UDP: "in UDP", BARE: "protocol 50"}[was]
+    require({carried_in(frame) for frame in esp(evidence, state(evidence, before))} == {was}, f"ESP was not {told} before")
+    found, at = Findings(), state(evidence, after)
+    expect_carried(found, evidence, after, at, carried)
+    expect_traffic(found, evidence, after, at)
+    return found
 
 
 @check(*SIDES)
