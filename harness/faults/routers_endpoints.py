@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -65,8 +66,8 @@ def _reversed(settings: EndpointSettings) -> EndpointSettings:
     return replace(settings, policy=replace(settings.policy, crypto_map=_backwards(settings.policy.crypto_map)))
 
 
-class RefusesNobody(Negotiation):
-    """What no entry permits is served by the first dynamic one."""
+class AnswersOtherwise(Negotiation, ABC):
+    """What somebody asks for is looked up as it should be; what is answered is another thing."""
 
     def _config(self, association: Association, *, known: bool) -> IkeConfig:
         config = super()._config(association, known=known)
@@ -74,10 +75,20 @@ class RefusesNobody(Negotiation):
         assert asked is not None
 
         def children(local: Selector, remote: Selector) -> Sequence[Child] | int:
-            found = asked(local, remote)
-            return found if not isinstance(found, int) else self._any(local, remote) or found
+            return self.answer(asked(local, remote), local, remote)
 
         return replace(config, children=children)
+
+    @abstractmethod
+    def answer(self, found: Sequence[Child] | int, local: Selector, remote: Selector) -> Sequence[Child] | int:
+        """In place of what was found: children, or the notification by which it is refused."""
+
+
+class RefusesNobody(AnswersOtherwise):
+    """What no entry permits is served by the first dynamic one."""
+
+    def answer(self, found: Sequence[Child] | int, local: Selector, remote: Selector) -> Sequence[Child] | int:
+        return found if not isinstance(found, int) else self._any(local, remote) or found
 
     def _any(self, local: Selector, remote: Selector) -> list[Child]:
         policy = self.settings.policy

@@ -3,6 +3,7 @@ what they tell of it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
@@ -55,15 +56,15 @@ def _global_lives(vpdn: Vpdn) -> Vpdn:
 # What is negotiated
 
 
-class AnswersIpsec(IosIpsec):
+class AnswersIpsec(IosIpsec, ABC):
     """`answering` changes what is measured by where the peer has begun."""
 
     def _config(self, association: Association) -> IkeConfig:
         config = super()._config(association)
         return config if self.began_here(association) or not config.esp_proposals else self.answering(config)
 
-    def answering(self, config: IkeConfig) -> IkeConfig:
-        raise NotImplementedError
+    @abstractmethod
+    def answering(self, config: IkeConfig) -> IkeConfig: ...
 
 
 class LastSetOnly(AnswersIpsec):

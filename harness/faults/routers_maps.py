@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.faults.fault import ENDPOINT, Fault, in_endpoint
-from harness.faults.routers_endpoints import planned
+from harness.faults.routers_endpoints import AnswersOtherwise, planned
 from harness.virtual.access_list import flow_of
 from harness.virtual.crypto_map import (
     CryptoMap,
@@ -29,7 +30,7 @@ from harness.virtual.vpn_endpoint import OUTSIDE, VpnEndpoint
 from harness.virtual.vpn_negotiation import Negotiation, Standing
 from harness.virtual.vpn_settings import EndpointSettings
 from harness.wire import events
-from harness.wire.config import Child, IkeConfig, Selector
+from harness.wire.config import Child, Selector
 from harness.wire.ike.registry import INVALID_ID_INFORMATION
 
 # NAT transparency
@@ -111,21 +112,13 @@ def _without_keys(settings: EndpointSettings) -> EndpointSettings:
     return with_entries(settings, crypto_map, entries)
 
 
-class WholeLinesOnly(Negotiation):
+class WholeLinesOnly(AnswersOtherwise):
     """What somebody asks for has to be a whole line of the entry's list: a part of one is refused."""
 
-    def _config(self, association: Association, *, known: bool) -> IkeConfig:
-        config = super()._config(association, known=known)
-        asked = config.children
-        assert asked is not None
-
-        def children(local: Selector, remote: Selector) -> Sequence[Child] | int:
-            found = asked(local, remote)
-            if isinstance(found, int):
-                return found
-            return [one for one in found if self._whole(one.name, local, remote)] or INVALID_ID_INFORMATION
-
-        return replace(config, children=children)
+    def answer(self, found: Sequence[Child] | int, local: Selector, remote: Selector) -> Sequence[Child] | int:
+        if isinstance(found, int):
+            return found
+        return [one for one in found if self._whole(one.name, local, remote)] or INVALID_ID_INFORMATION
 
     def _whole(self, name: str, local: Selector, remote: Selector) -> bool:
         policy = self.settings.policy
@@ -138,7 +131,7 @@ class WholeLinesOnly(Negotiation):
 # What leaves
 
 
-class LetsOut(VpnEndpoint):
+class LetsOut(VpnEndpoint, ABC):
     """What has no SA yet leaves as it is; `wanted` says of which entries."""
 
     def _out(self, now: float, packet: bytes) -> None:
@@ -152,8 +145,8 @@ class LetsOut(VpnEndpoint):
         if match.reference is None:
             self.negotiation.want(now, match)
 
-    def wanted(self, match: Match) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def wanted(self, match: Match) -> bool: ...
 
 
 class LetsDynamicOut(LetsOut):
