@@ -39,6 +39,8 @@ def text(value: object) -> Markup:
 
 
 def visible(value: str) -> str:
+    if value.isprintable():  # what nearly all text is: nothing of Cc, Cf or Cs in it
+        return value
     return "".join(_shown(character) for character in value)
 
 

@@ -114,7 +114,7 @@ def unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
 
 
 def _altered(reading: Reading) -> tuple[Altered, ...]:
-    paired = _paired(reading)
+    paired = reading.once(_paired)
     copies = {id(c.copy) for c in copied(reading)}
     flow = _flows(reading)
     found = []
@@ -135,7 +135,7 @@ def _altered(reading: Reading) -> tuple[Altered, ...]:
 
 
 def _copied(reading: Reading) -> tuple[Copied, ...]:
-    paired = _paired(reading)
+    paired = reading.once(_paired)
     found = []
     for direction, _, behind in _WAYS:
         originals: dict[object, Observation] = {}
@@ -159,7 +159,7 @@ def _made(reading: Reading) -> tuple[Observation, ...]:
     sides = [reading.capture(side) for side in (Side.INSIDE, Side.OUTSIDE)]
     if not all(facts is not None and facts.complete and not facts.dropped for facts in sides):
         return ()
-    paired, flow = _paired(reading), _flows(reading)
+    paired, flow = reading.once(_paired), _flows(reading)
     return tuple(
         o
         for o in reading.way(Side.OUTSIDE, "up", FrameKind.KEEPALIVE)

@@ -115,6 +115,11 @@ class Reading:
             side: tuple(sorted((o for o in found if o.kind is not FrameKind.INJECTED), key=lambda o: (o.t, o.frame)))
             for side, found in evidence.observations.items()
         }
+        self._ways: dict[tuple[Side, str | None, FrameKind | None], list[Observation]] = {}
+        for side, found in self._frames.items():
+            for o in found:
+                for kind in (None, o.kind):
+                    self._ways.setdefault((side, self.direction(o), kind), []).append(o)
         self._records: dict[tuple[str, RecordKind], list[Record]] = {}
         for r in sorted(evidence.records, key=lambda r: r.t):
             self._records.setdefault((r.client, r.kind), []).append(r)
@@ -149,9 +154,8 @@ class Reading:
         return "down" if o.src == self.evidence.gateway_address else None
 
     def way(self, side: Side, direction: str, kind: FrameKind | None = None) -> Iterator[Observation]:
-        for o in self.frames(side):
-            if self.direction(o) == direction and (kind is None or o.kind is kind):
-                yield o
+        """The frames of one side that go "up" or "down", of that kind or of all, by time."""
+        return iter(self._ways.get((side, direction, kind), ()))
 
     def crossings(self) -> tuple[Crossing, ...]:
         """Every pair whose two frames are there, in the order of the outside capture."""
