@@ -31,13 +31,21 @@ class Fresh:
     client without a port of its own."""
 
     def __init__(self, first: int, last: int) -> None:
-        self._ports = deque(port for port in range(first, last + 1) if port != L2TP_PORT)
+        self._last = last
+        self._next = self._but_l2tp(first)
 
     def __bool__(self) -> bool:
-        return bool(self._ports)
+        return self._next <= self._last
 
     def take(self) -> int:
-        return self._ports.popleft()
+        """Of those that are left: whoever asks has looked whether there are any."""
+        port = self._next
+        self._next = self._but_l2tp(port + 1)
+        return port
+
+    @staticmethod
+    def _but_l2tp(port: int) -> int:
+        return port + 1 if port == L2TP_PORT else port
 
 
 class NextPort:

@@ -30,15 +30,21 @@ class Entry:
     order: Order = (0, ())
     mode: str = ""
     below: tuple[Entry, ...] = ()
+    words: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _by_first_word: dict[str, list[Entry]] = field(init=False, repr=False, compare=False)
+    """The lines below, filled when somebody looks for some: there may be a thousand users, and a look at every packet."""
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        return tuple(self.line.split())
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", tuple(self.line.split()))
+        object.__setattr__(self, "_by_first_word", {})
 
     def find(self, prefix: str) -> tuple[Entry, ...]:
-        """The lines below that begin with these whole words, in their order."""
+        """The lines below that begin with these whole words (one at the least), in their order."""
         wanted = tuple(prefix.split())
-        return tuple(one for one in self.below if one.words[: len(wanted)] == wanted)
+        if not self._by_first_word:
+            for one in self.below:
+                self._by_first_word.setdefault(one.words[0], []).append(one)
+        return tuple(one for one in self._by_first_word.get(wanted[0], ()) if one.words[: len(wanted)] == wanted)
 
     def first(self, prefix: str) -> Entry | None:
         found = self.find(prefix)

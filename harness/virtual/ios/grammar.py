@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from harness.virtual.ios.kinds import interface_type
 from harness.virtual.ios.syntax import Automaton, Word, compiled
 
 CR = "<cr>"
+REMEMBERED = 4096
+"""Lines of a mode: a router that starts again reads the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +113,10 @@ class Grammar:
             row for row in rows if row.level <= level and (not row.gate or features is None or row.gate in features)
         ]
         self._automata: list[Automaton] = [_compiled(row.syntax) for row in self.rows]
+        self.match = lru_cache(maxsize=REMEMBERED)(self._match)
+        """What the whole line means: a Match or a Wrong."""
 
-    def match(self, line: str) -> Match | Wrong:
-        """What the whole line means."""
+    def _match(self, line: str) -> Match | Wrong:
         words = tokens(line)
         walk = self._walk(line, words)
         if walk.at < len(words):
