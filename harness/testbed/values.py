@@ -174,6 +174,8 @@ def secret(value: Any) -> Secret:
         raise BadValue("'' is not a text", "write the secret in quotes, or %ENV{NAME}")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadValue("this is not a text", "write the secret in quotes")
+    if not str(value).isprintable():
+        raise BadValue("a secret with a line break, or another character that nobody can type", "write it on one line, in quotes")
     return Secret(str(value))
 
 

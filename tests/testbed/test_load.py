@@ -95,6 +95,7 @@ MISTAKES = {
     "time-out": ("udp_timeout_s: 30", "udp_timeout_s: 30 s", "'30 s' is not a whole number", "30"),
     "count below 1": ("users: 100", "users: 0", "users: 0 is not a whole number from 1", "30"),
     "empty secret": ("psk: sharedsecret", 'psk: ""', "psk: '' is not a text", "quotes"),
+    "secret of two lines": ("psk: sharedsecret", 'psk: "shared\\nsecret"', "a secret with a line break", "one line"),
     "no link": ("link: inside, ipv4: 192.0.2.2/30", "ipv4: 192.0.2.2/30", "'link' is missing", "add"),
     "link that ends nowhere": ("inside, ipv4: 192.0.2.2/30", "insite, ipv4: 192.0.2.2/30", "where the NAT is not", "outside"),
     "one prefix a link": ("192.0.2.2/30", "192.0.2.6/30", "clients is 192.0.2.6/30", "one prefix"),
