@@ -32,12 +32,17 @@ PROCESS = frozenset(("process.py", "sockets.py", "control.py", "witness.py"))
 """What makes a process of the core. Virtual time does without, so it has tests of its own, in namespaces."""
 
 CHURN = "tests/virtual/test_churn.py"
+STRONGSWAN, FREERADIUS = "tests/virtual/vpn/test_strongswan.py", "tests/virtual/ios/test_aaa_by_freeradius.py"
+GENIE = "tests/virtual/ios/test_genie.py"
+"""Reads what no other test reads but to the letter, and takes as long as all of those together: not asked."""
 SUITES_OPTIONS = (
     "-p", "allure_pytest.plugin", "--time=virtual", f"--testbed={DEFAULT_TESTBED.relative_to(ROOT)}", "--seed=1"
 )  # fmt: skip
 STAGES = (
-    Stage("the unit tests", "tests/virtual", (f"--ignore={CHURN}",)),
+    Stage("the unit tests", "tests/virtual", tuple(f"--ignore={one}" for one in (CHURN, STRONGSWAN, FREERADIUS, GENIE))),
     Stage("the unit tests that take longest", CHURN, runs=lambda file: file not in PROCESS),
+    Stage("tunnels with strongSwan", STRONGSWAN, runs=lambda file: file.startswith("vpn_"), timed=True),
+    Stage("accounting by FreeRADIUS", FREERADIUS, runs=lambda file: file.startswith("aaa/"), timed=True),
     Stage("the sockets' tests", "tests/lab/test_virtual_sockets.py", runs=lambda file: file == "sockets.py", timed=True),
     Stage("the process's tests", "tests/lab/test_virtual_gateway.py", runs=lambda file: file in PROCESS, timed=True),
     Stage(

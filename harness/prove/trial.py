@@ -22,6 +22,8 @@ from harness.errors import LabError
 from harness.prove.mutation import Mutant
 
 COPIED = ("harness", "suites", "testbeds", "tests", "conftest.py", "pyproject.toml")
+LINKED = ".cache"
+"""What `natstorm setup` has unpacked: programs of others, which no mutant is of."""
 PATIENCE, GRACE_S = 5.0, 20.0
 """A stage may take as many times what it took without a mutant, and so many seconds more: the machine may be busy."""
 
@@ -86,6 +88,8 @@ class Copy:
         try:
             for name in COPIED:
                 _copy(root / name, self.root / name)
+            if (root / LINKED).exists():
+                (self.root / LINKED).symlink_to((root / LINKED).resolve())
             for stage in stages:
                 self.times[stage.name] = self._healthy(stage)
         except BaseException:

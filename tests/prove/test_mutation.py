@@ -161,6 +161,14 @@ def test_tests_that_fail_without_a_mutant_prove_nothing(project: Path) -> None:
         Copy(project, "harness", [UNIT])
 
 
+def test_what_setup_has_unpacked_is_there_and_stays(project: Path) -> None:
+    (project / ".cache").mkdir()
+    (project / ".cache" / "program").write_text("of somebody else's")
+    (project / WORDS).write_text("import pathlib\n\ndef test_words():\n    assert pathlib.Path('.cache/program').read_text()\n")
+    Copy(project, "harness", [Stage("the words", WORDS)]).close()
+    assert (project / ".cache" / "program").exists()
+
+
 def test_what_was_tried_counts_as_long_as_what_decided_it(tmp_path: Path) -> None:
     code, tests = tmp_path / "harness/virtual/a.py", tmp_path / "tests/virtual"
     first, second = tests / "test_a.py", tests / "test_b.py"
