@@ -41,6 +41,7 @@ class Account:
     broken: Mapping[str, Played]  # by fault
     clean: tuple[Played, ...]
     mispredicted: tuple[Misprediction, ...]
+    stale: tuple[tuple[str, str], ...]  # (fault, behaviour) that are explained, and came out as predicted
     blamed: Mapping[str, str]  # fault → box
     unpredicted: tuple[str, ...]  # faults without a prediction
     mutants: Mutants
@@ -94,6 +95,7 @@ class Account:
         found += [f"{name} was noticed by no test" for name in self.unnoticed]
         found += [f"{name} has no prediction" for name in self.unpredicted]
         found += [f"{m.fault}: {m.behaviour} was to be {m.predicted} and was {m.seen}" for m in self.mispredicted if not m.why]
+        found += [f"{fault}: {row} came out as predicted, and is explained: take it out" for fault, row in self.stale]
         found += [f"{name}, which breaks the {box}, is blamed on {blamed}" for name, box, blamed in self.misblamed]
         found += [
             f"{f.name}, which breaks the {f.box}, is blamed on the {box} in {scenario}"
@@ -163,16 +165,19 @@ def account(
     reference = next((one for one in ledger.clean if one.world == GATEWAY), None)
     boxed = {f.name: f.box for f in known if f.box in matrix.BOXES}  # scripts for routers name no box
     worlds = worlds_of(f.box for f in known)
+    mispredicted = tuple(
+        found
+        for f in known
+        if f.name in broken and f.name in predictions
+        for found in matrix.compare(predictions[f.name], broken[f.name], explained)
+    )
+    otherwise = {(found.fault, found.behaviour) for found in mispredicted}
     return Account(
         faults=known,
         broken=broken,
         clean=tuple(one for one in ledger.clean if one.world in worlds),
-        mispredicted=tuple(
-            found
-            for f in known
-            if f.name in broken and f.name in predictions
-            for found in matrix.compare(predictions[f.name], broken[f.name], explained)
-        ),
+        mispredicted=mispredicted,
+        stale=tuple(one for one in explained if one[0] in broken and one not in otherwise),
         blamed={
             name: matrix.blamed(played, reference) for name, played in broken.items() if name in boxed and matrix.noticed(played)
         },

@@ -68,21 +68,37 @@ class Records:
         """Of what decided a trial: the sampled code, and the file of the test that noticed the mutant; where none did, or none is
         named, all tests that might have. Another test more makes no noticed mutant unnoticed."""
         file, named, _ = by.partition("::")
-        tests = (file, str(Path(file).with_name("conftest.py"))) if named else OWN_TESTS
+        return self._digest(*((file, str(Path(file).with_name("conftest.py"))) if named else OWN_TESTS))
+
+    def _digest(self, *tests: str) -> str:
+        """Of the sampled code, and of these."""
         if tests not in self._fingerprints:
             self._fingerprints[tests] = ledger.fingerprint(self.root, (SAMPLED, *tests))
         return self._fingerprints[tests]
 
     def add(self, trial: Trial) -> None:
         """On disk before this returns."""
-        line = asdict(trial) | {"survived": trial.survived, "fingerprint": self.fingerprint(trial.by)}
+        line = asdict(trial) | {"survived": trial.survived, "fingerprint": self.fingerprint(trial.by), "code": self._digest()}
         ledger.append(self.path, json.dumps(line, ensure_ascii=False))
         self._lines.append(line)
 
     @property
     def tried(self) -> dict[str, str]:
-        """Of this code: mutant → the test that noticed, "" for a survivor."""
-        return {one["mutant"]: one["by"] for one in self._lines if one["fingerprint"] == self.fingerprint(one["by"])}
+        """Of this code, by these tests: mutant → the test that noticed, "" for a survivor. None of them is tried again."""
+        return {one["mutant"]: one["by"] for one in self._lines if self._holds(one)}
+
+    @property
+    def standing(self) -> dict[str, str]:
+        """The same with those that survived any tests of this code, until they are tried again: no test that is added, or changed,
+        makes a survivor go away by itself."""
+        return {
+            one["mutant"]: one["by"]
+            for one in self._lines
+            if self._holds(one) or (not one["by"] and one.get("code") == self._digest())
+        }
+
+    def _holds(self, line: dict[str, Any]) -> bool:
+        return bool(line["fingerprint"] == self.fingerprint(line["by"]))
 
     @property
     def suspects(self) -> dict[str, str]:
@@ -144,4 +160,4 @@ def told(by: dict[str, str]) -> Mutants:
 
 def tally(records: Records) -> Mutants:
     """All that was tried of this code, whatever the seed."""
-    return told(records.tried)
+    return told(records.standing)

@@ -58,6 +58,14 @@ CLEAN_ROUTERS = tuple(played(seed=seed, world=ROUTERS) for seed in range(CLEAN_R
 NOTICED = played("wrong-sa", DMX_07="failed", blamed={"demux-pair": ("gateway",), "plain-pair": ("gateway",)})
 
 
+def test_an_explanation_of_what_came_out_as_predicted_is_a_gap(tmp_path: Path) -> None:
+    for row, stale in (("DMX-07", True), ("DMX-25", False)):
+        explained = {("wrong-sa", row): "it had to be", ("unplayed", "DMX-07"): "nobody knows yet"}
+        broken = played("wrong-sa", DMX_07="failed", DMX_25="failed")
+        told = account([WRONG_SA], ledger(tmp_path / row, broken), PREDICTED, explained, Mutants(), whole=False)
+        assert (f"wrong-sa: {row} came out as predicted, and is explained: take it out" in told.gaps) is stale
+
+
 def test_a_proof_that_holds(tmp_path: Path) -> None:
     told = account([WRONG_SA], ledger(tmp_path, *CLEAN_ONES, NOTICED), PREDICTED, {}, Mutants(LEAST_MUTANTS, {}))
     least = LEAST_FAULTS[GATEWAY], LEAST_FAULTS[ROUTERS]

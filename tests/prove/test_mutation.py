@@ -186,9 +186,15 @@ def test_what_was_tried_counts_as_long_as_what_decided_it(tmp_path: Path) -> Non
     assert len(file.read_text().splitlines()) == 2
     second.write_text("another test might notice the survivor")
     assert Records(file, tmp_path).tried == {"noticed": "tests/virtual/test_a.py::test_x"}
+    assert Records(file, tmp_path).standing == {"noticed": "tests/virtual/test_a.py::test_x", "survivor": ""}
     first.write_text("this test no longer notices")
     assert Records(file, tmp_path).tried == {}
+    assert Records(file, tmp_path).standing == {"survivor": ""}
+    Records(file, tmp_path).add(Trial("survivor", "tests/virtual/test_b.py::test_y", 1.0))
+    assert Records(file, tmp_path).standing == {"survivor": "tests/virtual/test_b.py::test_y"}
     first.write_text("before")
     code.write_text("after")
-    assert Records(file, tmp_path).tried == {}
-    assert Records(file, tmp_path).suspects == {"noticed": "tests/virtual/test_a.py::test_x"}
+    assert Records(file, tmp_path).tried == Records(file, tmp_path).standing == {}
+    assert Records(file, tmp_path).suspects == {
+        "noticed": "tests/virtual/test_a.py::test_x", "survivor": "tests/virtual/test_b.py::test_y"
+    }  # fmt: skip
