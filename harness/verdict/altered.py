@@ -24,6 +24,9 @@ CHECKSUMS = {"ip_checksum", "udp_checksum"}
 CAPTURERS = {"interface", "interface_index", "packet_type"}
 """What a Linux cooked header tells of the machine that captured, and not of the packet."""
 
+FRAGMENTS = {"fragment", "fragment_offset", "ip_length", "mf", "flags"}
+"""What a router that has to cut a packet up changes (RFC 791 section 3.2), as a NAT may be one."""
+
 _WAYS = (("up", Side.INSIDE, Side.OUTSIDE), ("down", Side.OUTSIDE, Side.INSIDE))
 _JUDGED = (FrameKind.IKE, FrameKind.ESP, FrameKind.KEEPALIVE, FrameKind.L2TP_CLEAR)
 
@@ -98,7 +101,7 @@ def made(reading: Reading) -> tuple[Observation, ...]:
 
 
 def unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
-    """(name, before, behind) of every field that a NAT has no business with."""
+    """(name, before, behind) of every field that a NAT has no business with. It may cut packets up that do not forbid it."""
     before, behind = c.before, c.behind
     if c.direction == "up":
         yield "the destination address", before.dst, behind.dst
@@ -107,9 +110,14 @@ def unchanging(c: Crossing) -> Iterator[tuple[str, object, object]]:
         yield "the source address", before.src, behind.src
         yield "the source port", before.sport, behind.sport
     yield "what it was", before.kind.value, behind.kind.value
-    yield "the length", before.length, behind.length
     yield "the payload", before.payload_digest, behind.payload_digest
-    for name in sorted((set(before.headers) | set(behind.headers)) - CHECKSUMS - CAPTURERS):
+    if c.cut:
+        if before.headers.get("df") and not before.headers.get("fragment"):
+            yield "a packet that forbids it", "whole", "in fragments"
+    else:
+        yield "the length", before.length, behind.length
+    passed_over = CHECKSUMS | CAPTURERS | (FRAGMENTS if c.cut else set())
+    for name in sorted((set(before.headers) | set(behind.headers)) - passed_over):
         yield name, before.headers.get(name), behind.headers.get(name)
 
 

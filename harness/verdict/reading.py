@@ -40,6 +40,11 @@ class Crossing:
     def outside(self) -> Observation:
         return self.behind if self.direction == "up" else self.before
 
+    @property
+    def cut(self) -> bool:
+        """Whether it is in fragments on a side: its payload is whole in the frame that completes it, whose header is its own."""
+        return bool(self.before.headers.get("fragment") or self.behind.headers.get("fragment"))
+
 
 def spi_of(o: Observation) -> str | None:
     return None if o.esp is None else str(o.esp["spi"])

@@ -249,6 +249,23 @@ def test_a_nat_whose_address_changes(runner: Runner, tmp_path: Path) -> None:
     assert (before, after) == ({"203.0.113.232"}, {"203.0.113.240"})
 
 
+async def rebooted(play: Play) -> None:
+    await play.connect("c1")
+    await play.hold(3.0)
+    await play.nat_reboots()
+    await play.hold(6.0)
+
+
+def test_a_nat_that_reboots_gives_ports_anew(runner: Runner, tmp_path: Path) -> None:
+    """The first port that it gives was IKE's on 500; after it what is used, on 4500, has it."""
+    evidence = play(runner, Script("rebooted", "", 1, rebooted, nat="small-table"), "demux", tmp_path / "rebooted")
+    moment = evidence.step("nat-reboots").began
+    sent = [o for o in evidence.observations[Side.OUTSIDE] if o.dst == "203.0.113.231" and o.dport == 4500]
+    (before,) = {o.sport for o in sent if o.t < moment}
+    (after,) = {o.sport for o in sent if o.t > moment + 0.01}
+    assert after == next(o.sport for o in evidence.observations[Side.OUTSIDE] if o.dport == 500) != before
+
+
 async def killed(play: Play) -> None:
     await play.connect("c1")
     await play.gateway_killed()

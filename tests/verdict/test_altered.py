@@ -214,3 +214,28 @@ def test_the_boundary_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
             assert CHECKS[row](evidence).outcome is Outcome.PASS
             counts.append((row, asked.count(Side.TRANSLATED)))
     assert all(count <= 2 for _, count in counts), counts
+
+
+@pytest.mark.parametrize("row", ["NTT-14", "NTT-16"])
+def test_a_packet_that_is_cut_up_on_its_way_is_compared_by_its_payload(row: str) -> None:
+    """As by a NAT whose own line takes less (PPPoE): its last fragment stands for all of it."""
+
+    def cut(w: Any, **header: Any) -> None:
+        w.alter("QM1", lambda o: replace(o, headers={**o.headers, **header}), client="c1", sides="inside")
+        last = {"fragment": "last", "fragment_offset": 552, "ip_length": 56, "mf": False, "flags": 0, **header}
+        w.alter("QM1", lambda o: replace(o, length=56, headers={**o.headers, **last}), client="c1", sides="outside")
+
+    world = b.clean()
+    cut(world)
+    assert CHECKS[row](world.evidence()).outcome is Outcome.PASS
+    world.alter("QM1", lambda o: replace(o, payload_digest="zz"), client="c1", sides="outside")
+    assert CHECKS[row](world.evidence()).outcome is Outcome.FAIL
+
+
+def test_a_packet_that_forbids_it_is_not_to_be_cut_up() -> None:
+    world = b.clean()
+    for side, header in (("inside", {"df": True}), ("outside", {"df": True, "fragment": "last"})):
+        world.alter("QM1", lambda o, more=header: replace(o, headers={**o.headers, **more}), client="c1", sides=side)
+    verdict = CHECKS["NTT-16"](world.evidence())
+    assert verdict.outcome is Outcome.FAIL
+    assert "changed a packet that forbids it from whole to in fragments" in verdict.because

@@ -157,7 +157,7 @@ def _changed(reading: Reading) -> tuple[Proof, ...]:
     words: dict[tuple[str | None, str, object], dict[str, object]] = {}
     changed = (Crossing(a.direction, a.before, a.behind) for a in altered(reading))
     for c in (*reading.crossings(), *changed):
-        if c.before.headers.get("fragment") or c.behind.headers.get("fragment"):
+        if c.cut:
             continue
         client = reading.at_address(c.inside.src if c.direction == "up" else c.inside.dst)
         for what, before, behind in unchanging(c):
