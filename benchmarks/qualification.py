@@ -18,6 +18,9 @@ QUALIFY_S = 90.0
 DAY_S = 600.0
 """For a day of churn with a hundred clients, in virtual time."""
 
+ALTOGETHER_S = 360.0
+"""For `make qualify`: our own gateway with a real client in a guest, then the real gateway."""
+
 
 @dataclass(frozen=True)
 class Timed:
@@ -39,6 +42,11 @@ def qualify(clients: int) -> Timed:
     return _timed(f"natstorm qualify with {clients} clients", QUALIFY_S, "--clients", str(clients))
 
 
+def altogether() -> Timed:
+    ours, real = _timed("", ALTOGETHER_S, "--guests"), _timed("", ALTOGETHER_S, "--testbed", "testbeds/linux.yaml")
+    return Timed("make qualify", ours.took_s + real.took_s, ALTOGETHER_S)
+
+
 def churn_day() -> Timed:
     return _timed("a day of churn in virtual time", DAY_S, "--time", "virtual", "--variant", "demux", "-k", "churn-day")
 
@@ -52,5 +60,5 @@ def _timed(what: str, budget_s: float, *words: str) -> Timed:
         took = time.monotonic() - began
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-15:])
-        raise NatstormError(f"{what}: status {done.returncode}\n{said}")
+        raise NatstormError(f"{what or ' '.join(words)}: status {done.returncode}\n{said}")
     return Timed(what, took, budget_s)

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, replace
 
 from harness.errors import NatstormError
 from harness.lab import enclosure
-from harness.lab.topology import Topology
+from harness.lab.namespaces import Netns
+from harness.lab.topology import SWITCH, Topology
 from harness.lab.userland_nat import UserlandNat
 from harness.nat import NatCore, load
 from harness.testbed import check
@@ -28,7 +29,8 @@ BURST = 20  # packets sent at once: what a generator does that wakes 500 times a
 
 @dataclass(frozen=True)
 class Node:
-    """`offered` and `passed` packets a second, of both directions; `lost` of all that were sent; `cpu_us` a packet that passed."""
+    """`offered` and `passed` packets a second, of both directions, the latter as the kernel counts them where they are to arrive;
+    `lost` of all that were sent, as the NAT says; `cpu_us` a packet that passed."""
 
     offered: float
     passed: float
@@ -90,7 +92,8 @@ def _inside(personality: str, rate: float, seconds: float) -> Node:
         seen.append(gateway.recvfrom(2048)[1])
         sockets.append(one)
     payload = bytes(SIZE)
-    before = nat.statistics()
+    ends = ((nodes.clients, testbed.clients.interface.name), (nodes.wan, SWITCH))
+    before, arrived = nat.statistics(), sum(_received(*end) for end in ends)
     began, sent = time.monotonic(), 0
     while (gone := time.monotonic() - began) < seconds:
         if sent > gone * rate:
@@ -104,10 +107,15 @@ def _inside(personality: str, rate: float, seconds: float) -> Node:
     after = nat.statistics()  # asked for behind all packets: the process answers when it has read what there was
     while after != (now := nat.statistics()) and now["passed"] != after["passed"]:
         after = now
-    passed = sum(after["passed"].values()) - sum(before["passed"].values())
+    passed = sum(_received(*end) for end in ends) - arrived
     cpu = after["cpu_s"] - before["cpu_s"]
     nat.stop()
     return Node(sent / took, passed / took, after["lost"] - before["lost"], cpu * 1e6 / passed)
+
+
+def _received(node: Netns, interface: str) -> int:
+    (link,) = json.loads(node.ip("-json", "-statistics", "link", "show", "dev", interface))
+    return int(link["stats64"]["rx"]["packets"])
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ OFFERED = 2
 PATIENCE_S = 20.0
 ALL_PROTOCOLS, IPV4 = 3, b"\x08\x00"
 PORT = "to-gw"
+LAB_S, SLOWEST = 120.0, 200.0
+"""To bring up and take down the lab; datagrams a second at the least, on a machine that has much else to do."""
 COUNTERS = ("wire", "dropped", "refused", "peak_kib", "associations", "tunnels")
 STRANGERS = ("203.0.113.9", "198.51.100.9")
 
@@ -65,9 +67,16 @@ def carry_out(order: Order, report: Report) -> None:
         report.cannot = str(obstacle)
         return
     command = [sys.executable, "-m", "fuzzing.sockets", str(order.datagrams), str(order.seed)]
-    done = subprocess.run(
-        enclosure.command(command), cwd=enclosure.ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    patience_s = LAB_S + order.datagrams / SLOWEST
+    try:
+        done = subprocess.run(
+            enclosure.command(command), cwd=enclosure.ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            timeout=patience_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        story = f"{order.datagrams} datagrams were not thrown within {patience_s:.0f} s\n{late.stderr or ''}"
+        report.findings.append(Finding(order.target, order.seed, order.first, 0, "the lab or the process hangs", story, ()))
+        return
     if done.returncode:
         story = f"status {done.returncode}:\n{done.stdout}\n{done.stderr}"
         report.findings.append(Finding(order.target, order.seed, order.first, 0, "the lab or the process failed", story, ()))

@@ -72,10 +72,17 @@ def test_the_suites_have_their_time(
     lines = play(monkeypatch, took_s=took_s)
     figures: dict[str, object] = {}
     assert commands(figures) is over
+    assert figures.pop("make qualify, s") == 2 * took_s  # both of its runs
     assert list(figures.values()) == [took_s] * 4
     told = f"natstorm qualify with 25 clients: {took_s:.0f} s, {took_s / 90:.2f} of the 90 s that it may take"
     assert told in capsys.readouterr().out
-    assert [line[-1] for line in lines] == ["2", "6", "25", "churn-day"]
+    assert [line[-1] for line in lines] == ["2", "6", "25", "--guests", "testbeds/linux.yaml", "churn-day"]
+
+
+def test_make_qualify_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for took_s, over in ((179.0, False), (181.0, True)):
+        play(monkeypatch, took_s=took_s)
+        assert qualification.altogether().over is over
 
 
 def test_a_qualification_that_failed_says_nothing_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
