@@ -7,20 +7,25 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench_in_a_box.access import AccessBench
 from bench_in_a_box.box import GATEWAYS, Bench, Box
+from bench_in_a_box.esp import EspBench
 from harness.errors import NatstormError
 from harness.lab import enclosure, launcher, packages
 
-ROUTERS = ("lac-lns",)
+ROUTERS: Mapping[str, type[Bench]] = {"lac-lns": AccessBench, "esp": EspBench}
+
+
+WORLDS = "no gateway: routers of that world (lac-lns: a LAC, and two LNSes; esp: a NAT, three endpoints inside, two outside)"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench_in_a_box", description=__doc__)
     parser.add_argument("--gateway", choices=GATEWAYS, default=GATEWAYS[0], help="which gateway stands in the box (natstorm)")
-    parser.add_argument("--routers", choices=ROUTERS, help="no gateway: routers of that world (lac-lns: a LAC, and two LNSes)")
+    parser.add_argument("--routers", choices=tuple(ROUTERS), help=WORLDS)
     parser.add_argument("--path", type=Path, metavar="DIR", help="programs that the devices have before all others")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --: what to run on the box's host")
     given = parser.parse_args()
@@ -30,7 +35,7 @@ def main() -> int:
         enclosure.ensure()
         with tempfile.TemporaryDirectory(prefix="box-") as folder:
             place = Path(folder)
-            bench = AccessBench(place, given.path) if given.routers else Box(place, given.gateway, given.path)
+            bench = ROUTERS[given.routers](place, given.path) if given.routers else Box(place, given.gateway, given.path)
             return asyncio.run(_run(bench, given.command))
     except NatstormError as error:
         print(f"bench in a box: {error}", file=sys.stderr)

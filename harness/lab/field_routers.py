@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.devices.ios import configurations, gateway
-from harness.devices.ios.configurations import Section
 from harness.devices.ios.driver import Ios
+from harness.devices.ios.lab_parts import part_of
 from harness.devices.journal import Undo, reached
 from harness.errors import DeviceError, LabError, NatstormError
 from harness.lab.reached import PURPOSE, Look, ReachedLab
@@ -18,18 +18,15 @@ from harness.lab.segment import Segment, restore_by
 from harness.model.router_lab import RouterLab
 
 UNDEBUG = "undebug all"
-Refuse = Callable[[Section], tuple[str, ...]]
 
 
 class FieldRouters(ReachedLab):
-    """`in_the_way` names the lines of a router's configuration that nothing can be played beside. `routers`: the drivers by role,
-    while the lab is up."""
+    """`routers`: the drivers by role, while the lab is up."""
 
-    def __init__(self, testbed: RouterLab, tell: Callable[[str], None], in_the_way: Refuse, purpose: str = PURPOSE) -> None:
+    def __init__(self, testbed: RouterLab, tell: Callable[[str], None], purpose: str = PURPOSE) -> None:
         super().__init__(testbed, Segment(testbed, testbed.card, testbed.card_line), tell, purpose)
         self.testbed = testbed
         self.routers: dict[str, Ios] = {}
-        self._in_the_way = in_the_way
         self._begun: set[str] = set()  # those on which something was changed, or cleared
         self._debugging: dict[str, int] = {}  # by role, where the journal has it
         self._spoiled = ""
@@ -64,15 +61,15 @@ class FieldRouters(ReachedLab):
             driver = self.routers[role] = Ios(spec.connection, journal=journal, secrets=self.testbed.secrets)
             self._undo.append(driver.disconnect)
             async with self._step(f"look what is up on {role}"):
-                await self._refuse_used(driver)
+                await self._refuse_used(role, driver)
         await self._lend(journal)
 
-    async def _refuse_used(self, driver: Ios) -> None:
+    async def _refuse_used(self, role: str, driver: Ios) -> None:
         """DeviceError, before anything is changed, where somebody uses it."""
         await driver.connect()
-        await gateway.refuse_used(driver)
+        await gateway.refuse_used(driver, part_of(role).asked)
         there = configurations.parse_config(await driver.running_config())
-        if lines := self._in_the_way(there):
+        if lines := part_of(role).in_the_way(there):
             seen = f"it has {', '.join(dict.fromkeys(lines))}, beside which no script can be played: take it out for the run"
             raise DeviceError(driver.name, "look what it is configured for", seen)
 
@@ -101,7 +98,7 @@ class FieldRouters(ReachedLab):
             assert self._journal is not None
             self._journal.done(number)
             del self._debugging[role]
-        await gateway.clear(self.routers[role])
+        await gateway.clear(self.routers[role], part_of(role).cleared)
 
     async def _leave(self) -> None:
         self._spoiled = ""

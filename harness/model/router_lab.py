@@ -1,5 +1,5 @@
-"""A testbed of routers that are there already, as the rest of the harness sees it: which role each plays, where callers come in,
-and where the wire between the routers is captured. There is no gateway that is judged, and no NAT before it.
+"""A testbed of routers that are there already, as the rest of the harness sees it: which role each plays in which world, what the
+lent card of this machine is on, and where the wires between the routers are captured. There is no gateway that is judged.
 
 Addresses are dotted quads; those of interfaces carry their prefix length.
 """
@@ -10,11 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.model.observation import Side
 from harness.model.reach import Allowance, CaptureSource, Connection, LabSpec
 from harness.model.secret import Secret
+from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, Site, site_of
 from harness.model.testbed import Interface
 
+L2TP, ESP = WORLDS = ("l2tp", "esp")
+"""A LAC with callers and an LNS; tunnel-mode endpoints about a NAT router (sites)."""
 LAC, LNS, LNS_2 = "lac", "lns", "lns-2"
+SITES = tuple(Site(side, number) for side, count in ((WEST, 6), (EAST, 2)) for number in range(1, count + 1))
+"""As many endpoints as scripts may want."""
+ROLES: Mapping[str, tuple[str, ...]] = {L2TP: (LAC, LNS, LNS_2), ESP: (NAT, *(site.name for site in SITES))}
+"""The routers by world. OPTIONAL of them need not be there."""
+OPTIONAL = frozenset({LNS_2, *(site.name for site in SITES if site.number > 1)})
+CARD_OF: Mapping[str, str] = {L2TP: "callers", ESP: "hosts"}
+"""By world, who is on this machine's card: the callers of the LAC, by PPPoE; the hosts behind the endpoints."""
+
+ON_WIRE, ON_CARD = "wire", "card"
+ON_INSIDE, ON_OUTSIDE = Side.INSIDE.value, Side.OUTSIDE.value
+"""What a router's interface is for: towards the routers beside it, or towards the card; a NAT has an inside and an outside one."""
 WIRE = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
 """By role, its address on the wire between the routers: as the document's figures have them, and what scripts and verdicts say."""
 
@@ -51,30 +66,49 @@ class Described(Protocol):
 THERE = LabSpec("static")
 
 
+def addresses_of(role: str) -> Mapping[str, str]:
+    """What the interfaces of a router are for, and their addresses there, with prefix length; "" for one without."""
+    if role in WIRE:
+        return {ON_WIRE: f"{WIRE[role]}/24", **({ON_CARD: ""} if role == LAC else {})}
+    if role == NAT:
+        return {ON_INSIDE: f"{NAT_INSIDE}/24", ON_OUTSIDE: f"{NAT_OUTSIDE}/24"}
+    site = site_of(role)
+    return {ON_WIRE: f"{site.address}/24", ON_CARD: f"{site.gateway}/24"}
+
+
 @dataclass(frozen=True, slots=True)
 class RouterSpec:
-    """One router. `wire` is its interface towards the others, `callers` that at which a LAC takes calls by PPPoE (None: none)."""
+    """One router. `ports` has its interfaces by what they are for; a LAC's for callers has no address."""
 
     role: str
     os: str
     connection: Connection
-    wire: Interface
-    callers: str | None = None
+    ports: Mapping[str, Interface]
+
+    @property
+    def wire(self) -> Interface:
+        return self.ports[ON_WIRE]
+
+    @property
+    def callers(self) -> str | None:
+        """Where a LAC takes calls by PPPoE."""
+        return self.ports[ON_CARD].name if self.role == LAC else None
 
 
 @dataclass(frozen=True, slots=True)
 class RouterLab:
-    """`by_role` has a LAC and an LNS at the least. `card` is the interface of this machine that the callers are on, with its line
-    in the file; `wire` captures what passes between the routers. `esp_null`: scripts may be played without encryption, since nobody
-    has the keys of these routers."""
+    """`by_role` has all of the world's ROLES but for OPTIONAL ones. `card` is the interface of this machine that is lent, with its
+    line in the file; `sources` capture what passes between the routers, on both sides of a NAT. `esp_null`: scripts may be played
+    without encryption, since nobody has the keys of these routers."""
 
     name: str
     file: str
     by_role: Mapping[str, RouterSpec]
     card: str
     card_line: int | None
-    wire: CaptureSource
+    sources: Mapping[Side, CaptureSource]
     allowance: Allowance
+    world: str = L2TP
     lab: LabSpec = THERE
     management: tuple[str, ...] = ()
     esp_null: bool = False
@@ -89,13 +123,13 @@ class RouterLab:
 
     @property
     def captures(self) -> tuple[CaptureSource, ...]:
-        return (self.wire,)
+        return tuple(self.sources.values())
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """Of the devices and of what is gone through on the way to them: what must never show. What the scripts type is in the
         documents, and protects nothing."""
-        todo: list[Connection | None] = [*self.routers, self.wire.connection]
+        todo: list[Connection | None] = [*self.routers, *(source.connection for source in self.captures)]
         found: list[Secret | None] = []
         while todo:
             if (one := todo.pop()) is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from harness.errors import ProtocolError
 from harness.model.steps import StepBus
-from harness.routers.esp_lab import SimulatedEsp
-from harness.routers.esp_sites import WEST
+from harness.routers.esp_sites import WEST, Site
 from harness.routers.play import Gathered
-from harness.routers.wire_play import WirePlay
+from harness.routers.wire_play import Wire, WirePlay
 from harness.scenario.injector import digest
 from harness.wire import ip
 from harness.wire.packet import Packet, from_ip, to_ip
@@ -27,12 +26,38 @@ NEGOTIATION_S = 8.0
 """How long IKE of several at once may take, a retransmission included."""
 
 
+class EspLab(Wire, Protocol):
+    """Endpoints about a NAT, by name, and a host behind each; `natted` says whether there is a NAT between them. `arrived` is
+    called with the name of an endpoint and each packet that comes out behind it. LabError where a laboratory has no such thing."""
+
+    arrived: Callable[[str, bytes], None]
+
+    @property
+    def sites(self) -> Mapping[str, Site]: ...
+
+    @property
+    def natted(self) -> bool: ...
+
+    @property
+    def sent_inside(self) -> Mapping[str, bytes]:
+        """The last ESP packet that each endpoint before the NAT sent there."""
+
+    def from_host(self, name: str, packet: bytes) -> None:
+        """The host behind that endpoint sends."""
+
+    def to_nat(self, packet: bytes) -> None:
+        """A host on the inside wire sends."""
+
+    def attach(self, address: str, inside: bool, arrives: Callable[[bytes], None]) -> None:
+        """A host of its own on the NAT's inside wire, or on the outside one."""
+
+
 class EspPlay(WirePlay):
     """Hosts behind endpoints send numbered UDP packets; what a host got is told as it comes."""
 
-    lab: SimulatedEsp
+    lab: EspLab
 
-    def __init__(self, lab: SimulatedEsp, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
+    def __init__(self, lab: EspLab, bus: StepBus, gathered: Gathered, options: Mapping[str, Any]) -> None:
         super().__init__(lab, bus, gathered, options)
         self._number = 0
         lab.arrived = self._arrived

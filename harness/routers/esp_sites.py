@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-NAT, WEST, EAST = "nat", "west", "east"
-NAT_OUTSIDE = "203.0.113.232"
+from harness.model.sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
+
+__all__ = ("EAST", "NAT", "NAT_OUTSIDE", "WEST", "Site")
+
 NAT_POOL = IPv4Network("203.0.113.232/29")
 """Addresses outside that the NAT can have beside its own."""
 OUTSIDE, INSIDE = "FastEthernet0/0", "FastEthernet0/1"
@@ -22,31 +23,6 @@ SPI_MATCH, PRESERVE_PORT = "ip nat service list 10 ESP spi-match", "ip nat servi
 """What the NAT is told, for everybody inside."""
 RUNNING = "show running-config | include nat|^end"
 """What a router has of NAT and of NAT transparency, and whether that is all; no keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """An endpoint and the network behind it. `number` counts from 1 on its side."""
-
-    side: str
-    number: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.side}-{self.number}"
-
-    @property
-    def address(self) -> str:
-        return f"10.0.0.{10 + self.number}" if self.side == WEST else f"203.0.113.{240 + self.number}"
-
-    @property
-    def network(self) -> str:
-        """Its first three octets."""
-        return f"10.{1 if self.side == WEST else 2}.{self.number}"
-
-    @property
-    def host(self) -> str:
-        return f"{self.network}.5"
 
 
 def flow(here: Site, there: Site) -> str:

@@ -114,6 +114,10 @@ class FieldCallers:
         self._callers.append(caller)
         return caller
 
+    async def meet(self) -> list[str]:
+        """Nobody: a LAC answers who dials."""
+        return []
+
     def close(self) -> None:
         """Those that are still up hang up."""
         for caller in self._callers:

@@ -112,9 +112,9 @@ class FieldConsoles(ABC):
         return sorted(found, key=lambda one: one.t)
 
 
-def names_of(own: str, documents: str) -> dict[str, str]:
-    """A router's name of an interface by the documents' one, in full and as tables shorten both ("Gi0/1" by "Fa0/0")."""
-    return {documents: own, _short(documents): _short(own)}
+def names_of(own: Mapping[str, str]) -> dict[str, str]:
+    """A router's names of interfaces by the documents' ones, in full and as tables shorten both ("Gi0/1" by "Fa0/0")."""
+    return {**own, **{_short(documents): _short(one) for documents, one in own.items()}}
 
 
 def _short(name: str) -> str:
@@ -122,12 +122,14 @@ def _short(name: str) -> str:
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
-    """Where several spaces follow a name, as in a table, what comes behind them stays in its column."""
-    for one, other in names.items():
-        if one != other:
-            found = re.compile(rf"(?<![\w/.]){re.escape(one)}(?![\w/.])( *)")
-            text = found.sub(lambda match, one=one, other=other: _as_wide(one, other, match[1]), text)  # type: ignore[misc]
-    return text
+    """All at once: a router may call one interface what the documents call another. Where several spaces follow a name, as in a
+    table, what comes behind them stays in its column."""
+    changed = {one: other for one, other in names.items() if one != other}
+    if not changed:
+        return text
+    any_of = "|".join(map(re.escape, changed))
+    found = re.compile(rf"(?<![\w/.])({any_of})(?![\w/.])( *)")
+    return found.sub(lambda match: _as_wide(match[1], changed[match[1]], match[2]), text)
 
 
 def _as_wide(one: str, other: str, spaces: str) -> str:

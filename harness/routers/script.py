@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.model import router_lab
+
 if TYPE_CHECKING:
     from harness.routers.play import Play
 
-L2TP, ESP = WORLDS = ("l2tp", "esp")
+L2TP, ESP = WORLDS = router_lab.WORLDS
 """A LAC with callers and an LNS (harness/routers/l2tp_lab.py); tunnel-mode endpoints about a NAT router (esp_lab.py)."""
 
 RELEASE = "12.4(1)"

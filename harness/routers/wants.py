@@ -1,12 +1,13 @@
-"""What scripts for routers need of their laboratory beside routers, callers and a capture of the wire. One in virtual time has all
-of it; of one whose routers are there `missing` says what it has not, so that the script is skipped, and why."""
+"""What scripts for routers need of their laboratory beside routers, who is behind them, and captures of the wires. One in virtual
+time has all of it; of one whose routers are there `missing` says what it has not, so that the script is skipped, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.model.router_lab import LNS_2, RouterLab
+from harness.model.router_lab import ESP, LNS_2, RouterLab
+from harness.model.sites import EAST, WEST, Site
 
 if TYPE_CHECKING:
     from harness.routers.script import RouterScript
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 LOG = "log"
 """The routers' logs are read. Any router keeps one."""
 LOSS, INJECTION, HOST, VOLUNTARY, LATER, SERIAL = "loss", "injection", "host", "voluntary", "later", "serial"
+NEIGHBOURS = "neighbours"
+"""Hosts on the NAT's own wires (nat_hosts)."""
 
 UNABLE: Mapping[str, str] = {
     LOSS: "nothing on a wire that is there loses the packets that a script names",
@@ -21,6 +24,7 @@ UNABLE: Mapping[str, str] = {
     HOST: "no host behind the LNS sends what a script tells it to",
     VOLUNTARY: "no client behind a NAT is on the wire, that would tunnel for itself",
     LATER: "it rests for longer than a wall clock is waited for: it is played in virtual time",
+    NEIGHBOURS: "no host stands on the NAT's own wires, without an endpoint before it",
     SERIAL: "it configures a serial interface, and which one the router has nobody knows",
 }
 """Why what is needed is not to be had where the routers are there."""
@@ -28,6 +32,10 @@ BY_OPTION: Mapping[str, str] = {
     "lac_moves_to": "the LAC keeps the address that it has on its wire",
     "radius": "no RADIUS server of the script's stands on the wire",
     "platform": "a router that is there has the platform that it has",
+    "releases": "a router that is there has the release that it has",
+    "first_spis": "nobody tells a router that is there which SPI to draw",
+    "nat": "what is west is behind the NAT, and cannot be had without it",
+    "nat_outside": "the NAT keeps the address that it has outside",
 }
 """The same of what a script's options ask for."""
 
@@ -38,5 +46,13 @@ def missing(script: RouterScript, lab: RouterLab) -> str:
         return f"it is about IOS {script.release}, and the routers have the releases that they have"
     if script.options.get("second_lns") and LNS_2 not in lab.by_role:
         return f"the testbed has no second LNS ({LNS_2})"
+    if lab.world == ESP and (wanted := _not_there(script, lab)):
+        return f"the testbed has no {wanted}"
     found = (*(why for option, why in BY_OPTION.items() if option in script.options), *map(UNABLE.get, script.wants))
     return next((why for why in found if why is not None), "")
+
+
+def _not_there(script: RouterScript, lab: RouterLab) -> str:
+    """The first endpoint that the script has and the testbed has not; "" where it has all."""
+    wanted = (Site(side, number).name for side in (WEST, EAST) for number in range(1, int(script.options.get(side, 1)) + 1))
+    return next((name for name in wanted if name not in lab.by_role), "")

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from harness.devices import conntrack, linux_config, linux_rules, linux_shared
 from harness.devices.ios import gateway_lines, lock_line
-from harness.devices.ios.gateway import CLEARED
+from harness.devices.ios.lab_parts import part_of
 from harness.errors import UsageError
 from harness.lab.providers import device_lock, of_testbed
 from harness.lab.providers.static import taken_by
-from harness.model.reach import Connection
-from harness.model.router_lab import Described, RouterLab
+from harness.model import Side
+from harness.model.reach import CaptureSource, Connection
+from harness.model.router_lab import ESP, L2TP, Described, RouterLab
 from harness.model.testbed import Testbed
 
 SET_UP_PACKETS = 40
@@ -78,20 +79,35 @@ def _server(testbed: Testbed) -> Iterable[str]:
 
 def told_of_routers(lab: RouterLab) -> tuple[str, ...]:
     """The same of a testbed of routers."""
-    source = lab.wire
-    at = "this machine" if source.connection is None else source.connection.device
     return (
         f"this machine: {lab.card} moves into the namespace natstorm-clients, without an address, and comes back as it was",
         *_devices(lab),
         *(
             f"{spec.connection.device}: looked whether it is free; for each script its lines are configured, and what they make is "
-            f"cleared ({', '.join(CLEARED)}); brought back to what it was at the end"
-            for spec in lab.by_role.values()
+            f"cleared ({', '.join(part_of(role).cleared)}); brought back to what it was at the end"
+            for role, spec in lab.by_role.items()
         ),
-        f"{at}: {source.kind} captures the wire between the routers on {source.interface}",
-        f"callers send PPPoE on {lab.card}, at most {lab.allowance.packets_per_s} frames a second, to "
-        f"{', '.join(lab.allowance.networks)} within it",
+        *(
+            f"{_place(source)}: {source.kind} captures {_wire(lab, side)} on {source.interface}"
+            for side, source in lab.sources.items()
+        ),
+        f"{_SENT[lab.world].format(card=lab.card)}, at most {lab.allowance.packets_per_s} frames a second, to "
+        f"{', '.join(lab.allowance.networks)} within {'it' if lab.world == L2TP else 'them'}",
     )
+
+
+_SENT = {
+    L2TP: "callers send PPPoE on {card}",
+    ESP: "the hosts behind the endpoints answer ARP on {card}, and send UDP packets",
+}
+
+
+def _wire(lab: RouterLab, side: Side) -> str:
+    return "the wire between the routers" if lab.world == L2TP else f"the NAT's {side.value}"
+
+
+def _place(source: CaptureSource) -> str:
+    return "this machine" if source.connection is None else source.connection.device
 
 
 def _devices(testbed: Described) -> Iterable[str]:
@@ -124,8 +140,7 @@ def _nat(testbed: Testbed) -> Iterable[str]:
             node = testbed.lab.node(source.connection.device)
             yield f"{testbed.lab.url}: the link at {node} {source.interface} is captured, for the NAT's {side}"
         elif source is not None:
-            at = "this machine" if source.connection is None else source.connection.device
-            yield f"{at}: {source.kind} captures the NAT's {side} on {source.interface}"
+            yield f"{_place(source)}: {source.kind} captures the NAT's {side} on {source.interface}"
 
 
 def _gateway(testbed: Testbed) -> Iterable[str]:

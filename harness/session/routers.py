@@ -111,9 +111,7 @@ class RoutersThere(Routers):
             raise UsageError(f"the routers of {lab.file} have clocks of their own", cure=cure)
 
     def casts(self, scripts: Sequence[str], behaviour: str) -> list[Cast]:
-        from harness.routers.script import L2TP
-
-        of_lab = (name for name in scripts if self._script(name).world == L2TP)
+        of_lab = (name for name in scripts if self._script(name).world == self._lab.world)
         return [Cast(name, self._variant(name, behaviour), 0, WALL, routers=True) for name in of_lab]
 
     def _variant(self, script: str, behaviour: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
+from harness.model import router_lab
 from harness.model.reach import Connection
-from harness.model.router_lab import LAC, LNS, LNS_2
 from harness.testbed.definition import END_HOST, JUMP, PORT_OF, PROTOCOLS_OF, REACHED, ROUTERS, STARTED
 from harness.testbed.reading import Reading
 
 ROLES = ("nat", "gateway", END_HOST)
 """The devices that the harness starts, or finds."""
-FOUND = (*ROLES, LAC, LNS, LNS_2)
+FOUND = tuple(dict.fromkeys((*ROLES, *(role for roles in router_lab.ROLES.values() for role in roles))))
 """With those that it only finds."""
 
 
@@ -21,8 +21,9 @@ def reached(reading: Reading) -> tuple[str, ...]:
     return tuple(device for device in FOUND if reading.has("devices", device, "connections", "cli"))
 
 
-def check_systems(reading: Reading) -> None:
-    """Every device's `os` is one that the harness can start, or has a driver for; and a lab is all of one kind or of the other."""
+def check_systems(reading: Reading, drivers: Mapping[str, tuple[str, ...]] = REACHED) -> None:
+    """Every device's `os` is one that the harness can start, or has a driver for; and a lab is all of one kind or of the other.
+    `drivers`: by device, for which systems there is one."""
     there = reached(reading)
     for device in reading.keys("devices"):
         path = ("devices", device, "os")
@@ -31,7 +32,7 @@ def check_systems(reading: Reading) -> None:
             continue
         own = reading.value("devices", device, "type") == JUMP
         found = own or device in there or device not in STARTED
-        known = REACHED[JUMP if own else device] if found else STARTED[device]
+        known = drivers[JUMP if own else device] if found else STARTED[device]
         if system in known:
             continue
         listed = " or ".join((", ".join(known[:-1]), known[-1])) if len(known) > 1 else known[0]

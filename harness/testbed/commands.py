@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.model.testbed import Testbed
     from harness.testbed.load import Examined
 
+CARD = {"l2tp": "callers by PPPoE", "esp": "the endpoints' hosts"}
+"""Who is on the card of a testbed of routers, by its world."""
 VERSION = 1
 """Of the JSON that --json prints."""
 DESCRIPTION = """Reads testbed files and tells every mistake in them: misspelt keys, impossible addresses, unset variables, links
@@ -78,7 +80,7 @@ def _summary(testbed: Testbed | RouterLab) -> str:
     else:
         devices = "no device reached, all of it the harness's own"
     if isinstance(testbed, RouterLab):
-        secrets, most = testbed.secrets, f"callers by PPPoE at {testbed.card}"
+        secrets, most = testbed.secrets, f"{CARD[testbed.world]} at {testbed.card}"
     else:
         secrets = (testbed.clients.psk, testbed.clients.password, *testbed.access_secrets)
         most = f"{testbed.most_clients} clients at most"

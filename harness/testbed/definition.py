@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.model.reach import CAPTURE_KINDS, CLOUD_PORTS, PROTOCOLS, PROVIDERS
-from harness.model.router_lab import LAC, LNS, LNS_2
+from harness.model.router_lab import CARD_OF, ROLES
+from harness.model.sites import NAT
 from harness.model.testbed import TRANSPORTS, VARIANTS_OF
 from harness.testbed import values
 from harness.testbed.shape import By, Field, Free, ListOf, MapOf, Others, Section, Value
@@ -23,7 +24,7 @@ JUMP = "jump"
 
 STARTED = {
     "clients": ("linux",),
-    "callers": ("linux",),
+    **dict.fromkeys(CARD_OF.values(), ("linux",)),
     "nat": ("linux",),
     "gateway": ("linux", "natstorm", "ios"),
     END_HOST: ("linux",),
@@ -31,9 +32,9 @@ STARTED = {
 """Per device, what its `os` may be where the harness starts it."""
 ROUTERS = ("ios", "iosxe")
 """Of Cisco, and one driver for both; they name their interfaces in their own way."""
-REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)} | dict.fromkeys(
-    (LAC, LNS, LNS_2), ROUTERS
-)
+REACHED = {"nat": ("linux",), "gateway": ("linux", "natstorm", *ROUTERS), END_HOST: ("linux",), JUMP: ("linux",)} | {
+    role: ROUTERS for roles in ROLES.values() for role in roles if role != NAT
+}
 """The same where it is there already: those for which there is a driver."""
 PROTOCOLS_OF = {"linux": ("ssh",), "natstorm": ("ssh",)} | dict.fromkeys(ROUTERS, PROTOCOLS)
 """By `os`, how its driver can reach it."""

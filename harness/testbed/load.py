@@ -72,7 +72,7 @@ def load_any(path: Path | str) -> Testbed | RouterLab:
         raise mistakes.error()
     agree(*trees, file=mistakes.file, shown=mistakes.without_variables)
     reading = Reading(settled(trees[1]), mistakes)
-    loaded = router_lab.build(reading, testbed.name) if isinstance(testbed, RouterLab) else build(reading, testbed.name)
+    loaded = _built(reading, testbed.name, testbed.world if isinstance(testbed, RouterLab) else None)
     assert loaded is not None
     return loaded
 
@@ -89,8 +89,11 @@ def _read(path: Path, mistakes: Mistakes) -> tuple[Testbed | RouterLab | None, t
     root = marks.read(path, mistakes)
     if root is None:
         return None, None
-    of_routers = router_lab.is_of_routers(Reading(root, mistakes).keys("devices"))
-    tree = judged(root, router_definition.FILE if of_routers else FILE, mistakes)
+    world = router_lab.world_of(Reading(root, mistakes).keys("devices"))
+    tree = judged(root, FILE if world is None else router_definition.FILES[world], mistakes)
     reading = Reading(tree, mistakes)
-    name = reading.value("testbed", "name") or path.stem
-    return (router_lab.build(reading, name) if of_routers else build(reading, name)), (root, tree)
+    return _built(reading, reading.value("testbed", "name") or path.stem, world), (root, tree)
+
+
+def _built(reading: Reading, name: str, world: str | None) -> Testbed | RouterLab | None:
+    return build(reading, name) if world is None else router_lab.build(reading, name, world)

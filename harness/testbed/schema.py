@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.testbed.definition import FILE
 from harness.testbed.markup import ENVIRONMENT_PATTERN, SECRET_PATTERN
-from harness.testbed.router_definition import FILE as ROUTERS_FILE
+from harness.testbed.router_definition import FILES
 from harness.testbed.shape import By, Field, Free, Kind, ListOf, MapOf, Section, Value
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -24,7 +24,7 @@ def document() -> dict[str, Any]:
         "$schema": DIALECT,
         "title": "Natstorm testbed",
         "description": "A pyATS testbed file with natstorm's own values below `custom`. Written by `natstorm check --schema`.",
-        "anyOf": [writer.section(one) for one in (FILE, ROUTERS_FILE)],
+        "anyOf": [writer.section(one) for one in (FILE, *FILES.values())],
         "definitions": {
             "environment": {"type": "string", "pattern": ENVIRONMENT_PATTERN},
             "hidden": {"type": "string", "pattern": SECRET_PATTERN},

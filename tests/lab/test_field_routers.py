@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from harness.devices import journal
-from harness.devices.ios.access_lines import in_the_way
 from harness.errors import DeviceError, LabError
 from harness.lab import field_routers, reached
 from harness.lab.field_routers import UNDEBUG, FieldRouters
+from harness.model import Side
 from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.router_lab import LAC, LNS, WIRE, RouterLab, RouterSpec
 from harness.model.testbed import Interface
@@ -110,11 +110,12 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(field_routers, "Ios", lambda connection, **given: Driver(one, connection, **given))
     monkeypatch.setattr(field_routers, "Segment", lambda *_: Lent(one))
     routers = {
-        role: RouterSpec(role, "ios", Connection(role, f"192.0.2.{n}"), Interface("Fa0/0", f"{WIRE[role]}/24", "wire"), None)
+        role: RouterSpec(role, "ios", Connection(role, f"192.0.2.{n}"), {"wire": Interface("Fa0/0", f"{WIRE[role]}/24", "wire")})
         for n, role in enumerate((LAC, LNS), 1)
     }
-    testbed = RouterLab("r", "r.yaml", routers, "nic0", 1, CaptureSource("nic", "span0"), Allowance(("172.16.1.1/32",), 10))
-    one.lab = lambda: FieldRouters(testbed, lambda _: None, in_the_way)
+    source = {Side.OUTSIDE: CaptureSource("nic", "span0")}
+    testbed = RouterLab("r", "r.yaml", routers, "nic0", 1, source, Allowance(("172.16.1.1/32",), 10))
+    one.lab = lambda: FieldRouters(testbed, lambda _: None)
     return one
 
 

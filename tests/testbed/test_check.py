@@ -110,10 +110,10 @@ EXAMPLES = [file for file in SHIPPED if variables(file)]
 
 def test_what_is_shipped():
     names = [file.name for file in SHIPPED]
-    boxes = ["bench-in-a-box-ios.yaml", "bench-in-a-box-lac-lns.yaml", "bench-in-a-box-linux.yaml", "bench-in-a-box.yaml"]
-    there = ["eve-ng.yaml", "gns3.yaml", "hardware-lac-lns.yaml", "hardware.yaml"]
+    boxes = [*(f"bench-in-a-box-{one}.yaml" for one in ("esp", "ios", "lac-lns", "linux")), "bench-in-a-box.yaml"]
+    there = ["eve-ng.yaml", "gns3.yaml", "hardware-esp.yaml", "hardware-lac-lns.yaml", "hardware.yaml"]
     assert names == [*boxes, *there, "linux.yaml", "virtual-ios.yaml", "virtual.yaml"]
-    assert [file.name for file in EXAMPLES] == names[:8]
+    assert [file.name for file in EXAMPLES] == names[:10]
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)

@@ -25,7 +25,8 @@ def test_what_the_bench_s_own_means(bench, box):
     lac = lab.by_role[LAC]
     assert (lac.wire.name, lac.wire.host, lac.callers) == ("FastEthernet0/0", WIRE[LAC], "FastEthernet0/1")
     assert {role: spec.wire.host for role, spec in lab.by_role.items()} == WIRE
-    assert (lab.card, lab.wire.kind, lab.wire.interface, lab.wire.connection.device) == ("nic0", "tcpdump", "lac0", "wire")
+    (wire,) = lab.captures
+    assert (lab.card, wire.kind, wire.interface, wire.connection.device) == ("nic0", "tcpdump", "lac0", "wire")
     assert [one.host for one in lab.connections] == ["10.99.0.12", "10.99.0.13", "10.99.0.14"]
     assert {secret.reveal() for secret in lab.secrets} == {"natstorm-box"}
     assert lab.allowance.covers("172.16.1.1")
@@ -99,8 +100,93 @@ def test_who_needs_a_gateway_says_so(bench):
     assert accepted(file)
 
 
-def test_the_schema_has_both_kinds():
+def test_the_schema_has_all_kinds():
     kept = json.loads((TESTBEDS / "schema.json").read_text())
     assert [sorted(one["properties"]["devices"]["required"]) for one in kept["anyOf"]] == [
-        ["clients", "gateway", "nat"], ["callers", "lac", "lns"],
+        ["clients", "gateway", "nat"], ["callers", "lac", "lns"], ["east-1", "hosts", "nat", "west-1"],
     ]  # fmt: skip
+
+
+# --- endpoints about a NAT ---
+
+ABOUT_A_NAT = "bench-in-a-box-esp.yaml"
+
+
+def test_what_the_bench_with_a_nat_means(bench):
+    lab = check_any(bench(of=ABOUT_A_NAT))
+    assert list(lab.by_role) == ["nat", "west-1", "west-2", "west-3", "east-1", "east-2"]
+    ports = {role: {use: (port.name, port.host) for use, port in spec.ports.items()} for role, spec in lab.by_role.items()}
+    assert ports["nat"] == {"inside": ("FastEthernet0/0", "10.0.0.1"), "outside": ("FastEthernet0/1", "203.0.113.232")}
+    assert ports["west-2"] == {"wire": ("FastEthernet0/1", "10.0.0.12"), "card": ("FastEthernet0/0", "10.1.2.1")}
+    assert ports["east-1"]["card"] == ("GigabitEthernet0/1", "10.2.1.1")
+    sources = {side.value: (one.kind, one.interface, one.connection.device) for side, one in lab.sources.items()}
+    assert sources == {"inside": ("tcpdump", "nat-in", "wires"), "outside": ("tcpdump", "nat-out", "wires")}
+    assert (lab.world, lab.card, lab.esp_null) == ("esp", "nic0", True)
+
+
+def test_a_lab_may_do_with_one_endpoint_on_each_side(bench):
+    whole = (TESTBEDS / ABOUT_A_NAT).read_text()
+    pairs = []
+    for first, last in (("  west-2:    ", "  east-1:\n    type"), ("  east-2:\n    type", "  wires:\n"),
+                        ("  west-2:                       # which", "  east-1:\n    interfaces"),
+                        ("  east-2:\n    interfaces", None)):  # fmt: skip
+        begin = whole.index(first)
+        pairs.append((whole[begin : None if last is None else whole.index(last, begin)], ""))
+    assert list(check_any(bench(*pairs, of=ABOUT_A_NAT)).by_role) == ["nat", "west-1", "east-1"]
+
+
+OUTSIDE_PORT = "FastEthernet0/1: {type: ethernet, link: outside, ipv4: 203.0.113.232/24}"
+INSIDE_CAPTURE = "inside: {source: tcpdump, device: wires, interface: nat-in}"
+OUTSIDE_CAPTURE = "outside: {source: tcpdump, device: wires, interface: nat-out}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem", "cure"),
+    [
+        ("ipv4: 10.0.0.13/24", "ipv4: 10.0.0.99/24", "west-3 is 10.0.0.99/24 there, and the documents",
+         "`ipv4: 10.0.0.13/24 or 10.1.3.1/24`"),
+        ("link: lans, ipv4: 10.1.3.1/24", "link: lans, ipv4: 10.0.0.13/24", "west-3 has 10.0.0.13/24 at FastEthernet0/0 already",
+         "`ipv4: 10.1.3.1/24`"),
+        (", link: lans, ipv4: 10.2.1.1/24", ", link: lans", "east-1 has no address on 'lans'", "`ipv4: "),
+        ("link: inside, ipv4: 10.0.0.12/24", "link: outside, ipv4: 10.0.0.12/24",
+         "west-2 is on link 'outside', where the NAT's inside is not", "`link: inside`"),
+        ("link: lans, ipv4: 10.2.2.1/24", "link: other, ipv4: 10.2.2.1/24", "where the hosts' card nic0 is not", "`link: lans`"),
+        ("nic0: {type: ethernet, link: lans}", "nic0: {type: ethernet, link: lans, ipv4: 10.1.1.5/24}",
+         "each host on the card has an address of its own", "remove it"),
+        (INSIDE_CAPTURE, "inside: {source: nic, interface: nic0}", "nic0 is lent to the hosts", "another interface"),
+        (OUTSIDE_CAPTURE, OUTSIDE_CAPTURE.replace("nat-out", "nat-in"), "captured at one interface", "of its own"),
+        (INSIDE_CAPTURE, INSIDE_CAPTURE.replace("nat-in", "any"), "no side of the NAT", "the one on this side"),
+        (INSIDE_CAPTURE, INSIDE_CAPTURE.replace("wires", "nat"), "nat is a router, and has no tcpdump", ""),
+        ("        - 10.2.0.0/16 ", "        - 10.2.1.0/24 ", "10.2.2.0/24 (the host behind east-2): nothing may be sent there", ""),
+        ("    allow:  ", "    management: [nic0]\n    allow:  ", "nic0 is the management interface", "another interface"),
+        ("    type: nat\n    os: ios", "    type: nat\n    os: linux", "there is no driver for a nat that is a 'linux'", "ios"),
+        ("ip: 10.99.0.22}", "ip: 10.99.0.21}", "east-2 is reached where east-1 is", ""),
+    ],
+)  # fmt: skip
+def test_a_mistake_about_a_nat_has_its_line_and_its_cure(bench, old, new, problem, cure):
+    file = bench((old, new), of=ABOUT_A_NAT)
+    (one, *more) = examine(file).mistakes
+    assert problem in one.problem
+    assert cure in one.cure
+    assert not more
+    if old.startswith(("ipv4: ", "link: ", "nic0: ", "inside: ")):
+        assert one.line == line_of(file, new)
+
+
+def test_both_sides_of_a_nat_are_wires_of_their_own(bench):
+    def said(link):
+        file = bench((OUTSIDE_PORT, OUTSIDE_PORT.replace("outside", link)), of=ABOUT_A_NAT)
+        return [one.problem for one in examine(file).mistakes]
+
+    assert "both sides of the NAT are on one link: nothing would go through it" in said("inside")
+    assert "the outside of the NAT is on the hosts' link 'lans'" in said("lans")
+
+
+def test_endpoints_are_numbered_without_gaps(bench):
+    text = (TESTBEDS / ABOUT_A_NAT).read_text()
+    begin = text.index("  west-2:    ")
+    device = text[begin : text.index("  west-3:\n    type", begin)]
+    begin = text.index("  west-2:                       # which")
+    ports = text[begin : text.index("  west-3:\n    interfaces", begin)]
+    (one,) = examine(bench((device, ""), (ports, ""), of=ABOUT_A_NAT)).mistakes
+    assert (one.problem, one.cure) == ("west-3 is there, and west-2 is not", "number them from 1 on, without gaps")

@@ -7,6 +7,7 @@ What no command of IOS can do is not here: it begins no rekey by order, and keep
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from harness.devices.ios import configurations, gateway_view
@@ -20,15 +21,15 @@ CLEARED = ("clear vpdn tunnel l2tp all", "clear crypto sa", "clear crypto isakmp
 """What ends all that may be up of another run."""
 
 
-async def refuse_used(ios: Ios) -> None:
+async def refuse_used(ios: Ios, asked: Sequence[str] = (gateway_view.VPDN, gateway_view.IPSEC)) -> None:
     """DeviceError, before anything is changed, where somebody's tunnels are up on the router."""
-    texts = {command: await ios.execute(command) for command in (gateway_view.VPDN, gateway_view.IPSEC)}
+    texts = {command: await ios.execute(command) for command in asked}
     if up := gateway_view.somebodys(texts, ios.name):
         raise DeviceError(ios.name, "look what is up", f"it has {up}, which a run would end: clear it first")
 
 
-async def clear(ios: Ios) -> None:
-    for command in CLEARED:
+async def clear(ios: Ios, commands: Sequence[str] = CLEARED) -> None:
+    for command in commands:
         await ios.execute(command)
 
 

@@ -38,10 +38,11 @@ def view(t: float, label: str, texts: Mapping[str, str], device: str) -> Gateway
 
 
 def somebodys(texts: Mapping[str, str], device: str) -> str:
-    """What is up, as a run would end it, by the answers to VPDN and IPSEC: "1 L2TP tunnel (203.0.113.9)"; "" where nothing is. What
-    is on its way down does not count. DeviceError as of `view`."""
-    tunnels = [one.address for one in _whole(device, VPDN, texts[VPDN]).rows if isinstance(one, VpdnTunnel) and one.state == "est"]
-    peers = [flow.peer or "?" for flow in _whole(device, IPSEC, texts[IPSEC]).rows if flow.sas]
+    """What is up, as a run would end it, by the answers to VPDN and IPSEC, or to one of them: "1 L2TP tunnel (203.0.113.9)"; ""
+    where nothing is. What is on its way down does not count. DeviceError as of `view`."""
+    rows = {command: _whole(device, command, text).rows for command, text in texts.items()}
+    tunnels = [one.address for one in rows.get(VPDN, ()) if isinstance(one, VpdnTunnel) and one.state == "est"]
+    peers = [flow.peer or "?" for flow in rows.get(IPSEC, ()) if flow.sas]
     told = [_counted("L2TP tunnel", tunnels), _counted("IPsec flow", peers)]
     return " and ".join(filter(None, told))
 

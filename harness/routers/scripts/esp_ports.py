@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.routers.esp_sites import NAT, PRESERVE_PORT, RUNNING, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
+from harness.routers.wants import LOSS
 from harness.wire.ike.registry import PORT
 
 if TYPE_CHECKING:
@@ -85,5 +86,6 @@ PORTS = (
         demanded,
         lines={NAT: (SPI_MATCH,), **ENDS},
         options={"west": 2},
+        wants=(LOSS,),
     ),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.routers.esp_sites import PRESERVE_PORT, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
+from harness.routers.wants import NEIGHBOURS
 
 if TYPE_CHECKING:
     from harness.routers.esp_play import EspPlay
@@ -131,6 +132,7 @@ SERVICES = (
         lines={NAT: (SPI_MATCH, PRESERVE_PORT, *_STATICS), **_MATCHING},
         needs=_NEEDS,
         options={"west": 2, "pool": (SERVER_OUTSIDE, OTHER_OUTSIDE)},
+        wants=(NEIGHBOURS,),
     ),
     RouterScript(
         "nat-services-skinny",
@@ -138,6 +140,7 @@ SERVICES = (
         ESP,
         skinny,
         options={"west": 0, "east": 0},
+        wants=(NEIGHBOURS,),
     ),
     RouterScript(
         "nat-services-others",
@@ -147,5 +150,6 @@ SERVICES = (
         lines={NAT: (SPI_MATCH, PRESERVE_PORT), **_MATCHING},
         needs=_NEEDS,
         options={"west": 2},
+        wants=(NEIGHBOURS,),
     ),
 )

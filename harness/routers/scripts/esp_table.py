@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.routers.esp_sites import PRESERVE_PORT, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
+from harness.routers.wants import LATER, NEIGHBOURS
 
 if TYPE_CHECKING:
     from harness.routers.esp_play import EspPlay
@@ -237,6 +238,7 @@ def _release(release: str) -> RouterScript:
         release=release,
         about_release=True,
         options=NO_ENDPOINTS,
+        wants=(NEIGHBOURS,),
     )
 
 
@@ -250,6 +252,7 @@ TABLES = (
         overloaded,
         instead={NAT: _nat("192.168.1.1", "255.255.255.0", OUTSIDE, f"{RULE} overload")},
         options={**NO_ENDPOINTS, "nat_outside": OUTSIDE},
+        wants=(NEIGHBOURS,),
     ),
     RouterScript(
         "nat-table-pool",
@@ -258,6 +261,7 @@ TABLES = (
         own_addresses,
         instead={NAT: _pool("192.168.1.1", "255.255.255.0", "ip nat inside source list 1 pool net")},
         options={**_POOL, "hosts": (FIRST, SECOND), "shown": ("",)},
+        wants=(NEIGHBOURS,),
     ),
     RouterScript(
         "nat-table-vrf",
@@ -267,6 +271,7 @@ TABLES = (
         instead={NAT: _pool("192.168.0.1", "255.255.0.0", "ip nat inside source list 1 pool net vrf red", vrf="red")},
         needs=("show-nat-vrf",),
         options={**_POOL, "hosts": VRF_HOSTS, "shown": ("", " vrf red", " vrf blue")},
+        wants=(NEIGHBOURS,),
     ),
     RouterScript(
         "nat-table-filters",
@@ -276,6 +281,7 @@ TABLES = (
         instead={NAT: _nat("10.0.0.1", "255.255.255.0", "203.0.113.232", f"{RULE} vrf red overload", vrf="red")},
         lines=_matched(1),
         needs=("show-nat-esp", "show-nat-vrf", "spi-matching", "nat-service-esp"),
+        wants=(NEIGHBOURS,),
     ),
     RouterScript(
         "nat-table-esp",
@@ -302,6 +308,7 @@ TABLES = (
         life,
         lines=_matched(1),
         needs=("show-nat-esp", "spi-matching", "nat-service-esp"),
+        wants=(LATER,),
     ),
     RouterScript(
         "nat-table-storm",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.routers.esp_sites import PRESERVE_PORT, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
+from harness.routers.wants import LATER
 
 if TYPE_CHECKING:
     from harness.routers.esp_play import EspPlay
@@ -121,6 +122,7 @@ TRANSPARENCY = (
         idle,
         lines={WEST: ("crypto isakmp nat keepalive 20",)},
         needs=("nat-transparency", "spi-matching"),
+        wants=(LATER,),
     ),
     RouterScript(
         "esp-transparency-disagreeing",

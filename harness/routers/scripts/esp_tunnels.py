@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.routers.esp_sites import NAT, NEITHER, PRESERVE_PORT, RUNNING, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
+from harness.routers.wants import INJECTION
 
 if TYPE_CHECKING:
     from harness.routers.esp_play import EspPlay
@@ -244,6 +245,7 @@ TUNNELS = (
         clash,
         lines={NAT: (SPI_MATCH, PRESERVE_PORT), **_all(SPI_MATCHING, "west-1", "west-2", "east-1")},
         options={"west": 2, "first_spis": {"west-1": CLASH, "west-2": CLASH}},
+        wants=(INJECTION,),
     ),
     RouterScript(
         "esp-clash-unmatched",
@@ -252,6 +254,7 @@ TUNNELS = (
         clash,
         lines={NAT: (PRESERVE_PORT,), **_all(NEITHER, "west-1", "west-2", "east-1")},
         options={"west": 2, "first_spis": {"west-1": CLASH, "west-2": CLASH}},
+        wants=(INJECTION,),
     ),
     RouterScript(
         "esp-prerequisites",

@@ -44,7 +44,7 @@ def entries_are_there_at_once(evidence: Evidence) -> Verdict:
     return found.verdict("every entry was there at once, both halves of it")
 
 
-@check(*SIDES)
+@check(*SIDES, keys="esp")
 def who_is_not_listed_waits(evidence: Evidence) -> Verdict:
     """ESN-09: endpoints that the access list permits are served at once; the one that it does not has to wait for a reply, and is
     served then: what was held itself, and what comes after it."""
@@ -89,7 +89,7 @@ def set_up_in_parallel(evidence: Evidence) -> Verdict:
     return found.verdict("the second waited without SPI matching, and neither did with it")
 
 
-@check(*SIDES)
+@check(*SIDES, keys="esp")
 def every_pair_is_mapped_right(evidence: Evidence) -> Verdict:
     """ESN-13: each insider with each gateway at once; every packet comes, and nobody is given another's ESP."""
     tried = attempt(evidence, "every pair")
@@ -146,7 +146,7 @@ def rekeys_are_followed(evidence: Evidence) -> Verdict:
     return found.verdict("new SPIs were followed without delay or loss")
 
 
-@check(*SIDES)
+@check(*SIDES, keys=True)
 def a_clash_harms_nobody(evidence: Evidence) -> Verdict:
     """ESN-16: two insiders choose the same SPI towards one gateway. The first one's tunnel lives on, ESP with that SPI goes to one
     of them alone, and what it holds is for whoever gets it. So it is when the second has sent ESP that bears the SPI of the

@@ -175,20 +175,36 @@ def exchanges_came(evidence: Evidence, suffix: str, of: str = "") -> bool:
 
 def own_spis(evidence: Evidence, name: str) -> frozenset[str]:
     """The SPIs that an endpoint inside chose, by its quick modes. Inconclusive where no key opens one of them."""
-    spoken = [frame.ike or {} for frame in frames(evidence, FrameKind.IKE, side=Side.INSIDE, src=endpoint(evidence, name))]
-    closed = any(ike.get("exchange") == "quick mode" and not ike.get("decrypted") for ike in spoken)
-    require(not closed, f"no key opens a quick mode of {name}, so its SPIs are not all known")
+    require(not any(_quick_modes_closed(evidence, name)), f"no key opens a quick mode of {name}, so its SPIs are not all known")
+    spoken = _spoken(evidence, name)
     return frozenset(str(row["spi"]) for ike in spoken for row in ike.get("proposals") or () if len(str(row.get("spi"))) == 8)
 
 
+def _spoken(evidence: Evidence, name: str) -> list[Mapping[str, Any]]:
+    """What an endpoint inside said in IKE."""
+    return [frame.ike or {} for frame in frames(evidence, FrameKind.IKE, side=Side.INSIDE, src=endpoint(evidence, name))]
+
+
+def _quick_modes_closed(evidence: Evidence, name: str) -> Iterator[bool]:
+    """Of each message of them, whether no key opens it."""
+    return (not ike.get("decrypted") for ike in _spoken(evidence, name) if ike.get("exchange") == "quick mode")
+
+
 def expect_own(found: Findings, evidence: Evidence, *, since: float = 0.0, until: float = float("inf")) -> None:
-    """Nobody inside is given ESP whose SPI it has not chosen."""
+    """Nobody inside is given ESP whose SPI it has not chosen. Where no key opens any of its quick modes, nobody is given what ESP
+    holds for another's host: Inconclusive where that cannot be read either."""
     for name in insiders(evidence):
-        own, address = own_spis(evidence, name), endpoint(evidence, name)
-        for frame in frames(evidence, FrameKind.ESP, side=Side.INSIDE, since=since, until=until):
-            if frame.dst == address:
-                fault = f"the NAT gave {name} ESP with SPI {spi_of(frame)}, which it has not chosen"
-                found.expect(spi_of(frame) in own, fault, frame)
+        address, of_host = endpoint(evidence, name), host(evidence, name)
+        given = [one for one in frames(evidence, FrameKind.ESP, side=Side.INSIDE, since=since, until=until) if one.dst == address]
+        if all((one.esp or {}).get("inner_dst") for one in given) and all(_quick_modes_closed(evidence, name)):
+            for frame in given:
+                inner = (frame.esp or {})["inner_dst"]
+                found.expect(inner == of_host, f"the NAT gave {name} ESP that holds a packet for {inner}", frame)
+            continue
+        own = own_spis(evidence, name)
+        for frame in given:
+            fault = f"the NAT gave {name} ESP with SPI {spi_of(frame)}, which it has not chosen"
+            found.expect(spi_of(frame) in own, fault, frame)
 
 
 def insiders(evidence: Evidence) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ TUNNEL = 1
 IP_IN_IP = 4
 
 
-@check(*SIDES)
+@check(*SIDES, keys="esp")
 def plain_nat_needs_no_support(evidence: Evidence) -> Verdict:
     """ESN-01: through a NAT that is not overloaded and has no services, tunnels carry their packets at once and both ways."""
     lines = configured(evidence, "nat", "plain")
@@ -94,7 +94,7 @@ def esp_goes_without_udp(evidence: Evidence) -> Verdict:
     return found.verdict("ESP crossed the NAT as protocol 50, and nothing was on UDP 4500")
 
 
-@check(*SIDES)
+@check(*SIDES, keys=True)
 def tunnels_are_in_tunnel_mode(evidence: Evidence) -> Verdict:
     """ESN-05: quick modes offer and choose tunnel mode, and what ESP holds is a whole IP packet."""
     found = Findings()
@@ -113,7 +113,7 @@ def tunnels_are_in_tunnel_mode(evidence: Evidence) -> Verdict:
     return found.verdict("tunnel mode was agreed on, and ESP held whole IP packets")
 
 
-@check(*SIDES)
+@check(*SIDES, keys="esp")
 def an_older_end_has_no_use_of_it(evidence: Evidence) -> Verdict:
     """ESN-06: with a gateway whose release does not know SPI matching, tunnels are not set up in parallel, and nobody is given
     another's ESP; with one that knows it they are."""
@@ -150,7 +150,7 @@ def an_entry_waits_for_the_reply(evidence: Evidence) -> Verdict:
     return found.verdict("an entry was held until the reply came, and the tunnels worked after it")
 
 
-@check(*SIDES)
+@check(*SIDES, keys="esp")
 def the_nat_alone_gains_nothing(evidence: Evidence) -> Verdict:
     """ESN-10: where the NAT alone matches SPIs, endpoints with SPIs of chance are not served in parallel, and nobody is given
     another's ESP."""

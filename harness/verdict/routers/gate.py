@@ -36,10 +36,11 @@ Judge = Callable[[Evidence], Verdict]
 
 
 def check(
-    *needs: Side, decrypted: bool | Literal["esp"] = False, keys: bool = False, not_there: str = ""
+    *needs: Side, decrypted: bool | Literal["esp"] = False, keys: bool | Literal["esp"] = False, not_there: str = ""
 ) -> Callable[[Judge], RouterCheck]:
-    """`decrypted`: all of these captures has to be open, or "esp", what is in ESP; with `keys` alone the check itself says what."""
-    opens: Opens = "esp" if decrypted == "esp" else "all" if decrypted or keys else ""
+    """`decrypted`: all of these captures has to be open, or "esp", what is in ESP; with `keys` alone the check itself says what of
+    it."""
+    opens: Opens = "esp" if "esp" in (decrypted, keys) else "all" if decrypted or keys else ""
 
     def wrap(judge: Judge) -> RouterCheck:
         @wraps(judge)

@@ -21,7 +21,7 @@ from harness.virtual.ios.endpoint_meaning import Plan, plan
 from harness.virtual.ios.shows import live
 from harness.virtual.ios.shows.endpoint_crypto import EndpointCrypto
 from harness.virtual.ios.state import State
-from harness.virtual.vpn_endpoint import OUTSIDE, Side, VpnEndpoint
+from harness.virtual.vpn_endpoint import INSIDE, OUTSIDE, Side, VpnEndpoint
 from harness.virtual.vpn_negotiation import Negotiation
 from harness.wire import events
 from harness.wire.config import Entropy
@@ -93,6 +93,14 @@ class EndpointRole:
             return taken
         self.counts["down"] += sum(side == OUTSIDE for side, _ in taken)
         return [(side, packet) for side, packet in taken if side != OUTSIDE]
+
+    def side_of(self, interface: str) -> Side | None:
+        """On which side of the endpoint that interface is; None while there is no outside one."""
+        return None if self.core is None else OUTSIDE if interface == self.plan.interface else INSIDE
+
+    def stands_for(self, side: Side, address: bytes) -> bool:
+        """Of no address but its interfaces'."""
+        return False
 
     def take_events(self) -> list[GatewayEvent]:
         taken, self._events = self._events + ([] if self.core is None else self.core.take_events()), []

@@ -41,7 +41,7 @@ def sides(tree: Entry, known: str, lacks: list[str]) -> Sides | None:
         return None
     near = [one for one in tree.find("interface") if one.words[1] != name and not one.has("shutdown")]
     networks = [found.network for one in near for found in addresses(one)]
-    routed = [network for network, via in _routes(tree) if network != NOWHERE and _leads(via, near, networks)]
+    routed = [network for network, via in routes(tree) if network != NOWHERE and _leads(via, near, networks)]
     up = not outside.has("shutdown")
     return Sides(name, str(address.ip), tuple(dict.fromkeys((*networks, *routed))), crypto_map, up)
 
@@ -54,7 +54,7 @@ def addresses(interface: Entry | None) -> Iterator[ipaddress.IPv4Interface]:
             yield ipaddress.IPv4Interface("/".join(line.words[2:4]))
 
 
-def _routes(tree: Entry) -> Iterator[tuple[ipaddress.IPv4Network, str]]:
+def routes(tree: Entry) -> Iterator[tuple[ipaddress.IPv4Network, str]]:
     """(network, the next hop's address, or the interface where there is no next hop)"""
     for entry in tree.find("ip route"):
         if entry.words[2] != "vrf":
@@ -71,7 +71,7 @@ def _leads(via: str, interfaces: list[Entry], networks: list[ipaddress.IPv4Netwo
 
 
 def _towards_default(tree: Entry) -> Entry | None:
-    via = next((via for network, via in _routes(tree) if network == NOWHERE), None)
+    via = next((via for network, via in routes(tree) if network == NOWHERE), None)
     for one in tree.find("interface"):
         if via is not None and _leads(via, [one], [found.network for found in addresses(one)]):
             return one

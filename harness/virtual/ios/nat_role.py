@@ -92,6 +92,15 @@ class NatRole:
         routed, self._routed = self._routed, []
         return routed + ([] if self.core is None else self.core.take_packets())
 
+    def side_of(self, interface: str) -> Side | None:
+        """On which side of the NAT that interface is; None where it is on neither."""
+        found = self.state.configuration.tree.first(f"interface {interface}")
+        return next((side for side in (INSIDE, OUTSIDE) if found is not None and found.has(f"ip nat {side}")), None)
+
+    def stands_for(self, side: Side, address: bytes) -> bool:
+        """Whether packets from that side to an address that is no interface's come here all the same."""
+        return side == OUTSIDE and self.core is not None and address in self.core.outside_addresses()
+
     def _is_for_core(self, core: NatCore, side: Side, packet: bytes) -> bool:
         if side == OUTSIDE:
             return packet[16:20] in core.outside_addresses()

@@ -2,8 +2,19 @@
 
 from dataclasses import replace
 
-from edits import changed, doubtful, fails, in_trouble, no_capture, not_done, passes, reprinted, unprinted, without
-from esp_edits import gone, held_back, is_esp, let_through, misgiven, never_out, no_first, spoken_early
+from edits import both, changed, doubtful, fails, in_trouble, no_capture, not_done, passes, reprinted, unprinted, without
+from esp_edits import (
+    encrypted,
+    gone,
+    held_back,
+    is_esp,
+    let_through,
+    misgiven,
+    never_out,
+    no_first,
+    spoken_early,
+    without_keys,
+)
 
 from harness.model import FrameKind, Side
 from harness.verdict.routers.esp_reading import attempt, crossings, endpoint, inbound
@@ -164,6 +175,10 @@ CASES = (
     fails("ESN-13", PAIRS, "an answer that is lost", gone("answers:every pair", "west-2"), "to 10.1.2.5 did not come"),
     fails("ESN-13", PAIRS, "an exchange that fails", gone("exchange:west-1:east-2", "east-2"), "10.2.2.5 did not come"),
     fails("ESN-13", PAIRS, "another's ESP", misgiven("west-1", "west-3", "answers:every pair", "east-2"), "has not chosen"),
+    replace(passes("ESN-13", PAIRS), name="where nobody has keys", edit=without_keys),
+    fails("ESN-13", PAIRS, "another's packet, without keys",
+          both(misgiven("west-1", "west-3", "answers:every pair", "east-2"), without_keys), "holds a packet for 10.1.3.5"),
+    doubtful("ESN-13", PAIRS, "neither keys nor a look into ESP", both(without_keys, encrypted), "no key opens a quick mode"),
     doubtful("ESN-13", PAIRS, "one pair", one_alone("every pair"), "not each of several"),
     passes("ESN-14", PAIRS),
     fails("ESN-14", PAIRS, "SPIs of chance", reprinted("nat", TABLE, "every pair", rows=other_spis), "expected 0badcafe"),
@@ -177,4 +192,4 @@ CASES = (
     doubtful("ESN-15", REKEYS, "trouble", in_trouble, "half up"),
     *clash_cases(CLASH),
     *clash_cases(UNMATCHED),
-)
+)  # fmt: skip

@@ -138,6 +138,20 @@ def unread_quick_mode(evidence):
     return changed(lambda frame: frame is first, Side.INSIDE, ike=closed)(evidence)
 
 
+def without_keys(evidence):
+    """As where nobody knows any key, and ESP is not encrypted: no quick mode is open."""
+
+    def quick_mode(frame):
+        return (frame.ike or {}).get("exchange") == "quick mode"
+
+    return changed(quick_mode, Side.INSIDE, ike=lambda frame: {**frame.ike, "decrypted": False, "proposals": []})(evidence)
+
+
+def encrypted(evidence):
+    """Nor is what ESP holds."""
+    return changed(is_esp, Side.INSIDE, esp=lambda frame: {**frame.esp, "inner_dst": None})(evidence)
+
+
 def unasked(suffix):
     """As if no exchange of that name had been asked for."""
     return lambda evidence: replace(

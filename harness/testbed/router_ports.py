@@ -1,0 +1,138 @@
+"""Which interface of a router is on which wire: by the links that a testbed file names, and the addresses that scripts name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.model.router_lab import LAC, ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, addresses_of
+from harness.model.sites import NAT, WEST, site_of
+from harness.model.testbed import Interface
+from harness.testbed.reading import Reading
+
+Ports = dict[str, dict[str, Interface]]
+"""By router, its interfaces by what they are for."""
+
+
+def names(reading: Reading, device: str, count: int) -> tuple[str, ...]:
+    """Of the device's interfaces; none where their number is wrong."""
+    path = ("topology", device, "interfaces")
+    found = reading.keys(*path)
+    if found and len(found) != count:
+        have = f"{len(found)} interface{'' if len(found) == 1 else 's'}"
+        reading.wrong(f"{device} has {have}", path, f"it takes {count} in this lab")
+        return ()
+    return found
+
+
+def of_lac(reading: Reading, roles: tuple[str, ...], callers: str | None) -> Ports:
+    """Of a LAC and LNSes; `callers` is the link that callers come by."""
+    found: Ports = {}
+    for role in roles:
+        port = _towards_others(reading, role, callers)
+        found[role] = {} if port is None else {ON_WIRE: port}
+    lac = found[LAC].get(ON_WIRE)
+    for role, ports in found.items():
+        if lac is not None and ON_WIRE in ports and ports[ON_WIRE].link != lac.link:
+            path = ("topology", role, "interfaces", ports[ON_WIRE].name, "link")
+            reading.wrong(f"{role} is on link {ports[ON_WIRE].link!r}, where the LAC is not", path, f"`link: {lac.link}`")
+    if (port := _callers_port(reading, callers)) is not None:
+        found[LAC][ON_CARD] = port
+    return found
+
+
+def _towards_others(reading: Reading, role: str, callers: str | None) -> Interface | None:
+    """Its interface towards the other routers, at the address that the scripts name."""
+    path = ("topology", role, "interfaces")
+    for name in reading.keys(*path) if role == LAC else names(reading, role, 1):
+        link = reading.value(*path, name, "link")
+        if link is not None and not (role == LAC and link == callers):
+            return _at(reading, role, name, link, {ON_WIRE: addresses_of(role)[ON_WIRE]})
+    return None
+
+
+def _at(reading: Reading, role: str, name: str, link: str, wanted: Mapping[str, str]) -> Interface | None:
+    """That interface, where it has one of these addresses."""
+    path = ("topology", role, "interfaces", name)
+    known = " or ".join(wanted.values())
+    cure = f"`ipv4: {known}`"
+    if not reading.has(*path, "ipv4"):
+        reading.wrong(f"{role} has no address on {link!r}", path, cure)
+        return None
+    address = reading.value(*path, "ipv4")
+    if address is not None and address not in wanted.values():
+        problem = f"{role} is {address} there, and the documents, whose scripts are played, have it at {known}"
+        reading.wrong(problem, (*path, "ipv4"), cure)
+        return None
+    return None if address is None else Interface(name, address, link, reading.line(*path))
+
+
+def _callers_port(reading: Reading, link: str | None) -> Interface | None:
+    """The LAC's interface on the callers' link."""
+    path = ("topology", LAC, "interfaces")
+    there = names(reading, LAC, 2)
+    found = [name for name in there if link is not None and reading.value(*path, name, "link") == link]
+    if len(found) == 1 and link is not None:
+        if reading.has(*path, found[0], "ipv4"):
+            problem = "callers come in there by PPPoE, and it needs no address"
+            reading.wrong(problem, (*path, found[0], "ipv4"), "remove it")
+        return Interface(found[0], "", link, reading.line(*path, found[0]))
+    if there and link is not None and not any(reading.unknown(*path, name) for name in there):
+        problem = f"{len(found) or 'no'} interface{'s' if found else ''} of the LAC {'are' if found else 'is'} on the callers' link"
+        reading.wrong(f"{problem} {link!r}", path, f"`link: {link}` at the one where they come in")
+    return None
+
+
+# Endpoints about a NAT
+
+
+def of_nat(reading: Reading, roles: tuple[str, ...], card: str | None, hosts: str | None) -> Ports:
+    """Of a NAT and endpoints about it; `hosts` is the link that their hosts' `card` is on."""
+    _without_gaps(reading, roles)
+    found: Ports = {}
+    for role in roles:
+        wanted, ports = addresses_of(role), found.setdefault(role, {})
+        for name in names(reading, role, len(wanted)):
+            link = reading.value("topology", role, "interfaces", name, "link")
+            port = None if link is None else _at(reading, role, name, link, wanted)
+            if port is None:
+                continue
+            (use,) = (use for use, address in wanted.items() if address == port.address)
+            if use in ports:
+                path = ("topology", role, "interfaces", name, "ipv4")
+                problem = f"{role} has {port.address} at {ports[use].name} already"
+                reading.wrong(problem, path, f"`ipv4: {next(one for one in wanted.values() if one != port.address)}`")
+            else:
+                ports[use] = port
+    _one_link_each(reading, found, card, hosts)
+    return found
+
+
+def _without_gaps(reading: Reading, roles: tuple[str, ...]) -> None:
+    for role in roles:
+        if role == NAT or site_of(role).number == 1:
+            continue
+        site = site_of(role)
+        before = f"{site.side}-{site.number - 1}"
+        if before not in roles and not reading.unknown("devices", before):
+            reading.wrong(f"{role} is there, and {before} is not", ("devices", role), "number them from 1 on, without gaps")
+
+
+def _one_link_each(reading: Reading, found: Ports, card: str | None, hosts: str | None) -> None:
+    """The NAT's sides are two wires, with the endpoints of that side on each; all LANs are on the hosts' link, which is a third."""
+    nat = found.get(NAT, {})
+    links = {use: nat[use].link for use in (ON_INSIDE, ON_OUTSIDE) if use in nat}
+    for role, ports in found.items():
+        if role == NAT:
+            continue
+        side = ON_INSIDE if site_of(role).side == WEST else ON_OUTSIDE
+        for use, link, who in ((ON_WIRE, links.get(side), f"the NAT's {side}"), (ON_CARD, hosts, f"the hosts' card {card}")):
+            if link is not None and use in ports and ports[use].link != link:
+                path = ("topology", role, "interfaces", ports[use].name, "link")
+                reading.wrong(f"{role} is on link {ports[use].link!r}, where {who} is not", path, f"`link: {link}`")
+    if links.get(ON_INSIDE) is not None and links.get(ON_INSIDE) == links.get(ON_OUTSIDE):
+        path = ("topology", NAT, "interfaces", nat[ON_OUTSIDE].name, "link")
+        reading.wrong("both sides of the NAT are on one link: nothing would go through it", path, "a link of its own")
+    elif hosts is not None and hosts in links.values():
+        use = next(use for use, link in links.items() if link == hosts)
+        path = ("topology", NAT, "interfaces", nat[use].name, "link")
+        reading.wrong(f"the {use} of the NAT is on the hosts' link {hosts!r}", path, "a link of its own")
