@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from harness.virtual.ios import rules
-from harness.virtual.ios.configuration import Configuration, Entry, Path, Refused, changed, entry_of, removed, stem
+from harness.virtual.ios.configuration import Configuration, Entry, Path, Refused, changed, entry_of, stem
 from harness.virtual.ios.grammar import Grammar, Match, Row, Wrong, told
 from harness.virtual.ios.tables.sections import MODES
 
@@ -128,7 +128,7 @@ class ConfigMode:
         said: tuple[str, ...] = ()
 
         def make(section: Entry) -> Entry:
-            return removed(section, match) if default and not match.row.rule else rules.applied(section, match, negative or default)
+            return rules.as_default(section, match) if default else rules.applied(section, match, negative)
 
         try:
             new = changed(tree, path, make)

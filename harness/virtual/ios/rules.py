@@ -14,6 +14,7 @@ from harness.virtual.ios.configuration import (
     entry_of,
     negated,
     put,
+    removed,
     stem,
     without,
 )
@@ -156,6 +157,14 @@ RULES: Mapping[str, Rule] = {
     "udp-encaps": udp_encaps,
     "spi-matching": spi_matching,
 }
+
+
+ON_BY_DEFAULT = frozenset({"udp-encaps"})
+
+
+def as_default(section: Entry, match: Match) -> Entry:
+    """The section after the `default` form of a line. Refused where it does not go."""
+    return applied(section, match, match.row.rule not in ON_BY_DEFAULT) if match.row.rule else removed(section, match)
 
 
 def applied(section: Entry, match: Match, negative: bool) -> Entry:

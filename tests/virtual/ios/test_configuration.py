@@ -129,6 +129,9 @@ U, S = "crypto ipsec nat-transparency udp-encaps", "crypto ipsec nat-transparenc
         ([S, f"no {U}", f"no {S}"], [f"no {U}"]),  # the order in which the document disables both
         ([f"no {U}", S], [S]),
         ([f"no {U}", S, U], []),
+        ([f"no {U}", f"default {U}"], []),
+        ([S, f"no {U}", f"no {S}", f"default {U}"], []),
+        ([S, f"default {S}"], []),
     ],
 )
 def test_the_two_ways_through_nat_exclude_each_other(lines, left):
