@@ -34,7 +34,7 @@ prove: setup     ## break every mechanism in turn, and 120 by chance: which test
 		$(MAKE) --no-print-directory box ARGS= || status=$$?; \
 		exit $$status)
 
-box: setup       ## the suites on the bench in a box: our own gateway, a real one, a router, LAC and LNS, reached by SSH and one network card alone
+box: setup       ## the suites on the bench in a box: our own gateway, a real one, a router, LAC and LNS, a NAT, reached by SSH and one card alone
 	@status=0; \
 		$(BIN)/python -m bench_in_a_box -- $(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box.yaml $(ARGS) || status=$$?; \
 		$(BIN)/python -m bench_in_a_box --gateway linux -- \
@@ -43,6 +43,8 @@ box: setup       ## the suites on the bench in a box: our own gateway, a real on
 			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-ios.yaml $(ARGS) || status=$$?; \
 		$(BIN)/python -m bench_in_a_box --routers lac-lns -- \
 			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-lac-lns.yaml $(ARGS) || status=$$?; \
+		$(BIN)/python -m bench_in_a_box --routers esp -- \
+			$(BIN)/natstorm qualify --testbed testbeds/bench-in-a-box-esp.yaml $(ARGS) || status=$$?; \
 		exit $$status
 
 kills: setup     ## runs on the bench in a box, killed at 20 random moments: is all given back? (ARGS="40 2": moments, seed)

@@ -41,7 +41,7 @@ class FieldRouters(ReachedLab):
             async with self._step(f"configure {role}"):
                 self._begun.add(role)
                 await self.routers[role].configure(wanted)
-                await self._clear(role)
+                await self.clear(role)
 
     def debugs(self, role: str) -> None:
         """To be called before debugging is switched on at a router: it is switched off when that is put back."""
@@ -50,6 +50,15 @@ class FieldRouters(ReachedLab):
             connection = self.testbed.by_role[role].connection
             undo = Undo((f"type {UNDEBUG}",), "ios", connection.device, reached(connection), commands=(tuple(UNDEBUG.split()),))
             self._debugging[role] = self._journal.before(undo)
+
+    async def clear(self, role: str) -> None:
+        """Of all that is up on a router that is a script's, debugging included."""
+        if (number := self._debugging.get(role)) is not None:
+            await self.routers[role].execute(UNDEBUG)
+            assert self._journal is not None
+            self._journal.done(number)
+            del self._debugging[role]
+        await gateway.clear(self.routers[role], part_of(role).cleared)
 
     # --- within ---
 
@@ -83,7 +92,7 @@ class FieldRouters(ReachedLab):
             try:
                 async with self._step(f"put {role} back"):
                     await driver.reconnect()
-                    await self._clear(role)
+                    await self.clear(role)
                     await driver.restore()
                 self._begun.discard(role)
             except NatstormError as error:
@@ -91,14 +100,6 @@ class FieldRouters(ReachedLab):
         if failed:
             self._spoiled = "; ".join(failed)
             raise LabError("put the routers back", self._spoiled, restore_by(self.testbed.file))
-
-    async def _clear(self, role: str) -> None:
-        if (number := self._debugging.get(role)) is not None:
-            await self.routers[role].execute(UNDEBUG)
-            assert self._journal is not None
-            self._journal.done(number)
-            del self._debugging[role]
-        await gateway.clear(self.routers[role], part_of(role).cleared)
 
     async def _leave(self) -> None:
         self._spoiled = ""

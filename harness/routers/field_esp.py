@@ -7,6 +7,7 @@ host stands on them, and no router gives away the keys of its SAs: what rests on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.lab.field_routers import FieldRouters
@@ -21,6 +22,7 @@ from harness.routers.field_lab import FieldLab
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
 
+_UNREACHED = re.compile(r"^Success rate is 0 percent", re.MULTILINE)
 NAT_NAMES = {"FastEthernet0/0": ON_INSIDE, "FastEthernet0/1": ON_OUTSIDE}
 ENDPOINT_NAMES = {esp_sites.OUTSIDE: ON_WIRE, esp_sites.INSIDE: ON_CARD}
 """What the scripts call a router's interfaces, and what those are for."""
@@ -37,6 +39,20 @@ class FieldEsp(FieldLab):
         self._west, self._east = sites_of(script)
         self.sites: Mapping[str, Site] = {site.name: site for site in (*self._west, *self._east)}
         self._hosts: FieldHosts | None = None
+
+    async def begin(self) -> None:
+        await super().begin()
+        self._gathered.trouble += await self._neighbours()
+        await self._lab.clear(NAT)  # pings that went through it
+
+    async def _neighbours(self) -> list[str]:
+        """Has every router ping those it is to talk to: IOS drops a packet whose neighbour it does not know yet, and IKE sends that
+        again only after ten seconds. A sentence for each that does not answer; a router that has no `ping` is not asked."""
+        east = [site.address for site in self._east]
+        asked = {site.name: east for site in self._west}
+        asked[NAT] = [site.address for site in self.sites.values()]
+        said = [(by, to, await self.routers[by].ask(f"ping {to}")) for by, found in asked.items() for to in found]
+        return [f"{by} does not reach {to}: look at the wire between them" for by, to, text in said if _UNREACHED.search(text)]
 
     def from_host(self, name: str, packet: bytes) -> None:
         assert self._hosts is not None

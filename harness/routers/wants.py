@@ -46,13 +46,12 @@ def missing(script: RouterScript, lab: RouterLab) -> str:
         return f"it is about IOS {script.release}, and the routers have the releases that they have"
     if script.options.get("second_lns") and LNS_2 not in lab.by_role:
         return f"the testbed has no second LNS ({LNS_2})"
-    if lab.world == ESP and (wanted := _not_there(script, lab)):
-        return f"the testbed has no {wanted}"
     found = (*(why for option, why in BY_OPTION.items() if option in script.options), *map(UNABLE.get, script.wants))
-    return next((why for why in found if why is not None), "")
+    absent = _not_there(script, lab) if lab.world == ESP else None
+    return next((why for why in (*found, absent) if why is not None), "")
 
 
-def _not_there(script: RouterScript, lab: RouterLab) -> str:
-    """The first endpoint that the script has and the testbed has not; "" where it has all."""
+def _not_there(script: RouterScript, lab: RouterLab) -> str | None:
+    """The first endpoint that the script has and the testbed has not, in words; None where it has all."""
     wanted = (Site(side, number).name for side in (WEST, EAST) for number in range(1, int(script.options.get(side, 1)) + 1))
-    return next((name for name in wanted if name not in lab.by_role), "")
+    return next((f"the testbed has no {name}" for name in wanted if name not in lab.by_role), None)

@@ -63,11 +63,11 @@ SHOWN = ("show running-config", "show crypto isakmp sa", "show vpdn", "show ip l
 """Of a router: what it is configured for, and what is up on it."""
 
 
-async def router_state(router: Connection) -> str:
+async def router_state(router: Connection, shown: tuple[str, ...] = SHOWN) -> str:
     device = Ios(router)
     try:
         await device.connect()
-        return "\n".join([await device.execute(command) for command in SHOWN])
+        return "\n".join([await device.execute(command) for command in shown])
     finally:
         await device.disconnect()
 

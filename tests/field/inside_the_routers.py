@@ -1,9 +1,10 @@
-"""Runs on the host of the box with a LAC and LNSes: kills a run of the suites, has natstorm restore put the routers back, plays the
-suites to their end, and looks at what is left each time.
+"""Runs on the host of a box of routers: kills a run of the suites, has natstorm restore put the routers back, plays the suites to
+their end, and looks at what is left each time.
 
-    python -m bench_in_a_box --routers lac-lns -- python tests/field/inside_the_routers.py WORK TESTBED EXPRESSION STEP
+    python -m bench_in_a_box --routers lac-lns -- python tests/field/inside_the_routers.py WORK TESTBED EXPRESSION [STEP]
 
-The run is killed when it tells of STEP. The last line on standard output is a JSON object of what was seen.
+The run is killed when it tells of STEP; without one it is played once. The last line on standard output is a JSON object of
+what was seen.
 """
 
 from __future__ import annotations
@@ -17,32 +18,41 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from inside_the_box import NIC, ROOT, device_state, natstorm, router_state, wait_until_back
+from inside_the_box import NIC, ROOT, SHOWN, device_state, natstorm, router_state, wait_until_back
 
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
-from harness.model.router_lab import LAC, LNS, RouterLab
+from harness.model.router_lab import LNS_2, WIRE, RouterLab
+from harness.model.sites import NAT
 from harness.testbed import check_any
 
 PATIENCE_S = 300.0
+RUNNING = "show running-config"
+NAT_SHOWN, ENDPOINT_SHOWN = (RUNNING, "show ip nat translations"), (RUNNING, "show crypto isakmp sa", "show crypto ipsec sa")
 
 
 def state(lab: RouterLab) -> dict[str, object]:
     """Of everything that a run may touch: the card, the callers' namespace, the routers, what captures, journals."""
     home = Path(os.environ["XDG_STATE_HOME"])
-    assert lab.wire.connection is not None
+    captures = {one.connection.host for one in lab.captures if one.connection is not None}
 
     async def routers() -> dict[str, str]:
-        played = [lab.by_role[role] for role in (LAC, LNS)]
-        return dict(zip((LAC, LNS), await asyncio.gather(*(router_state(one.connection) for one in played)), strict=True))
+        looked = [(role, spec.connection, shown(role)) for role, spec in lab.by_role.items() if role != LNS_2]
+        said = await asyncio.gather(*(router_state(connection, commands) for _, connection, commands in looked))
+        return dict(zip((role for role, *_ in looked), said, strict=True))
 
     return {
         "nic": look(NIC).to_json(),
         "namespace": Path("/run/netns", CLIENTS).exists(),
         "journals": sorted(path.name for path in home.rglob("*.jsonl")),
-        "wire": device_state(lab.wire.connection.host),
+        **{host: device_state(host) for host in captures},
         **asyncio.run(routers()),
     }
+
+
+def shown(role: str) -> tuple[str, ...]:
+    """What tells how a router of that role is."""
+    return SHOWN if role in WIRE else NAT_SHOWN if role == NAT else ENDPOINT_SHOWN
 
 
 def killed(words: list[str], step: str) -> list[str]:
@@ -58,21 +68,22 @@ def killed(words: list[str], step: str) -> list[str]:
     return told
 
 
-def main(work: Path, testbed: Path, expression: str, step: str) -> None:
+def main(work: Path, testbed: Path, expression: str, step: str = "") -> None:
     os.environ["XDG_STATE_HOME"] = str(work / "state")
     reports = work / "reports"
     reports.mkdir(parents=True)
     lab = check_any(testbed)
     assert isinstance(lab, RouterLab)
     words = natstorm("qualify", "--testbed", str(testbed), "--reports", str(reports), "-k", expression)
-    found: dict[str, object] = {"before": state(lab), "told": killed(words, step)}
-    wait_until_back()
-    found["after_kill"] = state(lab)
-    restored = subprocess.run(
-        natstorm("restore", "--testbed", str(testbed)), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
-    found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
-    found["restored"] = state(lab)
+    found: dict[str, object] = {"before": state(lab)}
+    if step:
+        found["told"] = killed(words, step)
+        wait_until_back()
+        found["after_kill"] = state(lab)
+        restore = natstorm("restore", "--testbed", str(testbed))
+        restored = subprocess.run(restore, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
+        found["restored"] = state(lab)
     played = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     summaries = sorted(reports.glob("*/summary.json"))
     found |= {
@@ -80,6 +91,7 @@ def main(work: Path, testbed: Path, expression: str, step: str) -> None:
         "said": played.stdout + played.stderr,
         "after": state(lab),
         "summary": json.loads(summaries[-1].read_text()) if summaries else None,
+        "captures": sorted(str(path) for path in reports.rglob("*.pcap")),
     }
     print(json.dumps(found))
 

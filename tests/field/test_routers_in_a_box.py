@@ -1,8 +1,10 @@
-"""The suites on a LAC and an LNS that are known by SSH and their command lines alone, with callers by PPPoE; what is left of it."""
+"""The suites on routers that are known by SSH and their command lines alone: a LAC and an LNS with callers by PPPoE, endpoints
+about a NAT with hosts on one card. What is left of it."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,14 +22,17 @@ pytestmark = [
 ]
 
 
-def test_a_run_that_is_killed_gives_all_back_and_the_suites_pass(tmp_path):
-    inside = [str(ROOT / "tests/field/inside_the_routers.py"), str(tmp_path), str(ROOT / "testbeds/bench-in-a-box-lac-lns.yaml")]
-    wanted = ["l2tp-pool or altered or clone_on_demand", "ping:caller 1"]
-    command = [sys.executable, "-m", "bench_in_a_box", "--routers", "lac-lns", "--", sys.executable, *inside, *wanted]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+def inside(tmp_path, world, *words):
+    """What was seen on the host of the box with the routers of that world."""
+    script, testbed = (str(ROOT / one) for one in ("tests/field/inside_the_routers.py", f"testbeds/bench-in-a-box-{world}.yaml"))
+    command = [sys.executable, "-m", "bench_in_a_box", "--routers", world, "--", sys.executable, script, str(tmp_path), testbed]
+    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    seen = json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
+
+def test_a_run_that_is_killed_gives_all_back_and_the_suites_pass(tmp_path):
+    seen = inside(tmp_path, "lac-lns", "l2tp-pool or altered or clone_on_demand", "ping:caller 1")
     before = seen["before"]
     assert "hostname LAC" in before["lac"]
     assert "vpdn" not in before["lac"].partition("show vpdn")[0]
@@ -49,3 +54,35 @@ def test_a_run_that_is_killed_gives_all_back_and_the_suites_pass(tmp_path):
         "SEC-131": "nothing on a wire",
         "SEC-51": "no router gives the keys of its SAs away",
     }
+
+
+def read(capture, *fields, options=()):
+    """What tshark finds in each of the frames of ESP, one tuple a frame."""
+    words = ["tshark", "-r", capture, *options, "-Y", "esp", "-T", "fields", *(word for field in fields for word in ("-e", field))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="no program tshark")
+def test_tunnels_through_a_nat_pass_and_all_is_given_back(tmp_path):
+    seen = inside(tmp_path, "esp", "plain_nat or demands_500 or tunnel_mode")
+    assert seen["status"] == 0, seen["said"]
+    assert "hostname nat" in seen["before"]["nat"]
+    assert "crypto" not in seen["before"]["east-1"].partition("show crypto")[0]
+    assert seen["after"] == seen["before"]
+    summary = seen["summary"]
+    assert (summary["passed"], summary["failed"], summary["inconclusive"]) == (1, 0, 0)
+    assert {one["id"]: one["reason"].partition(" that")[0].partition(",")[0] for one in summary["skipped"]} == {
+        "ESN-23": "nothing on a wire",
+        "ESN-05": "no router gives the keys of its SAs away",
+    }
+
+    captures = {Path(one).stem: one for one in seen["captures"]}
+    inner = ("-o", "esp.enable_null_encryption_decode_heuristic:TRUE")
+    ends = {side: read(captures[side], "ip.src", "ip.dst", options=inner) for side in ("inside", "outside")}
+    assert ("10.0.0.11,10.1.1.5", "203.0.113.241,10.2.1.5") in ends["inside"]
+    assert ("203.0.113.241,10.2.1.5", "10.0.0.12,10.1.2.5") in ends["inside"]
+    spis = {side: set(read(captures[side], "esp.spi", "esp.sequence")) for side in ends}
+    assert spis["inside"] == spis["outside"]
+    outside = {src.partition(",")[0] for src, _ in ends["outside"]}
+    assert outside == {"203.0.113.241", "203.0.113.234", "203.0.113.235"}  # each insider has an address of the pool

@@ -100,6 +100,8 @@ def test_it_stands_until_it_is_told_to_end_or_its_parent_is_gone():
         (["--ssh", "127.0.0.1", "22", "23"], 2, "22 23 is no port"),
         (["--telnet", "127.0.0.1", "65536"], 2, "65536 is no port"),
         (["--lan", "lan0"], 2, "expected 3 arguments"),
+        (["--port", "in0", "FastEthernet0/0"], 2, "--role has a --port for each of its interfaces"),
+        (["--role", "nat"], 2, "not allowed with argument --wire"),
     ],
 )
 def test_what_it_cannot_is_told(tmp_path, more, status, said):
@@ -139,6 +141,46 @@ def test_somebody_elses_host_finds_the_concentrator():
             assert found.returncode == 0, found.stderr
             assert "Access-Concentrator: Rack7" in found.stdout
             assert "Got a cookie" in found.stdout
+        finally:
+            router.terminate()
+            router.wait(PATIENCE_S)
+        assert router.stderr.read() == ""
+
+
+@pytest.mark.lab
+@enclosed
+def test_hosts_on_both_sides_of_a_nat_find_their_way_through_it():
+    """The kernel's own IP and ARP are the judge: it resolves the router on either side, and takes what that has translated."""
+    from harness.lab import namespaces
+    from harness.routers.esp_lab import CONFIGURATION
+
+    rack, inside, outside = Netns.create("rack"), Netns.create("inside"), Netns.create("outside")
+    for netns, port, address in ((inside, "in0", "10.0.0.11/24"), (outside, "out0", "203.0.113.241/24")):
+        namespaces.link(rack, port, netns, "eth0")
+        netns.ip("address", "add", address, "dev", "eth0")
+    inside.ip("route", "add", "default", "dev", "eth0")  # without a next hop: it asks for everybody, and the router stands for them
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "startup-config")
+        file.write_text(f"{CONFIGURATION.read_text()}\n{VTY}")
+        words = [*enclosure.python("harness.virtual.ios.process"), "--startup", str(file), "--role", "nat"]
+        words += ["--port", "in0", "FastEthernet0/0", "--port", "out0", "FastEthernet0/1"]
+        with rack.entered():
+            router = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            assert router.stdout.readline() == "ready\n"
+            with inside.entered():
+                client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with outside.entered():
+                server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with client, server:
+                for one, at in ((client, ("10.0.0.11", 5000)), (server, ("203.0.113.241", 9000))):
+                    one.settimeout(PATIENCE_S)
+                    one.bind(at)
+                client.sendto(b"words", ("203.0.113.241", 9000))
+                said, seen = server.recvfrom(100)
+                assert (said, seen) == (b"words", ("203.0.113.232", 5000))
+                server.sendto(b"an answer", seen)
+                assert client.recvfrom(100) == (b"an answer", ("203.0.113.241", 9000))
         finally:
             router.terminate()
             router.wait(PATIENCE_S)
