@@ -1,7 +1,7 @@
 """The box with a LAC and LNSes in it, and no gateway: virtual IOS routers, and the machine that joins them and can capture.
 
-    host: nic0 ── dsl0 [lac] wan0 ── lac0 [wire] lns0 ── wan0 [lns]
-                                          [wire] lns1 ── wan0 [lns-2]
+    host: nic0 ── switch ── dsl0 [lac] wan0 ── lac0 [wire] lns0 ── wan0 [lns] lan0 ── the same switch
+                                                    [wire] lns1 ── wan0 [lns-2]
           mgmt0 ── management switch ── mgmt0 of all four, each with an SSH server
 
 The wire is a Linux machine that bridges; whoever comes by SSH configures the routers.
@@ -12,6 +12,7 @@ from __future__ import annotations
 from bench_in_a_box.box import Bench, Port
 from bench_in_a_box.router import RouterBox
 from harness.lab import namespaces
+from harness.model.router_lab import HOST_BEHIND
 
 LAC, LNS, LNS_2, WIRE = "lac", "lns", "lns-2", "wire"
 ADDRESSES = {LAC: "10.0.0.12", LNS: "10.0.0.13", LNS_2: "10.0.0.14"}
@@ -21,14 +22,18 @@ PORTS = {LAC: "lac0", LNS: "lns0", LNS_2: "lns1"}
 """Of the wire's machine."""
 DOCUMENTS, OTHER_NAMES = ("FastEthernet0/0", "FastEthernet1/0"), ("GigabitEthernet0/1", "GigabitEthernet1/0")
 """What routers call their interfaces on the wire and for management; the LNS otherwise than scripts do, as hardware may."""
+ACCESS = "access"
 CALLERS = "dsl0", "FastEthernet0/1"
 """Where callers come in at the LAC: as its machine has it, and as it calls it itself."""
+LAN = "lan0", "GigabitEthernet0/2"
+"""Likewise where the host behind the LNS is."""
 
 
 class AccessBench(Bench):
     """As `Box`."""
 
     management = MANAGEMENT
+    switches = (ACCESS,)
 
     def _devices(self) -> None:
         for device, address in self.management.items():
@@ -40,7 +45,10 @@ class AccessBench(Bench):
             namespaces.link(self._nodes[device], "wan0", wire, port)
             wire.ip("link", "set", port, "master", "bridge0")
             self._nodes[device].ip("address", "add", f"{ADDRESSES[device]}/24", "dev", "wan0")
-        self._hosts_card(self._nodes[LAC], CALLERS[0])
+        for device, port in ((LAC, CALLERS[0]), (LNS, LAN[0])):
+            self._plug(Port(device, port, "", ACCESS))
+        self._hosts_card(self._yard, "to-callers")
+        self._yard.ip("link", "set", "to-callers", "master", ACCESS)
 
     async def _server(self, device: str, address: str) -> str:
         if device == WIRE:
@@ -50,6 +58,9 @@ class AccessBench(Bench):
         if device == LAC:
             interfaces[CALLERS[1]] = ""
             words += ["--callers", *CALLERS]
+        elif device == LNS:
+            interfaces[LAN[1]] = HOST_BEHIND.gateway
+            words += ["--lan", LAN[0], HOST_BEHIND.gateway, HOST_BEHIND.host]
         box = RouterBox(
             self._folder / device, self._nodes[device], address, interfaces, words, name=device.upper(), management=ports[1]
         )

@@ -13,7 +13,7 @@ from typing import Protocol
 from harness.model.observation import Side
 from harness.model.reach import Allowance, CaptureSource, Connection, LabSpec
 from harness.model.secret import Secret
-from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, Site, site_of
+from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, HostBehind, Site, site_of
 from harness.model.testbed import Interface
 
 L2TP, ESP = WORLDS = ("l2tp", "esp")
@@ -25,8 +25,11 @@ ROLES: Mapping[str, tuple[str, ...]] = {L2TP: (LAC, LNS, LNS_2), ESP: (NAT, *(si
 """The routers by world. OPTIONAL of them need not be there."""
 OPTIONAL = frozenset({LNS_2, *(site.name for site in SITES if site.number > 1)})
 CARD_OF: Mapping[str, str] = {L2TP: "callers", ESP: "hosts"}
-"""By world, who is on this machine's card: the callers of the LAC, by PPPoE; the hosts behind the endpoints."""
+"""By world, who is on this machine's card: the callers of the LAC, by PPPoE, and perhaps a host behind the LNS; the hosts behind
+the endpoints."""
 
+HOST_BEHIND = HostBehind(LNS, "192.0.2.80", "192.0.2.1")
+"""On the LNS's LAN, where it has one."""
 ON_WIRE, ON_CARD = "wire", "card"
 ON_INSIDE, ON_OUTSIDE = Side.INSIDE.value, Side.OUTSIDE.value
 """What a router's interface is for: towards the routers beside it, or towards the card; a NAT has an inside and an outside one."""
@@ -67,9 +70,11 @@ THERE = LabSpec("static")
 
 
 def addresses_of(role: str) -> Mapping[str, str]:
-    """What the interfaces of a router are for, and their addresses there, with prefix length; "" for one without."""
+    """What the interfaces of a router are for, and their addresses there, with prefix length; "" for one without. An LNS may do
+    without its LAN."""
     if role in WIRE:
-        return {ON_WIRE: f"{WIRE[role]}/24", **({ON_CARD: ""} if role == LAC else {})}
+        on_card = {LAC: {ON_CARD: ""}, LNS: {ON_CARD: f"{HOST_BEHIND.gateway}/24"}}
+        return {ON_WIRE: f"{WIRE[role]}/24", **on_card.get(role, {})}
     if role == NAT:
         return {ON_INSIDE: f"{NAT_INSIDE}/24", ON_OUTSIDE: f"{NAT_OUTSIDE}/24"}
     site = site_of(role)
@@ -93,6 +98,11 @@ class RouterSpec:
     def callers(self) -> str | None:
         """Where a LAC takes calls by PPPoE."""
         return self.ports[ON_CARD].name if self.role == LAC else None
+
+    @property
+    def lan(self) -> Interface | None:
+        """Towards hosts on the card."""
+        return None if self.role == LAC else self.ports.get(ON_CARD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,15 @@ NAT_INSIDE, NAT_OUTSIDE = "10.0.0.1", "203.0.113.232"
 
 
 @dataclass(frozen=True, slots=True)
+class HostBehind:
+    """A host on the LAN of the router of that name, which has the address `gateway` there."""
+
+    name: str
+    host: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """An endpoint and the network behind it. `number` counts from 1 on its side."""
 

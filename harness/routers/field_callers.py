@@ -118,6 +118,10 @@ class FieldCallers:
         """Nobody: a LAC answers who dials."""
         return []
 
+    @property
+    def unsent(self) -> int:
+        return self.card.unsent
+
     def close(self) -> None:
         """Those that are still up hang up."""
         for caller in self._callers:

@@ -1,4 +1,4 @@
-"""The hosts behind VPN endpoints that are there: each with a hardware address of its own, and all on one lent card."""
+"""The hosts behind routers that are there: each with a hardware address of its own, and all on one lent card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from harness.lab.ethernet import EthernetCard
 from harness.lab.namespaces import Netns
-from harness.model.sites import Site
+from harness.model.sites import HostBehind, Site
 from harness.routers.field_callers import Pace
 from harness.wire import ip
 from harness.wire.arp import BROADCAST, ETH_P_ARP, ETH_P_IP, TRIES, WAIT_S, EthernetNode
@@ -25,11 +25,11 @@ def _is(own: bytes) -> Callable[[bytes, bytes], bool]:
 
 
 class FieldHosts:
-    """They send at most `per_s` frames in a second, all together. `arrived` is given the endpoint's name and each packet that comes
+    """They send at most `per_s` frames in a second, all together. `arrived` is given the router's name and each packet that comes
     to its host. LabError where there is no such interface."""
 
     def __init__(
-        self, where: Netns, card: str, per_s: int, sites: Iterable[Site], arrived: Callable[[str, bytes], None]
+        self, where: Netns, card: str, per_s: int, sites: Iterable[Site | HostBehind], arrived: Callable[[str, bytes], None]
     ) -> None:
         self.card = EthernetCard(where, card, (ETH_P_IP, ETH_P_ARP), self._hear, promiscuous=True)
         self._pace = Pace(self.card.send, per_s)
@@ -43,13 +43,13 @@ class FieldHosts:
         }
 
     def send(self, name: str, packet: bytes) -> None:
-        """The host behind that endpoint sends, whatever the packet's destination, to the endpoint."""
+        """The host behind that router sends, whatever the packet's destination, to the router."""
         host, gateway = self._ends(name)
         self._nodes[name].send(self._loop.time(), host, gateway, packet)
         self._settle()
 
     async def meet(self) -> list[str]:
-        """Every host asks for its endpoint's hardware address: routers learn the hosts' from that, and drop no packet while they
+        """Every host asks for its router's hardware address: routers learn the hosts' from that, and drop no packet while they
         ask. A sentence for each that does not answer."""
         for name, node in self._nodes.items():
             node.ask(self._loop.time(), *self._ends(name))
@@ -61,6 +61,10 @@ class FieldHosts:
             f"{name} does not answer ARP for {self._sites[name].gateway} on the hosts' card: look at its LAN's cable and switch"
             for name in missing
         ]
+
+    @property
+    def unsent(self) -> int:
+        return self.card.unsent
 
     def close(self) -> None:
         self._pace.close()

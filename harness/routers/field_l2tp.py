@@ -1,6 +1,6 @@
 """The world of "L2TP Security" in the time of the wall: a LAC and an LNS that are there, known by SSH, and a card of this machine.
 
-    callers ── card ── Ethernet (PPPoE) ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13
+    callers ── card ── Ethernet (PPPoE) ── LAC 10.0.0.12 ── wire ── LNS 10.0.0.13 ── its LAN, with a host on the same card
                                                              └───── LNS 10.0.0.14, where the testbed has a second one
 
 The wire is captured, by whoever the testbed names. Nothing on it can be lost or forged, no router gives away the keys of its SAs,
@@ -11,35 +11,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from harness.devices.ios.access_lines import pppoe_lines
 from harness.lab.field_routers import FieldRouters
-from harness.model.router_lab import LAC, LNS, WIRE
+from harness.model.router_lab import HOST_BEHIND, LAC, LNS, WIRE, RouterSpec
 from harness.probes.dissect import Addresses
 from harness.routers.field_callers import FieldCaller, FieldCallers
 from harness.routers.field_consoles import names_of
+from harness.routers.field_hosts import FieldHosts
 from harness.routers.field_lab import FieldLab
 from harness.routers.l2tp_lab import CONFIGURATIONS, STARTS_WITH
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
 from harness.wire.config import Entropy, PppConfig
 
-ON_THE_WIRE = "FastEthernet0/0"
-"""What the documents call a router's interface on the wire."""
+ON_THE_WIRE, ON_THE_LAN = "FastEthernet0/0", "FastEthernet0/1"
+"""What the scripts call a router's interface on the wire, and an LNS's on its LAN."""
 
 
 class FieldL2tp(FieldLab):
     """`lab` is up."""
 
     def __init__(self, lab: FieldRouters, script: RouterScript, gathered: Gathered) -> None:
-        names = {role: names_of({ON_THE_WIRE: spec.wire.name}) for role, spec in lab.testbed.by_role.items()}
-        super().__init__(lab, names, script, gathered)
-        self._callers: FieldCallers | None = None
+        super().__init__(lab, {role: _names(spec) for role, spec in lab.testbed.by_role.items()}, script, gathered)
+        self._people: CallersAndHost | None = None
+        self.host_heard: list[bytes] = []
 
     def caller(self, name: str, config: PppConfig) -> FieldCaller:
-        assert self._callers is not None
-        return self._callers.add(config, self.entropy(name))
+        assert self._people is not None
+        return self._people.callers.add(config, self.entropy(name))
+
+    def from_host(self, packet: bytes) -> None:
+        if self._people is None or self._people.hosts is None:
+            self._unable("send from a host behind the LNS")
+        self._people.hosts.send(LNS, packet)
 
     def entropy(self, whose: str) -> Entropy:
         return os.urandom
@@ -53,13 +60,6 @@ class FieldL2tp(FieldLab):
     @property
     def crossed(self) -> Sequence[bytes]:
         self._unable("look back at the wire")
-
-    @property
-    def host_heard(self) -> list[bytes]:
-        self._unable("hear what comes to a host behind the LNS")
-
-    def from_host(self, packet: bytes) -> None:
-        self._unable("send from a host behind the LNS")
 
     def voluntary(self, name: str, user: str, password: str) -> Any:
         self._unable("have a client tunnel for itself")
@@ -79,13 +79,45 @@ class FieldL2tp(FieldLab):
         return text.splitlines()
 
     async def _beyond(self, role: str) -> Sequence[str]:
-        """How the LAC takes its calls."""
+        """How the LAC takes its calls, and the LNS's address on its LAN."""
         spec = self._testbed.by_role[role]
-        if spec.callers is None:
-            return ()
-        return pppoe_lines(spec.callers, spec.wire.name, await self.routers[role].release())
+        if spec.callers is not None:
+            return pppoe_lines(spec.callers, spec.wire.name, await self.routers[role].release())
+        if spec.lan is not None:
+            return (f"interface {spec.lan.name}", f" ip address {HOST_BEHIND.gateway} 255.255.255.0", " no shutdown", "exit")
+        return ()
 
-    def _on_card(self) -> FieldCallers:
+    def _on_card(self) -> CallersAndHost:
         testbed = self._testbed
-        self._callers = FieldCallers(self._lab.clients, testbed.card, testbed.allowance.packets_per_s)
-        return self._callers
+        per_s, clients = testbed.allowance.packets_per_s, self._lab.clients
+        hosts = None
+        if testbed.by_role[LNS].lan is not None:
+            per_s //= 2  # the callers and the host share what is allowed
+            heard = self.host_heard
+            hosts = FieldHosts(clients, testbed.card, max(1, per_s), (HOST_BEHIND,), lambda name, packet: heard.append(packet))
+        self._people = CallersAndHost(FieldCallers(clients, testbed.card, max(1, per_s)), hosts)
+        return self._people
+
+
+@dataclass(frozen=True, slots=True)
+class CallersAndHost:
+    """Who is on the card: callers by PPPoE, and a host behind the LNS where it has a LAN there."""
+
+    callers: FieldCallers
+    hosts: FieldHosts | None
+
+    @property
+    def unsent(self) -> int:
+        return self.callers.unsent + (0 if self.hosts is None else self.hosts.unsent)
+
+    async def meet(self) -> list[str]:
+        return [] if self.hosts is None else await self.hosts.meet()
+
+    def close(self) -> None:
+        self.callers.close()
+        if self.hosts is not None:
+            self.hosts.close()
+
+
+def _names(spec: RouterSpec) -> dict[str, str]:
+    return names_of({ON_THE_WIRE: spec.wire.name, **({} if spec.lan is None else {ON_THE_LAN: spec.lan.name})})

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from harness.errors import LabError
-from harness.lab.ethernet import EthernetCard
 from harness.lab.field_routers import FieldRouters
 from harness.model import CaptureFacts, Side
 from harness.model.reach import CaptureSource
@@ -27,7 +26,8 @@ class OnCard(Protocol):
     """Who is on the lent card."""
 
     @property
-    def card(self) -> EthernetCard: ...
+    def unsent(self) -> int:
+        """Frames that the card did not take."""
 
     async def meet(self) -> list[str]:
         """Looks whether the routers are there, before anything is captured; sentences on what is amiss."""
@@ -82,8 +82,8 @@ class FieldLab(FieldConsoles):
             if wants.LOG in self._script.wants:
                 self._gathered.logged += await self.logged()
         finally:
-            if people.card.unsent:
-                self._gathered.trouble.append(f"{self._testbed.card} did not take {people.card.unsent} frames that were to be sent")
+            if people.unsent:
+                self._gathered.trouble.append(f"{self._testbed.card} did not take {people.unsent} frames that were to be sent")
             people.close()
 
     async def _stop(self, one: Any, captures: list[CaptureFacts]) -> None:

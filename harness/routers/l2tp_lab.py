@@ -40,7 +40,7 @@ ADDRESSES = router_lab.WIRE
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 STARTS_WITH = {LAC: "l2tp-lac.cfg", LNS: "l2tp-lns.cfg", LNS_2: "l2tp-lns.cfg"}
 WIRE_DELAY_S = 0.004
-HOST = "192.0.2.80"
+HOST = router_lab.HOST_BEHIND.host
 """On the LNS's LAN."""
 REMEMBERED = 1024
 """Packets on the wire that a script can look back at."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from harness.model.router_lab import ESP, LNS_2, RouterLab
+from harness.model.router_lab import ESP, L2TP, LNS, LNS_2, RouterLab
 from harness.model.sites import EAST, WEST, Site
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NEIGHBOURS = "neighbours"
 UNABLE: Mapping[str, str] = {
     LOSS: "nothing on a wire that is there loses the packets that a script names",
     INJECTION: "nobody at a wire that is there sends in another's name",
-    HOST: "no host behind the LNS sends what a script tells it to",
+    HOST: "the testbed has no LAN of the LNS on the callers' card, and so no host behind it that would send",
     VOLUNTARY: "no client behind a NAT is on the wire, that would tunnel for itself",
     LATER: "it rests for longer than a wall clock is waited for: it is played in virtual time",
     NEIGHBOURS: "no host stands on the NAT's own wires, without an endpoint before it",
@@ -46,7 +46,9 @@ def missing(script: RouterScript, lab: RouterLab) -> str:
         return f"it is about IOS {script.release}, and the routers have the releases that they have"
     if script.options.get("second_lns") and LNS_2 not in lab.by_role:
         return f"the testbed has no second LNS ({LNS_2})"
-    found = (*(why for option, why in BY_OPTION.items() if option in script.options), *map(UNABLE.get, script.wants))
+    has = {HOST} if lab.world == L2TP and lab.by_role[LNS].lan is not None else set()
+    unable = (UNABLE.get(one) for one in script.wants if one not in has)
+    found = (*(why for option, why in BY_OPTION.items() if option in script.options), *unable)
     absent = _not_there(script, lab) if lab.world == ESP else None
     return next((why for why in (*found, absent) if why is not None), "")
 

@@ -8,7 +8,7 @@ from string import ascii_letters
 
 from harness.model.observation import Side
 from harness.model.reach import CaptureSource, Connection
-from harness.model.router_lab import CARD_OF, ESP, L2TP, LAC, OPTIONAL, ROLES, RouterLab, RouterSpec
+from harness.model.router_lab import CARD_OF, ESP, L2TP, LAC, LNS, ON_CARD, OPTIONAL, ROLES, RouterLab, RouterSpec
 from harness.model.sites import NAT, site_of
 from harness.testbed import access, field, router_ports, values
 from harness.testbed.definition import REACHED, ROUTERS
@@ -16,6 +16,8 @@ from harness.testbed.reading import Reading
 
 _LNS_PPP = "172.16.1.1/32"
 """Where callers send to within their tunnels: what the scripts configure at the LNS."""
+_CALLERS = {"172.16.1.0/24": "callers in their tunnels", "192.168.77.0/24": "a network behind one"}
+"""Where a host behind the LNS sends to."""
 SHORTEST = len("ATM")
 _CAPTURES: Mapping[str, Mapping[Side, tuple[str, ...]]] = {
     L2TP: {Side.OUTSIDE: ("devices", LAC, "custom", "capture")},
@@ -47,7 +49,7 @@ def build(reading: Reading, name: str, world: str) -> RouterLab | None:
     ports = router_ports.of_lac(reading, roles, link) if world == L2TP else router_ports.of_nat(reading, roles, card, link)
     connections = access.read_connections(reading)
     sources = _captures(reading, world, card, connections)
-    allowance = field.read_allowance(reading, _destinations(world, roles))
+    allowance = field.read_allowance(reading, _destinations(world, ports))
     management = reading.value("testbed", "custom", "management") or ()
     if card is not None and card in management:
         problem = f"{card} is the management interface, and would be moved to the {whose}"
@@ -126,8 +128,8 @@ def _captures(
     return found
 
 
-def _destinations(world: str, roles: tuple[str, ...]) -> dict[str, str]:
+def _destinations(world: str, ports: router_ports.Ports) -> dict[str, str]:
     """Where packets go of who is on the card, as prefixes, and whose they are."""
     if world == L2TP:
-        return {_LNS_PPP: "the LNS in its tunnels"}
-    return {f"{site_of(role).network}.0/24": f"the host behind {role}" for role in roles if role != NAT}
+        return {_LNS_PPP: "the LNS in its tunnels", **(_CALLERS if ON_CARD in ports[LNS] else {})}
+    return {f"{site_of(role).network}.0/24": f"the host behind {role}" for role in ports if role != NAT}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.model.router_lab import LAC, ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, addresses_of
+from harness.model.router_lab import LAC, LNS, ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, addresses_of
 from harness.model.sites import NAT, WEST, site_of
 from harness.model.testbed import Interface
 from harness.testbed.reading import Reading
@@ -37,15 +37,27 @@ def of_lac(reading: Reading, roles: tuple[str, ...], callers: str | None) -> Por
             reading.wrong(f"{role} is on link {ports[ON_WIRE].link!r}, where the LAC is not", path, f"`link: {lac.link}`")
     if (port := _callers_port(reading, callers)) is not None:
         found[LAC][ON_CARD] = port
+    for name in _towards(reading, LNS, callers):
+        if (port := _at(reading, LNS, name, str(callers), {ON_CARD: addresses_of(LNS)[ON_CARD]})) is not None:
+            found[LNS][ON_CARD] = port
     return found
+
+
+def _towards(reading: Reading, role: str, link: str | None) -> tuple[str, ...]:
+    """Its interfaces on that link."""
+    path = ("topology", role, "interfaces")
+    return tuple(name for name in reading.keys(*path) if link is not None and reading.value(*path, name, "link") == link)
 
 
 def _towards_others(reading: Reading, role: str, callers: str | None) -> Interface | None:
     """Its interface towards the other routers, at the address that the scripts name."""
     path = ("topology", role, "interfaces")
-    for name in reading.keys(*path) if role == LAC else names(reading, role, 1):
+    if callers is None and role in (LAC, LNS):
+        return None  # which of them is on the callers' link cannot be told
+    beside = _towards(reading, role, callers) if role in (LAC, LNS) else ()
+    for name in reading.keys(*path) if role == LAC else names(reading, role, 1 + len(beside[:1])):
         link = reading.value(*path, name, "link")
-        if link is not None and not (role == LAC and link == callers):
+        if link is not None and name not in beside:
             return _at(reading, role, name, link, {ON_WIRE: addresses_of(role)[ON_WIRE]})
     return None
 
@@ -70,7 +82,7 @@ def _callers_port(reading: Reading, link: str | None) -> Interface | None:
     """The LAC's interface on the callers' link."""
     path = ("topology", LAC, "interfaces")
     there = names(reading, LAC, 2)
-    found = [name for name in there if link is not None and reading.value(*path, name, "link") == link]
+    found = _towards(reading, LAC, link) if there else ()
     if len(found) == 1 and link is not None:
         if reading.has(*path, found[0], "ipv4"):
             problem = "callers come in there by PPPoE, and it needs no address"

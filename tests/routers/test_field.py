@@ -246,11 +246,15 @@ def test_what_a_script_needs_and_such_a_lab_has_not_is_said():
         "l2tp-keep-sa-visitors": "keeps the address",
         "l2tp-keep-sa-life": "longer than a wall clock",
         "l2tp-client-example": "serial interface",
-        "l2tp-neighbours": "no host behind the LNS",
+        "l2tp-neighbours": "no LAN of the LNS",
         "l2tp-path-mtu-behind-nat": "no client behind a NAT",
     }.items():
         assert why in said[name], name
     assert wants.missing(SCRIPTS["l2tp-two-servers"], lab(LAC, LNS, LNS_2)) == ""
+    lan = {**there.by_role[LNS].ports, "card": Interface("Gi0/2", "192.0.2.1/24", "access")}
+    host = replace(there, by_role={**there.by_role, LNS: replace(there.by_role[LNS], ports=lan)})
+    assert wants.missing(SCRIPTS["l2tp-neighbours"], host) == wants.missing(SCRIPTS["l2tp-df-bit"], host) == ""
+    assert "sends in another's name" in wants.missing(SCRIPTS["l2tp-path-mtu"], host)
     assert wants.missing(replace(SCRIPTS["l2tp-call"], wants=(wants.LOSS,)), there) == wants.UNABLE[wants.LOSS]
 
 

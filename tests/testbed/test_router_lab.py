@@ -40,6 +40,14 @@ def test_a_lab_may_do_without_a_second_lns(bench):
     assert list(check_any(bench((device, ""), (port, ""), of=FILE)).by_role) == [LAC, LNS]
 
 
+def test_nor_does_it_need_a_lan_of_the_lns(bench):
+    whole = (TESTBEDS / FILE).read_text()
+    lan = next(line for line in whole.splitlines(keepends=True) if "192.0.2.1/24" in line)
+    alone = check_any(bench((lan, ""), ("        - 192.168.77.0/24 ", "        - 172.16.1.1/32 "), of=FILE))
+    with_it = check_any(bench(of=FILE))
+    assert (alone.by_role[LNS].lan, with_it.by_role[LNS].lan.name) == (None, "GigabitEthernet0/2")
+
+
 WIRE_PORT = "FastEthernet0/0: {type: ethernet, link: wire, ipv4: 10.0.0.12/24}"
 LNS_PORT = "GigabitEthernet0/1: {type: ethernet, link: wire, ipv4: 10.0.0.13/24}"
 CAPTURE = "capture: {source: tcpdump, device: wire, interface: lac0}"
@@ -69,7 +77,9 @@ CAPTURE = "capture: {source: tcpdump, device: wire, interface: lac0}"
         (CAPTURE, "capture: {source: nic, interface: nic0}", "nic0 is lent to the callers", "another interface"),
         (CAPTURE, "capture: {source: gns3, device: wire, interface: lac0}", "there is no GNS3 project", ""),
         (f"    custom:\n      {CAPTURE}\n", "", "'custom' is missing", ""),
-        ("- 172.16.1.1/32 ", "- 172.16.2.0/24 ", "172.16.1.1/32 (the LNS in its tunnels): nothing may be sent there", ""),
+        ("- 172.16.1.0/24 ", "- 172.16.1.1/32 ", "172.16.1.0/24 (callers in their tunnels): nothing may be sent there", ""),
+        ("ipv4: 192.0.2.1/24", "ipv4: 192.0.2.9/24", "lns is 192.0.2.9/24 there, and the documents", "`ipv4: 192.0.2.1/24`"),
+        (", link: access, ipv4: 192.0.2.1/24", ", link: elsewhere, ipv4: 192.0.2.1/24", "lns has 2 interfaces", "it takes 1"),
         ("    allow:  ", "    management: [nic0]\n    allow:  ", "nic0 is the management interface", "name another interface"),
         ("    type: lns\n    os: ios", "    type: lns\n    os: linux", "there is no driver for a lns that is a 'linux'", "ios"),
         ("cli: {protocol: ssh, ip: 10.99.0.13}", "{}", "", ""),
