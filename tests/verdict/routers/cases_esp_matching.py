@@ -2,7 +2,20 @@
 
 from dataclasses import replace
 
-from edits import both, changed, doubtful, fails, in_trouble, no_capture, not_done, passes, reprinted, unprinted, without
+from edits import (
+    both,
+    changed,
+    doubtful,
+    fails,
+    in_trouble,
+    no_capture,
+    not_done,
+    passes,
+    reprinted,
+    unprinted,
+    with_frame,
+    without,
+)
 from esp_edits import (
     encrypted,
     gone,
@@ -16,7 +29,7 @@ from esp_edits import (
     without_keys,
 )
 
-from harness.model import FrameKind, Side
+from harness.model import FrameKind, Side, Told
 from harness.verdict.routers.esp_reading import attempt, crossings, endpoint, inbound
 from harness.verdict.routers.reading import step
 
@@ -77,6 +90,24 @@ def new_spi_waits(evidence):
     newest = found[-1].inside.esp["spi"]
     one = next(one for one in found if one.inside.esp["spi"] == newest)
     return changed(lambda frame: frame is one.outside, t=one.inside.t + 6.0)(evidence)
+
+
+def gateway_first(after_s=-0.4, orphan=True):
+    """The gateway has sent by the new SA, to a host that never heard of it: by default before the endpoint inside has."""
+
+    def edit(evidence):
+        newest = crossings(evidence, "west-1", "east-1")[-1].inside.esp["spi"]
+        first = next(one for one in crossings(evidence, "west-1", "east-1") if one.inside.esp["spi"] == newest).inside
+        at, gateway = first.t + after_s, endpoint(evidence, "east-1")
+        data = {"number": 9999, "src": "10.2.1.5", "dst": "10.1.1.5", "size": 60}
+        told = tuple(sorted((*evidence.told, Told(at, "host of east-1", "sent", data)), key=lambda one: one.t))
+        evidence = replace(evidence, told=told)
+        if not orphan:
+            return evidence
+        esp = {"spi": "0bad0001", "sequence": 1}
+        return with_frame(lambda _: at + 0.001, FrameKind.ESP, gateway, evidence.nat_outside, esp=esp)(evidence)
+
+    return edit
 
 
 def never_rekeyed(evidence):
@@ -188,6 +219,9 @@ CASES = (
     passes("ESN-15", REKEYS),
     fails("ESN-15", REKEYS, "a packet that is lost", lost_in_rekeying, "was lost"),
     fails("ESN-15", REKEYS, "a new SPI that waits", new_spi_waits, "waited for a reply"),
+    replace(passes("ESN-15", REKEYS), name="a gateway that is the first", edit=gateway_first()),
+    fails("ESN-15", REKEYS, "a gateway that is the second", gateway_first(after_s=0.5), "packet 9999 of host of east-1"),
+    fails("ESN-15", REKEYS, "lost before the NAT", gateway_first(orphan=False), "packet 9999 of host of east-1"),
     doubtful("ESN-15", REKEYS, "no rekey", never_rekeyed, "did not rekey"),
     doubtful("ESN-15", REKEYS, "trouble", in_trouble, "half up"),
     *clash_cases(CLASH),
