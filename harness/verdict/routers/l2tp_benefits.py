@@ -151,7 +151,7 @@ def a_dead_peer_is_found_by_hello(evidence: Evidence) -> Verdict:
     return found.verdict(f"Hellos went unanswered, both ends let the tunnel go, and the line {found.facts['noticed_s']} s later")
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def routes_cross_the_tunnel(evidence: Evidence) -> Verdict:
     """SEC-136: a caller that is a router and the LNS learn each other's networks by RIP, and packets take those routes."""
     step(evidence, f"tell-routes:{CALLER}")

@@ -187,7 +187,7 @@ def as_large_as_the_mtu(evidence: Evidence) -> Verdict:
     return found.verdict("; ".join(f"{size} bytes {'arrived' if one['arrived'] else 'did not'}" for size, one in sizes.items()))
 
 
-@check(Side.OUTSIDE, decrypted=True)
+@check(Side.OUTSIDE, decrypted="esp")
 def df_bit_set(evidence: Evidence) -> Verdict:
     """SEC-116: `ip dfbit set` puts DF around packets that have none."""
     refused = printed(evidence, LNS, "ip dfbit set").refused
