@@ -36,7 +36,7 @@ class OnCard(Protocol):
 
 
 class FieldLab(FieldConsoles):
-    """`lab` is up; `names` as FieldConsoles has them. Whatever `what` of a wire that is there nobody can do is a LabError."""
+    """`lab` is up; `names` as FieldConsoles has them. What nobody can do on a wire that is there is a LabError."""
 
     def __init__(
         self, lab: FieldRouters, names: Mapping[str, Mapping[str, str]], script: RouterScript, gathered: Gathered
