@@ -19,6 +19,7 @@ UDP_PORTS = (500, 4500, 1701)
 BUFFER = 32 << 20  # bytes a socket may hold; what the kernel grants is less where this is not root's namespace
 DRAIN = 256  # datagrams taken from one socket before the others have their turn
 SO_RXQ_OVFL = 40
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE = 10, 0, 3  # linux/in.h; the last one marks, whatever the path's MTU
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 _ROOM = socket.CMSG_SPACE(4)
 
@@ -39,11 +40,13 @@ def grow(one: socket.socket) -> None:
 
 
 class Wire:
-    """Towards the peers, from and to `address` and its UDP `ports`. `counters`: "received", "sent", "unsent" (refused by the
-    kernel), "overflowed" (lost in the kernel because this process was too slow), "malformed"."""
+    """Towards the peers, from and to `address` and its UDP `ports`. Don't Fragment is as each packet says with `marks_df`, else as
+    the kernel has it. `counters`: "received", "sent", "unsent" (refused by the kernel), "overflowed" (lost in the kernel because
+    this process was too slow), "malformed"."""
 
-    def __init__(self, address: str, ports: tuple[int, ...] = UDP_PORTS) -> None:
+    def __init__(self, address: str, ports: tuple[int, ...] = UDP_PORTS, *, marks_df: bool = False) -> None:
         self.address = address
+        self._marked: dict[int, bool] | None = {} if marks_df else None  # by port, how its socket marks now
         self.counters: Counter[str] = Counter()
         self._overflow: dict[int, int] = {}
         self._sockets: dict[int, socket.socket] = {}
@@ -96,11 +99,15 @@ class Wire:
                 self._overflow[port] = count
 
     def send(self, packet: Packet) -> None:
-        one = self._sockets.get(packet.sport if packet.protocol == ip.UDP else 0)
+        port = packet.sport if packet.protocol == ip.UDP else 0
+        one = self._sockets.get(port)
         if one is None:
             self.counters["unsent"] += 1
             self.counters[f"unsent: from port {packet.sport}"] += 1
             return
+        if self._marked is not None and self._marked.get(port) is not packet.df:
+            one.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE if packet.df else IP_PMTUDISC_DONT)
+            self._marked[port] = packet.df
         try:
             one.sendto(packet.payload, (packet.dst, packet.dport))
         except OSError as error:

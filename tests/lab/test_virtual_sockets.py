@@ -57,6 +57,23 @@ def test_the_wire_carries_udp_and_esp():
 
 @lab
 @enclosed
+def test_dont_fragment_is_as_each_packet_says_where_that_is_asked_for():
+    netns = Netns.create("here")
+    netns.ip("link", "set", "lo", "up")
+    with netns.entered(), socket.socket(socket.AF_INET, socket.SOCK_RAW, ESP) as there:
+        there.bind((THERE, 0))
+        there.settimeout(10)
+        wire = Wire(HERE, marks_df=True)
+        seen = []
+        for df in (False, True, True, False):
+            wire.send(Packet(HERE, THERE, ESP, b"\1\2\3\4sealed", df=df))
+            seen.append(bool(there.recv(100)[6] & 0x40))
+        assert seen == [False, True, True, False]
+        wire.close()
+
+
+@lab
+@enclosed
 def test_what_the_kernel_had_no_room_for_is_counted():
     netns = Netns.create("here")
     netns.ip("link", "set", "lo", "up")

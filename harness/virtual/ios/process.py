@@ -173,7 +173,7 @@ async def serve(
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     router = IosRouter(state, os.urandom, witnessed=False)
-    outside = Wire(wire, (*UDP_PORTS, *aaa.PORTS, SOURCE_PORT))
+    outside = Wire(wire, (*UDP_PORTS, *aaa.PORTS, SOURCE_PORT), marks_df=True)
     inside = Lan(*lan) if lan else None
     segments = {callers[1]: Ethernet(callers[0], (pppoe.DISCOVERY, pppoe.SESSION))} if callers else {}
     try:
