@@ -50,7 +50,8 @@ box: setup       ## the suites on the bench in a box: our own gateway, a real on
 kills: setup     ## runs on the bench in a box, killed at 20 random moments: is all given back? (ARGS="40 2": moments, seed)
 	$(BIN)/python tests/field/kill_at_random.py $(ARGS)
 
-soak: setup      ## a day of 100 clients coming and going, then 500 in a storm at the rate that a ramp finds: half an hour
+soak: setup      ## a thousand SAs told apart, a day of 100 clients coming and going, 500 in a storm at the rate that a ramp finds: half an hour
+	$(BIN)/natstorm qualify --time virtual --all-variants -k demux-crowd $(ARGS)
 	$(BIN)/natstorm qualify --time virtual --variant demux -k churn-day $(ARGS)
 	$(BIN)/natstorm storm --clients 500 --ramp --hold 60
 
