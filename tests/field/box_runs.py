@@ -27,6 +27,23 @@ def played(tmp_path, box, what, expression, *step):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def played_on_routers(tmp_path, world, *words):
+    """What was seen on the host of the box with the routers of that world; inside_the_routers.py has the words."""
+    script, testbed = (str(ROOT / one) for one in ("tests/field/inside_the_routers.py", f"testbeds/bench-in-a-box-{world}.yaml"))
+    command = [sys.executable, "-m", "bench_in_a_box", "--routers", world, "--", sys.executable, script, str(tmp_path), testbed]
+    done = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def routers_give_all_back(seen):
+    """After a kill: the interface by its keeper, at once; the routers by natstorm restore."""
+    assert seen["after_kill"]["nic"] == seen["before"]["nic"]
+    status, said = seen["restore"]
+    assert status == 0, said
+    assert seen["restored"] == seen["before"], said
+
+
 def passes_and_leaves_nothing(seen, least):
     """The suites passed, and everything is as it was; the planted secrets were nowhere."""
     summary = seen["summary"]

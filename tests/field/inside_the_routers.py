@@ -3,8 +3,8 @@ their end, and looks at what is left each time.
 
     python -m bench_in_a_box --routers lac-lns -- python tests/field/inside_the_routers.py WORK TESTBED EXPRESSION [STEP]
 
-The run is killed when it tells of STEP; without one it is played once. The last line on standard output is a JSON object of
-what was seen.
+The run is killed when it tells of STEP; without one it is played once. "after:SECONDS" in its place kills it then, whatever it is
+doing, and nothing is played after that. The last line on standard output is a JSON object of what was seen.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from inside_the_box import NIC, ROOT, SHOWN, device_state, natstorm, router_state, wait_until_back
+from inside_the_box import AFTER, NIC, ROOT, SHOWN, device_state, natstorm, router_state, wait_until_back
 
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
@@ -56,10 +57,12 @@ def shown(role: str) -> tuple[str, ...]:
 
 
 def killed(words: list[str], step: str) -> list[str]:
-    """What the run told until it told of the step, and was killed."""
+    """What the run told until it told of the step, or for so long, and was killed."""
     told = []
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         assert run.stdout is not None
+        if step.startswith(AFTER):
+            threading.Timer(float(step.removeprefix(AFTER)), run.kill).start()
         for line in run.stdout:
             told.append(line)
             if step in line:
@@ -84,16 +87,22 @@ def main(work: Path, testbed: Path, expression: str, step: str = "") -> None:
         restored = subprocess.run(restore, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         found["restore"] = [restored.returncode, restored.stdout + restored.stderr]
         found["restored"] = state(lab)
-    played = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    if not step.startswith(AFTER):
+        found |= played(words, reports)
+        found["after"] = state(lab)
+    print(json.dumps(found))
+
+
+def played(words: list[str], reports: Path) -> dict[str, object]:
+    """What a run to the end came to."""
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     summaries = sorted(reports.glob("*/summary.json"))
-    found |= {
-        "status": played.returncode,
-        "said": played.stdout + played.stderr,
-        "after": state(lab),
+    return {
+        "status": done.returncode,
+        "said": done.stdout + done.stderr,
         "summary": json.loads(summaries[-1].read_text()) if summaries else None,
         "captures": sorted(str(path) for path in reports.rglob("*.pcap")),
     }
-    print(json.dumps(found))
 
 
 if __name__ == "__main__":
