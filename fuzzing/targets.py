@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fuzzing.endpoint import EndpointLife
 from fuzzing.esp import EspLife
 from fuzzing.gateway import GatewayLife
 from fuzzing.ike import IkeLife
@@ -29,14 +30,15 @@ class Target:
 
 
 TARGETS: dict[str, Target] = {
-    "ike": Target(IkeLife, 20),
+    "ike": Target(IkeLife, 16),
     "esp": Target(EspLife, 6),
-    "l2tp": Target(L2tpLife, 16),
-    "ppp": Target(PppLife, 16),
+    "l2tp": Target(L2tpLife, 15),
+    "ppp": Target(PppLife, 15),
     "pppoe": Target(PppoeLife, 4),
     "radius": Target(RadiusLife, 6),
     "stack": Target(StackLife, 12),
-    "gateway": Target(GatewayLife, 18),
+    "gateway": Target(GatewayLife, 16),
+    "endpoint": Target(EndpointLife, 8),
     "nat": Target(NatLife, 7),
     "reassembly": Target(ReassemblyLife, 3),
     SOCKETS: Target(None, 2),
