@@ -10,15 +10,16 @@ import pytest
 
 HERE = Path(__file__).parent
 LONG = (
+    "field/test_routers_in_a_box.py",
     "field/test_real_gateway_in_a_box.py",
     "routers/test_qualification.py",
     "field/test_own_gateway_in_a_box.py",
     "devices/test_gateway_over_ssh.py",
     "test_leaves_nothing.py",
     "field/test_router_in_a_box.py",
-    "field/test_routers_in_a_box.py",
     "faults/test_faults.py",
     "clients/test_real_gateway.py",
+    "wire/l2tp/test_real_gateway.py",
     "scenario/test_hardships.py",
     "lab/test_real_clients.py",
     "test_cli.py",
