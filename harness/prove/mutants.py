@@ -24,12 +24,15 @@ from harness.prove.trial import TIME_OUT, Copy, Stage, Trial
 ROOT = SUITES.parent
 KEPT = ROOT / "reports" / "prove" / "mutants.jsonl"
 SAMPLED = "harness/virtual"
-OWN_TESTS = ("tests/virtual", "tests/lab/test_virtual_gateway.py", "tests/lab/test_virtual_sockets.py")
+ROUTERS_TESTS = "tests/lab/test_router_process.py"
+OWN_TESTS = ("tests/virtual", "tests/lab/test_virtual_gateway.py", "tests/lab/test_virtual_sockets.py", ROUTERS_TESTS)
 """The sampled code's own. What else runs along (clients, suites) decides of few mutants, and changes too often to try all of them
 again each time: --fresh does."""
 
 PROCESS = frozenset(("process.py", "sockets.py", "control.py", "witness.py"))
 """What makes a process of the core. Virtual time does without, so it has tests of its own, in namespaces."""
+ROUTERS_PROCESS = "ios/process.py"
+"""The same of a router."""
 
 CHURN = "tests/virtual/test_churn.py"
 STRONGSWAN, FREERADIUS = "tests/virtual/vpn/test_strongswan.py", "tests/virtual/ios/test_aaa_by_freeradius.py"
@@ -45,12 +48,13 @@ STAGES = (
     Stage("accounting by FreeRADIUS", FREERADIUS, runs=lambda file: file.startswith("aaa/"), timed=True),
     Stage("the sockets' tests", "tests/lab/test_virtual_sockets.py", runs=lambda file: file == "sockets.py", timed=True),
     Stage("the process's tests", "tests/lab/test_virtual_gateway.py", runs=lambda file: file in PROCESS, timed=True),
+    Stage("the router's process's tests", ROUTERS_TESTS, runs=lambda file: file == ROUTERS_PROCESS, timed=True),
     Stage(
         "the suites in virtual time",
         "suites",
         # The two scenarios that take longest (more than the others together) have their like among the unit tests.
         (*SUITES_OPTIONS, "-k", "not churn and not rekey-storm"),
-        runs=lambda file: file not in PROCESS,
+        runs=lambda file: file not in (*PROCESS, ROUTERS_PROCESS),
     ),
 )
 

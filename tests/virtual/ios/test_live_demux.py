@@ -202,6 +202,8 @@ def test_a_map_that_is_on_no_interface_protects_nothing(lab):
 def test_taking_the_map_off_the_interface_tells_the_peers(lab):
     at = lab()
     client = at.dial(1)
+    assert "local crypto endpt." in "".join(at.router.run("show crypto ipsec sa"))
+    assert at.router.run("show crypto ipsec sa map another") == ["", "No SAs found"]
     at.router.configure("interface FastEthernet0/0", "no crypto map")
     at.net.run(1)
     assert [event.by_peer for event in client.of(events.EspDown)] == [True]

@@ -375,6 +375,15 @@ def test_reload_forgets_what_was_not_saved():
     assert terminal.state.up_at == 7.0 + terminal.state.boot_s
 
 
+def test_erasing_asks_for_one_key():
+    terminal = Terminal()
+    assert terminal.type("write erase\r").endswith("Continue? [confirm]")
+    assert terminal.type("n").endswith("#")
+    assert terminal.state.startup is not None
+    terminal.type("write erase\ry")
+    assert terminal.state.startup is None
+
+
 def test_reload_in_ten_minutes_and_its_cancelling():
     terminal = Terminal()
     terminal.type("reload in 10\r\r")

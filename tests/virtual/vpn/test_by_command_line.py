@@ -80,6 +80,8 @@ def test_esn_41_what_is_live_stays_when_the_setting_changes() -> None:
         one, two = add(world, "west", client()), add(world, "east", concentrator())
         await world.bring_up(one)
         before = one.run("show crypto ipsec sa")
+        ways = [line.split()[3] for line in one.run("show crypto engine connections active") if "IPsec" in line]
+        assert ways == ["AES+SHA", "AES+SHA"]
         for router in (one, two):
             router.configure(SPI_MATCHING, "crypto ipsec security-association lifetime seconds 200", "no access-list 199")
         assert await both_ways(one, two, 1) == (True, True)
@@ -247,6 +249,7 @@ def test_sec_84_keys_by_hand_as_in_the_document() -> None:
         assert [(sa.direction, sa.protocol, sa.spi, sa.left_s, sa.replay_detection) for sa in flow.sas] == [
             (way, protocol, "00000100", None, False) for way in ("inbound", "outbound") for protocol in ("esp", "ah")
         ]
+        assert sum("transform: ah-md5-hmac" in line for line in one.run("show crypto ipsec sa")) == 2
         assert (flow.encaps, flow.decaps) == (1, 1)
         (row,) = one.show("show crypto map")
         assert dict(row.attributes) == {
