@@ -11,11 +11,12 @@ _SEVEN = b"dsfd;kfoA,.iyewrkldJKDHSUBsgvca69834ncxv9873254k;fg87"
 
 
 def matches(kept: str, typed: str) -> bool:
-    """`kept` as the configuration has it: "5 $1$…", "7 0822…", "0 cisco" or "cisco"."""
+    """`kept` as the configuration has it: "5 $1$…", "7 0822…", "0 cisco" or "cisco". Nothing matches a hash that is none."""
     form, _, rest = kept.partition(" ")
     if form == "5" and rest.startswith("$1$"):
         return hmac.compare_digest(md5_crypt(typed, rest.split("$")[2]).encode(), rest.strip().encode())
-    return hmac.compare_digest((clear(kept) or "").encode(), typed.encode())
+    known = clear(kept)
+    return known is not None and hmac.compare_digest(known.encode(), typed.encode())
 
 
 def clear(kept: str) -> str | None:

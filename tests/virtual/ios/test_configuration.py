@@ -96,6 +96,7 @@ def test_an_older_release_has_no_demux():
         (["no vpdn logging"], ["no vpdn logging"]),
         (["no vpdn logging", "default vpdn logging"], []),
         (["service password-encryption", "no service password-encryption"], ["no service password-encryption"]),
+        (["service timestamps log uptime", "no service timestamps log"], ["no service timestamps log"]),
         (["interface fa0/0", "ip address 1.1.1.1 255.0.0.0", "ip address 2.2.2.2 255.0.0.0",
           "ip address 3.3.3.3 255.0.0.0 secondary",
           "shutdown", "no shutdown"],

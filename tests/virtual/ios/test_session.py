@@ -79,6 +79,7 @@ def test_the_passwords_are_kept_as_openssl_keeps_them():
     assert not passwords.matches("5 " + OPENSSL["secret"], "Secret")
     assert passwords.matches("7 02050D480809", "cisco")
     assert not passwords.matches("0 cisco", "0 cisco")
+    assert not passwords.matches("5 no hash", "")
     assert passwords.hidden(passwords.hidden("x")) == passwords.hidden("x")
 
 

@@ -10,7 +10,7 @@ from vpn_bench import EAST, SETS, THERE, policy
 from harness.errors import UsageError
 from harness.model import Secret
 from harness.virtual import crypto_map_edits as edits
-from harness.virtual.crypto_map import CryptoMap, DynamicReference, IsakmpEntry, ManualEntry, SessionKey, proposals
+from harness.virtual.crypto_map import CryptoMap, DynamicReference, IsakmpEntry, ManualEntry, Place, SessionKey, missing, proposals
 from harness.wire.config import AhProposal, EspProposal
 
 EMPTY = CryptoMap("mymap")
@@ -128,3 +128,9 @@ def test_remarks_say_what_is_without_effect() -> None:
         assert complaint in remark
     bare = replace(whole, transform_sets={**SETS, "aes": edits.transform_set("aes", ["esp-des"])})
     assert edits.remarks(bare) == ("crypto map mymap 10: transform set aes encrypts without authentication",)
+
+
+@pytest.mark.parametrize("kind", [IsakmpEntry, ManualEntry])
+def test_an_entry_that_has_all_but_a_transform_set_lacks_that(kind) -> None:
+    entry = kind(10, "101", (EAST,))
+    assert missing(policy(entry, lists={"101": (THERE,)}), Place("mymap 10", entry)) == "a transform set"
