@@ -13,10 +13,10 @@ from __future__ import annotations
 from bench_in_a_box.box import Bench, Port
 from bench_in_a_box.router import RouterBox
 from harness.lab import namespaces
-from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, Site
+from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, numbered
 
 WIRES, LANS = "wires", "lans"
-SITES = tuple(Site(side, number) for side, count in ((WEST, 3), (EAST, 2)) for number in range(1, count + 1))
+SITES = (*numbered(WEST, 3), *numbered(EAST, 2))
 MANAGEMENT = {
     WIRES: "10.99.0.5",
     NAT: "10.99.0.6",

@@ -13,13 +13,13 @@ from typing import Protocol
 from harness.model.observation import Side
 from harness.model.reach import Allowance, CaptureSource, Connection, LabSpec
 from harness.model.secret import Secret
-from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, HostBehind, Site, site_of
+from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, HostBehind, numbered, site_of
 from harness.model.testbed import Interface
 
 L2TP, ESP = WORLDS = ("l2tp", "esp")
 """A LAC with callers and an LNS; tunnel-mode endpoints about a NAT router (sites)."""
 LAC, LNS, LNS_2 = "lac", "lns", "lns-2"
-SITES = tuple(Site(side, number) for side, count in ((WEST, 6), (EAST, 2)) for number in range(1, count + 1))
+SITES = (*numbered(WEST, 6), *numbered(EAST, 2))
 """As many endpoints as scripts may want."""
 ROLES: Mapping[str, tuple[str, ...]] = {L2TP: (LAC, LNS, LNS_2), ESP: (NAT, *(site.name for site in SITES))}
 """The routers by world. OPTIONAL of them need not be there."""

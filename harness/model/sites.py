@@ -50,6 +50,11 @@ class Site:
         return f"{self.network}.1"
 
 
+def numbered(side: str, count: int) -> tuple[Site, ...]:
+    """So many sites on a side, from 1 on."""
+    return tuple(Site(side, number) for number in range(1, count + 1))
+
+
 def site_of(name: str) -> Site:
     """The site of that name, "west-1"."""
     side, _, number = name.partition("-")

@@ -39,14 +39,6 @@ CONFIGURATION = Path(__file__).parent / "configurations" / "esp-nat.cfg"
 INSIDE_DELAY_S, OUTSIDE_DELAY_S = 0.001, 0.005
 
 
-def sites_of(script: RouterScript) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
-    """The endpoints that a script has in the west and in the east."""
-    west, east = (
-        tuple(Site(side, number) for number in range(1, int(script.options.get(side, 1)) + 1)) for side in (WEST, EAST)
-    )
-    return west, east
-
-
 class SimulatedEsp(Consoles):
     """The wire that is captured and loses packets is the outside one. `arrived` is called with the name of an endpoint and each
     packet that comes out behind it."""
@@ -63,7 +55,7 @@ class SimulatedEsp(Consoles):
         self._makers = makers
         self.natted = bool(script.options.get("nat", True))
         self.nat_outside = str(script.options.get("nat_outside", NAT_OUTSIDE))
-        west, east = sites_of(script)
+        west, east = esp_sites.sites_of(script.options)
         if self.natted:
             self._add_nat()
         for site in west:

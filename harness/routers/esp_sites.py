@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network
+from typing import Any
 
-from harness.model.sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
+from harness.model.sites import EAST, NAT, NAT_OUTSIDE, WEST, Site, numbered
 
 __all__ = ("EAST", "NAT", "NAT_OUTSIDE", "WEST", "Site")
 
@@ -23,6 +25,11 @@ SPI_MATCH, PRESERVE_PORT = "ip nat service list 10 ESP spi-match", "ip nat servi
 """What the NAT is told, for everybody inside."""
 RUNNING = "show running-config | include nat|^end"
 """What a router has of NAT and of NAT transparency, and whether that is all; no keys."""
+
+
+def sites_of(options: Mapping[str, Any]) -> tuple[tuple[Site, ...], tuple[Site, ...]]:
+    """The endpoints in the west and in the east, as a script's options have them."""
+    return numbered(WEST, int(options.get(WEST, 1))), numbered(EAST, int(options.get(EAST, 1)))
 
 
 def flow(here: Site, there: Site) -> str:

@@ -14,7 +14,7 @@ from harness.lab.field_routers import FieldRouters
 from harness.model.router_lab import ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, RouterSpec
 from harness.probes.dissect import Addresses
 from harness.routers import esp_sites
-from harness.routers.esp_lab import CONFIGURATION, sites_of
+from harness.routers.esp_lab import CONFIGURATION
 from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
 from harness.routers.field_consoles import names_of
 from harness.routers.field_hosts import FieldHosts
@@ -36,7 +36,7 @@ class FieldEsp(FieldLab):
     def __init__(self, lab: FieldRouters, script: RouterScript, gathered: Gathered) -> None:
         super().__init__(lab, {role: _names(spec) for role, spec in lab.testbed.by_role.items()}, script, gathered)
         self.arrived: Callable[[str, bytes], None] = lambda name, packet: None
-        self._west, self._east = sites_of(script)
+        self._west, self._east = esp_sites.sites_of(script.options)
         self.sites: Mapping[str, Site] = {site.name: site for site in (*self._west, *self._east)}
         self._hosts: FieldHosts | None = None
 

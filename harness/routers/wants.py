@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.model.router_lab import ESP, L2TP, LNS, LNS_2, RouterLab
-from harness.model.sites import EAST, WEST, Site
+from harness.routers.esp_sites import sites_of
 
 if TYPE_CHECKING:
     from harness.routers.script import RouterScript
@@ -55,5 +55,5 @@ def missing(script: RouterScript, lab: RouterLab) -> str:
 
 def _not_there(script: RouterScript, lab: RouterLab) -> str | None:
     """The first endpoint that the script has and the testbed has not, in words; None where it has all."""
-    wanted = (Site(side, number).name for side in (WEST, EAST) for number in range(1, int(script.options.get(side, 1)) + 1))
-    return next((f"the testbed has no {name}" for name in wanted if name not in lab.by_role), None)
+    west, east = sites_of(script.options)
+    return next((f"the testbed has no {site.name}" for site in (*west, *east) if site.name not in lab.by_role), None)

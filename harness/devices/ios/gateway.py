@@ -17,11 +17,13 @@ from harness.devices.journal import Undo
 from harness.errors import DeviceError, UsageError
 from harness.model import GatewaySa, GatewayView
 
+ASKED = (gateway_view.VPDN, gateway_view.IPSEC)
+"""What shows whether somebody's tunnels are up."""
 CLEARED = ("clear vpdn tunnel l2tp all", "clear crypto sa", "clear crypto isakmp")
 """What ends all that may be up of another run."""
 
 
-async def refuse_used(ios: Ios, asked: Sequence[str] = (gateway_view.VPDN, gateway_view.IPSEC)) -> None:
+async def refuse_used(ios: Ios, asked: Sequence[str] = ASKED) -> None:
     """DeviceError, before anything is changed, where somebody's tunnels are up on the router."""
     texts = {command: await ios.execute(command) for command in asked}
     if up := gateway_view.somebodys(texts, ios.name):

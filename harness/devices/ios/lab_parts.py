@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.devices.ios import gateway_view
 from harness.devices.ios.configurations import Section
-from harness.devices.ios.gateway import CLEARED
+from harness.devices.ios.gateway import ASKED, CLEARED
 from harness.model.router_lab import WIRE
 from harness.model.sites import NAT
 
@@ -27,7 +27,7 @@ class Part:
 
 
 _CRYPTO = ("crypto map ", "crypto isakmp ", "crypto keyring ", "crypto ipsec ")
-TUNNELS = Part((gateway_view.VPDN, gateway_view.IPSEC), CLEARED, ("vpdn-group ", "bba-group ", *_CRYPTO))
+TUNNELS = Part(ASKED, CLEARED, ("vpdn-group ", "bba-group ", *_CRYPTO))
 """A LAC or an LNS."""
 TRANSLATOR = Part((), ("clear ip nat translation *",), ("ip nat ", *(f"access-list {number} " for number in (1, 10, 11, 20))))
 """A NAT: one without a line of `ip nat` has nobody's entries. It need not know IPsec."""

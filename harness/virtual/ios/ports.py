@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Literal, Protocol
+from typing import Protocol
 
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.ios.endpoint_sides import addresses, routes
 from harness.virtual.ios.state import State
+from harness.virtual.vpn_endpoint import Side
 from harness.wire.arp import EthernetNode
-
-Side = Literal["inside", "outside"]
 
 
 class TwoSided(Protocol):
