@@ -9,7 +9,7 @@ The wire is a Linux machine that bridges; whoever comes by SSH configures the ro
 
 from __future__ import annotations
 
-from bench_in_a_box.box import Bench, Port
+from bench_in_a_box.box import Bench, Port, bridge
 from bench_in_a_box.router import RouterBox
 from harness.lab import namespaces
 from harness.model.router_lab import HOST_BEHIND
@@ -39,16 +39,14 @@ class AccessBench(Bench):
         for device, address in self.management.items():
             self._plug(Port(device, "mgmt0", f"{address}/24", "management"))
         wire = self._nodes[WIRE]
-        wire.ip("link", "add", "bridge0", "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
-        wire.ip("link", "set", "bridge0", "up")
+        bridge(wire, "bridge0")
         for device, port in PORTS.items():
             namespaces.link(self._nodes[device], "wan0", wire, port)
             wire.ip("link", "set", port, "master", "bridge0")
             self._nodes[device].ip("address", "add", f"{ADDRESSES[device]}/24", "dev", "wan0")
         for device, port in ((LAC, CALLERS[0]), (LNS, LAN[0])):
             self._plug(Port(device, port, "", ACCESS))
-        self._hosts_card(self._yard, "to-callers")
-        self._yard.ip("link", "set", "to-callers", "master", ACCESS)
+        self._hosts_card_on(ACCESS)
 
     async def _server(self, device: str, address: str) -> str:
         if device == WIRE:

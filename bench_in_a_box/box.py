@@ -54,6 +54,12 @@ INSIDE = Port("nat", "inside0", "192.0.2.1/30", NIC)
 CLIENTS, CLIENTS_VIA = "10.0.0.0/20", "192.0.2.2"
 
 
+def bridge(node: Netns, name: str) -> None:
+    """A switch that forwards from the first frame on."""
+    node.ip("link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
+    node.ip("link", "set", name, "up")
+
+
 class Bench(ABC):
     """`async with …`: all of it stands while inside. `environment` is for who comes: where the keys are. `management` has, by
     device, the address of its SSH server, `switches` the names of what joins them beside that. The programs in the folder `first`
@@ -117,8 +123,7 @@ class Bench(ABC):
     def _switches(self) -> None:
         self._yard = Netns.create("box-switches")
         for name in ("management", *self.switches):
-            self._yard.ip("link", "add", name, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
-            self._yard.ip("link", "set", name, "up")
+            bridge(self._yard, name)
         pair = ["mgmt0", "type", "veth", "peer", "name", "to-host", "netns", self._yard.name]
         tools.run(["ip", "link", "add", *pair], step="wire the host")
         self._yard.ip("link", "set", "to-host", "master", "management", "up")
@@ -137,6 +142,12 @@ class Bench(ABC):
         tools.run(["ip", "link", "add", NIC, "type", "veth", "peer", "name", port, "netns", node.name], step="wire the host")
         node.ip("link", "set", port, "up")
         node.offloads_off(port)
+
+
+    def _hosts_card_on(self, switch: str) -> None:
+        """NIC on the host, and the switch that it leads to."""
+        self._hosts_card(self._yard, "to-card")
+        self._yard.ip("link", "set", "to-card", "master", switch)
 
 
 class Box(Bench):

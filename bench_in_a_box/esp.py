@@ -10,7 +10,7 @@ Whoever comes by SSH configures them.
 
 from __future__ import annotations
 
-from bench_in_a_box.box import Bench, Port
+from bench_in_a_box.box import Bench, Port, bridge
 from bench_in_a_box.router import RouterBox
 from harness.lab import namespaces
 from harness.model.sites import EAST, NAT, NAT_INSIDE, NAT_OUTSIDE, WEST, numbered
@@ -38,21 +38,18 @@ class EspBench(Bench):
     def _devices(self) -> None:
         for device, address in self.management.items():
             self._plug(Port(device, "mgmt0", f"{address}/24", "management"))
-        wires = self._nodes[WIRES]
-        for bridge in ("inside", "outside"):
-            wires.ip("link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0")
-            wires.ip("link", "set", bridge, "up")
+        for side in ("inside", "outside"):
+            bridge(self._nodes[WIRES], side)
         self._wire(NAT, "in0", "nat-in", "inside")
         self._wire(NAT, "out0", "nat-out", "outside")
         for site in SITES:
             self._wire(site.name, "wan0", f"{site.side}{site.number}", "inside" if site.side == WEST else "outside")
             self._plug(Port(site.name, "lan0", "", LANS))
-        self._hosts_card(self._yard, "to-hosts")
-        self._yard.ip("link", "set", "to-hosts", "master", LANS)
+        self._hosts_card_on(LANS)
 
-    def _wire(self, device: str, port: str, far: str, bridge: str) -> None:
+    def _wire(self, device: str, port: str, far: str, side: str) -> None:
         namespaces.link(self._nodes[device], port, self._nodes[WIRES], far)
-        self._nodes[WIRES].ip("link", "set", far, "master", bridge)
+        self._nodes[WIRES].ip("link", "set", far, "master", side)
 
     async def _server(self, device: str, address: str) -> str:
         if device == WIRES:

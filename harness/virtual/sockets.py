@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from contextlib import suppress
 
 from harness.errors import LabError, ProtocolError
 from harness.wire import ip
+from harness.wire.arp import BROADCAST, ETH_P_ARP, ETH_P_IP, Arp, build, parse
 from harness.wire.packet import ESP, Packet
 
 UDP_PORTS = (500, 4500, 1701)
@@ -23,10 +23,6 @@ IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE = 10, 0, 3  # linux/in.h; t
 SO_RCVBUFFORCE, SO_SNDBUFFORCE = 33, 32
 _ROOM = socket.CMSG_SPACE(4)
 
-ETH_P_IP, ETH_P_ARP = 0x0800, 0x0806
-_ARP = struct.Struct("!HHBBH6s4s6s4s")  # RFC 826, for Ethernet and IPv4
-_REQUEST, _REPLY = 1, 2
-_BROADCAST = b"\xff" * 6
 WAITING = 64
 """Packets kept for an end host whose hardware address is not known yet."""
 
@@ -164,13 +160,14 @@ class Lan:
                 message = self.arp.recv(0xFFFF)
             except BlockingIOError:
                 return
-            if len(message) < _ARP.size:
+            try:
+                heard = parse(message)
+            except ProtocolError:
                 continue
-            *_, operation, hardware, sender, _, target = _ARP.unpack_from(message)
-            if sender == self._end_host:
-                self._learn(hardware)
-            if operation == _REQUEST and target == self._address:
-                self._say(_REPLY, hardware, sender)
+            if heard.sender == self._end_host:
+                self._learn(heard.hardware)
+            if heard.request and heard.target == self._address:
+                self._say(Arp(False, self._own, self._address, heard.sender, heard.hardware), heard.hardware)
 
     def send(self, packet: bytes) -> None:
         """For the end host, whatever its destination: there is nobody else."""
@@ -179,7 +176,7 @@ class Lan:
                 self._waiting.append(packet)
             else:
                 self.counters["unsent"] += 1
-            self._say(_REQUEST, _BROADCAST, self._end_host)
+            self._say(Arp(True, self._own, self._address, self._end_host), BROADCAST)
             return
         try:
             self.incoming.sendto(packet, (self._interface, ETH_P_IP, 0, 0, self._hardware))
@@ -194,11 +191,9 @@ class Lan:
         for packet in waiting:
             self.send(packet)
 
-    def _say(self, operation: int, to: bytes, address: bytes) -> None:
-        target = bytes(6) if operation == _REQUEST else to
-        message = _ARP.pack(1, ETH_P_IP, 6, 4, operation, self._own, self._address, target, address)
+    def _say(self, message: Arp, to: bytes) -> None:
         with suppress(OSError):  # asked again with the next packet
-            self.arp.sendto(message, (self._interface, ETH_P_ARP, 0, 0, to))
+            self.arp.sendto(build(message), (self._interface, ETH_P_ARP, 0, 0, to))
 
     def close(self) -> None:
         self.incoming.close()

@@ -21,6 +21,7 @@ import ctypes
 import os
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -45,19 +46,43 @@ NOBODY: Mapping[str, Ethernet] = MappingProxyType({})
 ROLES: Mapping[str, type[NatRole] | type[EndpointRole]] = MappingProxyType({"nat": NatRole, "endpoint": EndpointRole})
 
 
-class RouterProcess:
-    """Sockets and a clock around a router, inside a running event loop. The server's clock is the router's."""
+class _Clocked(ABC):
+    """A clock around a router, inside a running event loop: the server's is the router's. `_flush` sends what there is to send, and
+    says by `_wake_at` when the router is due."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def _wake_at(self, due: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if due is None else self._loop.call_later(max(0.0, due - self._server.now), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._tick(self._server.now)
+        self._flush()
+
+    @abstractmethod
+    def _tick(self, now: float) -> None: ...
+
+    @abstractmethod
+    def _flush(self) -> None: ...
+
+
+class RouterProcess(_Clocked):
+    """Sockets around a router."""
 
     def __init__(
         self, router: IosRouter, server: Server, wire: Wire, lan: Lan | None, callers: Mapping[str, Ethernet] = NOBODY
     ) -> None:
+        super().__init__(server)
         self.router = router
-        self._server = server
         self._wire = wire
         self._lan = lan
         self._callers = callers
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
         router.changed = self._flush
         for descriptor, port in wire.filenos().items():
             self._loop.add_reader(descriptor, self._arrived, port)
@@ -85,10 +110,8 @@ class RouterProcess:
             self.router.receive_ethernet(self._server.now, name, frame)
         self._flush()
 
-    def _due(self) -> None:
-        self._timer = None
-        self.router.tick(self._server.now)
-        self._flush()
+    def _tick(self, now: float) -> None:
+        self.router.tick(now)
 
     def _flush(self) -> None:
         router = self.router
@@ -102,22 +125,16 @@ class RouterProcess:
         router.take_frames()  # it has no other lines
         router.take_taps()
         router.take_events()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (due := router.deadline) is not None:
-            self._timer = self._loop.call_later(max(0.0, due - self._server.now), self._due)
+        self._wake_at(router.deadline)
 
 
-class PortsProcess:
+class PortsProcess(_Clocked):
     """The same around a router between two sides; `cards` by its names of the interfaces."""
 
     def __init__(self, ports: Ports, server: Server, cards: Mapping[str, Ethernet]) -> None:
+        super().__init__(server)
         self._ports = ports
-        self._server = server
         self._cards = cards
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
         ports.role.wake = self._flush
         for name, card in cards.items():
             for descriptor in card.filenos():
@@ -129,25 +146,31 @@ class PortsProcess:
             self._ports.receive(self._server.now, name, frame)
         self._flush()
 
-    def _due(self) -> None:
-        self._timer = None
-        self._ports.tick(self._server.now)
-        self._flush()
+    def _tick(self, now: float) -> None:
+        self._ports.tick(now)
 
     def _flush(self) -> None:
         for name, frame in self._ports.take_frames(self._server.now):
             self._cards[name].send(frame)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (due := self._ports.deadline) is not None:
-            self._timer = self._loop.call_later(max(0.0, due - self._server.now), self._due)
+        self._wake_at(self._ports.deadline)
+
+
+def _sigterm() -> asyncio.Event:
+    """From now on SIGTERM sets it, and ends nothing by itself."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    return over
+
+
+async def _ready(server: Server, ssh: Address | None, over: asyncio.Event) -> None:
+    """Says so, and returns when it is over."""
+    print(f"ready {server.host_key if ssh else ''}".rstrip(), flush=True)
+    await over.wait()
 
 
 async def stand(state: State, role: str, ports: Mapping[str, str], ssh: Address | None, telnet: Address | None) -> None:
     """A router between two sides, until SIGTERM. `ports`: interfaces by the router's names for them."""
-    over = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    over = _sigterm()
     cards: dict[str, Ethernet] = {}
     try:
         for name, interface in ports.items():
@@ -155,8 +178,7 @@ async def stand(state: State, role: str, ports: Mapping[str, str], ssh: Address 
         around = Ports(ROLES[role](state, os.urandom), {name: card.address for name, card in cards.items()})
         async with Server(state, ssh=ssh, telnet=telnet) as server:
             PortsProcess(around, server, cards)
-            print(f"ready {server.host_key if ssh else ''}".rstrip(), flush=True)
-            await over.wait()
+            await _ready(server, ssh, over)
     finally:
         for card in cards.values():
             card.close()
@@ -170,8 +192,7 @@ async def serve(
     telnet: Address | None,
     callers: list[str] | None = None,
 ) -> None:
-    over = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    over = _sigterm()
     router = IosRouter(state, os.urandom, witnessed=False)
     outside = Wire(wire, (*UDP_PORTS, *aaa.PORTS, SOURCE_PORT), marks_df=True)
     inside = Lan(*lan) if lan else None
@@ -179,8 +200,7 @@ async def serve(
     try:
         async with Server(state, ssh=ssh, telnet=telnet) as server:
             RouterProcess(router, server, outside, inside, segments)
-            print(f"ready {server.host_key if ssh else ''}".rstrip(), flush=True)
-            await over.wait()
+            await _ready(server, ssh, over)
     finally:
         outside.close()
         if inside is not None:
