@@ -124,7 +124,7 @@ def test_shells_on_a_terminal():
     status, said = on_a_terminal("lab", "shell", "nat", typed=b"ip netns identify; exit 6\n", until=b"nat# ")
     assert status == 6, said
     assert b"nat\r\n" in said
-    status, said = on_a_terminal("lab", "shell", "gateway", typed=b"tty; echo $((6*7)); exit 4\n", until=b"#")
+    status, said = on_a_terminal("lab", "shell", "gateway", typed=b"tty; echo $((6*7)); exit 4\n", until=b"gateway# ")
     assert status == 4, said
     assert b"\r\n42\r\n" in said
     assert natstorm("lab", "down").returncode == 0

@@ -32,7 +32,7 @@ import tty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # an import that the guest need not pay for
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Message = dict[str, object]
 CHUNK = 65536
@@ -146,7 +146,8 @@ class Commander:
         try:
             # opened anew in a session of its own, the terminal becomes the shell's controlling one
             actions = [(os.POSIX_SPAWN_OPEN, fd, name, os.O_RDWR, 0) for fd in (0, 1, 2)]
-            pid = spawn(("/bin/bash", "-i"), actions)
+            # without the start-up files of the host's user, which are there too: they may start any number of programs
+            pid = spawn(("/bin/bash", "--norc", "-i"), actions, {"PS1": r"\h# "})
         except OSError:
             os.close(master)
             raise
@@ -197,10 +198,11 @@ class Commander:
             self.say(event="exit", id=job.number, status=os.waitstatus_to_exitcode(status))
 
 
-def spawn(command: tuple[str, ...], actions: Sequence[tuple[object, ...]]) -> int:
+def spawn(command: tuple[str, ...], actions: Sequence[tuple[object, ...]], besides: Mapping[str, str] | None = None) -> int:
     """Start a program in a session of its own, with default signals: a shell ignores SIGINT for what it starts in the background,
-    and that is passed on to everything below."""
-    return os.posix_spawn(command[0], command, dict(os.environ), file_actions=actions, setsid=True, setsigdef=DEFAULT)
+    and that is passed on to everything below. `besides` is added to its environment."""
+    environment = {**os.environ, **(besides or {})}
+    return os.posix_spawn(command[0], command, environment, file_actions=actions, setsid=True, setsigdef=DEFAULT)
 
 
 def resize(fd: int, message: Message) -> None:
