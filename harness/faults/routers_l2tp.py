@@ -88,8 +88,8 @@ class RemembersServers(Lac):
         super().__init__(*given)
         self._first: dict[str, str] = {}
 
-    def _tunnel_to(self, now: float, group: RequestGroup, address: str) -> LacTunnel:
-        return super()._tunnel_to(now, group, self._first.setdefault(group.name, address))
+    def _tunnel_to(self, group: RequestGroup, address: str) -> LacTunnel:
+        return super()._tunnel_to(group, self._first.setdefault(group.name, address))
 
 
 def _asks_no_proof(config: L2tpConfig, entropy: Entropy, tunnel: int) -> L2tpCore:

@@ -47,7 +47,9 @@ def test_the_wire_carries_udp_and_esp():
         assert (dict(one.counters), dict(two.counters)) == ({"sent": 5}, {"received": 5})
         one.send(Packet(HERE, THERE, ip.UDP, bytes(70000), 500, 500))
         one.send(Packet(HERE, "192.0.2.1", ip.UDP, b"nowhere", 500, 500))
-        assert dict(one.counters) == {"sent": 5, "unsent": 2, "unsent: EMSGSIZE": 1, "unsent: ENETUNREACH": 1}
+        one.send(Packet(HERE, THERE, ip.UDP, b"from a port that is not open here", 501, 500))
+        reasons = {"unsent: EMSGSIZE": 1, "unsent: ENETUNREACH": 1, "unsent: from port 501": 1}
+        assert dict(one.counters) == {"sent": 5, "unsent": 3, **reasons}
         one.close()
         two.close()
         Wire(HERE).close()  # the ports are free again

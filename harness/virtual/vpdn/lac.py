@@ -141,7 +141,7 @@ class Lac:
             line.stage = Stage.LOCAL  # only its PPP is left to end
             return
         target = line.untried.pop(0)
-        tunnel = self._tunnel_to(now, group, target.address)
+        tunnel = self._tunnel_to(group, target.address)
         line.tunnel = tunnel
         if tunnel.started:
             self._call(now, tunnel, line)
@@ -154,7 +154,7 @@ class Lac:
         elif not tunnel.protected:
             self.start(now, tunnel)
 
-    def _tunnel_to(self, now: float, group: RequestGroup, address: str) -> LacTunnel:
+    def _tunnel_to(self, group: RequestGroup, address: str) -> LacTunnel:
         for tunnel in self.tunnels.values():
             if tunnel.group == group and tunnel.address == address and not tunnel.closing and not tunnel.core.finished:
                 return tunnel

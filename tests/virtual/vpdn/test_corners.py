@@ -59,7 +59,8 @@ def test_no_transform_with_authentication_sends_nothing(bench) -> None:
     world = bench(lac_crypto=bare)
     assert world.call().core.address is None
     assert world.since() == []
-    assert "crypto profile l2tp has no transform set with authentication" in world.reasons(LAC)
+    why = "crypto profile l2tp has no transform set with authentication"
+    assert ("crypto", why) in [(event.detail["layer"], event.detail["reason"]) for event in world.of(LAC, "refused")]
 
 
 def test_a_kept_phase_1_is_not_idle(bench) -> None:

@@ -124,8 +124,9 @@ def test_peer_and_access_list_of_a_profile_count_for_nothing(bench) -> None:
 
 def test_names_and_numbers_are_unique_in_a_map() -> None:
     """SEC-58; in another map they may come again."""
-    with pytest.raises(UsageError, match="two profiles of the name l2tp"):
+    with pytest.raises(UsageError, match="two profiles of the name l2tp") as caught:
         Crypto((PROFILE, replace(PROFILE, sequence=20)))
+    assert caught.value.cure == "give each its own"
     with pytest.raises(UsageError, match="two entries of the sequence number 10"):
         Crypto((PROFILE, replace(PROFILE, name="other")))
     assert Crypto((PROFILE, replace(PROFILE, map_name="second"))).profiles
