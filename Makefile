@@ -58,8 +58,8 @@ soak: setup      ## a thousand SAs told apart, a day of 100 clients coming and g
 mutants: setup   ## change the virtual gateway at random, 120 times: which test notices? (ARGS="--mutants-seed 2" chooses others)
 	$(BIN)/natstorm prove --mutants 120 $(ARGS)
 
-test: setup servers  ## the project's own tests, three at a time: those with a real gateway wait more than they work
-	$(BIN)/pytest tests -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)  # the order is tests/conftest.py's
+test: setup servers  ## the project's own tests, five at a time: those with a real gateway wait more than they work
+	$(BIN)/pytest tests -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)  # the order is tests/conftest.py's
 
 lint: $(VENV)/.complete  ## ruff, mypy --strict
 	$(BIN)/ruff check .

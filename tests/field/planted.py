@@ -135,25 +135,34 @@ def files_with_it(*folders: Path) -> list[str]:
 
 
 class Watch(threading.Thread):
-    """Looks for them in the command lines that any process shows."""
+    """Looks for them in the command lines that any process shows: a new process's again and again, since it becomes another by
+    exec, an old one's now and then, since it may write another one over its own."""
+
+    NEW, EVERY = 4, 20
+    """Looks as long as which a process is new, and looks from one at all of them to the next."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.seen: set[str] = set()
         self.looks = 0
         self._over = threading.Event()
+        self._ages: dict[str, int] = {}
 
     def run(self) -> None:
         while not self._over.wait(0.05):
+            self._ages = {pid: self._ages.get(pid, 0) + 1 for pid in os.listdir("/proc") if pid.isdigit()}
+            for pid, age in self._ages.items():
+                if age <= self.NEW or self.looks % self.EVERY == 0:
+                    self._look_at(pid)
             self.looks += 1
-            for entry in Path("/proc").iterdir():
-                if entry.name.isdigit():
-                    try:
-                        line = (entry / "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    if is_in(line):
-                        self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
+
+    def _look_at(self, pid: str) -> None:
+        try:
+            line = Path("/proc", pid, "cmdline").read_bytes()
+        except OSError:
+            return
+        if is_in(line):
+            self.seen.add(line.replace(b"\0", b" ").decode(errors="replace")[:200])
 
     def stop(self) -> None:
         self._over.set()

@@ -49,7 +49,7 @@ sides = st.sampled_from(["inside", "outside"])
 
 
 @pytest.mark.parametrize("name", names())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(st.tuples(sides, packets(), st.floats(0, 40)), max_size=40))
 def test_anything_may_come_in(name, traffic):
     nat = Bench(name)
@@ -66,7 +66,7 @@ def test_anything_may_come_in(name, traffic):
 
 
 @pytest.mark.parametrize("name", TRANSLATING)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(packets(), max_size=30))
 def test_from_outside_no_mapping_is_made_or_changed(name, traffic):
     nat = Bench(name)
@@ -84,7 +84,7 @@ def test_from_outside_no_mapping_is_made_or_changed(name, traffic):
 
 
 @pytest.mark.parametrize("name", [name for name in TRANSLATING if load(name).up is None])
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.lists(packets(sources=st.sampled_from([SECOND, "10.0.0.4", "10.0.0.5"])), max_size=30))
 def test_no_client_changes_anothers_mapping(name, traffic):
     nat = Bench(name)

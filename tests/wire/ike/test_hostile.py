@@ -86,7 +86,7 @@ def moment(request: pytest.FixtureRequest) -> str:
     return name
 
 
-RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=80)
+RELAXED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 
 
 @given(noise=st.lists(st.binary(max_size=200), min_size=1, max_size=5), port=st.sampled_from([500, 4500]))
