@@ -83,8 +83,8 @@ def test_any_domain_selects() -> None:
 def test_tunnels_go_to_the_first_server() -> None:
     for how, address in zip(both("lns-remembered"), (OTHER, PEER), strict=True):
         one = lac(how)
-        one._tunnel_to(0.0, GROUPS[0], PEER)
-        assert one._tunnel_to(0.0, GROUPS[0], OTHER).address == address
+        one._tunnel_to(GROUPS[0], PEER)
+        assert one._tunnel_to(GROUPS[0], OTHER).address == address
 
 
 def test_the_first_group_takes_every_lac() -> None:

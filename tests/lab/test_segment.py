@@ -92,6 +92,7 @@ SETTINGS = {
 def everything():
     """All that this machine says of its interfaces, in the programs' own words."""
     shown = [told(words) for words in (["-d", "address"], ["-d", "route", "show", "table", "all"])]
+    shown[0] = shown[0].replace(" tentative", "")  # for a second or two after an interface came up
     shown += [told(["-d", "-6", "route", "show", "table", "all"]), told(["neigh", "show", "nud", "permanent"])]
     shown.append(tools.run(["ethtool", "-k", NIC], step="look").stdout)
     disciplines = tools.run(["tc", "-d", "qdisc", "show", "dev", NIC], step="look").stdout

@@ -105,12 +105,18 @@ def litter(played: Callable[[str], Played]) -> Played:
     return played("litter")
 
 
+def survived(told: Played) -> set[str]:
+    """What all live through: garbage, a short cut, and a NAT that forgot at a moment when nothing was under way to a client."""
+    lost = any(sent > answered for sent, answered in map(told.marks, ("c1", "c2")))
+    return {"litter", "outage"} | (set() if lost else {"amnesia"})
+
+
 @pytest.mark.parametrize("name", HARDSHIPS)
 def test_every_run_ends_with_a_verdict(name: str, played: Callable[[str], Played]) -> None:
     told = played(name)
     assert told.evidence.trouble == ()
     assert told.head.tone is not Tone.UNTRUSTED
-    assert told.verdicts["survival"].outcome is (Outcome.PASS if name in ("litter", "outage") else Outcome.FAIL)
+    assert told.verdicts["survival"].outcome is (Outcome.PASS if name in survived(told) else Outcome.FAIL)
     assert all(r.kind is not RecordKind.IMPAIRED for r in told.evidence.records)
 
 
