@@ -59,6 +59,7 @@ mutants: setup   ## change the virtual gateway at random, 120 times: which test 
 	$(BIN)/natstorm prove --mutants 120 $(ARGS)
 
 test: setup servers  ## the project's own tests, five at a time: those with a real gateway wait more than they work
+	@$(BIN)/pytest tests --collect-only -q >/dev/null 2>&1 || true  # pytest rewrites and keeps each assert: once, and not five times at once
 	$(BIN)/pytest tests -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)  # the order is tests/conftest.py's
 
 lint: $(VENV)/.complete  ## ruff, mypy --strict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.clients.client import Client
@@ -87,8 +87,7 @@ class Play:
         """All of them send their first datagram at once, in the order given: nothing is reported between one and the next."""
         ready = asyncio.Barrier(len(names))
         await asyncio.gather(*(self.dial(name, ready) for name in names))
-        for name in names:
-            await self.view(f"after-connect:{name}")
+        await self.view(*(f"after-connect:{name}" for name in names))
 
     async def hold(self, seconds: float) -> None:
         """Marked traffic flows, and nothing else happens."""
@@ -309,12 +308,12 @@ class Play:
             detail["freed"] = await self._freed(self._tunnel(name), None if sa is None else str(sa.data["spi_out"]))
         await self.view(f"after-vanish:{name}")
 
-    async def view(self, label: str) -> GatewayView:
-        """The gateway's own account at this moment, and the NAT's."""
-        view = await self.gateway.view(label)
-        self.gathered.views.append(view)
-        moment = self.clock.epoch(self.clock.monotonic())
-        self.gathered.nat_views.append(NatView(moment, label, await self.bench.nat.mappings()))
+    async def view(self, *labels: str) -> GatewayView:
+        """The gateway's own account at this moment, and the NAT's, told once and kept under each of the labels."""
+        view = await self.gateway.view(labels[0])
+        self.gathered.views += [replace(view, label=label) for label in labels]
+        moment, mappings = self.clock.epoch(self.clock.monotonic()), await self.bench.nat.mappings()
+        self.gathered.nat_views += [NatView(moment, label, mappings) for label in labels]
         return view
 
     # Within
