@@ -8,6 +8,7 @@ It logs in by SSH as to any router, and prints as JSON what genie reads in `show
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from genie.libs.parser.ios.show_ip import ShowIpNatTranslations
@@ -28,7 +29,7 @@ def main(port: str, known_hosts: str) -> None:
         "connections": {"cli": {"protocol": "ssh", "ip": "127.0.0.1", "port": int(port), "ssh_options": options}},
     }
     device = topology.loader.load({"devices": {"LNS": lns}}).devices["LNS"]
-    device.connect(via="cli", log_stdout=False, connection_timeout=60)
+    device.connect(via="cli", log_stdout=False, connection_timeout=60, logfile=os.devnull)
     try:
         found = {"version": ShowVersion(device=device).parse(), "nat": ShowIpNatTranslations(device=device).parse()}
     finally:

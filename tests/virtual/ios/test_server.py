@@ -119,7 +119,7 @@ def test_plain_pyats(router, tmp_path, monkeypatch, protocol):
         }
     )
     lns = testbed.devices["lns"]
-    lns.connect(via="cli", log_stdout=False, learn_hostname=True, connection_timeout=60)
+    lns.connect(via="cli", log_stdout=False, learn_hostname=True, connection_timeout=60, logfile=os.devnull)
     try:
         lns.configure(["crypto dynamic-map DYNAMIC_MAP 10", "set nat demux"])
         assert " set nat demux" in lns.execute("show running-config | section crypto dynamic-map").replace("\r", "").splitlines()
