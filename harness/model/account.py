@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-HARMLESS = ("% NOTE", "%No active", "% No active")
+from harness.model import refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,8 @@ class Printed:
     @property
     def refused(self) -> str:
         """The line by which an IOS router refuses a command ("% Invalid input detected …"), "" where it took it. That there is
-        nothing to show ("%No active L2F tunnels") is no refusal."""
-        lines = (line.strip() for line in self.text.splitlines())
-        return next((line for line in lines if line.startswith("%") and not line.startswith(HARMLESS)), "")
+        nothing to show ("%No active L2F tunnels") is no refusal, nor is a note (refusals)."""
+        return refusals.refusal(self.text, shown=self.command.startswith(("show ", "sh ")))
 
 
 @dataclass(frozen=True, slots=True)

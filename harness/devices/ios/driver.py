@@ -23,7 +23,7 @@ from harness.devices.journal import Journal, Undo
 from harness.devices.rows import Rows
 from harness.devices.ssh import Unreachable, in_thread, secrets_of, tail
 from harness.errors import DeviceError
-from harness.model import ios_releases
+from harness.model import ios_releases, refusals
 from harness.model.ios_releases import Lack, Release
 from harness.model.reach import Connection
 from harness.model.redact import Redactor
@@ -255,11 +255,12 @@ class Ios:
                 await asyncio.sleep(self._try_again_s)
         return True
 
-    async def type(self, lines: list[str]) -> None:
-        """The lines in configuration mode, unguarded and not written down."""
+    async def type(self, lines: list[str], refusal: str = refusals.REFUSAL) -> None:
+        """The lines in configuration mode, unguarded and not written down, as far as the first one at which a line of `refusal`
+        is printed."""
         async with self._turn:
             session = self._connected("configure")
-            call = partial(terminal.configure, session, lines, self.timeout)
+            call = partial(terminal.configure, session, lines, self.timeout, refusal)
             try:
                 await self._bounded("configure", call, self.timeout * (2 + len(lines)))
             except DeviceError as error:

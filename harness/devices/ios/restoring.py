@@ -13,6 +13,7 @@ from harness.devices.ios.parsers.configured import masked
 from harness.devices.ios.parsers.version import up_for
 from harness.devices.journal import Journal, Undo, reached
 from harness.errors import DeviceError
+from harness.model import refusals
 from harness.model.reach import Connection
 from harness.model.redact import Redactor
 
@@ -141,7 +142,8 @@ async def put_back(device: Ios, undo: Undo, now_s: float) -> tuple[str, ...]:
             for cut in management.cuts(now, lines, await device.way()):
                 if cut.at_once:
                     raise NotPutBack(device.name, f"it would cut off its management: {cut}", lines, device.redactor)
-            await device.type(lines)
+            # What is refused is seen by comparing: a `no` of what another line has taken with it changes nothing.
+            await device.type(lines, refusals.NOT_UNDERSTOOD)
             now = parse_config(await device.running_config())
     if lines := configurations.back_to(target, now):
         raise NotPutBack(device.name, "it still differs", lines, device.redactor)
@@ -160,7 +162,7 @@ async def _take_away(device: Ios, lines: list[str]) -> None:
     """Of the lines that begin with `no`, those of what is there."""
     there = [line.strip() for line in (await device.running_config()).splitlines()] if lines else []
     if wanted := [line for line in lines if line.startswith("no ") and any(one.startswith(line[3:]) for one in there)]:
-        await device.type(wanted)
+        await device.type(wanted, refusals.NOT_UNDERSTOOD)
 
 
 async def _booted(device: Ios, within_s: float) -> bool:

@@ -23,6 +23,7 @@ from harness.devices import ssh_keys
 from harness.devices.ssh import Unreachable
 from harness.devices.ssh_keys import Refused
 from harness.errors import DeviceError, MissingTool
+from harness.model import refusals
 from harness.model.reach import Connection
 
 CONNECT_S = 60.0
@@ -78,12 +79,13 @@ def _once(*_: object, **__: object) -> None:
 
 def execute(session: Any, command: str, timeout: float, answers: tuple[tuple[str, str], ...] = ()) -> str:
     """A command's output. `answers`: (pattern, what is typed where a question fits it)."""
-    said: str = session.execute(command, timeout=timeout, error_pattern=ERRORS, reply=_dialog(answers))
+    said: str = session.execute(command, timeout=timeout, error_pattern=[refusals.NOT_UNDERSTOOD], reply=_dialog(answers))
     return said
 
 
-def configure(session: Any, lines: list[str], timeout: float) -> None:
-    session.configure(lines, timeout=timeout, error_pattern=ERRORS, reply=_dialog(QUESTIONS))
+def configure(session: Any, lines: list[str], timeout: float, refusal: str = refusals.REFUSAL) -> None:
+    """`refusal`: the pattern of a line at which it ends with an error (refusals)."""
+    session.configure(lines, timeout=timeout, error_pattern=[refusal], reply=_dialog(QUESTIONS))
 
 
 def said(session: Any, command: str, timeout: float) -> str:
@@ -127,7 +129,6 @@ QUESTIONS = (
 """What configuration mode asks on some releases: when a rule of NAT goes that is in use, and when a user goes."""
 CONFIGURING = r"(?:^|\n)[\w.-]+\([\w-]+\)#\s?$"
 """The prompt of configuration mode, in whatever section."""
-ERRORS = [r"^\s*% ?(?:Invalid|Incomplete|Ambiguous|Unknown|Unrecognized|Bad|Access denied|Authorization failed)\b.*"]
 KNOWN: tuple[tuple[str, str, type[DeviceError]], ...] = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "its host key has CHANGED", ssh_keys.ChangedHostKey),
     (r"Host key verification failed|No \S+ host key is known", "its host key is not known", ssh_keys.UnknownHostKey),
@@ -228,6 +229,6 @@ def refused(transcript: str, lines: Iterable[str]) -> str | None:
     for line in transcript.replace("\r", "\n").splitlines():
         if (match := re.match(r"[\w.-]+\(config[^)]*\)#\s*(.*\S)", line)) is not None:
             typed = match[1]
-        elif re.match(ERRORS[0], line):
+        elif refusals.refusal(line):
             found = typed
     return found if found in wanted else None
