@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from harness.devices.ios import up_to_the_prompt
 from harness.devices.ios.driver import Ios
+from harness.devices.ios.stamps import STAMP
 from harness.errors import DeviceError, LabError
 from harness.model import Logged
 from harness.routers.play import heard
@@ -27,7 +28,7 @@ LOGGING = (
 """So that a router keeps all that it tells, stamped by the clock that `show clock` shows."""
 CLOCK, LOG = "show clock", "show logging"
 _CLOCK = re.compile(r"^[*.]?(\d\d:\d\d:\d\d\.\d{3}) \S+ \w{3} (\w{3} +\d+ \d{4})\s*$", re.MULTILINE)
-_LINE = re.compile(r"^(?:\d+: )?[*.]?(\w{3} +\d+ \d\d:\d\d:\d\d\.\d{3})(?: \w+)?: (.*)$", re.MULTILINE)
+_LINE = re.compile(rf"^{STAMP}(?P<rest>.*)$", re.MULTILINE)
 _CIPHER = re.compile(r"^(\s*crypto ipsec transform-set \S+ )esp-(?:des|3des|aes(?: \d+)?)\b(?!-)")
 EARLY_S = 0.5
 """A line so long before the script began is still its own: two answers are compared, neither of which came at once."""
@@ -154,8 +155,10 @@ def logged_since(device: str, said: str, clock: RoutersClock) -> Iterator[Logged
 
 
 def _stamped(said: str) -> Iterable[tuple[datetime, str]]:
+    """Those that were stamped as `LOGGING` has it; others are older."""
     for match in _LINE.finditer(said):
-        yield _read(f"2000 {match[1]}", "%Y %b %d %H:%M:%S.%f"), match[2]
+        if match["date"] and "." in match["time"]:
+            yield _read(f"2000 {match['date']} {match['time']}", "%Y %b %d %H:%M:%S.%f"), match["rest"]
 
 
 def _read(text: str, form: str) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.devices.ios import lock_line
+from harness.devices.ios import lock_line, stamps
 
 Section = dict[str, "Section"]
 """A configuration's lines in their order, each with those that stand below it."""
@@ -13,10 +13,10 @@ Section = dict[str, "Section"]
 _NOT_CONFIGURATION = re.compile(
     rf"!|{lock_line.LINE}|show running-config|[\w.-]+(?:\(config[^)]*\))?[#>]|"
     r"end$|Building configuration|Current configuration|Using \d+|ntp clock-period |"
-    r"Load for five secs: |Time source is |No time source|\*\*\*|(?:\*?\w{3} +\d+ [\d:.]+\S*: )?%[A-Z\d_]+-\d-[A-Z\d_]+: "
+    rf"Load for five secs: |Time source is |No time source|\*\*\*|{stamps.STAMP}|{stamps.MESSAGE}"
 )
 """Comments, headings, runs' locks, which come and go meanwhile, the one line that a router changes by itself, and what a terminal
-shows besides: the time, messages, warnings of a reload."""
+shows besides: the time, messages and what is debugged, warnings of a reload."""
 
 
 def parse_config(text: str) -> Section:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from harness.devices.ios.reading import read, seconds
+from harness.devices.ios.stamps import STAMP
 from harness.devices.rows import Rows
 
 
@@ -45,10 +46,7 @@ class DebugEvent:
     to_state: str | None = None
 
 
-_STAMP = re.compile(
-    r"\s*(?:\d{1,9}: )?([*.]?)((?:[A-Z][a-z]{2} +\d{1,2} (?:\d{4} )?)?(\d{1,2}:\d\d:\d\d(?:\.\d{1,6})?)(?: [A-Z]{2,5})?"
-    r"|((?:\d{1,4}[ywdh]){1,2})): ?(.*)"
-)
+_STAMP = re.compile(rf"\s*{STAMP}(?P<rest>.*)")
 _FACILITY = re.compile(
     r"(CRYPTO_SS\([^)]*\)|(?:(?:Tnl ?(\d{1,10})|Tnl/(?:Sn|Cl) ?(\d{1,10})/ ?(\d{1,10})) )?(?:L2TP|L2X)) ?: ?(\S.*?)\s*"
 )
@@ -121,14 +119,14 @@ def _begins(line: str) -> bool:
 def _event(line: str) -> DebugEvent | str | None:
     """The event; WAITING where the line is only the beginning of one; None where it is none."""
     stamped = _STAMP.fullmatch(line)
-    match = _FACILITY.fullmatch(stamped[5].strip() if stamped else line.strip())
+    match = _FACILITY.fullmatch(stamped["rest"].strip() if stamped else line.strip())
     if match is None:
         return None
     fields: dict[str, object] = {}
     if stamped:
-        day, whole = stamped[3], stamped[4]
-        trusted = not stamped[1] if " " in stamped[2] else None
-        fields = {"stamp": stamped[2], "synchronised": trusted, "t_s": _of_day(day) if day else seconds(whole)}
+        day, whole = stamped["time"], stamped["uptime"]
+        trusted = not stamped["doubt"] if " " in stamped["stamp"] else None
+        fields = {"stamp": stamped["stamp"], "synchronised": trusted, "t_s": _of_day(day) if day else seconds(whole)}
     tunnel = match[2] or match[3]
     fields |= {"tunnel": int(tunnel) if tunnel else None, "session": int(match[4]) if match[4] else None}
     said = match[5]
