@@ -58,6 +58,8 @@ def reached(connection: Connection) -> dict[str, Any]:
     """A connection as the journal keeps it: without secrets."""
     names = ("device", "host", "port", "username", "protocol", "key_file", "known_hosts")
     kept: dict[str, Any] = {name: getattr(connection, name) for name in names}
+    if connection.old_ssh:
+        kept["old_ssh"] = True
     return kept if connection.jump is None else {**kept, "jump": reached(connection.jump)}
 
 

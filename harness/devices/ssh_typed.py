@@ -13,6 +13,16 @@ from typing import Any
 from harness.devices.journal import reached
 from harness.model.reach import Connection
 
+OLD_SSH = (
+    "KexAlgorithms=+diffie-hellman-group14-sha1,diffie-hellman-group1-sha1",
+    "HostKeyAlgorithms=+ssh-rsa",
+    "PubkeyAcceptedKeyTypes=+ssh-rsa",
+    "Ciphers=+aes256-cbc,aes192-cbc,aes128-cbc,3des-cbc",
+    "MACs=+hmac-sha1,hmac-sha1-96",
+)
+"""What IOS 12.x and older releases of 15 offer, and OpenSSH has switched off (its release notes of 7.0, 7.6 and 8.8), behind what
+it has on. PubkeyAcceptedKeyTypes is the name that OpenSSH before 8.5 knows as well."""
+
 
 def to(connection: Connection, *command: str) -> str:
     """What reaches it, with the words of a command that is to be run there as whoever logs in."""
@@ -26,7 +36,8 @@ def as_root(at: Mapping[str, Any], *command: str) -> str:
 
 def words(at: Mapping[str, Any]) -> list[str]:
     """`at` as the journal keeps it (`journal.reached`)."""
-    found = ["ssh", "-p", str(at["port"]), *_files(at)]
+    old = [word for option in OLD_SSH for word in ("-o", option)] if at.get("old_ssh") else []
+    found = ["ssh", "-p", str(at["port"]), *old, *_files(at)]
     if way := _jumps(at):
         found += ["-o", f"ProxyCommand={_proxy(way, at)}"] if any(map(_files, way)) else ["-J", ",".join(map(_hop, way))]
     return [*found, f"{at['username']}@{at['host']}"]

@@ -25,7 +25,8 @@ class Connection:
     """A device's command line. `port` is TCP's. `known_hosts` is the file in which the host key must stand (None: the user's own),
     `key_file` a private key (None: `password`, or the user's agent). `jump` is gone through first. `own_address` is a router's
     own, where `host` is another that leads to it. `protect_minutes`: while a router is changed, it is told to reload by itself
-    after so many (None: it is not)."""
+    after so many (None: it is not). `old_ssh`: by SSH a router may use the
+    algorithms that OpenSSH has switched off."""
 
     device: str
     host: str
@@ -39,6 +40,7 @@ class Connection:
     jump: Connection | None = field(default=None)
     own_address: str | None = None
     protect_minutes: int | None = None
+    old_ssh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,9 @@ class _Access:
                 cure = f"a jump host that this machine reaches at once, as {jump.jump.device} is"
                 problem = f"the way to a router leads through one jump host at most, and {jump.device} needs another"
                 reading.wrong(problem, (*path, "proxy"), cure)
-        for key in ("own_address", "protect_minutes"):
+        if protocol == "telnet" and reading.has(*path, "old_ssh"):
+            reading.wrong("telnet has no SSH algorithms", (*path, "old_ssh"), "remove it, or `protocol: ssh`")
+        for key in ("own_address", "protect_minutes", "old_ssh"):
             if system in PROTOCOLS_OF and system not in ROUTERS and reading.has(*path, key):
                 reading.wrong(f"a {system} device has no {key}", (*path, key), "remove it: it is a router's")
         enable = self._credential(device, "enable")
@@ -123,6 +125,7 @@ class _Access:
             jump,
             reading.value(*path, "own_address"),
             reading.value(*path, "protect_minutes"),
+            reading.value(*path, "old_ssh") or False,
         )
 
     def _credential(self, device: str, name: str) -> tuple[str, ...] | None:

@@ -88,6 +88,7 @@ CLI = Section({
     "proxy": Field(TEXT, "The device of `type: jump` through which it is reached."),
     "own_address": Field(ADDRESS, "A router's own address, where `ip` is another that leads to it, as of a NAT before it."),
     "protect_minutes": Field(NUMBER, "A router reloads after so many minutes if a change has locked everybody out (never)."),
+    "old_ssh": Field(FLAG, "true allows a router SSH algorithms that OpenSSH has switched off: IOS 12.x has no others (false)."),
     "credentials": Field(CREDENTIALS, "Who logs in over this connection."),
 }, name="cli")  # fmt: skip
 REACHED_BY = "How it is reached, where it is there already; `{}` for a device that the harness starts."

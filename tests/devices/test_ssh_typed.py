@@ -46,6 +46,18 @@ def test_without_a_jump_host_there_is_none_and_who_is_not_root_takes_sudo():
     assert ssh_typed.terminal(reached(replace(NEAR, protocol="telnet"))) == "telnet 192.0.2.1 2201"
 
 
+def test_a_router_of_old_is_typed_with_its_algorithms_and_its_jump_host_without():
+    plain, old = (as_ssh_reads(ssh_typed.terminal(reached(replace(DEVICE, old_ssh=flag)))) for flag in (False, True))
+    for option, name in (
+        ("kexalgorithms", "diffie-hellman-group1-sha1"), ("hostkeyalgorithms", "ssh-rsa"), ("ciphers", "3des-cbc"),
+        ("pubkeyacceptedalgorithms", "ssh-rsa"),
+    ):  # fmt: skip
+        assert name in old[option].split(",")
+        assert name not in plain[option].split(",")
+    assert old["proxyjump"] == plain["proxyjump"]
+    assert "old_ssh" not in reached(DEVICE)
+
+
 def test_a_host_key_is_asked_for_through_all_of_them(tmp_path):
     device = replace(DEVICE, known_hosts=str(tmp_path / "known_hosts"))
     with pytest.raises(ssh_keys.UnknownHostKey) as caught:

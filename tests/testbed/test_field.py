@@ -18,6 +18,7 @@ NAT = "      cli: {protocol: ssh, ip: 10.99.0.2, port: 22}\n"
 GATEWAY = "      cli: {protocol: ssh, ip: 10.99.0.3, port: 22}\n"
 HOST = "      cli: {protocol: ssh, ip: 10.99.0.4, port: 22}\n"
 ROUTERS = "own_address: 192.168.7.1, protect_minutes: 10"
+AN_IOS = [("    os: natstorm", "    os: ios"), ("        - default\n        - clear\n", "")]
 NAT_CUSTOM = "      outside_ports: 1024-65535\n"
 CUSTOM = '    known_hosts: "%ENV{NATSTORM_BOX}/known_hosts"\n'
 LOGIN = "    default:\n      username: root\n"
@@ -185,6 +186,12 @@ def test_a_router_names_its_interfaces_in_its_own_way(bench, system):
     assert (gateway.connection.own_address, gateway.connection.protect_minutes) == ("192.168.7.1", 10)
 
 
+@pytest.mark.parametrize(("said", "expected"), [(", old_ssh: true", True), (", old_ssh: false", False), ("", False)])
+def test_a_router_of_old(bench, said, expected):
+    file = bench(*AN_IOS, ("      wan0:", "      GigabitEthernet0/0:"), (GATEWAY, GATEWAY.replace("22}", f"22{said}}}")))
+    assert check(file).gateway.connection.old_ssh is expected
+
+
 def test_it_looks_the_same_to_pyats(bench):
     file = bench((DEVICES, DEVICES + jump("jumpbox")), (NAT, NAT.replace("22}", "22, proxy: jumpbox}")))
     assert load(file) == check(file)
@@ -204,6 +211,21 @@ MISTAKES = {
     "a router's": (
         [(NAT, NAT.replace("22}", "22, protect_minutes: 10}"))],
         "protect_minutes", "a linux device has no protect_minutes", "it is a router's",
+    ),
+    "an old Linux": (
+        [(NAT, NAT.replace("22}", "22, old_ssh: true}"))],
+        "old_ssh", "a linux device has no old_ssh", "it is a router's",
+    ),
+    "old SSH by telnet": (
+        [
+            *AN_IOS, ("      wan0:", "      GigabitEthernet0/0:"),
+            (GATEWAY, GATEWAY.replace("ssh, ip: 10.99.0.3, port: 22}", "telnet, ip: 10.99.0.3, old_ssh: true}")),
+        ],
+        "old_ssh", "telnet has no SSH algorithms", "protocol: ssh",
+    ),
+    "old as text": (
+        [*AN_IOS, ("      wan0:", "      GigabitEthernet0/0:"), (GATEWAY, GATEWAY.replace("22}", "22, old_ssh: 1}"))],
+        "old_ssh", "1 is neither true nor false", "true or false",
     ),
     "no minutes": (
         [

@@ -335,8 +335,10 @@ class Ios:
         text = "\n".join([*(f"{type(one).__name__}: {one}" for one in _chain(error)), "".join(self._transcript)])
         where = f"{self.connection.host}:{self.connection.port}"
         for pattern, seen, kind in terminal.KNOWN if self._session is None else ():
-            if re.search(pattern, text, re.IGNORECASE):
-                return kind(self.name, self.redactor.text(what), seen.format(where=where, user=self.connection.username))
+            if (match := re.search(pattern, text, re.IGNORECASE)) is not None:
+                cure = "" if self.connection.old_ssh else terminal.CURE
+                told = seen.format(where=where, user=self.connection.username, cure=cure, **match.groupdict())
+                return kind(self.name, self.redactor.text(what), self.redactor.text(told))
         said = tail("".join(self._transcript))
         if _is(error, "TimeoutError"):
             return self._trouble(what, f"the prompt did not come within {self.timeout:g} s; the device had said: {said}")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from harness.devices import ssh_keys
+from harness.devices import ssh_keys, ssh_typed
 from harness.devices.ssh import Unreachable
 from harness.devices.ssh_keys import Refused
 from harness.errors import DeviceError, MissingTool
@@ -136,10 +136,13 @@ KNOWN: tuple[tuple[str, str, type[DeviceError]], ...] = (
      "it refuses the enable password", Refused),
     (r"Permission denied|Authentication failed|Login invalid|bad password|CredentialsExhausted|login failed",
      "{where} refuses user {user!r} by password", Refused),
+    (r"Unable to negotiate with [^\n]*: (?P<lack>no matching [\w ]+) found\. Their offer: (?P<offer>\S+)",
+     "ssh and {where} have no algorithm in common ({lack}; the device offers {offer}){cure}", DeviceError),
     (r"Connection refused", "{where}: Connection refused", Unreachable),
     (r"Could not resolve hostname|Name or service not known", "the name of {where} is not resolved", Unreachable),
 )  # fmt: skip
 """What unicon's errors hold, what is told, and as which error."""
+CURE = "; `old_ssh: true` in its connection of the testbed allows what routers of old know"
 
 
 class _Transcript(logging.Handler):
@@ -173,6 +176,8 @@ def _options(connection: Connection) -> list[str]:
     options.append(f"-o UserKnownHostsFile={ssh_keys.known_hosts_file(connection)}")
     if connection.key_file is not None:
         options.append(f"-i {connection.key_file}")
+    if connection.old_ssh:
+        options += [f"-o {option}" for option in ssh_typed.OLD_SSH]
     return options
 
 
