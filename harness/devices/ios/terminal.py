@@ -80,7 +80,7 @@ def _once(*_: object, **__: object) -> None:
 def execute(session: Any, command: str, timeout: float, answers: tuple[tuple[str, str], ...] = ()) -> str:
     """A command's output. `answers`: (pattern, what is typed where a question fits it)."""
     said: str = session.execute(command, timeout=timeout, error_pattern=[refusals.NOT_UNDERSTOOD], reply=_dialog(answers))
-    return said
+    return printed(command, said)
 
 
 def configure(session: Any, lines: list[str], timeout: float, refusal: str = refusals.REFUSAL) -> None:
@@ -91,7 +91,7 @@ def configure(session: Any, lines: list[str], timeout: float, refusal: str = ref
 def said(session: Any, command: str, timeout: float) -> str:
     """What a command prints, whatever that is: a refusal too."""
     text: str = session.execute(command, timeout=timeout, error_pattern=[])
-    return text
+    return printed(command, text)
 
 
 def typed(session: Any, lines: Iterable[str], timeout: float) -> list[tuple[str, str]]:
@@ -105,11 +105,22 @@ def typed(session: Any, lines: Iterable[str], timeout: float) -> list[tuple[str,
             dialog = _dialog(QUESTIONS) + dialogs.Dialog([dialogs.Statement(CONFIGURING)])
             answer = dialog.process(spawn, timeout=timeout).last_match
             session.configure.update_hostname_if_needed([line])
-            heard = answer.string[: answer.start()].replace("\r\n", "\n")
-            found.append((line, heard.partition("\n")[2].strip("\n")))  # without its echo
+            _, _, heard = answer.string[: answer.start()].partition("\n")
+            found.append((line, printed(line, heard).strip("\n")))
     finally:
         machine.go_to("enable", spawn, timeout=timeout)
     return found
+
+
+def printed(typed: str, heard: str) -> str:
+    """What a terminal showed after a line was typed, without that line. It may be there twice: telnet shows it as well where it has
+    negotiated nothing, as at a console server's port of plain TCP."""
+    text = re.sub("\r+\n", "\n", heard).rstrip("\r")
+    for _ in range(2):
+        line, _, rest = text.partition("\n")
+        if line.strip() == typed.strip():
+            text = rest
+    return text
 
 
 def leave(session: Any, timeout: float) -> None:
