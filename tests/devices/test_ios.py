@@ -273,6 +273,22 @@ def test_show_version_empty_or_cut_off():
         assert cut.unread == tuple(filter(str.strip, whole[:end].splitlines()))
 
 
+def test_show_version_of_a_switch_that_tells_no_register():
+    whole = (SAMPLES / "csr1000v-16.9.txt").read_text()
+    hardware = "Base Ethernet MAC Address          : 02:00:00:00:00:01\nModel Number                       : C9606R\n"
+    serial = "System Serial Number               : FXS00000001\n"
+    text = whole.replace("Configuration register is 0x2102\n", hardware + serial)
+    (found,) = parse_version(text).rows
+    assert (found.version, found.hostname, found.register) == ("16.9.1", "vpn-1", None)
+    assert parse_version(f"{text}vpn-1#").rows == (found,)
+    end = text.index(serial)
+    behind = end + len(serial)
+    ends = (text[:end], text[: behind - 1], f"{text[:behind]}\nConf", f"{text[:behind]} --More-- ")
+    for cut in (*ends, text.replace("uptime", "up")):
+        assert parse_version(cut).rows == ()
+        assert parse_version(cut).unread
+
+
 def test_a_configuration_is_led_back():
     saved = parse_config(CONFIG)
     lines = [*CHANGE, "interface Loopback9", " shutdown", "no crypto isakmp policy 10"]

@@ -34,8 +34,10 @@ _VERSION = {
     "board": re.compile(r"^Processor board ID (\S+)", re.M),
     "register": re.compile(r"^Configuration register is (0x[0-9A-Fa-f]+)", re.M),
 }
-NEEDED = ("version", "hostname", "register")
-"""Of which the last stands in the last line: without it the text was cut off."""
+NEEDED = ("version", "hostname")
+_END = re.compile(r"Configuration register is 0x|System Serial Number +: \S")
+"""How the last line begins: Catalysts of 17.x with several supervisors tell no register, and end with their hardware. Without
+either the text was cut off."""
 
 
 def parse_version(text: str) -> Rows[Version]:
@@ -43,10 +45,11 @@ def parse_version(text: str) -> Rows[Version]:
     read_text = read(text)
     plain = "\n".join(read_text.lines)
     found = {name: match[1] for name, pattern in _VERSION.items() if (match := pattern.search(plain))}
-    if all(name in found for name in NEEDED):
-        return Rows((Version(**found),))
     filled = [line for line in read_text.lines if line.strip()]
-    return read_text.rows((), filled, "it does not come to the configuration register" if filled else "")
+    ended = "register" in found or bool(filled and not read_text.cut and _END.match(filled[-1].strip()))
+    if ended and all(name in found for name in NEEDED):
+        return Rows((Version(**found),))
+    return read_text.rows((), filled, "it comes neither to the configuration register nor to a serial number" if filled else "")
 
 
 _UNITS_S = {"year": 31536000, "week": 604800, "day": 86400, "hour": 3600, "minute": 60}
