@@ -22,7 +22,7 @@ _PLAIN = (
     "Access denied", "Access-list type conflicts", "Bad mask", "Cannot ", "Can't ", "Can not ", "Could not ", "Unable to ",
     "Failed to ", "Invalid ", "Illegal ", "Not allowed", "Not supported",
     r"(?:Crypto-map|Pool|Profile|Dynamic mapping)\b.* in use\b",
-    r"[\d.]+ overlaps with ",
+    r"[\d.]+ overlaps with ", r"A pre-shared key for .* already exists",
 )  # fmt: skip
 """How a line without one begins."""
 

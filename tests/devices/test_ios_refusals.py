@@ -37,6 +37,7 @@ REAL = (
     "Bad mask /0 for address 10.1.1.1",
     "Crypto-map l2tpsec is in use by interface(s): Fa0/0. Please remove the crypto map from the above interface(s) first",
     "ERROR: transform set with tag ts does not exist.",
+    "A pre-shared key for address mask 0.0.0.0 0.0.0.0 already exists!",
     "% Please define a domain-name first.",
     "%%Something that nobody has seen yet",
     "% This command is not supported on this platform",
