@@ -137,12 +137,11 @@ class Bench(ABC):
         if port.address:
             node.ip("address", "add", port.address, "dev", port.name)
 
-    def _hosts_card(self, node: Netns, port: str) -> None:
-        """NIC on the host, and the port of a node that it leads to."""
-        tools.run(["ip", "link", "add", NIC, "type", "veth", "peer", "name", port, "netns", node.name], step="wire the host")
+    def _hosts_card(self, node: Netns, port: str, card: str = NIC) -> None:
+        """A card on the host, and the port of a node that it leads to."""
+        tools.run(["ip", "link", "add", card, "type", "veth", "peer", "name", port, "netns", node.name], step="wire the host")
         node.ip("link", "set", port, "up")
         node.offloads_off(port)
-
 
     def _hosts_card_on(self, switch: str) -> None:
         """NIC on the host, and the switch that it leads to."""

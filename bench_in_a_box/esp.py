@@ -1,6 +1,7 @@
 """The box with VPN endpoints about a NAT, and no gateway: virtual IOS routers, and the machine that joins them and can capture.
 
     host: nic0 ── switch ── lan0 of every endpoint
+          nic1 ── host-in [wires]                                [wires] host-out ── nic2 of the host
     west-1 … wan0 ── west1 … [wires] nat-in ── in0 [nat] out0 ── nat-out [wires] east1 … ── wan0 of east-1 …
     mgmt0 ── management switch ── mgmt0 of all, each with an SSH server
 
@@ -27,6 +28,8 @@ FIRST, SECOND = "FastEthernet0/0", "FastEthernet0/1"
 NAMES = {"west-2": (SECOND, FIRST), "east-1": ("GigabitEthernet0/0", "GigabitEthernet0/1")}
 """What endpoints call their wire and their LAN, where it is not what the scripts do: hardware may."""
 ON_MANAGEMENT = "FastEthernet1/0"
+NEIGHBOURS = {"inside": ("nic1", "host-in"), "outside": ("nic2", "host-out")}
+"""The host's further cards, by the side of the NAT that they are on, and the ports of the wires' machine that they lead to."""
 
 
 class EspBench(Bench):
@@ -38,7 +41,7 @@ class EspBench(Bench):
     def _devices(self) -> None:
         for device, address in self.management.items():
             self._plug(Port(device, "mgmt0", f"{address}/24", "management"))
-        for side in ("inside", "outside"):
+        for side in NEIGHBOURS:
             bridge(self._nodes[WIRES], side)
         self._wire(NAT, "in0", "nat-in", "inside")
         self._wire(NAT, "out0", "nat-out", "outside")
@@ -46,6 +49,9 @@ class EspBench(Bench):
             self._wire(site.name, "wan0", f"{site.side}{site.number}", "inside" if site.side == WEST else "outside")
             self._plug(Port(site.name, "lan0", "", LANS))
         self._hosts_card_on(LANS)
+        for side, (card, port) in NEIGHBOURS.items():
+            self._hosts_card(self._nodes[WIRES], port, card)
+            self._nodes[WIRES].ip("link", "set", port, "master", side)
 
     def _wire(self, device: str, port: str, far: str, side: str) -> None:
         namespaces.link(self._nodes[device], port, self._nodes[WIRES], far)

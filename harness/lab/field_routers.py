@@ -1,7 +1,7 @@
 """A lab of routers that are there already: reached, locked, refused where somebody uses them, and left as they were found.
 
-`up` looks at each router, and lends the callers their card; `fresh` gives the routers the lines of a script in place of those of
-the one before; `down` puts everything back.
+`up` looks at each router, and lends callers or hosts their cards; `fresh` gives the routers the lines of a script in place of
+those of the one before; `down` puts everything back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class FieldRouters(ReachedLab):
     """`routers`: the drivers by role, while the lab is up."""
 
     def __init__(self, testbed: RouterLab, tell: Callable[[str], None], purpose: str = PURPOSE) -> None:
-        super().__init__(testbed, Segment(testbed, testbed.card, testbed.card_line), tell, purpose)
+        super().__init__(testbed, Segment(testbed, testbed.cards), tell, purpose)
         self.testbed = testbed
         self.routers: dict[str, Ios] = {}
         self._begun: set[str] = set()  # those on which something was changed, or cleared

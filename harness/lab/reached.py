@@ -24,7 +24,7 @@ from harness.lab.namespaces import Netns
 from harness.lab.providers.device_lock import Claim
 from harness.lab.providers.lock import Lock
 from harness.lab.providers.static import Static, taken_by
-from harness.lab.segment import Segment, restore_by
+from harness.lab.segment import Segment, names_of, restore_by
 from harness.model.reach import Connection
 from harness.model.router_lab import Described
 
@@ -219,11 +219,13 @@ class ReachedLab(ABC):
                 self.tell(await clock.told(await self.reach(connection), CLOCKS_APART_S))
 
     async def _lend(self, journal: Journal) -> None:
-        nic = self._segment.check()
-        async with self._step(f"lend {nic.name} to the clients"):
+        nics = self._segment.check()
+        names = names_of(nics)
+        async with self._step(f"lend {names} to the clients"):
+            kept = (nic.to_json() for nic in nics)
             undo = Undo(
-                (f"bring {nic.name} back from the clients",),
-                commands=(tuple(enclosure.python("harness.lab.segment_keeper", nic.to_json(), "now")),),
+                (f"bring {names} back from the clients",),
+                commands=(tuple(enclosure.python("harness.lab.segment_keeper", *kept, "now")),),
             )
             number = journal.before(undo)
 

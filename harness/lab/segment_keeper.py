@@ -1,7 +1,7 @@
-"""The process that puts a lent interface back when the run that lent it is gone, however it went.
+"""The process that puts lent interfaces back when the run that lent them is gone, however it went.
 
-It is told what the interface was, says "watching", and then waits for its standard input: "let go" means that the run has put the
-interface back by itself; an end without it means that nobody is left to do so.
+It is told what the interfaces were, says "watching", and then waits for its standard input: "let go" means that the run has put
+them back by itself; an end without it means that nobody is left to do so.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from contextlib import nullcontext
 from harness.errors import NatstormError, typed
 from harness.lab import libc
 from harness.lab.nic import Nic
-from harness.lab.segment import nobody_else, put_back
+from harness.lab.segment import names_of, nobody_else, put_back
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`arguments`: what the interface was (segment.Nic), as JSON; then "now", where it is to be put back at once (`natstorm
+    """`arguments`: what each interface was (nic.Nic), as JSON; then "now", where they are to be put back at once (`natstorm
     restore`)."""
-    nic = Nic.from_json(arguments[0])
-    if arguments[1:] == ["now"]:
-        _put_back(nic, now=True)
+    now = arguments[-1] == "now"
+    nics = [Nic.from_json(one) for one in (arguments[:-1] if now else arguments)]
+    if now:
+        _put_back(nics, now=True)
         return
     libc.process_name("natstorm-keeper")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -30,14 +31,15 @@ def main(arguments: Sequence[str]) -> None:
     print("watching", flush=True)
     if sys.stdin.readline() == "let go\n":
         return
-    _put_back(nic)
+    _put_back(nics)
 
 
-def _put_back(nic: Nic, *, now: bool = False) -> None:
+def _put_back(nics: Sequence[Nic], *, now: bool = False) -> None:
     """`now`: on behalf of a run that is gone, so that another may have the namespace. A keeper has the lock itself."""
     try:
-        with nobody_else(nic) if now else nullcontext():
-            put_back(nic)
+        with nobody_else(nics) if now else nullcontext():
+            put_back(*nics)
     except (NatstormError, OSError) as error:
-        print(f"natstorm: {nic.name} was not put back: {error}\n  cure: {typed('restore')}", file=sys.stderr, flush=True)
+        said = f"natstorm: {names_of(nics)} was not put back: {error}\n  cure: {typed('restore')}"
+        print(said, file=sys.stderr, flush=True)
         raise SystemExit(3) from error

@@ -7,7 +7,7 @@ Addresses are dotted quads; those of interfaces carry their prefix length.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from harness.model.observation import Side
@@ -27,6 +27,11 @@ OPTIONAL = frozenset({LNS_2, *(site.name for site in SITES if site.number > 1)})
 CARD_OF: Mapping[str, str] = {L2TP: "callers", ESP: "hosts"}
 """By world, who is on this machine's card: the callers of the LAC, by PPPoE, and perhaps a host behind the LNS; the hosts behind
 the endpoints."""
+
+SAMPLES = "171.69.0.0/16"
+"""Where the samples of a NAT's table have their outside hosts, and the addresses of its pools."""
+OUTSIDERS = ("203.0.113.8", "203.0.113.9")
+"""Hosts on the NAT's outside wire, where that has its own address."""
 
 HOST_BEHIND = HostBehind(LNS, "192.0.2.80", "192.0.2.1")
 """On the LNS's LAN, where it has one."""
@@ -106,10 +111,19 @@ class RouterSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """An interface of this machine that is lent, and its line in the file."""
+
+    name: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouterLab:
     """`by_role` has all of the world's ROLES but for OPTIONAL ones. `card` is the interface of this machine that is lent, with its
     line in the file; `sources` capture what passes between the routers, on both sides of a NAT. `esp_null`: scripts may be played
-    without encryption, since nobody has the keys of these routers."""
+    without encryption, since nobody has the keys of these routers. `neighbours`: further cards that are lent, by the side of the
+    NAT whose wire they are on, for hosts there that have no endpoint before them; both sides have one, or neither."""
 
     name: str
     file: str
@@ -122,6 +136,12 @@ class RouterLab:
     lab: LabSpec = THERE
     management: tuple[str, ...] = ()
     esp_null: bool = False
+    neighbours: Mapping[str, Card] = field(default_factory=dict)
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """All that are lent."""
+        return (Card(self.card, self.card_line), *self.neighbours.values())
 
     @property
     def routers(self) -> tuple[Connection, ...]:

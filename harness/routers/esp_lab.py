@@ -51,6 +51,7 @@ class SimulatedEsp(Consoles):
         self.boxes: dict[str, NatBox] = {}
         self.roles: dict[str, EndpointRole] = {}
         self.sent_inside: dict[str, bytes] = {}  # the last ESP packet that an endpoint before the NAT sent there
+        self._insiders: set[str] = set()
         self._gathered = gathered
         self._makers = makers
         self.natted = bool(script.options.get("nat", True))
@@ -116,6 +117,14 @@ class SimulatedEsp(Consoles):
         """A host of its own on the NAT's inside wire, or on the outside one."""
         place, delay_s = (self.inside, INSIDE_DELAY_S) if inside else (self.switch, OUTSIDE_DELAY_S)
         place.attach(ip.packed(address), delay_s, arrives)
+        if inside:
+            self._insiders.add(address)
+
+    async def met(self) -> None:
+        """Its wires know who is on them."""
+
+    def from_neighbour(self, address: str, packet: bytes) -> None:
+        (self.to_nat if address in self._insiders else self.inject)(packet)
 
     def to_nat(self, packet: bytes) -> None:
         """A host on the inside wire sends."""

@@ -51,6 +51,12 @@ class EspLab(Wire, Protocol):
     def attach(self, address: str, inside: bool, arrives: Callable[[bytes], None]) -> None:
         """A host of its own on the NAT's inside wire, or on the outside one."""
 
+    async def met(self) -> None:
+        """Returns once those that are attached and the NAT know each other."""
+
+    def from_neighbour(self, address: str, packet: bytes) -> None:
+        """The attached host with that address sends: to the NAT from inside, and towards the packet's destination from outside."""
+
 
 class EspPlay(WirePlay):
     """Hosts behind endpoints send numbered UDP packets; what a host got is told as it comes."""

@@ -27,6 +27,7 @@ LOGGING = (
 )
 """So that a router keeps all that it tells, stamped by the clock that `show clock` shows."""
 CLOCK, LOG = "show clock", "show logging"
+LEAVE = "exit"
 _CLOCK = re.compile(r"^[*.]?(\d\d:\d\d:\d\d\.\d{3}) \S+ \w{3} (\w{3} +\d+ \d{4})\s*$", re.MULTILINE)
 _LINE = re.compile(rf"^{STAMP}(?P<rest>.*)$", re.MULTILINE)
 _CIPHER = re.compile(r"^(\s*crypto ipsec transform-set \S+ )esp-(?:des|3des|aes(?: \d+)?)\b(?!-)")
@@ -66,9 +67,18 @@ class FieldConsoles(ABC):
         else:
             if any(line.startswith("debug ") for line in wanted):
                 self.debugs(device)
-            said = [await driver.ask(line) for line in wanted]
+            said = [await self._ask(driver, line) for line in wanted]
         shown = (driver.redactor.text(self._here(device, text)).replace("\r\n", "\n") for text in said)
         return list(zip(lines, shown, strict=True))
+
+    @staticmethod
+    async def _ask(driver: Ios, line: str) -> str:
+        """A session that is left is opened anew, in the privileged mode."""
+        if line != LEAVE:
+            return await driver.ask(line)
+        await driver.disconnect()
+        await driver.connect()
+        return ""
 
     @abstractmethod
     def debugs(self, device: str) -> None:

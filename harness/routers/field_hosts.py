@@ -36,31 +36,40 @@ class FieldHosts:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._arrived = arrived
-        self._sites = {site.name: site for site in sites}
-        self._nodes = {
-            name: EthernetNode(hardware(self.card.address, number), _is(ip.packed(site.host)))
-            for number, (name, site) in enumerate(self._sites.items(), 1)
-        }
+        self._sites: dict[str, Site | HostBehind] = {}
+        self._nodes: dict[str, EthernetNode] = {}
+        for site in sites:
+            self.add(site)
 
-    def send(self, name: str, packet: bytes) -> None:
-        """The host behind that router sends, whatever the packet's destination, to the router."""
+    def add(self, site: Site | HostBehind) -> None:
+        """One more, unless it is there."""
+        if site.name not in self._sites:
+            self._sites[site.name] = site
+            self._nodes[site.name] = EthernetNode(hardware(self.card.address, len(self._sites)), _is(ip.packed(site.host)))
+
+    def send(self, name: str, packet: bytes, hop: bytes | None = None) -> None:
+        """The host behind that router sends, whatever the packet's destination, to the router, or to a neighbour `hop`."""
         host, gateway = self._ends(name)
-        self._nodes[name].send(self._loop.time(), host, gateway, packet)
+        self._nodes[name].send(self._loop.time(), host, hop or gateway, packet)
         self._settle()
 
     async def meet(self) -> list[str]:
-        """Every host asks for its router's hardware address: routers learn the hosts' from that, and drop no packet while they
-        ask. A sentence for each that does not answer."""
-        for name, node in self._nodes.items():
-            node.ask(self._loop.time(), *self._ends(name))
+        """A sentence for each router that does not answer its host."""
+        return [
+            f"{name} does not answer ARP for {self._sites[name].gateway} on the hosts' card: look at its LAN's cable and switch"
+            for name in await self.unanswered()
+        ]
+
+    async def unanswered(self) -> list[str]:
+        """Every host that does not know it asks for its router's hardware address: routers learn the hosts' from that, and drop no
+        packet while they ask. The names of those whose router does not answer."""
+        for name in self._unknown():
+            self._nodes[name].ask(self._loop.time(), *self._ends(name))
         self._settle()
         end = self._loop.time() + TRIES * WAIT_S
         while (missing := self._unknown()) and self._loop.time() < end:
             await asyncio.sleep(LOOK_S)
-        return [
-            f"{name} does not answer ARP for {self._sites[name].gateway} on the hosts' card: look at its LAN's cable and switch"
-            for name in missing
-        ]
+        return missing
 
     @property
     def unsent(self) -> int:

@@ -23,11 +23,11 @@ from harness.wire.packet import Packet
 
 
 class OnCard(Protocol):
-    """Who is on the lent card."""
+    """Who is on the lent card, or cards."""
 
     @property
     def unsent(self) -> int:
-        """Frames that the card did not take."""
+        """Frames that were not taken."""
 
     async def meet(self) -> list[str]:
         """Looks whether the routers are there, before anything is captured; sentences on what is amiss."""
@@ -83,7 +83,8 @@ class FieldLab(FieldConsoles):
                 self._gathered.logged += await self.logged()
         finally:
             if people.unsent:
-                self._gathered.trouble.append(f"{self._testbed.card} did not take {people.unsent} frames that were to be sent")
+                cards = " and ".join(card.name for card in self._testbed.cards)
+                self._gathered.trouble.append(f"{cards} did not take {people.unsent} frames that were to be sent")
             people.close()
 
     async def _stop(self, one: Any, captures: list[CaptureFacts]) -> None:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import ProtocolError
 from harness.wire import ip
@@ -49,10 +49,16 @@ class NatHosts:
 
     def __init__(self, play: EspPlay, inside: tuple[str, ...], outside: tuple[str, ...]) -> None:
         self._play = play
-        self._inside = frozenset(inside)
         self._came: dict[int, dict[str, Any]] = {}
         for address in (*inside, *outside):
-            play.lab.attach(address, address in self._inside, self._arrived)
+            play.lab.attach(address, address in inside, self._arrived)
+
+    @classmethod
+    async def placed(cls, play: EspPlay, inside: tuple[str, ...], outside: tuple[str, ...]) -> Self:
+        """Once the NAT and they know each other."""
+        hosts = cls(play, inside, outside)
+        await play.lab.met()
+        return hosts
 
     # What they do
 
@@ -116,10 +122,7 @@ class NatHosts:
         packet = ip.build_ipv4(src, dst, protocol, payload, identification=number & 0xFFFF)
         ends = {"src": src, "dst": dst, "protocol": _NAMES[protocol], "sport": sport, "dport": dport, **numbers}
         self._play.tell(f"host {src}", "sent", number=number, said=said.decode("latin-1"), size=len(packet), **ends)
-        if src in self._inside:
-            self._play.lab.to_nat(packet)
-        else:
-            self._play.lab.inject(packet)
+        self._play.lab.from_neighbour(src, packet)
         await self._play.until(lambda: number in self._came, ARRIVAL_S)
         return self._came.get(number)
 

@@ -46,11 +46,19 @@ def missing(script: RouterScript, lab: RouterLab) -> str:
         return f"it is about IOS {script.release}, and the routers have the releases that they have"
     if script.options.get("second_lns") and LNS_2 not in lab.by_role:
         return f"the testbed has no second LNS ({LNS_2})"
-    has = {HOST} if lab.world == L2TP and lab.by_role[LNS].lan is not None else set()
+    has = _has(script, lab)
     unable = (UNABLE.get(one) for one in script.wants if one not in has)
-    found = (*(why for option, why in BY_OPTION.items() if option in script.options), *unable)
+    found = (*(why for option, why in BY_OPTION.items() if option in script.options and option not in has), *unable)
     absent = _not_there(script, lab) if lab.world == ESP else None
     return next((why for why in (*found, absent) if why is not None), "")
+
+
+def _has(script: RouterScript, lab: RouterLab) -> frozenset[str]:
+    """What that laboratory has of what most have not. Where nobody but hosts of ours is about the NAT, it can have any address."""
+    if lab.world == L2TP:
+        return frozenset({HOST} if lab.by_role[LNS].lan is not None else ())
+    alone = not any(sites_of(script.options))
+    return frozenset(({NEIGHBOURS, "nat_outside"} if alone else {NEIGHBOURS}) if lab.neighbours else ())
 
 
 def _not_there(script: RouterScript, lab: RouterLab) -> str | None:

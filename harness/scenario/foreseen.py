@@ -80,7 +80,10 @@ def _server(testbed: Testbed) -> Iterable[str]:
 def told_of_routers(lab: RouterLab) -> tuple[str, ...]:
     """The same of a testbed of routers."""
     return (
-        f"this machine: {lab.card} moves into the namespace natstorm-clients, without an address, and comes back as it was",
+        *(
+            f"this machine: {card.name} moves into the namespace natstorm-clients, without an address, and comes back as it was"
+            for card in lab.cards
+        ),
         *_devices(lab),
         *(
             f"{spec.connection.device}: looked whether it is free; for each script its lines are configured, and what they make is "
@@ -93,6 +96,10 @@ def told_of_routers(lab: RouterLab) -> tuple[str, ...]:
         ),
         f"{_SENT[lab.world].format(card=lab.card)}, at most {lab.allowance.packets_per_s} frames a second, to "
         f"{', '.join(lab.allowance.networks)} within {'it' if lab.world == L2TP else 'them'}",
+        *(
+            f"hosts straight on the NAT's {side} answer ARP on {card.name}, and send UDP, TCP and ICMP there within the same limits"
+            for side, card in lab.neighbours.items()
+        ),
     )
 
 

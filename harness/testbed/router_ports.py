@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from harness.model.router_lab import LAC, LNS, ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, addresses_of
+from harness.model.router_lab import CARD_OF, ESP, LAC, LNS, ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, addresses_of
 from harness.model.sites import NAT, WEST, site_of
 from harness.model.testbed import Interface
 from harness.testbed.reading import Reading
@@ -13,13 +14,13 @@ Ports = dict[str, dict[str, Interface]]
 """By router, its interfaces by what they are for."""
 
 
-def names(reading: Reading, device: str, count: int) -> tuple[str, ...]:
-    """Of the device's interfaces; none where their number is wrong."""
+def names(reading: Reading, device: str, count: int, more: int | None = None, what: str = "") -> tuple[str, ...]:
+    """Of the device's interfaces; none where their number is wrong. It may have `more` of them as well, which are for `what`."""
     path = ("topology", device, "interfaces")
     found = reading.keys(*path)
-    if found and len(found) != count:
+    if found and len(found) not in (count, more):
         have = f"{len(found)} interface{'' if len(found) == 1 else 's'}"
-        reading.wrong(f"{device} has {have}", path, f"it takes {count} in this lab")
+        reading.wrong(f"{device} has {have}", path, f"it takes {count} in this lab{'' if more is None else f', or {more}: {what}'}")
         return ()
     return found
 
@@ -97,8 +98,17 @@ def _callers_port(reading: Reading, link: str | None) -> Interface | None:
 # Endpoints about a NAT
 
 
-def of_nat(reading: Reading, roles: tuple[str, ...], card: str | None, hosts: str | None) -> Ports:
-    """Of a NAT and endpoints about it; `hosts` is the link that their hosts' `card` is on."""
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """Those of this machine, by what is on them: the hosts behind all endpoints, and perhaps some straight on the NAT's wires, by
+    its side. None where that is not known."""
+
+    hosts: str | None
+    neighbours: Mapping[str, str]
+
+
+def of_nat(reading: Reading, roles: tuple[str, ...], cards: tuple[str, ...]) -> tuple[Ports, Cards]:
+    """Of a NAT and endpoints about it; and which of the `cards` is on which wire."""
     _without_gaps(reading, roles)
     found: Ports = {}
     for role in roles:
@@ -115,8 +125,46 @@ def of_nat(reading: Reading, roles: tuple[str, ...], card: str | None, hosts: st
                 reading.wrong(problem, path, f"`ipv4: {next(one for one in wanted.values() if one != port.address)}`")
             else:
                 ports[use] = port
-    _one_link_each(reading, found, card, hosts)
-    return found
+    told = _cards(reading, found, cards)
+    _one_link_each(reading, found, told.hosts)
+    return found, told
+
+
+def _link(reading: Reading, card: str) -> str | None:
+    link: str | None = reading.value("topology", CARD_OF[ESP], "interfaces", card, "link")
+    return link
+
+
+def _cards(reading: Reading, found: Ports, cards: tuple[str, ...]) -> Cards:
+    """One card alone is on the LANs; of three one is there, and one on each side of the NAT."""
+    links, sides = {card: _link(reading, card) for card in cards}, _sides(found)
+    if len(cards) < 2:
+        return Cards(next(iter(cards), None), {})
+    if None in links.values() or len(sides) < 2:
+        return Cards(None, {})  # which is a mistake by now
+    path = ("topology", CARD_OF[ESP], "interfaces")
+    each = f"a link of its own for each: {sides[ON_INSIDE]!r}, {sides[ON_OUTSIDE]!r} and that of the LANs"
+    for number, card in enumerate(cards):
+        if (link := links[card]) in [links[one] for one in cards[:number]]:
+            reading.wrong(f"{card} is on link {link!r}, where another card of the hosts is", (*path, card, "link"), each)
+            return Cards(None, {})
+    lans = {ports[ON_CARD].link for ports in found.values() if ON_CARD in ports}
+    if mixed := [card for card in cards if links[card] in lans and links[card] in sides.values()]:
+        return Cards(mixed[0], {})  # which is told of the NAT
+    neighbours = {side: card for side, link in sides.items() for card in cards if links[card] == link}
+    others = sorted((card for card in cards if card not in neighbours.values()), key=lambda card: links[card] not in lans)
+    wanted = [("the LANs are", *lans)] if len(lans) == 1 else []  # where they differ, that is told of the endpoints
+    wanted += [(f"the NAT's {side} is", link) for side, link in sides.items() if side not in neighbours]
+    strays = [(card, *one) for card, one in zip(others, wanted, strict=False) if links[card] != one[1]]
+    for card, what, where in strays:
+        reading.wrong(f"{card} is on link {links[card]!r}, and {what} on {where!r}", (*path, card, "link"), f"`link: {where}`")
+    return Cards(None, {}) if strays else Cards(others[0], neighbours)
+
+
+def _sides(found: Ports) -> dict[str, str]:
+    """The links of the NAT, by its sides."""
+    nat = found.get(NAT, {})
+    return {use: nat[use].link for use in (ON_INSIDE, ON_OUTSIDE) if use in nat}
 
 
 def _without_gaps(reading: Reading, roles: tuple[str, ...]) -> None:
@@ -129,10 +177,11 @@ def _without_gaps(reading: Reading, roles: tuple[str, ...]) -> None:
             reading.wrong(f"{role} is there, and {before} is not", ("devices", role), "number them from 1 on, without gaps")
 
 
-def _one_link_each(reading: Reading, found: Ports, card: str | None, hosts: str | None) -> None:
-    """The NAT's sides are two wires, with the endpoints of that side on each; all LANs are on the hosts' link, which is a third."""
-    nat = found.get(NAT, {})
-    links = {use: nat[use].link for use in (ON_INSIDE, ON_OUTSIDE) if use in nat}
+def _one_link_each(reading: Reading, found: Ports, card: str | None) -> None:
+    """The NAT's sides are two wires, with the endpoints of that side on each; all LANs are on the link of the hosts' card, which is
+    a third."""
+    nat, links = found.get(NAT, {}), _sides(found)
+    hosts = None if card is None else _link(reading, card)
     for role, ports in found.items():
         if role == NAT:
             continue

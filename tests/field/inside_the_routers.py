@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from inside_the_box import AFTER, NIC, ROOT, SHOWN, device_state, natstorm, router_state, wait_until_back
+from inside_the_box import AFTER, ROOT, SHOWN, device_state, natstorm, router_state, wait_until_back
 
 from harness.lab.nic import look
 from harness.lab.segment import CLIENTS
@@ -33,7 +33,7 @@ NAT_SHOWN, ENDPOINT_SHOWN = (RUNNING, "show ip nat translations"), (RUNNING, "sh
 
 
 def state(lab: RouterLab) -> dict[str, object]:
-    """Of everything that a run may touch: the card, the callers' namespace, the routers, what captures, journals."""
+    """Of everything that a run may touch: the cards, the callers' namespace, the routers, what captures, journals."""
     home = Path(os.environ["XDG_STATE_HOME"])
     captures = {one.connection.host for one in lab.captures if one.connection is not None}
 
@@ -43,7 +43,7 @@ def state(lab: RouterLab) -> dict[str, object]:
         return dict(zip((role for role, *_ in looked), said, strict=True))
 
     return {
-        "nic": look(NIC).to_json(),
+        "nic": [look(card.name).to_json() for card in lab.cards],
         "namespace": Path("/run/netns", CLIENTS).exists(),
         "journals": sorted(path.name for path in home.rglob("*.jsonl")),
         **{host: device_state(host) for host in captures},

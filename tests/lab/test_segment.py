@@ -20,6 +20,7 @@ from harness.lab.namespaces import Netns
 from harness.lab.nic import Nic, features, look
 from harness.lab.segment import CLIENTS, of_clients
 from harness.model import CaptureSource, Connection
+from harness.model.router_lab import Card
 from harness.testbed import check
 
 lab = pytest.mark.lab
@@ -180,12 +181,12 @@ def test_where_it_did_not_come_back_another_attempt_brings_it():
     lent.up()
     lent._keeper.kill()  # nobody else brings it
     lent._keeper.wait()
-    held = lent._nic
-    lent._nic = replace(held, neighbours=(("198.18.5.78", "lladdr", "no-address"),))
+    (held,) = lent._nics
+    lent._nics = (replace(held, neighbours=(("198.18.5.78", "lladdr", "no-address"),)),)
     with pytest.raises(LabError, match=r"(?s)no-address.*cure: .*natstorm restore --testbed .*linux\.yaml"):
         lent.down()
-    assert lent._nic is not None
-    lent._nic = held
+    assert lent._nics
+    lent._nics = (held,)
     lent.down()
     same(before)
 
@@ -231,6 +232,52 @@ def named(pid):
             return file.read().strip()
     except OSError:
         return ""
+
+
+@lab
+@enclosed
+def test_several_cards_are_lent_and_come_back_together_whoever_is_killed():
+    router = machine()
+    words = ["ip", "link", "add", "nic1", "type", "veth", "peer", "name", "inside1", "netns", "router"]
+    tools.run(words, step="prepare")
+    tools.run(["ip", "address", "add", "198.18.9.5/24", "dev", "nic1"], step="prepare")
+    tools.run(["ip", "link", "set", "nic1", "up"], step="prepare")
+    router.ip("link", "set", "inside1", "up")
+    before, other = everything(), look("nic1")
+    cards = (Card(NIC), Card("nic1", 7))
+
+    def there():
+        return {NIC, "nic1"} & {name for _, name in socket.if_nameindex()}
+
+    lent = segment.Segment(bench(), cards)
+    lent.up()
+    with lent.clients.entered():
+        assert there() == {NIC, "nic1"}
+    assert there() == set()
+    lent.down()
+    same(before)
+    assert look("nic1") == other
+
+    lent.up()
+    noted = [one.to_json() for one in lent._nics]
+    lent._keeper.stdin.close()  # as when the run is killed: the keeper brings them
+    lent._keeper.wait(30)
+    same(before)
+    assert look("nic1") == other
+    os.close(lent._held)
+
+    lent = segment.Segment(bench(), cards)
+    lent.up()
+    lent._keeper.kill()
+    lent._keeper.wait()
+    os.close(lent._held)
+    segment_keeper.main([*noted, "now"])  # natstorm restore
+    same(before)
+    assert look("nic1") == other
+    with pytest.raises(UsageError, match=r":7: nic1 is the management interface"):
+        segment.Segment(replace(bench(), management=("nic1",)), cards).up()
+    assert there() == {NIC, "nic1"}
+    same(before)
 
 
 @lab

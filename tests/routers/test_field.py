@@ -19,7 +19,7 @@ from harness.errors import DeviceError, LabError, ReleaseLacks
 from harness.model import Secret, Side, ios_releases
 from harness.model.reach import Allowance, CaptureSource, Connection
 from harness.model.redact import Redactor
-from harness.model.router_lab import LAC, LNS, LNS_2, WIRE, RouterLab, RouterSpec
+from harness.model.router_lab import LAC, LNS, LNS_2, WIRE, Card, RouterLab, RouterSpec
 from harness.model.sites import EAST, NAT, WEST, Site
 from harness.model.testbed import Interface
 from harness.routers import wants
@@ -260,7 +260,7 @@ def test_what_a_script_needs_and_such_a_lab_has_not_is_said():
 
 def about_a_nat(west, east):
     sites = [Site(side, number) for side, count in ((WEST, west), (EAST, east)) for number in range(1, count + 1)]
-    return SimpleNamespace(world="esp", by_role=dict.fromkeys([NAT, *(site.name for site in sites)]))
+    return SimpleNamespace(world="esp", neighbours={}, by_role=dict.fromkeys([NAT, *(site.name for site in sites)]))
 
 
 def test_what_a_script_needs_of_a_nat_that_is_there_is_said():
@@ -283,6 +283,15 @@ def test_what_a_script_needs_of_a_nat_that_is_there_is_said():
         "nat-table-filters": "no host stands on the NAT's own wires",
     }.items():
         assert why in said[name], name
+    there.neighbours = {"inside": Card("nic1"), "outside": Card("nic2")}
+    more = {name for name, script in SCRIPTS.items() if script.world == "esp" and not wants.missing(script, there)}
+    assert more - played == {
+        "nat-table-overload", "nat-table-pool", "nat-table-vrf", "nat-table-filters",
+        "nat-services-ftp", "nat-services-skinny", "nat-services-others",
+    }  # fmt: skip
+    assert "it is about IOS 12.2(8)T" in wants.missing(SCRIPTS["nat-table-12.2-8T"], there)
+    among_endpoints = replace(SCRIPTS["nat-table-pool"], options={**SCRIPTS["nat-table-pool"].options, "west": 1, "east": 1})
+    assert "keeps the address" in wants.missing(among_endpoints, there)
     fewer = about_a_nat(1, 1)
     assert wants.missing(SCRIPTS["esp-rekeys"], fewer) == "the testbed has no west-2"
     assert wants.missing(SCRIPTS["esp-transparency"], fewer) == ""
@@ -298,7 +307,7 @@ def test_what_scripts_do_to_the_wire_they_have_declared():
     import inspect
 
     steps = {"play.losing(": wants.LOSS, "play.inject": wants.INJECTION, "play.forge(": wants.INJECTION,
-             "play.host_sends(": wants.HOST, "play.borrow_spi": wants.INJECTION, "NatHosts(": wants.NEIGHBOURS}  # fmt: skip
+             "play.host_sends(": wants.HOST, "play.borrow_spi": wants.INJECTION, "NatHosts.placed(": wants.NEIGHBOURS}  # fmt: skip
     for script in (one for one in SCRIPTS.values() if one.options.get("nat", True)):
         text = inspect.getsource(script.run)
         for step, want in steps.items():

@@ -117,6 +117,7 @@ def test_an_endpoint_that_does_not_answer_is_named(monkeypatch):
     assert said.startswith("west-2 does not answer ARP for 10.1.2.1 on the hosts' card")
 
 
+@pytest.mark.parametrize("vrf", ["", "red"])
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -125,7 +126,7 @@ def test_an_endpoint_that_does_not_answer_is_named(monkeypatch):
         ("% Invalid input detected at '^' marker.", 0),
     ],
 )
-def test_routers_look_for_their_neighbours_before_a_script(answer, told):
+def test_routers_look_for_their_neighbours_before_a_script(answer, told, vrf):
     asked = []
 
     class Driver:
@@ -137,11 +138,12 @@ def test_routers_look_for_their_neighbours_before_a_script(answer, told):
             return answer
 
     there = SimpleNamespace(_west=(ONE,), _east=(GATE, Site(EAST, 2)), routers={name: Driver(name) for name in ("nat", "west-1")})
+    there._startup = lambda role: ("interface FastEthernet0/0", *((f" ip vrf forwarding {vrf}",) if vrf else ()))
     there.sites = {site.name: site for site in (*there._west, *there._east[:1])}
-    found = asyncio.run(FieldEsp._neighbours(there))
+    found = asyncio.run(FieldEsp._look_around(there))
     assert asked == [
         ("west-1", "ping 203.0.113.241"), ("west-1", "ping 203.0.113.242"),
-        ("nat", "ping 10.0.0.11"), ("nat", "ping 203.0.113.241"),
+        ("nat", f"ping {'vrf red ' if vrf else ''}10.0.0.11"), ("nat", "ping 203.0.113.241"),
     ]  # fmt: skip
     assert len(found) == told
     if told:

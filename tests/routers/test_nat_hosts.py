@@ -24,11 +24,9 @@ class Lab:
     def attach(self, address, inside, arrives):
         self.hosts[address] = (inside, arrives)
 
-    def to_nat(self, packet):
-        self.sent.append(("inside", packet))
-
-    def inject(self, packet):
-        self.sent.append(("outside", packet))
+    def from_neighbour(self, address, packet):
+        inside, _ = self.hosts[address]
+        self.sent.append(("inside" if inside else "outside", packet))
 
 
 class Play:

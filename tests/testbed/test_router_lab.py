@@ -132,6 +132,10 @@ def test_what_the_bench_with_a_nat_means(bench):
     sources = {side.value: (one.kind, one.interface, one.connection.device) for side, one in lab.sources.items()}
     assert sources == {"inside": ("tcpdump", "nat-in", "wires"), "outside": ("tcpdump", "nat-out", "wires")}
     assert (lab.world, lab.card, lab.esp_null) == ("esp", "nic0", True)
+    assert {side: card.name for side, card in lab.neighbours.items()} == {"inside": "nic1", "outside": "nic2"}
+    assert [(card.name, card.line) for card in lab.cards] == [
+        (name, line_of(bench(of=ABOUT_A_NAT), f"{name}: {{type")) for name in ("nic0", "nic1", "nic2")
+    ]
 
 
 def test_a_lab_may_do_with_one_endpoint_on_each_side(bench):
@@ -143,6 +147,23 @@ def test_a_lab_may_do_with_one_endpoint_on_each_side(bench):
         begin = whole.index(first)
         pairs.append((whole[begin : None if last is None else whole.index(last, begin)], ""))
     assert list(check_any(bench(*pairs, of=ABOUT_A_NAT)).by_role) == ["nat", "west-1", "east-1"]
+
+
+def test_a_lab_may_do_without_cards_on_the_nat_s_wires(bench):
+    lines = (TESTBEDS / ABOUT_A_NAT).read_text().splitlines(keepends=True)
+    more = [line for line in lines if line.lstrip().startswith(("nic1:", "nic2:", "- 203.0.113.0/24", "- 171.69.0.0/16"))]
+    assert len(more) == 4
+    lab = check_any(bench(*((line, "") for line in more), of=ABOUT_A_NAT))
+    assert (lab.card, lab.neighbours) == ("nic0", {})
+    said = [one.problem for one in examine(bench((more[3], ""), of=ABOUT_A_NAT)).mistakes]  # one card more is too few
+    assert said == ["hosts has 2 interfaces"]
+
+
+def test_which_card_is_on_which_wire_is_told_by_its_link_and_not_by_its_place(bench):
+    swapped = (("nic0: {type: ethernet, link: lans}", "nic0: {type: ethernet, link: outside}"),
+               ("nic2: {type: ethernet, link: outside}", "nic2: {type: ethernet, link: lans}"))  # fmt: skip
+    lab = check_any(bench(*swapped, of=ABOUT_A_NAT))
+    assert (lab.card, {side: card.name for side, card in lab.neighbours.items()}) == ("nic2", {"inside": "nic1", "outside": "nic0"})
 
 
 OUTSIDE_PORT = "FastEthernet0/1: {type: ethernet, link: outside, ipv4: 203.0.113.232/24}"
@@ -163,6 +184,19 @@ OUTSIDE_CAPTURE = "outside: {source: tcpdump, device: wires, interface: nat-out}
         ("link: lans, ipv4: 10.2.2.1/24", "link: other, ipv4: 10.2.2.1/24", "where the hosts' card nic0 is not", "`link: lans`"),
         ("nic0: {type: ethernet, link: lans}", "nic0: {type: ethernet, link: lans, ipv4: 10.1.1.5/24}",
          "each host on the card has an address of its own", "remove it"),
+        ("nic2: {type: ethernet, link: outside}", "nic2: {type: ethernet, link: elsewhere}",
+         "nic2 is on link 'elsewhere', and the NAT's outside is on 'outside'", "`link: outside`"),
+        ("nic1: {type: ethernet, link: inside}", "nic1: {type: ethernet, link: elsewhere}",
+         "nic1 is on link 'elsewhere', and the NAT's inside is on 'inside'", "`link: inside`"),
+        ("nic0: {type: ethernet, link: lans}", "nic0: {type: ethernet, link: elsewhere}",
+         "nic0 is on link 'elsewhere', and the LANs are on 'lans'", "`link: lans`"),
+        ("nic2: {type: ethernet, link: outside}", "nic2: {type: ethernet, link: inside}",
+         "nic2 is on link 'inside', where another card of the hosts is", "'inside', 'outside' and that of the LANs"),
+        ("nic1: {type: ethernet, link: inside}", "nic1: {type: ethernet, link: inside, ipv4: 10.0.0.50/24}",
+         "each host on the card has an address of its own", "remove it"),
+        ("        - 171.69.0.0/16 ", "        - 171.69.2.0/24 ", "171.69.0.0/16 (that of the documents' samples)", ""),
+        (OUTSIDE_CAPTURE, "outside: {source: nic, interface: nic2}", "nic2 is lent to the hosts", "another interface"),
+        ("    allow:  ", "    management: [nic2]\n    allow:  ", "nic2 is the management interface", "another interface"),
         (INSIDE_CAPTURE, "inside: {source: nic, interface: nic0}", "nic0 is lent to the hosts", "another interface"),
         (OUTSIDE_CAPTURE, OUTSIDE_CAPTURE.replace("nat-out", "nat-in"), "captured at one interface", "of its own"),
         (INSIDE_CAPTURE, INSIDE_CAPTURE.replace("nat-in", "any"), "no side of the NAT", "the one on this side"),
@@ -179,7 +213,7 @@ def test_a_mistake_about_a_nat_has_its_line_and_its_cure(bench, old, new, proble
     assert problem in one.problem
     assert cure in one.cure
     assert not more
-    if old.startswith(("ipv4: ", "link: ", "nic0: ", "inside: ")):
+    if old.startswith(("ipv4: ", "link: ", "nic", "inside: ")):
         assert one.line == line_of(file, new)
 
 

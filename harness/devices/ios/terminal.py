@@ -89,8 +89,8 @@ def configure(session: Any, lines: list[str], timeout: float, refusal: str = ref
 
 
 def said(session: Any, command: str, timeout: float) -> str:
-    """What a command prints, whatever that is: a refusal too."""
-    text: str = session.execute(command, timeout=timeout, error_pattern=[])
+    """What a command prints, whatever that is: a refusal too. It may lead to another mode (`disable`)."""
+    text: str = session.execute(command, timeout=timeout, error_pattern=[], allow_state_change=True)
     return printed(command, text)
 
 

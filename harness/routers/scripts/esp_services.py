@@ -47,7 +47,7 @@ async def ftp(play: EspPlay) -> None:
     """An inside server that is asked on both ports, first without a line about it, then with one, then with both."""
     from harness.routers.nat_hosts import NatHosts
 
-    hosts = NatHosts(play, (SERVER, OTHER), (OUTSIDER,))
+    hosts = await NatHosts.placed(play, (SERVER, OTHER), (OUTSIDER,))
     await play.together(*((name, EAST) for name in CLIENTS))
     async with hosts.step("no line"):
         await session(hosts, 3000, SERVER_OUTSIDE, 21)
@@ -71,7 +71,7 @@ async def skinny(play: EspPlay) -> None:
     from harness.model import nat_words
     from harness.routers.nat_hosts import NatHosts
 
-    hosts = NatHosts(play, (PHONE,), (OUTSIDER, MANAGER))
+    hosts = await NatHosts.placed(play, (PHONE,), (OUTSIDER, MANAGER))
     for number, lines in enumerate(((), (SKINNY,))):
         if lines:
             await play.configure(NAT, *lines)
@@ -90,7 +90,7 @@ async def others(play: EspPlay) -> None:
     """The remaining lines are configured while tunnels are up; the tunnels go on, and are made anew."""
     from harness.routers.nat_hosts import NatHosts
 
-    hosts = NatHosts(play, (PHONE, SECOND_PHONE), (OUTSIDER,))
+    hosts = await NatHosts.placed(play, (PHONE, SECOND_PHONE), (OUTSIDER,))
     await play.together(*((name, EAST) for name in CLIENTS))
     await play.offer(NAT, *OTHERS, label="others")
     await play.execute(NAT, "show running-config", "others")

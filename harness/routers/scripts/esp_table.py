@@ -51,7 +51,7 @@ async def overloaded(play: EspPlay) -> None:
     """The document's three flows, with the ages of its verbose sample; then one entry after the other is cleared."""
     from harness.routers.nat_hosts import NatHosts
 
-    hosts = NatHosts(play, (FIRST, SECOND), (DNS, TELNET, TELNET_2))
+    hosts = await NatHosts.placed(play, (FIRST, SECOND), (DNS, TELNET, TELNET_2))
     async with hosts.step("talk"):
         one = await hosts.connect(SECOND, 11012, TELNET, 23)
         await play.rest(23.0)
@@ -89,7 +89,7 @@ async def own_addresses(play: EspPlay) -> None:
     from harness.routers.nat_hosts import NatHosts
 
     inside = play.options["hosts"]
-    hosts = NatHosts(play, inside, (DNS, TELNET))
+    hosts = await NatHosts.placed(play, inside, (DNS, TELNET))
     async with hosts.step("talk"):
         for number, host in enumerate(inside):
             for there, port in ((DNS, 53), (TELNET, 69)):
@@ -104,7 +104,7 @@ async def filtered(play: EspPlay) -> None:
     """A tunnel, and a host beside it that speaks TCP, UDP and ICMP."""
     from harness.routers.nat_hosts import NatHosts
 
-    hosts = NatHosts(play, ("10.0.0.50",), ("203.0.113.9",))
+    hosts = await NatHosts.placed(play, ("10.0.0.50",), ("203.0.113.9",))
     await play.bring_up("west-1", EAST)
     await play.exchange("west-1", EAST)
     async with hosts.step("talk"):
@@ -207,7 +207,7 @@ async def storm(play: EspPlay) -> None:
 async def keywords(play: EspPlay) -> None:
     from harness.routers.nat_hosts import NatHosts
 
-    hosts = NatHosts(play, ("10.0.0.50",), ("203.0.113.9",))
+    hosts = await NatHosts.placed(play, ("10.0.0.50",), ("203.0.113.9",))
     await play.execute(NAT, "show version", "release")
     async with hosts.step("talk"):
         await hosts.connect("10.0.0.50", 11012, "203.0.113.9", 23)

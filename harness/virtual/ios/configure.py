@@ -116,7 +116,8 @@ class ConfigMode:
                     trouble = begun
                 continue
             for match in begun:
-                if match.row not in COMMON and len(match.words) >= len(stem(match.row)) + bool(match.row.key):
+                enough = match.whole or len(match.words) >= len(stem(match.row)) + bool(match.row.key)
+                if match.row not in COMMON and enough:
                     return match, depth
             trouble = trouble or Wrong("incomplete", word=1)
         assert trouble is not None

@@ -79,6 +79,7 @@ def test_an_older_release_has_no_demux():
         (["ip route 1.0.0.0 255.0.0.0 2.2.2.2", "ip route 1.0.0.0 255.0.0.0 3.3.3.3", "no ip route 1.0.0.0 255.0.0.0 2.2.2.2"],
          ["ip route 1.0.0.0 255.0.0.0 3.3.3.3"]),
         (["access-list 10 permit any", "access-list 11 deny any", "no access-list 10"], ["access-list 11 deny any"]),
+        (["ip nat service ras", "ip nat service H225", "no ip nat service ras"], ["ip nat service H225"]),  # whole without a value
         (["crypto isakmp policy 20", "encr aes 256", "crypto isakmp policy 5", "group 2", "group 1", "hash md5", "no hash"],
          ["crypto isakmp policy 5", "crypto isakmp policy 20", " encr aes 256"]),
         (["crypto map M 20 ipsec-isakmp", "set peer 1.1.1.1", "set peer 2.2.2.2", "no set peer 1.1.1.1",

@@ -142,8 +142,8 @@ ROWS: tuple[Row | None, ...] = (
     Row("ip local pool WORD:name A.B.C.D:first [A.B.C.D:last]", key="{name}"),
     Row("ip classless", kind="both"),
     Row("ip route A.B.C.D:network MASK:mask {A.B.C.D:gateway | IFNAME:interface [A.B.C.D:gateway]} [<1-255>:distance]", key="*"),
-    Row("ip route vrf WORD:vrf A.B.C.D:network MASK:mask {A.B.C.D:gateway | IFNAME:interface [A.B.C.D:gateway]} [<1-255>:distance]",
-        key="*"),
+    Row("ip route vrf WORD:vrf A.B.C.D:network MASK:mask {A.B.C.D:gateway | IFNAME:interface [A.B.C.D:gateway]} [global]"
+        " [<1-255>:distance]", key="*"),
     Row("ip http server", kind="both"),
     Row("ip http secure-server", kind="both"),
     Row("ip nat translation timeout {<0-536870>:seconds | never}"),
