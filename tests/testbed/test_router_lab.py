@@ -159,6 +159,17 @@ def test_a_lab_may_do_without_cards_on_the_nat_s_wires(bench):
     assert said == ["hosts has 2 interfaces"]
 
 
+def test_the_cards_that_the_hardware_s_file_has_behind_a_mark_serve_without_it(bench, monkeypatch):
+    for name in ("NATSTORM_LAB_PASSWORD", "NATSTORM_ENABLE"):
+        monkeypatch.setenv(name, "x")
+    name = "hardware-esp.yaml"
+    assert check_any(bench(of=name)).neighbours == {}
+    lines = [line for line in (TESTBEDS / name).read_text().splitlines() if line.lstrip().startswith(("# enp", "# - "))]
+    assert len(lines) == 4
+    lab = check_any(bench(*((line, line.replace("# ", "", 1)) for line in lines), of=name))
+    assert {side: card.name for side, card in lab.neighbours.items()} == {"inside": "enp6s0", "outside": "enp7s0"}
+
+
 def test_which_card_is_on_which_wire_is_told_by_its_link_and_not_by_its_place(bench):
     swapped = (("nic0: {type: ethernet, link: lans}", "nic0: {type: ethernet, link: outside}"),
                ("nic2: {type: ethernet, link: outside}", "nic2: {type: ethernet, link: lans}"))  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.errors import LabError
 from harness.routers.esp_sites import PRESERVE_PORT, SPI_MATCH, SPI_MATCHING
 from harness.routers.script import ESP, RouterScript
 from harness.routers.wants import LATER, NEIGHBOURS
@@ -54,15 +55,16 @@ async def overloaded(play: EspPlay) -> None:
     hosts = await NatHosts.placed(play, (FIRST, SECOND), (DNS, TELNET, TELNET_2))
     async with hosts.step("talk"):
         one = await hosts.connect(SECOND, 11012, TELNET, 23)
+        if one is None:
+            raise _without(SECOND, TELNET)
         await play.rest(23.0)
-        assert one is not None
         await hosts.say(one.server, one.client, b"login: ")
         await play.rest(48.0)
         two = await hosts.connect(FIRST, 1067, TELNET_2, 23)
         asked = await hosts.udp(FIRST, 1220, DNS, 53, b"a name")
         await play.rest(QUIET_S)
-        assert two is not None
-        assert asked is not None
+        if two is None or asked is None:
+            raise _without(FIRST, f"{TELNET_2} and {DNS}")
         await hosts.say(two.server, two.client, b"login: ")
         await hosts.answer(asked, b"its address")
     await play.execute(NAT, SHOW, "up")
@@ -82,6 +84,10 @@ async def overloaded(play: EspPlay) -> None:
             await hosts.say(one.server, one.client, b"more")
             await hosts.say(two.server, two.client, b"more")
         await play.rest(QUIET_S)
+
+
+def _without(host: str, whom: str) -> LabError:
+    return LabError("talk through the NAT", f"what {host} and {whom} sent did not all come in time", "look at the captures")
 
 
 async def own_addresses(play: EspPlay) -> None:
