@@ -165,6 +165,22 @@ def test_a_script_s_interface_is_the_one_on_the_wire_whatever_its_name():
         asyncio.run(consoles.reboot("lac"))
 
 
+def test_a_session_that_a_script_leaves_is_opened_anew():
+    class Session(Router):
+        async def disconnect(self):
+            self.typed.append("(disconnected)")
+
+        async def connect(self):
+            self.typed.append("(connected)")
+
+    router = Session()
+    consoles = Consoles({"nat": router}, {})
+    said = [asyncio.run(consoles.type("nat", line)) for line in ("disable", "exit", "show version")]
+    assert [one[0][0] for one in said] == ["disable", "exit", "show version"]
+    assert said[1] == [("exit", "")]
+    assert router.typed == ["disable", "(disconnected)", "(connected)", "show version"]
+
+
 def test_a_table_keeps_its_columns_whatever_an_interface_is_called():
     consoles = Consoles({}, {"lac": names_of({"FastEthernet0/0": "GigabitEthernet0/1"})})
     shown = "ID Interface           State\n1  GigabitEthernet0/1  set\n2  Gi0/1               set\nGigabitEthernet0/1 is up\n"
