@@ -71,7 +71,7 @@ class Lent:
         self.world = world
 
     def check(self):
-        return SimpleNamespace(name="nic0", to_json=lambda: "{}")
+        return (SimpleNamespace(name="nic0", to_json=lambda: "{}"),)
 
     def not_here(self):
         return ()

@@ -14,6 +14,7 @@ from testbed_text import TESTBEDS, line_of
 
 from harness.errors import UsageError
 from harness.model.router_lab import LAC, LNS, LNS_2, WIRE
+from harness.scenario.foreseen import told_of_routers
 from harness.testbed import check, check_any, examine
 
 FILE = "bench-in-a-box-lac-lns.yaml"
@@ -157,6 +158,14 @@ def test_a_lab_may_do_without_cards_on_the_nat_s_wires(bench):
     assert (lab.card, lab.neighbours) == ("nic0", {})
     said = [one.problem for one in examine(bench((more[3], ""), of=ABOUT_A_NAT)).mistakes]  # one card more is too few
     assert said == ["hosts has 2 interfaces"]
+
+
+def test_all_that_is_lent_and_sent_is_told_before_a_run(bench):
+    said = told_of_routers(check_any(bench(of=ABOUT_A_NAT)))
+    for card in ("nic0", "nic1", "nic2"):
+        assert sum(line.startswith(f"this machine: {card} moves into the namespace") for line in said) == 1
+    assert sum("hosts straight on the NAT's outside answer ARP on nic2" in line for line in said) == 1
+    assert not any("straight on the NAT's" in line for line in told_of_routers(check_any(bench(of=FILE))))
 
 
 def test_the_cards_that_the_hardware_s_file_has_behind_a_mark_serve_without_it(bench, monkeypatch):
