@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
@@ -26,13 +27,18 @@ POOLED = "203.0.113.99"
 
 
 class Wire:
-    """A card, and the NAT on its wire, which has these addresses there, hears nobody of another network, and keeps what it got."""
+    """A card, and the NAT on its wire, which has these addresses there, stands for all other networks (RFC 1027), hears nobody of
+    another one, and keeps what it got."""
 
     def __init__(self, number, network, *addresses):
         self.address, self.unsent, self.got, self.open = bytes((2, 0, 0, 0, number, 0)), 0, [], True
         own = [IPv4Address(one).packed for one in addresses]
-        self.nat = EthernetNode(bytes((2, 0, 0, 0, number, 99)), lambda by, to: to in own and IPv4Address(by) in network)
+        self.nat = EthernetNode(bytes((2, 0, 0, 0, number, 99)), partial(self._answers, network, own))
         self.hear = lambda frame: None
+
+    @staticmethod
+    def _answers(network, own, by, to):
+        return IPv4Address(by) in network and (to in own or IPv4Address(to) not in network)
 
     def send(self, frame):
         assert frame[6:12] != self.address  # nobody speaks for the card itself
