@@ -97,6 +97,7 @@ class Client:
         self._lacks = lacks
         self._keeper = keeper
         self._stack: Stack | None = None
+        self._prepared: Stack | None = None
         self._started = False
         self._marks_to: str | None = None  # None: the gateway's PPP address
         self._counts: Counter[RecordKind] = Counter()
@@ -118,6 +119,10 @@ class Client:
         """Its PPP address, once it has one in this life."""
         return self.account.address
 
+    def prepare(self) -> None:
+        """Does ahead of `connect` what that need not do in the moment itself, for many that are to dial in one."""
+        self._prepared = self._keeper.build(self.plan)
+
     def connect(self) -> None:
         """Dials. A client that is up or connecting must end first."""
         if self.state in (State.CONNECTING, State.UP):
@@ -134,7 +139,8 @@ class Client:
             self.state = State.IDLE
             self._write(now, RecordKind.FAILED, {"stage": Stage.MAIN_MODE, "reason": self._lacks})
             return
-        stack = self._stack = self._keeper.build(self.plan)
+        stack = self._stack = self._prepared or self._keeper.build(self.plan)
+        self._prepared = None
         self._do(stack.start)
 
     def disconnect(self) -> None:

@@ -85,8 +85,12 @@ class Play:
 
     async def connect_together(self, names: Sequence[str]) -> None:
         """All of them send their first datagram at once, in the order given: nothing is reported between one and the next."""
-        ready = asyncio.Barrier(len(names))
-        await asyncio.gather(*(self.dial(name, ready) for name in names))
+        # Not by a Barrier, which lets its waiters go one by one: answers to the first would be worked on before the last dials.
+        ready = asyncio.Event()
+        dials = asyncio.gather(*(self.dial(name, ready) for name in names))
+        await asyncio.sleep(0)  # each is where it waits
+        ready.set()
+        await dials
         await self.view(*(f"after-connect:{name}" for name in names))
 
     async def hold(self, seconds: float) -> None:
@@ -344,15 +348,16 @@ class Play:
         await self.fleet.until(lambda fleet: not any(client.up and client.flow.unanswered for client in clients), REST_S)
 
     async def dial(
-        self, name: str, ready: asyncio.Barrier | None = None, *, patience_s: float | None = None, told: bool = True
+        self, name: str, ready: asyncio.Event | None = None, *, patience_s: float | None = None, told: bool = True
     ) -> None:
-        """The step "connect" and no view after it. `ready`: it dials once all who wait there have come. `patience_s`: another than
+        """The step "connect" and no view after it. `ready`: it dials once that is set. `patience_s`: another than
         the bench's. Hundreds that dial in one moment are not `told` one by one: the step is kept all the same."""
         client = self.fleet[name]
         patience_s = self.patience_s if patience_s is None else patience_s
         bus = self.bus if told else UNHEARD
         async with self.step(f"connect:{name}", name, bus=bus) as detail:
             if ready is not None:
+                client.prepare()
                 await ready.wait()
             client.connect()
             detail["up"] = await client.until_up(patience_s)

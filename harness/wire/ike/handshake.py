@@ -99,7 +99,7 @@ class Handshake:
     # Proposals and vendor IDs
 
     def make_offer(self, rows: Iterable[IkeProposal]) -> Body:
-        self.offer = ike_offer(rows)
+        self.offer = ike_offer(tuple(rows))
         return registry.SA, self.offer
 
     def take_offer(self, message: str, header: Header, payloads: Sequence[Payload], rows: Iterable[IkeProposal]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar
 
 from harness.wire.buffer import Reader
@@ -127,7 +128,8 @@ def _part(reader: Reader, kind: int, expected: int, what: str) -> tuple[Reader, 
 # Phase 1
 
 
-def ike_offer(proposals: Iterable[IkeProposal]) -> bytes:
+@lru_cache(maxsize=64)  # clients that dial in one moment offer the same
+def ike_offer(proposals: tuple[IkeProposal, ...]) -> bytes:
     transforms = tuple(Transform(n, KEY_IKE, _ike_attributes(row)) for n, row in enumerate(proposals, start=1))
     return write_sa(PHASE_1, [Proposal(1, registry.PROTO_ISAKMP, b"", transforms)])
 
