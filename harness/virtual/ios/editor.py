@@ -36,7 +36,6 @@ class Editor:
     _back: int = 0
     _kept: str = ""
     _escape: int = 0
-    _after_cr: bool = False
     _literal: bool = False
     _out: bytearray = field(default_factory=bytearray)
 
@@ -61,10 +60,7 @@ class Editor:
         return (self.text + "\b" * (len(self.text) - self.cursor)).encode("latin-1") if self.echo else b""
 
     def feed(self, byte: int) -> Typed | None:
-        """What the byte has brought about; None where the line only changed. A line's end is CR, LF, CR LF or CR NUL."""
-        ended, self._after_cr = self._after_cr, False
-        if ended and byte in (0x0A, 0x00):
-            return None
+        """What the byte has brought about; None where the line only changed. A line's end is CR or LF."""
         if self._literal:
             self._literal = False
             self._insert(byte)
@@ -72,7 +68,6 @@ class Editor:
         if self._escape:
             return self._escaped(byte)
         if byte in (0x0D, 0x0A):
-            self._after_cr = byte == 0x0D
             line = self.text
             self.clear(echo=self.echo)
             return Typed("line", line)

@@ -3,7 +3,8 @@
     session.receive(now, data)    session.tick(now)    session.take_output()    session.closed    session.deadline
 
 What arrives belongs to one reader at a time: a dialogue's line (`_answer`), a single key (`_key`), a page, or a command. What a
-connection that was cut had typed of a line is forgotten; what it had ended with Return was done.
+connection that was cut had typed of a line is forgotten; what it had ended with Return was done. Return is CR, LF, CR LF or CR NUL
+(RFC 854, page 11): the second byte of a pair goes to no reader, so that it answers nothing that the line before it has asked.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Session:
         self._answer: Callable[[str], None] | None = None
         self._late: deque[str] = deque()
         self._prompt = ""
+        self._after_cr = False
 
     # --- from outside ---
 
@@ -182,13 +184,15 @@ class Session:
             self.write(self._late.popleft() + "\r\n")
 
     def _byte(self, byte: int) -> None:
+        second, self._after_cr = self._after_cr and byte in (0x0A, 0x00), byte == 0x0D
+        if second:
+            return
         if self._pager is not None:
             self._more(byte)
         elif self._key is not None:
             then, self._key = self._key, None
             self.write("\r\n")
             then("" if byte in (0x0D, 0x0A) else chr(byte).lower())
-            self.editor.feed(byte) if byte == 0x0D else None  # so that the LF or NUL after it is not taken for another
         elif (typed := self.editor.feed(byte)) is not None:
             self._out += self.editor.take_echo()
             self._typed(typed)
@@ -322,7 +326,6 @@ class Session:
             self._page(self._pager.page())
         elif byte in (0x0D, 0x0A):
             self._page(self._pager.page(1))
-            self.editor.feed(byte) if byte == 0x0D else None
         else:
             self._pager = None
             self.write("\r\n" if byte == 0x03 else "")

@@ -169,6 +169,39 @@ def test_ends_of_lines():
     assert terminal.type("\n").count("LNS#") == 0
 
 
+ASKED_AT_ONCE = ("reload", "reload in 10", "erase startup-config", "write erase")
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\r\0"])
+@pytest.mark.parametrize("command", ASKED_AT_ONCE)
+def test_the_end_of_a_line_does_not_confirm_what_the_line_asks(command, end):
+    """RFC 854: CR LF is one end of a line, and CR NUL a CR."""
+    terminal = Terminal()
+    terminal.run("write memory")
+    told, startup = [], terminal.state.startup
+    terminal.state.on_reload.append(told.append)
+    assert terminal.type(command + end).endswith("[confirm]")
+    assert terminal.type("n") == "\r\nLNS#"
+    assert (told, terminal.state.reload_at, terminal.state.startup) == ([], None, startup)
+    assert terminal.type(command + end).endswith("[confirm]")
+    terminal.type(end)
+    assert (told, terminal.state.reload_at, terminal.state.startup) != ([], None, startup)
+
+
+def test_the_end_of_a_confirmation_is_one_too():
+    terminal = Terminal()
+    assert terminal.type("erase nvram:\r\n\r\n").count("LNS#") == 1
+
+
+def test_the_end_of_a_line_does_not_turn_its_page():
+    terminal = Terminal()
+    terminal.run("terminal length 10")
+    by_cr, by_both = (terminal.type("show running-config" + end) + terminal.type("q") for end in ("\r", "\r\n"))
+    assert by_both == by_cr
+    terminal.type("show running-config\r")
+    assert terminal.type("\r\n").count("--More--") == 1
+
+
 def test_control_c_and_control_z():
     terminal = Terminal()
     terminal.run("conf t")
