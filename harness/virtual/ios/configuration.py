@@ -202,6 +202,12 @@ def removed(section: Entry, match: Match) -> Entry:
     return section
 
 
+def emptied(section: Entry, match: Match) -> Entry:
+    """The section with nothing below the line, where it is there."""
+    key = _key(match)
+    return replace(section, below=tuple(replace(one, below=()) if one.key == key else one for one in section.below))
+
+
 def changed(tree: Entry, path: Path, make: Callable[[Entry], Entry]) -> Entry:
     """The tree with the section at that path made into another."""
     if not path:

@@ -143,6 +143,8 @@ class ConfigMode:
                 self.path = (*path, key)
             if match.row.rule == "crypto-map" and tree.at((key,)) is None and made is not None and made.words[-1] in rules.DISABLED:
                 said = rules.NEW_MAP
+        elif default and match.row.rule == "interface":
+            said = (f"Interface {match.get('interface')} set to default configuration",)
         self.configuration.become(new)
         return Outcome(said)
 

@@ -11,6 +11,7 @@ from harness.virtual.ios.configuration import (
     Entry,
     Refused,
     accepted,
+    emptied,
     entry_of,
     negated,
     put,
@@ -160,10 +161,14 @@ RULES: Mapping[str, Rule] = {
 
 
 ON_BY_DEFAULT = frozenset({"udp-encaps"})
+THERE_BY_DEFAULT = frozenset({"interface", "line"})
+"""The modes of what a router has without being told to: by default it is there, and nothing is set on it."""
 
 
 def as_default(section: Entry, match: Match) -> Entry:
     """The section after the `default` form of a line. Refused where it does not go."""
+    if match.row.enters in THERE_BY_DEFAULT:
+        return emptied(section, match)
     return applied(section, match, match.row.rule not in ON_BY_DEFAULT) if match.row.rule else removed(section, match)
 
 

@@ -105,6 +105,16 @@ def test_an_older_release_has_no_demux():
         (["interface fa0/0", "ip address 1.1.1.1 255.0.0.0", "no ip address"], ["interface FastEthernet0/0"]),
         (["interface fa0/0", "crypto map M", "no crypto map"], ["interface FastEthernet0/0"]),
         (["interface Virtual-Template1", "exit", "no interface Virtual-Template1"], []),
+        (["interface fa0/0", "ip address 1.1.1.1 255.0.0.0", "shutdown", "interface fa0/1", "crypto map M",
+          "default interface fa0/0"],
+         ["interface FastEthernet0/0", "interface FastEthernet0/1", " crypto map M"]),
+        (["interface fa0/0", "shutdown", "default shutdown"], ["interface FastEthernet0/0"]),
+        (["interface Loopback0", "ip address 1.1.1.1 255.0.0.0", "default interface lo0"], ["interface Loopback0"]),
+        (["hostname A", "default interface fa0/7"], ["hostname A"]),
+        (["line vty 0 4", "login local", "default line vty 0"], ["line vty 0 4"]),
+        (["line con 0", "password x", "default line con 0"], ["line con 0"]),
+        (["vpdn-group 1", "accept-dialin", "default vpdn-group 1"], []),
+        (["crypto map M 1 ipsec-isakmp", "set peer 1.1.1.1", "default crypto map M 1"], []),
         (["crypto ipsec security-association lifetime seconds 600", "crypto ipsec security-association lifetime seconds 3600"], []),
         (["username a privilege 15", "username a password cisco"], ["username a privilege 15 password 0 cisco"]),
         (["username a password cisco", "username a privilege 15"], ["username a privilege 15 password 0 cisco"]),
@@ -154,6 +164,16 @@ def test_what_is_refused_changes_nothing(lines, said):
     assert [one.number for one in troubles] == [len(lines)]
     assert said in " ".join(troubles[0].said)
     assert configuration.text() == loaded(lines[0])[0].text()
+
+
+def test_an_interface_that_is_set_to_its_defaults_says_so_and_is_left():
+    configuration, _ = loaded("interface fa0/1\n ip address 1.1.1.1 255.0.0.0\n crypto map M")
+    mode = ConfigMode(configuration, NOW)
+    mode.line("interface fa0/1")
+    assert mode.line("default interface fa0/1").said == ("Interface FastEthernet0/1 set to default configuration",)
+    assert mode.prompt == "(config)#"
+    assert configuration.tree.first("interface FastEthernet0/1").below == ()
+    assert mode.line("default line con 0").said == mode.line("default vpdn-group 1").said == ()
 
 
 def test_a_type_can_be_changed_by_deleting_the_entry():

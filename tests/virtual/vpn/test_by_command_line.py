@@ -390,6 +390,28 @@ def test_a_map_that_leaves_the_interface_protects_nothing() -> None:
     simulate(scenario)
 
 
+def test_an_interface_at_its_defaults_does_nothing_of_what_it_did() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        one, two = add(world, "west", client()), add(world, "east", concentrator())
+        await world.bring_up(one)
+        one.run("configure terminal")
+        assert one.run(f"default interface {OUTSIDE}") == [f"Interface {OUTSIDE} set to default configuration"]
+        one.run("end")
+        world.crossed.clear()
+        one.host(mark(1))
+        two.host(mark(2, EAST_HOST, WEST_HOST))
+        await asyncio.sleep(5)
+        assert [ip.parse_ipv4(packet).source for _, packet in world.crossed] == [EAST]
+        assert (one.core, one.marks) == (None, [])
+        assert one.run("show ip interface brief")[1].split() == [OUTSIDE, "unassigned", "YES", "unset", "up", "up"]
+        one.configure(f"interface {OUTSIDE}", f"ip address {WEST} 255.255.255.0", "crypto map mymap")
+        await world.bring_up(one)
+        assert await both_ways(one, two, 5) == (True, True)
+
+    simulate(scenario)
+
+
 def test_no_crypto_isakmp_enable_ends_ike_and_answers_nobody() -> None:
     async def scenario(loop: SimulatedLoop) -> None:
         world = World(loop)
