@@ -102,6 +102,7 @@ class Feature:
 _NAT_DEMUX = "L2TP-IPsec Support for NAT and PAT Windows Clients"
 _L2TP_SECURITY = "L2TP Security"
 _NAT_ESP = "NAT Support for IPsec ESP, Phase II"
+_VPN_MONITORING = "IPsec VPN Monitoring"
 _PPPOE_PROFILES = "PPPoE Profiles"
 
 # name, what it is, the releases (with the platforms that a release is limited to), the document
@@ -120,6 +121,7 @@ _ROWS: tuple[tuple[str, str, tuple[str | tuple[str, tuple[str, ...]], ...], str]
     ("nat-service-esp", "ip nat service list … ESP spi-match, IKE preserve-port", ("12.2(15)T",), _NAT_ESP),
     ("show-nat-esp", "show ip nat translations esp", ("12.2(15)T",), _NAT_ESP),
     ("show-nat-vrf", "show ip nat translations vrf", ("12.2(13)T",), _NAT_ESP),
+    ("crypto-session", "show crypto session", ("12.3(4)T",), _VPN_MONITORING),
     ("pppoe-profiles", "bba-group pppoe", ("12.2(15)T",), _PPPOE_PROFILES),
 )  # fmt: skip
 

@@ -22,7 +22,8 @@ FIRST_IPSEC_CONNECTION = 2000
 class IpsecView:
     """A pair of SAs. `entry` names its crypto map entry; `encapsulation` is "tunnel", "udp-tunnel" or "manual" (keys by hand, whose
     lives never end: `remaining_s` and `remaining_kb` None). `connections` are the inbound and the outbound one's numbers.
-    SPIs are 0 where there is none of ESP, or of AH. `predictable` and `number`: see vpn_sa."""
+    SPIs are 0 where there is none of ESP, or of AH. `predictable` and `number`: see vpn_sa. `ike_port`: where the peer's IKE comes
+    from."""
 
     entry: str
     local_address: str
@@ -47,6 +48,7 @@ class IpsecView:
     initiator: bool
     predictable: bool | None
     number: int = 0
+    ike_port: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class IkeView:
     remaining_s: int = 0
     nat_local: bool = False
     nat_remote: bool = False
+    local_port: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,7 @@ def _ipsec(now: float, endpoint: VpnEndpoint, sa: VpnSa) -> IpsecView:
         sa.initiator,
         sa.predictable,
         sa.number,
+        500 if association is None else association.udp_port,
     )
 
 
@@ -154,7 +158,7 @@ def _ike(now: float, endpoint: VpnEndpoint) -> Iterator[IkeView]:
         standing = negotiation.standings[association.number]
         ends = endpoint.settings.address, association.address, association.udp_port
         if not standing.ike_sas and association.half_open:
-            yield IkeView(*ends, "", "MM_NO_STATE", 0, standing.initiator)
+            yield IkeView(*ends, "", "MM_NO_STATE", 0, standing.initiator, local_port=association.local_port)
         for one in standing.ike_sas:
             event = one.up
             yield IkeView(
@@ -170,6 +174,7 @@ def _ike(now: float, endpoint: VpnEndpoint) -> Iterator[IkeView]:
                 max(0, int(one.since + event.lifetime_s - now)),
                 event.nat_local,
                 event.nat_remote,
+                association.local_port,
             )
 
 

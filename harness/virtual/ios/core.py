@@ -62,6 +62,7 @@ class IosIpsec(CountedIpsec):
         self.numbers: dict[int, int] = {}
         self.ike_numbers: dict[tuple[bytes, bytes], int] = {}
         self.ike_agreed: dict[tuple[bytes, bytes], events.IkeUp] = {}
+        self.ike_since: dict[tuple[bytes, bytes], float] = {}
         self._pairs = self._phases = 0
 
     def identity(self, association: Association) -> str:
@@ -94,11 +95,11 @@ class IosIpsec(CountedIpsec):
         match event:
             case events.IkeUp():
                 cookies = event.icookie, event.rcookie
-                self.ike_numbers[cookies], self.ike_agreed[cookies] = self._phases, event
+                self.ike_numbers[cookies], self.ike_agreed[cookies], self.ike_since[cookies] = self._phases, event, now
                 self._phases += 1
             case events.IkeDown():
-                self.ike_numbers.pop((event.icookie, event.rcookie), None)
-                self.ike_agreed.pop((event.icookie, event.rcookie), None)
+                for known in (self.ike_numbers, self.ike_agreed, self.ike_since):
+                    known.pop((event.icookie, event.rcookie), None)
             case events.EspUp():
                 self.numbers[event.spi_in] = self._pairs
                 self._pairs += 1

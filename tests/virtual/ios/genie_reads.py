@@ -3,6 +3,10 @@
     python genie_reads.py PORT KNOWN_HOSTS
 
 It logs in by SSH as to any router, and prints as JSON what genie reads in `show version` and `show ip nat translations`.
+
+    python genie_reads.py < OUTPUT
+
+It reads what `show crypto session detail` has printed.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import json
 import os
 import sys
 
+from genie.libs.parser.ios.show_crypto_session import ShowCryptoSessionDetail
 from genie.libs.parser.ios.show_ip import ShowIpNatTranslations
 from genie.libs.parser.ios.show_platform import ShowVersion
 from pyats import topology
@@ -39,4 +44,7 @@ def main(port: str, known_hosts: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:]:
+        main(*sys.argv[1:])
+    else:
+        print(json.dumps(ShowCryptoSessionDetail(device=None).parse(output=sys.stdin.read())))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from running import Running
+from test_live_vpdn import LAC, LNS, routers  # noqa: F401  (a fixture)
 
+from harness.devices.ios.parsers.crypto_session import parse_crypto_session
 from harness.devices.ios.parsers.nat_translations import parse_nat_translations
 from harness.lab import enclosure, for_tests
 from harness.model import Side
@@ -83,3 +85,40 @@ def test_genie_reads_a_router_that_translates(tmp_path):
     assert {(row["protocol"], *(row[end] for end in ends)) for row in theirs} == {
         (row.protocol, *(f"{getattr(row, end)}:{getattr(row, f'{end}_port')}" for end in ends)) for row in ours.rows
     }
+
+
+@pytest.mark.parametrize("release", ["12.4(1)", "15.1(4)M"])
+def test_genie_reads_a_session_that_is_up(routers, tmp_path, release):  # noqa: F811
+    genie = for_tests.directory(for_tests.GENIE)
+    if genie is None:
+        pytest.skip(f"no genie here: {for_tests.CURE} installs it")
+    at = routers(release=release)
+    assert at.ping(at.call())
+    said = "\n".join(at.terminals[LNS].run("show crypto session detail")) + "\n"
+    done = subprocess.run(
+        [sys.executable, str(READER)],
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": f"{genie}:{enclosure.ROOT}"},
+        capture_output=True, text=True, check=False, timeout=120, input=said,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    ((interface, session),) = json.loads(done.stdout.splitlines()[-1])["interface"].items()
+    (ours,) = parse_crypto_session(said).rows
+    ((peer, ports),) = session["peer"].items()
+    ((port, seen),) = ports["port"].items()
+    assert (interface, session["session_status"], peer, int(port)) == (ours.interface, ours.status, LAC, ours.peer_port)
+    ((ike,),) = [seen["ikev1_sa"].values()]
+    (mine,) = ours.ikes
+    assert [ike[name] for name in ("local", "remote", "sa_status", "conn_id", "capabilities")] == [
+        mine.local, mine.remote, mine.state, str(mine.conn_id), "none",
+    ]  # fmt: skip
+    hours, minutes, seconds = map(int, ike["lifetime"].split(":"))
+    assert 3600 * hours + 60 * minutes + seconds == mine.left_s
+    ((permit, flow),) = seen["ipsec_flow"].items()
+    (protected,) = ours.flows
+    assert (permit.strip(), flow["active_sas"], flow["origin"]) == (protected.permit, protected.active_sas, protected.origin)
+    assert [int(flow[name]) for name in ("inbound_pkts_decrypted", "inbound_life_kb", "inbound_life_secs")] == [
+        protected.decrypted, protected.inbound_left_kb, protected.inbound_left_s,
+    ]  # fmt: skip
+    assert [int(flow[name]) for name in ("outbound_pkts_encrypted", "outbound_life_kb", "outbound_life_secs")] == [
+        protected.encrypted, protected.outbound_left_kb, protected.outbound_left_s,
+    ]  # fmt: skip

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from cli_bench import BACK, INSIDE, OUTSIDE, SPI_MATCHING, THERE, add, base, client, concentrator, entry
+from cli_bench import BACK, INSIDE, OUTSIDE, SPI_MATCHING, THERE, CliSite, add, base, client, concentrator, entry
 from vpn_bench import EAST, EAST_HOST, NAT, SECOND_HOST, WEST, WEST_HOST, World, both_ways, kind, mark, simulate
 
 from harness.model.predictable_spi import partner
@@ -408,6 +408,55 @@ def test_an_interface_at_its_defaults_does_nothing_of_what_it_did() -> None:
         one.configure(f"interface {OUTSIDE}", f"ip address {WEST} 255.255.255.0", "crypto map mymap")
         await world.bring_up(one)
         assert await both_ways(one, two, 5) == (True, True)
+
+    simulate(scenario)
+
+
+def test_show_crypto_session_tells_each_state_of_a_session() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop)
+        one, two = add(world, "west", client()), add(world, "east", concentrator())
+        permit = "permit ip 10.1.0.0/255.255.0.0 10.2.0.0/255.255.0.0"
+
+        def told(site: CliSite) -> list[tuple[str, str, list[str], list[tuple[str, int, str]]]]:
+            return [
+                (row.status, row.peer, [ike.state for ike in row.ikes], [(at.permit, at.active_sas, at.origin) for at in row.flows])
+                for row in site.show("show crypto session")
+            ]
+
+        assert (told(one), told(two)) == ([("DOWN", EAST, [], [(permit, 0, "crypto map")])], [])
+        two.off = True
+        one.host(mark(0))
+        await asyncio.sleep(1)
+        assert told(one) == [("DOWN-NEGOTIATING", EAST, ["Inactive"], [(permit, 0, "crypto map")])]
+        (half,) = one.show("show crypto session detail")
+        assert (half.ikes[0].conn_id, half.ikes[0].left_s, half.flows[0].inbound_left_s) == (0, 0, 0)
+        two.off = False
+        await asyncio.sleep(60)
+        await world.bring_up(one)
+        assert told(one) == [("UP-ACTIVE", EAST, ["Active"], [(permit, 2, "crypto map")])]
+        back = "permit ip 10.2.0.0/255.255.0.0 10.1.0.0/255.255.0.0"
+        assert told(two) == [("UP-ACTIVE", WEST, ["Active"], [(back, 2, "dynamic crypto map")])]
+        assert await both_ways(one, two, 1) == (True, True)
+        (seen,), (flow,) = one.show("show crypto session detail"), one.show("show crypto ipsec sa")
+        assert (seen.flows[0].encrypted, seen.flows[0].decrypted) == (flow.encrypts, flow.decrypts) != (0, 0)
+        assert 0 < seen.ikes[0].left_s < 86400
+        one.run("clear crypto sa")
+        assert told(one) == [("UP-IDLE", EAST, ["Active"], [(permit, 0, "crypto map")])]
+        one.run("clear crypto isakmp")
+        assert told(one) == [("DOWN", EAST, [], [(permit, 0, "crypto map")])]
+
+    simulate(scenario)
+
+
+def test_a_session_is_one_where_the_peers_ike_has_a_port_and_its_esp_none() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop, nat="ios-preserve-port")
+        one = add(world, "west", client(), SPI_MATCHING, behind=True)
+        two = add(world, "east", concentrator(), SPI_MATCHING)
+        await world.bring_up(one)
+        (session,) = two.show("show crypto session detail")
+        assert (session.status, session.peer, session.peer_port) == ("UP-ACTIVE", NAT, session.ikes[0].remote_port)
 
     simulate(scenario)
 

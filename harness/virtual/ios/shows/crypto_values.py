@@ -46,7 +46,8 @@ class SaShown:
 @dataclass(frozen=True, slots=True)
 class FlowShown:
     """What one pair of selectors protects, `local` and `remote` as "address/mask/protocol/port". `sent`, `taken`, `wrong` count
-    packets. `flags` (12.2's, later ones'). `spi` is that which packets go out by now, 0 for none."""
+    packets. `flags` (12.2's, later ones'). `spi` is that which packets go out by now, 0 for none. `ike_port`: that of the peer's
+    which its IKE comes from; `dynamic`: whether a dynamic map has let it in."""
 
     local: str
     remote: str
@@ -58,17 +59,26 @@ class FlowShown:
     wrong: int = 0
     spi: int = 0
     sas: tuple[SaShown, ...] = ()
+    ike_port: int = 500
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class IkeShown:
     """An ISAKMP SA, or an exchange that has not come to one: `number` counts those that there ever were, from 0, None for none
-    yet."""
+    yet. `peer_port` is where its messages come from, `identity` its phase-1 ID, "" for none yet; `left_s` seconds that are left
+    of its life; `nat`: one lies between."""
 
     answered: str
     began: str
     state: str
     number: int | None
+    peer: str
+    local_port: int
+    peer_port: int
+    identity: str = ""
+    left_s: int = 0
+    nat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

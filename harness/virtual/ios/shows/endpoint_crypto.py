@@ -97,12 +97,16 @@ class EndpointCrypto:
             sum(one.receive_errors for one in rows),
             newest.esp_out or newest.ah_out,
             tuple(sa for inbound in (True, False) for row in rows for sa in _sas(row, inbound)),
+            newest.ike_port,
+            len(newest.entry.split()) > 2,  # the template's name and number stand behind the entry's
         )
 
     def ike(self) -> Iterator[IkeShown]:
         for one in self._role.view().ike:
-            ends = (one.peer, one.local) if one.initiator else (one.local, one.peer)
-            yield IkeShown(*ends, one.state, one.connection - 1 if one.connection else None)
+            answered, began = (one.peer, one.local) if one.initiator else (one.local, one.peer)
+            number, nat = one.connection - 1 if one.connection else None, one.nat_local or one.nat_remote
+            ports = one.local_port, one.port
+            yield IkeShown(answered, began, one.state, number, one.peer, *ports, one.identity, one.remaining_s, nat)
 
     def connections(self) -> Iterator[ConnectionShown]:
         view = self._role.view()

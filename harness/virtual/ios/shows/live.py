@@ -8,6 +8,7 @@ from harness.virtual.ios.shows import (
     aaa_servers,
     crypto_engine,
     crypto_maps,
+    crypto_sessions,
     crypto_sockets,
     interfaces,
     ipsec_sas,
@@ -39,3 +40,5 @@ def register_crypto(state: State, account: CryptoAccount) -> None:
     for family in CRYPTO:
         for syntax, lines_of in family.items():
             state.show(syntax, lambda state, match, lines_of=lines_of: lines_of(account, match))  # type: ignore[misc]
+    for syntax in crypto_sessions.SYNTAXES:
+        state.show(syntax, lambda state, match: crypto_sessions.crypto_session(account, match), gate=crypto_sessions.GATE)

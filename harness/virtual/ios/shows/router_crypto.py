@@ -10,7 +10,7 @@ from harness.virtual.ios.configuration import Entry
 from harness.virtual.ios.meaning_vpdn import transforms
 from harness.virtual.ios.shows.crypto_maps import FIRST_TEMPORARY, lifetime
 from harness.virtual.ios.shows.crypto_values import ConnectionShown, FlowShown, IkeShown, MapShown, SaShown
-from harness.virtual.ios.shows.ipsec_sas import MODES, iv_octets
+from harness.virtual.ios.shows.ipsec_sas import MODES, iv_octets, protected
 from harness.virtual.ios.state import State
 from harness.virtual.sadb import Sa
 from harness.virtual.vpdn.maps import MapEntry
@@ -99,7 +99,16 @@ class RouterCrypto:
                 sum(sa.inbound.unauthentic + sa.inbound.replayed for sa in sas),
                 newest.spi_out,
                 tuple(self._sa(sa, inbound) for inbound in (True, False) for sa in sas),
+                newest.association.udp_port,
+                self._dynamic(newest.address),
             )
+
+    def _dynamic(self, peer: str) -> bool:
+        """Profiles and entries that name the peer are none."""
+        tree, outside = self.state.configuration.tree, protected(self.state.configuration.tree)
+        entries = () if outside is None else tree.find(f"crypto map {outside.value('crypto map')}")
+        named = any(entry.has(f"set peer {peer}") for entry in entries)
+        return self._router.core.settings.vpdn is None and not named
 
     def _sa(self, sa: Sa, inbound: bool) -> SaShown:
         up, at = self._router.core.ipsec.agreed[sa.spi_in]
@@ -121,11 +130,15 @@ class RouterCrypto:
     def ike(self) -> Iterator[IkeShown]:
         ipsec, here = self._router.core.ipsec, self.address
         for association in ipsec.associations:
-            ends = (association.address, here) if ipsec.began_here(association) else (here, association.address)
+            answered, began = (association.address, here) if ipsec.began_here(association) else (here, association.address)
+            ports = association.local_port, association.udp_port
             if association.half_open:
-                yield IkeShown(*ends, "MM_NO_STATE", None)
+                yield IkeShown(answered, began, "MM_NO_STATE", None, association.address, *ports)
             for cookies in association.ike_sas:
-                yield IkeShown(*ends, "QM_IDLE", ipsec.ike_numbers[cookies])
+                up = ipsec.ike_agreed[cookies]
+                left = max(0, int(ipsec.ike_since[cookies] + up.lifetime_s - self.state.now))
+                number, nat = ipsec.ike_numbers[cookies], up.nat_local or up.nat_remote
+                yield IkeShown(answered, began, "QM_IDLE", number, association.address, *ports, up.identity, left, nat)
 
     def connections(self) -> Iterator[ConnectionShown]:
         ipsec = self._router.core.ipsec
