@@ -131,6 +131,7 @@ def _copy_to_running(session: Session, match: Match) -> Said:
         merged = Configuration(state.configuration.tree)
         load(merged, state.startup.splitlines(), state.features)
         state.configuration.become(merged.tree)
+        state.tell_unheeded()
         return (f"{len(state.startup)} bytes copied in 0.040 secs",)
 
     return Ask("Destination filename [running-config]? ", answered)

@@ -21,6 +21,7 @@ from harness.virtual.ios.endpoint_meaning import Plan, plan
 from harness.virtual.ios.shows import live
 from harness.virtual.ios.shows.endpoint_crypto import EndpointCrypto
 from harness.virtual.ios.state import State
+from harness.virtual.ios.unheeded import ENDPOINT, unheeded
 from harness.virtual.vpn_endpoint import INSIDE, OUTSIDE, Side, VpnEndpoint
 from harness.virtual.vpn_negotiation import Negotiation
 from harness.wire import events
@@ -58,6 +59,7 @@ class EndpointRole:
         self._booting = False
         state.configuration.listeners.append(self._configured)
         state.on_reload.append(self._reloaded)
+        state.lacks = lambda: (*self.plan.lacks, *unheeded(state.configuration.tree, ENDPOINT))
         live.register_crypto(state, EndpointCrypto(self))
         orders.register_crypto(state, self)
         self._become(self._parts.plan(state.configuration.tree, state.features, ""))

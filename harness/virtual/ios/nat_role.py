@@ -29,6 +29,7 @@ from harness.virtual.ios import nat_commands
 from harness.virtual.ios.configuration import Entry
 from harness.virtual.ios.nat_meaning import Plan, plan
 from harness.virtual.ios.state import State
+from harness.virtual.ios.unheeded import NAT, unheeded
 from harness.virtual.router import forwarded
 
 PERSONALITY = "ios"
@@ -64,6 +65,7 @@ class NatRole:
         self._now = state.now
         state.configuration.listeners.append(self._configured)
         state.on_reload.append(self._reloaded)
+        state.lacks = lambda: (*self.plan.lacks, *unheeded(state.configuration.tree, NAT))
         nat_commands.register(state, self)
         self._become(self._parts.plan(state.configuration.tree))
 

@@ -10,6 +10,7 @@ on the interface towards the peers, and the configuration's. INTERFACE is one wi
 that of --callers is where callers come in by PPPoE, and NAME is what the router calls it (FastEthernet0/1).
 With --role it is a NAT or a VPN endpoint on whole Ethernets, interfaces on which the kernel has no address: what each of them is,
 its address and its side, the configuration says at any time.
+What is configured and does nothing is told on its standard error when it starts, and logged when configuration mode is left.
 It says "ready", and its SSH host key behind it, once it can be reached, and ends with SIGTERM or its parent.
 """
 
@@ -162,6 +163,11 @@ def _sigterm() -> asyncio.Event:
     return over
 
 
+def _tell_unheeded(state: State) -> None:
+    for one in state.tell_unheeded():
+        print(f"natstorm-ios: {one}", file=sys.stderr)
+
+
 async def _ready(server: Server, ssh: Address | None, over: asyncio.Event) -> None:
     """Says so, and returns when it is over."""
     print(f"ready {server.host_key if ssh else ''}".rstrip(), flush=True)
@@ -176,6 +182,7 @@ async def stand(state: State, role: str, ports: Mapping[str, str], ssh: Address 
         for name, interface in ports.items():
             cards[name] = Ethernet(interface, (ETH_P_IP, ETH_P_ARP))
         around = Ports(ROLES[role](state, os.urandom), {name: card.address for name, card in cards.items()})
+        _tell_unheeded(state)
         async with Server(state, ssh=ssh, telnet=telnet) as server:
             PortsProcess(around, server, cards)
             await _ready(server, ssh, over)
@@ -198,6 +205,7 @@ async def serve(
     inside = Lan(*lan) if lan else None
     segments = {callers[1]: Ethernet(callers[0], (pppoe.DISCOVERY, pppoe.SESSION))} if callers else {}
     try:
+        _tell_unheeded(state)
         async with Server(state, ssh=ssh, telnet=telnet) as server:
             RouterProcess(router, server, outside, inside, segments)
             await _ready(server, ssh, over)

@@ -19,6 +19,7 @@ from harness.virtual.ios.pppoe import Frames, PppoeLines
 from harness.virtual.ios.shows import live
 from harness.virtual.ios.state import State
 from harness.virtual.ios.syslog import Syslog
+from harness.virtual.ios.unheeded import WIRE, unheeded
 from harness.virtual.journal import Tap
 from harness.virtual.settings import Personality, Settings
 from harness.virtual.vpdn.crypto import Crypto
@@ -76,6 +77,7 @@ class IosRouter:
         state.configuration.listeners.append(self._configured)
         state.on_reload.append(self._down)
         state.on_log.append(self._logged)
+        state.lacks = lambda: (*self.meaning.lacks, *unheeded(state.configuration.tree, WIRE))
         live.register(state, self)
         orders.register(state, self)
         debugging.register(state, self.debug)

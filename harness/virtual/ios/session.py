@@ -261,6 +261,7 @@ class Session:
         self.config = None
         who = self.user or self.line
         self.state.log(f"%SYS-5-CONFIG_I: Configured from console by {who} on {self.line} ({self.source})")
+        self.state.tell_unheeded()
 
     def _exec(self, text: str, column: int) -> None:
         if not text.strip() or text.lstrip().startswith("!"):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Show = Callable[["State", Match], Iterable[str]]
 Action = Callable[["Session", Match], "Iterable[str] | Ask | None"]
 BOOT_S = 5.0
+UNHEEDED = "NATSTORM-7-UNHEEDED"
 TYPED = 1000
 BUFFERED = 500
 """Lines that `show logging` has at the most."""
@@ -69,7 +70,8 @@ class State:
     """`startup` is the text that it boots from; None where it was erased. `up_at`: from when on it can be reached; `log` goes to
     the sessions that monitor it, and to `on_log`, a line at a time. `on_reload` is called with `now` when the router goes down;
     `troubles` are the lines that it did not take when it booted; `typed` the latest command lines of all sessions, without
-    passwords that were asked for; `buffer` the latest lines that were logged."""
+    passwords that were asked for; `buffer` the latest lines that were logged; `lacks` says what is configured and does nothing, in
+    sentences of the role that reads the configuration."""
 
     release: str = "12.4(1)"
     startup: str | None = None
@@ -90,6 +92,8 @@ class State:
     buffer: deque[str] = field(default_factory=lambda: deque(maxlen=BUFFERED))
     features: frozenset[str] = frozenset()
     saved: Entry | None = None
+    lacks: Callable[[], tuple[str, ...]] = tuple
+    _told: tuple[str, ...] = ()
     _clock_set: timedelta = timedelta()
     _grammars: dict[int, Grammar] = field(default_factory=dict)
 
@@ -143,6 +147,16 @@ class State:
             for line in stamped:
                 told(line)
 
+    def tell_unheeded(self) -> tuple[str, ...]:
+        """What is configured and does nothing, as far as it was not told before. It is logged under a facility that IOS does not
+        have, as debugging, which no log host hears: for whoever sits here, and no word of the router's that is played."""
+        lacks = self.lacks()
+        new = tuple(dict.fromkeys(one for one in lacks if one not in self._told))
+        self._told = lacks
+        if new:
+            self.log(*(f"%{UNHEEDED}: {one}" for one in new))
+        return new
+
     # --- commands ---
 
     def show(self, syntax: str, lines: Show, *, gate: str = "", level: int = 1) -> None:
@@ -186,5 +200,6 @@ class State:
         scratch = Configuration()
         text = started(self.hardware, self.release) if self.startup is None else self.startup
         self.troubles = load(scratch, text.splitlines(), self.features)
+        self._told = ()
         self.configuration.become(scratch.tree)
         self.saved = scratch.tree if self.startup is not None else None
