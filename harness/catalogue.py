@@ -40,7 +40,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ID = re.compile(r"[A-Z][A-Z0-9]*-[0-9]{2,}")
 _SOURCE_KEYS = ("seed", "document")
 _ROW_KEYS = ("id", "title", "section", "kind", "time", "evidence", "proved_by")
-_OPTIONAL = ("clear", "excluded")
+_OPTIONAL = ("clear", "excluded", "left_to_hardware")
 
 
 def load_catalogue(folder: Path) -> dict[str, Behaviour]:
@@ -141,6 +141,10 @@ def _behaviour(reader: _File, node: yaml.Node, seed: str, document: str) -> Beha
         raise reader.error(row["kind"], f"kind is {'/'.join(kinds)!r}", "it is S, D or ?, or several of them joined by /")
     if "clear" in row:
         reader.one_of(row["clear"], "clear", ("expected",))
+    if "excluded" in row and "left_to_hardware" in row:
+        problem = "a row that is excluded leaves all of itself to hardware, and no part"
+        raise reader.error(row["left_to_hardware"], problem, "keep one of excluded and left_to_hardware")
+    why = {key: reader.text(row[key], key) for key in ("excluded", "left_to_hardware") if key in row}
     return Behaviour(
         id=name,
         title=reader.text(row["title"], "title"),
@@ -152,5 +156,5 @@ def _behaviour(reader: _File, node: yaml.Node, seed: str, document: str) -> Beha
         evidence=reader.one_of(row["evidence"], "evidence", EVIDENCE),
         proved_by=reader.text(row["proved_by"], "proved_by"),
         clear_expected="clear" in row,
-        excluded=reader.text(row["excluded"], "excluded") if "excluded" in row else None,
+        **why,
     )

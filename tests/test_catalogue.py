@@ -62,6 +62,11 @@ def test_a_row_may_say_why_it_has_no_test(tmp_path: Path) -> None:
     assert (first.excluded, second.excluded) == (None, "Another protocol.")
 
 
+def test_a_row_may_say_what_of_it_is_left_to_hardware(tmp_path: Path) -> None:
+    first, second = load_catalogue_of(tmp_path, GOOD + '    left_to_hardware: "Its MIB."\n')
+    assert (first.left_to_hardware, second.left_to_hardware, second.excluded) == (None, "Its MIB.", None)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
@@ -78,6 +83,9 @@ def test_a_row_may_say_why_it_has_no_test(tmp_path: Path) -> None:
         ('"A title"', '" "', 6, "title has to be text"),
         ("clear: expected", "clear: maybe", 12, "clear is 'maybe'"),
         ("clear: expected", "excluded: 7", 12, "excluded has to be text"),
+        ("clear: expected", "left_to_hardware: 7", 12, "left_to_hardware has to be text"),
+        ("clear: expected", 'left_to_hardware: " "', 12, "left_to_hardware has to be text"),
+        ("clear: expected", 'left_to_hardware: "a"\n    excluded: "b"', 12, "leaves all of itself to hardware, and no part"),
         ('  seed: "000"', '  sed: "000"', 2, "no key 'sed'"),
         ('"A title"', '"A title', 7, "is not YAML"),
         ("behaviours:", "behaviors:", 4, "no key 'behaviors'"),

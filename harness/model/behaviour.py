@@ -10,7 +10,8 @@ class Behaviour:
     """What the product has to be able to test.
 
     `kinds` are of "S" (the source states it), "D" (derived), "?" (the source is silent). `time` is "wall" or "virtual"; `evidence`
-    "wire", "far-end", "peer" or "cli-only". `proved_by` says what turns the test red. `excluded` says why there is no test at all.
+    "wire", "far-end", "peer" or "cli-only". `proved_by` says what turns the test red. `excluded` says why there is no test at all,
+    `left_to_hardware` which part of a row that has one no software here can honour, and why: `qualify --coverage` prints both.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Behaviour:
     proved_by: str
     clear_expected: bool = False
     excluded: str | None = None
+    left_to_hardware: str | None = None
 
     @property
     def recorded_only(self) -> bool:
