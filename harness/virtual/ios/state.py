@@ -151,7 +151,7 @@ class State:
         """What is configured and does nothing, as far as it was not told before. It is logged under a facility that IOS does not
         have, as debugging, which no log host hears: for whoever sits here, and no word of the router's that is played."""
         lacks = self.lacks()
-        new = tuple(dict.fromkeys(one for one in lacks if one not in self._told))
+        new = tuple(one for one in lacks if one not in self._told)
         self._told = lacks
         if new:
             self.log(*(f"%{UNHEEDED}: {one}" for one in new))

@@ -12,9 +12,14 @@ from test_live_vpdn import LAC, LNS, routers  # noqa: F401
 
 from harness.devices.ios.parsers.crypto_session import SessionFlow, SessionIke, parse_crypto_session
 from harness.devices.ios.parsers.ipsec_sa import parse_ipsec_sa
+from harness.virtual.ios.grammar import Match, Row
+from harness.virtual.ios.shows import crypto_sessions
+from harness.virtual.ios.shows.crypto_values import FlowShown, IkeShown, SaShown
+from harness.virtual.ios.state import State
 from harness.wire import events
 
 SESSION = "show crypto session"
+MAPPED = "interface FastEthernet0/0\n ip address 10.0.0.1 255.0.0.0\n crypto map M\nend\n"
 FROM_CLIENT = "permit 17 host {} port 1701 host {} port {}"
 
 
@@ -69,6 +74,7 @@ def test_each_phase_that_goes_is_told(lab):  # noqa: F811
     client.stack.close(at.net.now)
     at.net.run(10)
     assert sessions(at.router) == ()
+    assert at.router.router.core.ipsec.ike_since == {}
     at.dial(2)
     at.router.run("clear crypto isakmp")
     (session,) = sessions(at.router)
@@ -115,3 +121,57 @@ def test_its_lines_are_those_of_the_sample(lab, command, name, release):  # noqa
     assert len(shown) > 3
     odd = [line for line in shown if shape(line) not in shapes]
     assert [line.replace("dynamic ", "") for line in odd if shape(line.replace("dynamic ", "")) not in shapes] == []
+
+
+# --- what no run above has, of an account that is made up ---
+
+
+class Account:
+    address = "10.0.0.1"
+
+    def __init__(self, flows, ikes=()):
+        self.state = State(startup=MAPPED)
+        self.flows, self.ike = lambda: flows, lambda: ikes
+
+
+def read_of(*flows, ikes=()):
+    detail = Match(Row("show crypto session [detail]"), ("show", "crypto", "session", "detail"), {})
+    found = parse_crypto_session("\n".join([*crypto_sessions.crypto_session(Account(flows, ikes), detail), ""]))
+    assert (found.unread, found.cut) == ((), "")
+    return found.rows
+
+
+def sa(inbound, kilobytes, seconds):
+    return SaShown(inbound, "esp", 1, "", "", 0, (kilobytes, seconds), 8)
+
+
+A, B = "192.0.2.7", "192.0.2.8"
+WAITS = FlowShown("10.1.0.0/255.255.0.0/6/0", "10.2.0.0/255.255.0.0/6/80", A, 500, ("", ""))
+
+
+def test_what_waits_for_sas_is_of_its_peers_session_even_where_ike_has_gone():
+    """Though it stands before the flow that has SAs, and the peer's IKE came from a port of its own."""
+    other = FlowShown("10.1.0.0/255.255.0.0/0/0", "10.9.0.0/255.255.0.0/0/0", B, 500, ("", ""), sas=(sa(True, 1, 1),))
+    up = FlowShown("10.1.0.0/255.255.0.0/0/0", "10.3.0.0/255.255.0.0/0/0", A, 500, ("", ""), sas=(sa(True, 1, 1),), ike_port=4501)
+    found = read_of(WAITS, other, up)
+    assert [(one.peer, one.peer_port, one.status, len(one.flows)) for one in found] == [
+        (B, 500, "UP-NO-IKE", 1), (A, 4501, "UP-NO-IKE", 2),
+    ]  # fmt: skip
+    assert [flow.permit for flow in found[1].flows] == [
+        "permit ip 10.1.0.0/255.255.0.0 10.3.0.0/255.255.0.0", "permit 6 10.1.0.0/255.255.0.0 10.2.0.0/255.255.0.0 port 80",
+    ]  # fmt: skip
+
+
+def test_of_several_sas_the_newest_tells_the_life_and_all_are_counted():
+    sas = (sa(True, 10, 100), sa(True, None, 300), sa(False, 20, 100), sa(False, 40, 299))
+    up = FlowShown("10.0.0.1/255.255.255.255/17/1701", f"{A}/255.255.255.255/17/1701", A, 500, ("", ""), 5, 6, 7, sas=sas)
+    ((flow,),) = [one.flows for one in read_of(up)]
+    assert (flow.active_sas, flow.encrypted, flow.decrypted, flow.inbound_dropped, flow.outbound_dropped) == (4, 5, 6, 7, 0)
+    assert (flow.inbound_left_kb, flow.inbound_left_s, flow.outbound_left_kb, flow.outbound_left_s) == (None, 300, 40, 299)
+
+
+def test_of_several_isakmp_sas_the_newest_tells_the_identity():
+    ikes = [IkeShown(A, "10.0.0.1", "QM_IDLE", n, A, 500, 500, name, 3600 * 25 + 61) for n, name in enumerate(("old", "new", ""))]
+    (session,) = read_of(ikes=ikes)
+    assert (session.status, dict(session.attributes)["Phase1_id"]) == ("UP-IDLE", "new")
+    assert [(ike.conn_id, ike.left_s) for ike in session.ikes] == [(n, 3600 * 25 + 61) for n in (1001, 1002, 1003)]

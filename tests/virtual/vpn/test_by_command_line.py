@@ -461,6 +461,27 @@ def test_a_session_is_one_where_the_peers_ike_has_a_port_and_its_esp_none() -> N
     simulate(scenario)
 
 
+def test_a_session_through_a_nat_is_known_by_the_port_that_the_nat_gave_it() -> None:
+    async def scenario(loop: SimulatedLoop) -> None:
+        world = World(loop, nat="pat")
+        one = add(world, "west", client(), behind=True)
+        other = add(world, "other", client(**SECOND), behind=True)
+        two = add(world, "east", concentrator())
+        for site, packet in ((one, mark(0)), (other, mark(0, SECOND_HOST))):
+            await world.bring_up(site, packet)
+        found = two.show("show crypto session detail")
+        assert [(row.status, row.peer, len(row.flows)) for row in found] == [("UP-ACTIVE", NAT, 1)] * 2
+        assert len({row.peer_port for row in found}) == 2
+        ikes = [ike for row in found for ike in row.ikes]
+        assert [(ike.local_port, ike.remote_port, ike.capabilities) for ike in ikes] == [
+            (4500, row.peer_port, "N") for row in found
+        ]
+        (ike,) = one.show("show crypto session")[0].ikes
+        assert (ike.local_port, ike.remote, ike.remote_port) == (4500, EAST, 4500)
+
+    simulate(scenario)
+
+
 def test_no_crypto_isakmp_enable_ends_ike_and_answers_nobody() -> None:
     async def scenario(loop: SimulatedLoop) -> None:
         world = World(loop)
