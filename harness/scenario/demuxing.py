@@ -98,7 +98,7 @@ DEMUXING = (
         overrides={f"c{FEW_PORTS + 1}": {"personality": "brisk"}},
         not_up=frozenset({f"c{FEW_PORTS + 1}"}),
     ),
-    Script("clear", "no IPsec at all: L2TP itself through the NAT", 3, one_by_one, personality="clear"),
+    Script("clear", "no IPsec at all: L2TP itself through the NAT", 3, one_by_one, time="virtual", personality="clear"),
     Script("no-nat", "every client has an address of its own and no NAT before it", 2, pair, time="virtual", nat="none"),
     Script(
         "two-nats",

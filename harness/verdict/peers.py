@@ -247,13 +247,18 @@ def _deleted(reading: Reading, client: str, t: float) -> set[str]:
     identity = reading.identities[client]
     for one, other in zip(identity.spis_in, identity.spis_out, strict=False):
         pairs[one], pairs[other] = other, one
-    gone = set()
-    for o in reading.frames(Side.OUTSIDE):
-        if o.t > t:
-            break
-        if reading.ike_owner(o) == client:
-            gone |= set(deleted(o, "esp"))
+    gone = {spi for when, spis in reading.once(_esp_deletes).get(client, ()) if when <= t for spi in spis}
     return gone | {pairs[spi] for spi in gone if spi in pairs}
+
+
+def _esp_deletes(reading: Reading) -> dict[str, list[tuple[float, tuple[str, ...]]]]:
+    """By client, when Deletes between it and the gateway were seen outside, in their order, and the ESP SPIs that they named."""
+    found: dict[str, list[tuple[float, tuple[str, ...]]]] = {}
+    for o in reading.frames(Side.OUTSIDE):
+        owner = reading.ike_owner(o)
+        if owner is not None and (spis := deleted(o, "esp")):
+            found.setdefault(owner, []).append((o.t, spis))
+    return found
 
 
 def _main_modes(reading: Reading, client: str, t: float) -> int:

@@ -120,9 +120,14 @@ def _identity(reading: Reading, life: Life) -> Identity | None:
 def _given(reading: Reading, life: Life) -> Observation:
     """The last word of the gateway's side of set-up before the client was up."""
     assert life.up is not None
-    acks = [
-        o
-        for o in reading.way(Side.OUTSIDE, "down")
-        if ppp(o) == ("IPCP", "Configure-Ack") and reading.flow_owner(o) == life.client and o.t <= life.up.t
-    ]
+    acks = [o for o in reading.once(_acks).get(life.client, ()) if o.t <= life.up.t]
     return acks[-1] if acks else life.up
+
+
+def _acks(reading: Reading) -> dict[str | None, list[Observation]]:
+    """By client, what the gateway has taken of its IPCP."""
+    found: dict[str | None, list[Observation]] = {}
+    for o in reading.way(Side.OUTSIDE, "down"):
+        if ppp(o) == ("IPCP", "Configure-Ack"):
+            found.setdefault(reading.flow_owner(o), []).append(o)
+    return found
