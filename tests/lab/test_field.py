@@ -144,7 +144,7 @@ class Lent:
 
     def check(self):
         self.world.now("segment.check")
-        return SimpleNamespace(name="nic0", to_json=lambda: "{}")
+        return (SimpleNamespace(name="nic0", to_json=lambda: "{}"),)
 
     def not_here(self):
         return self.world.strange
