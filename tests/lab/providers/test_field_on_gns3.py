@@ -88,7 +88,7 @@ def test_a_capture_of_a_link_is_whole_but_never_called_complete(server, testbed,
             while (tmp_path / "outside.pcap").stat().st_size < len(PCAP_HEADER + b"".join(FRAMES)):
                 await asyncio.sleep(0.02)
         facts = await capture.stop()
-        assert not link["capturing"]
+        assert not link["capturing"], facts.why
         await lab.down()
         return facts
 
