@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from harness.model import Evidence, Observation
-from harness.verdict.reading import Reading, reading_of
+from harness.model import Evidence, Observation, Side
+from harness.verdict.reading import Reading, ppp, reading_of
 from harness.verdict.rules import endings, nat
 from harness.verdict.rules.endings import GATEWAY_CLOSES, REACTION_S, fell_mute
 from harness.verdict.rules.rule import CLIENT, GATEWAY, Blame, Strength
@@ -89,7 +89,8 @@ def _driven(reading: Reading, life: Life) -> Blame | None:
 
 
 def _cut_off(reading: Reading, life: Life) -> Blame | None:
-    """A NAT that forgot the client's mapping while it was in use, and so kept from it what the gateway asked."""
+    """A NAT that forgot the client's mapping while it was in use, and so kept from it what the gateway asked; or that gave it the
+    same port again, so that what it kept is all there is to see."""
     for fault in _found(reading, ("mapping forgotten",)):
         if fault.client != life.client or not life.began <= fault.t <= life.end.t:
             continue
@@ -98,7 +99,18 @@ def _cut_off(reading: Reading, life: Life) -> Blame | None:
         kept = [o for o in endings.not_handed_over(reading, life.client) if last.t < o.t < until]
         if kept:
             return replace(fault, frames=(*fault.frames, *kept))
-    return None
+    return _unasked(reading, life)
+
+
+def _unasked(reading: Reading, life: Life) -> Blame | None:
+    """A NAT that swallows what goes to the client, the last question before the end of its link among it."""
+    asked = [
+        o
+        for o in reading.way(Side.OUTSIDE, "down")
+        if ppp(o) == ("LCP", "Echo-Request") and reading.flow_owner(o) == life.client and life.began <= o.t <= life.end.t
+    ]
+    faults = (fault for fault in _found(reading, ("swallowed",)) if asked and fault.client == life.client)
+    return next((fault for fault in faults if asked[-1] in fault.frames), None)
 
 
 def _found(reading: Reading, names: Iterable[str]) -> tuple[Blame, ...]:

@@ -845,6 +845,33 @@ def test_a_gateway_that_was_cut_off_from_a_client_may_end_it(acts: tuple[Act, ..
     assert blame(reading, life).box == box
 
 
+def asks(w: Any, after: float, *, reaches: bool) -> None:
+    question = w.link("c1", T + after, "down", "LCP", "Echo-Request")
+    question.inside = question.inside if reaches else None
+
+
+@pytest.mark.parametrize(
+    ("lost", "reach", "box"),
+    [((0.1, 0.6, 1.1), (), "nat"), ((0.1, 0.6), (1.1,), "gateway"), ((1.1,), (), "gateway")],
+    ids=["swallowed", "the last one came", "one may get lost"],
+)
+def test_a_nat_that_keeps_the_gateways_questions_from_a_client_ends_its_link(
+    lost: tuple[float, ...], reach: tuple[float, ...], box: str
+) -> None:
+    """The client's port stays what it was: what the NAT kept is all there is to see."""
+
+    def acts(w: Any) -> None:
+        for after in lost:
+            asks(w, after, reaches=False)
+        for after in reach:
+            asks(w, after, reaches=True)
+
+    reading = Reading(of(lambda: b.clean(hold=12.0), acts, says_bye)())
+    life = next(life for life in every_life(reading) if life.client == "c1")
+    assert life.died
+    assert blame(reading, life).box == box
+
+
 def test_a_nat_that_tells_ike_apart_by_cookies_may_leave_everybody_on_500() -> None:
     assert who_is_to_blame(of(b.clean, all_on_500)()).rule == "port shared"
     assert who_is_to_blame(of(b.clean, all_on_500, nat="cookie-helper")()).box is None
