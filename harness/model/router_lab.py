@@ -120,16 +120,15 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class RouterLab:
-    """`by_role` has all of the world's ROLES but for OPTIONAL ones. `card` is the interface of this machine that is lent, with its
-    line in the file; `sources` capture what passes between the routers, on both sides of a NAT. `esp_null`: scripts may be played
-    without encryption, since nobody has the keys of these routers. `neighbours`: further cards that are lent, by the side of the
-    NAT whose wire they are on, for hosts there that have no endpoint before them; both sides have one, or neither."""
+    """`by_role` has all of the world's ROLES but for OPTIONAL ones. `lent` is the interface of this machine that callers or hosts
+    are on, `card` its name; `sources` capture what passes between the routers, on both sides of a NAT. `esp_null`: scripts may be
+    played without encryption, since nobody has the keys of these routers. `neighbours`: further cards that are lent, by the side of
+    the NAT whose wire they are on, for hosts there that have no endpoint before them; both sides have one, or neither."""
 
     name: str
     file: str
     by_role: Mapping[str, RouterSpec]
-    card: str
-    card_line: int | None
+    lent: Card
     sources: Mapping[Side, CaptureSource]
     allowance: Allowance
     world: str = L2TP
@@ -141,7 +140,16 @@ class RouterLab:
     @property
     def cards(self) -> tuple[Card, ...]:
         """All that are lent."""
-        return (Card(self.card, self.card_line), *self.neighbours.values())
+        return (self.lent, *self.neighbours.values())
+
+    @property
+    def cards_named(self) -> str:
+        """The same, in a sentence."""
+        return " and ".join(card.name for card in self.cards)
+
+    @property
+    def card(self) -> str:
+        return self.lent.name
 
     @property
     def routers(self) -> tuple[Connection, ...]:

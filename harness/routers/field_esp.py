@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from harness.lab.field_routers import FieldRouters
 from harness.model.router_lab import ON_CARD, ON_INSIDE, ON_OUTSIDE, ON_WIRE, RouterSpec
@@ -20,7 +19,7 @@ from harness.routers.esp_lab import CONFIGURATION
 from harness.routers.esp_sites import EAST, NAT, NAT_OUTSIDE, WEST, Site
 from harness.routers.field_consoles import names_of
 from harness.routers.field_hosts import FieldHosts
-from harness.routers.field_lab import FieldLab
+from harness.routers.field_lab import FieldLab, Together
 from harness.routers.field_neighbours import Neighbours
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
@@ -119,7 +118,7 @@ class FieldEsp(FieldLab):
             self._unable("have a host on a wire of the NAT")
         return self._neighbours
 
-    def _on_card(self) -> Hosts:
+    def _on_card(self) -> Together:
         testbed, clients = self._testbed, self._lab.clients
         per_s = testbed.allowance.packets_per_s
         if self._has_neighbours:
@@ -134,28 +133,7 @@ class FieldEsp(FieldLab):
             if self._neighbours is not None:
                 self._neighbours.close()
             raise
-        return Hosts(self._hosts, self._neighbours)
-
-
-@dataclass(frozen=True, slots=True)
-class Hosts:
-    """Who is on the lent cards: hosts behind all endpoints, and on the NAT's wires where a script has some there."""
-
-    behind: FieldHosts
-    neighbours: Neighbours | None
-
-    @property
-    def unsent(self) -> int:
-        return self.behind.unsent + (0 if self.neighbours is None else self.neighbours.unsent)
-
-    async def meet(self) -> list[str]:
-        """Neighbours of the NAT meet it when a script names them."""
-        return await self.behind.meet()
-
-    def close(self) -> None:
-        self.behind.close()
-        if self.neighbours is not None:
-            self.neighbours.close()
+        return Together(self._hosts, self._neighbours)  # neighbours meet the NAT when a script names them
 
 
 def _names(spec: RouterSpec) -> dict[str, str]:

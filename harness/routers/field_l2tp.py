@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from harness.devices.ios.access_lines import pppoe_lines
@@ -21,7 +20,7 @@ from harness.probes.dissect import Addresses
 from harness.routers.field_callers import FieldCaller, FieldCallers
 from harness.routers.field_consoles import names_of
 from harness.routers.field_hosts import FieldHosts
-from harness.routers.field_lab import FieldLab
+from harness.routers.field_lab import FieldLab, Together
 from harness.routers.l2tp_lab import CONFIGURATIONS, STARTS_WITH
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
@@ -36,17 +35,18 @@ class FieldL2tp(FieldLab):
 
     def __init__(self, lab: FieldRouters, script: RouterScript, gathered: Gathered) -> None:
         super().__init__(lab, {role: _names(spec) for role, spec in lab.testbed.by_role.items()}, script, gathered)
-        self._people: CallersAndHost | None = None
+        self._callers: FieldCallers | None = None
+        self._hosts: FieldHosts | None = None
         self.host_heard: list[bytes] = []
 
     def caller(self, name: str, config: PppConfig) -> FieldCaller:
-        assert self._people is not None
-        return self._people.callers.add(config, self.entropy(name))
+        assert self._callers is not None
+        return self._callers.add(config, self.entropy(name))
 
     def from_host(self, packet: bytes) -> None:
-        if self._people is None or self._people.hosts is None:
+        if self._hosts is None:
             self._unable("send from a host behind the LNS")
-        self._people.hosts.send(LNS, packet)
+        self._hosts.send(LNS, packet)
 
     def entropy(self, whose: str) -> Entropy:
         return os.urandom
@@ -87,36 +87,16 @@ class FieldL2tp(FieldLab):
             return (f"interface {spec.lan.name}", f" ip address {HOST_BEHIND.gateway} 255.255.255.0", " no shutdown", "exit")
         return ()
 
-    def _on_card(self) -> CallersAndHost:
+    def _on_card(self) -> Together:
         testbed = self._testbed
         per_s, clients = testbed.allowance.packets_per_s, self._lab.clients
-        hosts = None
         if testbed.by_role[LNS].lan is not None:
             per_s //= 2  # the callers and the host share what is allowed
             heard = self.host_heard
-            hosts = FieldHosts(clients, testbed.card, max(1, per_s), (HOST_BEHIND,), lambda name, packet: heard.append(packet))
-        self._people = CallersAndHost(FieldCallers(clients, testbed.card, max(1, per_s)), hosts)
-        return self._people
-
-
-@dataclass(frozen=True, slots=True)
-class CallersAndHost:
-    """Who is on the card: callers by PPPoE, and a host behind the LNS where it has a LAN there."""
-
-    callers: FieldCallers
-    hosts: FieldHosts | None
-
-    @property
-    def unsent(self) -> int:
-        return self.callers.unsent + (0 if self.hosts is None else self.hosts.unsent)
-
-    async def meet(self) -> list[str]:
-        return [] if self.hosts is None else await self.hosts.meet()
-
-    def close(self) -> None:
-        self.callers.close()
-        if self.hosts is not None:
-            self.hosts.close()
+            arrived = lambda name, packet: heard.append(packet)  # noqa: E731
+            self._hosts = FieldHosts(clients, testbed.card, max(1, per_s), (HOST_BEHIND,), arrived)
+        self._callers = FieldCallers(clients, testbed.card, max(1, per_s))
+        return Together(self._hosts, self._callers)
 
 
 def _names(spec: RouterSpec) -> dict[str, str]:

@@ -16,6 +16,7 @@ from harness.probes.capture import Capture
 from harness.probes.dissect import Addresses
 from harness.routers import wants
 from harness.routers.field_consoles import LOGGING, FieldConsoles
+from harness.routers.field_hosts import FieldHosts
 from harness.routers.play import Gathered
 from harness.routers.script import RouterScript
 from harness.scenario.field_captures import OverSsh
@@ -33,6 +34,34 @@ class OnCard(Protocol):
         """Looks whether the routers are there, before anything is captured; sentences on what is amiss."""
 
     def close(self) -> None: ...
+
+
+class Frames(Protocol):
+    """What one who is on a card has to account for."""
+
+    @property
+    def unsent(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class Together:
+    """Several on the lent card, or cards. Of these `hosts` meet their routers before anything is captured."""
+
+    def __init__(self, hosts: FieldHosts | None, others: Frames | None) -> None:
+        self._hosts = hosts
+        self._all: tuple[Frames, ...] = tuple(one for one in (hosts, others) if one is not None)
+
+    @property
+    def unsent(self) -> int:
+        return sum(one.unsent for one in self._all)
+
+    async def meet(self) -> list[str]:
+        return [] if self._hosts is None else await self._hosts.meet()
+
+    def close(self) -> None:
+        for one in self._all:
+            one.close()
 
 
 class FieldLab(FieldConsoles):
@@ -83,7 +112,7 @@ class FieldLab(FieldConsoles):
                 self._gathered.logged += await self.logged()
         finally:
             if people.unsent:
-                cards = " and ".join(card.name for card in self._testbed.cards)
+                cards = self._testbed.cards_named
                 self._gathered.trouble.append(f"{cards} did not take {people.unsent} frames that were to be sent")
             people.close()
 

@@ -80,8 +80,7 @@ def _summary(testbed: Testbed | RouterLab) -> str:
     else:
         devices = "no device reached, all of it the harness's own"
     if isinstance(testbed, RouterLab):
-        at = " and ".join(card.name for card in testbed.cards)
-        secrets, most = testbed.secrets, f"{CARD[testbed.world]} at {at}"
+        secrets, most = testbed.secrets, f"{CARD[testbed.world]} at {testbed.cards_named}"
     else:
         secrets = (testbed.clients.psk, testbed.clients.password, *testbed.access_secrets)
         most = f"{testbed.most_clients} clients at most"

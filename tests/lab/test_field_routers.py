@@ -13,7 +13,7 @@ from harness.lab import field_routers, reached
 from harness.lab.field_routers import UNDEBUG, FieldRouters
 from harness.model import Side
 from harness.model.reach import Allowance, CaptureSource, Connection
-from harness.model.router_lab import LAC, LNS, WIRE, RouterLab, RouterSpec
+from harness.model.router_lab import LAC, LNS, WIRE, Card, RouterLab, RouterSpec
 from harness.model.testbed import Interface
 
 IDLE = {"show vpdn": "%No active L2TP tunnels\n%No active L2F tunnels\n", "show crypto ipsec sa": "No SAs found\n"}
@@ -114,7 +114,7 @@ def world(tmp_path, monkeypatch):
         for n, role in enumerate((LAC, LNS), 1)
     }
     source = {Side.OUTSIDE: CaptureSource("nic", "span0")}
-    testbed = RouterLab("r", "r.yaml", routers, "nic0", 1, source, Allowance(("172.16.1.1/32",), 10))
+    testbed = RouterLab("r", "r.yaml", routers, Card("nic0", 1), source, Allowance(("172.16.1.1/32",), 10))
     one.lab = lambda: FieldRouters(testbed, lambda _: None)
     return one
 

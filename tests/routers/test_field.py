@@ -40,7 +40,7 @@ def lab(*roles):
         for n, role in enumerate(roles, 1)
     }
     source = {Side.OUTSIDE: CaptureSource("nic", "span0")}
-    return RouterLab("lab", "lab.yaml", routers, "nic0", 1, source, Allowance(("172.16.1.1/32",), 10))
+    return RouterLab("lab", "lab.yaml", routers, Card("nic0", 1), source, Allowance(("172.16.1.1/32",), 10))
 
 
 # --- logs ---
